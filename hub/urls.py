@@ -1,0 +1,10 @@
+"""Which paths the hub serves through Django; the stream is routed in hub.asgi."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.urls import path
+
+urlpatterns = [
+    path("admin/", admin.site.urls),
+]

@@ -1,0 +1,210 @@
+"""The hub's own settings: one frozen, typed object, read once from Django's ``NOTIFICATION_HUB``.
+
+Each field states its unit, its default and why. An unknown name or an absurd value refuses to start, by its name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from functools import lru_cache
+from typing import Any, Final
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.core.signals import setting_changed
+from django.dispatch import receiver
+
+SETTING_NAME: Final = "NOTIFICATION_HUB"
+ENVIRON_PREFIX: Final = "HUB_"
+_BOOLEANS: Final = {"1": True, "true": True, "0": False, "false": False}
+
+
+def option(
+    default: Any, *, minimum: float = 0, maximum: float = float("inf"), why: str
+) -> Any:
+    """A field with its bounds (inclusive) and its reason; the reason is what the documentation shows."""
+    return field(
+        default=default, metadata={"minimum": minimum, "maximum": maximum, "why": why}
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class HubConfig:
+    """Everything that can be tuned. Durations carry their unit in the name; counts and sizes begin with ``max_``."""
+
+    heartbeat_seconds: int = option(
+        15,
+        minimum=5,
+        maximum=300,
+        why="seconds between heartbeats; under the 30–60 s after which proxies cut a quiet answer",
+    )
+    reconcile_seconds: float = option(
+        5.0,
+        minimum=0.05,
+        maximum=300,
+        why="seconds between two looks at the heads; bounds staleness when every hint is lost",
+    )
+    sweep_seconds: float = option(
+        2.0,
+        minimum=0.05,
+        maximum=300,
+        why="seconds between two runs of the sweeper; bounds how late a scheduled notification is",
+    )
+    database_watch_seconds: float = option(
+        0.1,
+        minimum=0.01,
+        maximum=60,
+        why="seconds between two looks at SQLite's data_version, by which other processes' commits show",
+    )
+    max_stream_seconds: int = option(
+        600,
+        minimum=1,
+        maximum=86_400,
+        why="seconds after which a stream is rotated, ± 20 %, so that load spreads over workers again",
+    )
+    slow_reader_seconds: float = option(
+        30.0,
+        minimum=0.5,
+        maximum=600,
+        why="seconds that a reader may take nothing before its stream is closed",
+    )
+    drain_seconds: float = option(
+        5.0,
+        minimum=0.1,
+        maximum=60,
+        why="seconds within which open streams are closed at a stop",
+    )
+    retry_milliseconds: int = option(
+        2_000,
+        minimum=100,
+        maximum=600_000,
+        why="milliseconds a client waits before it comes back, jittered by ± 50 %",
+    )
+    max_queue_frames: int = option(
+        256,
+        minimum=1,
+        maximum=100_000,
+        why="frames that may wait for one connection; then it refills from the log",
+    )
+    max_queue_bytes: int = option(
+        1_048_576,
+        minimum=65_536,
+        maximum=2**30,
+        why="bytes that may wait for one connection; one frame is always admitted",
+    )
+    max_backlog_page: int = option(
+        200,
+        minimum=1,
+        maximum=10_000,
+        why="changes read at a time for a backlog or a refill",
+    )
+    max_sequence_chunk: int = option(
+        500,
+        minimum=1,
+        maximum=10_000,
+        why="inboxes locked by one transaction; short enough for readers to wait",
+    )
+    lock_timeout_seconds: float = option(
+        2.0,
+        minimum=0.05,
+        maximum=60,
+        why="seconds the sequencer waits for an inbox lock; after that the sweeper has it",
+    )
+    poll_interval_seconds: int = option(
+        15,
+        minimum=1,
+        maximum=3_600,
+        why="seconds between polls that X-Poll-Interval asks of clients that cannot stream",
+    )
+    strict_event_types: bool = option(
+        False,
+        why="refuse event types that no installed app registers, also from HTTP producers",
+    )
+    cors_origins: tuple[str, ...] = option(
+        (),
+        why="exact origins of other sites that may read the stream and the API with credentials",
+    )
+
+    def __post_init__(self) -> None:
+        for item in fields(self):
+            value = getattr(self, item.name)
+            low, high = item.metadata["minimum"], item.metadata["maximum"]
+            if (
+                isinstance(value, (int, float))
+                and not isinstance(value, bool)
+                and not low <= value <= high
+            ):
+                raise ImproperlyConfigured(
+                    f"{item.name} must be from {low} to {high}, not {value}."
+                )
+
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, Any]) -> HubConfig:
+        """Build from names and values.
+
+        Raises:
+            ImproperlyConfigured: an unknown name, or a value of the wrong type or out of bounds.
+        """
+        known = {item.name: item for item in fields(cls)}
+        if unknown := sorted(set(values) - set(known)):
+            raise ImproperlyConfigured(
+                f"{SETTING_NAME} has no setting {', '.join(unknown)}."
+            )
+        for name, value in values.items():
+            kind = type(known[name].default)
+            if not isinstance(value, kind) and not (
+                kind is float and type(value) is int
+            ):
+                raise ImproperlyConfigured(
+                    f"{name} must be {kind.__name__}, not {value!r}."
+                )
+        return cls(**values)
+
+
+def values_from_environ(environ: Mapping[str, str]) -> dict[str, Any]:
+    """Read ``HUB_HEARTBEAT_SECONDS=10`` and the like, by the type of each field's default.
+
+    Raises:
+        ImproperlyConfigured: a ``HUB_…`` variable that names no setting, or whose text does not read as its type.
+    """
+    known = {ENVIRON_PREFIX + item.name.upper(): item for item in fields(HubConfig)}
+    values: dict[str, Any] = {}
+    for variable, text in environ.items():
+        if not variable.startswith(ENVIRON_PREFIX):
+            continue
+        if variable not in known:
+            raise ImproperlyConfigured(f"{variable} is not a setting of the hub.")
+        item = known[variable]
+        try:
+            values[item.name] = _read(text, type(item.default))
+        except (ValueError, KeyError):
+            raise ImproperlyConfigured(
+                f"{variable} must be {type(item.default).__name__}, not {text!r}."
+            ) from None
+    HubConfig.from_mapping(values)
+    return values
+
+
+def _read(text: str, kind: type) -> Any:
+    if kind is bool:
+        return _BOOLEANS[text.lower()]
+    if kind is tuple:
+        return tuple(part.strip() for part in text.split(",") if part.strip())
+    return kind(text)
+
+
+@lru_cache(maxsize=1)
+def hub_config() -> HubConfig:
+    """The settings in force.
+
+    Raises:
+        ImproperlyConfigured: Django's ``NOTIFICATION_HUB`` is wrong; the message names the field.
+    """
+    return HubConfig.from_mapping(getattr(settings, SETTING_NAME, {}))
+
+
+@receiver(setting_changed)
+def _forget(*, setting: str, **kwargs: Any) -> None:
+    if setting == SETTING_NAME:
+        hub_config.cache_clear()

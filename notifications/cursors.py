@@ -1,0 +1,69 @@
+"""The one cursor of stream, polling delta, ETag and admin: ``<epoch>-<position>`` (protocol, section 1).
+
+Pure: no database, no clock. A cursor is *usable* for an inbox when it names the inbox's epoch and a position from its
+floor to its head; from such a cursor the log resumes exactly at the next change.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from dataclasses import dataclass
+from typing import Final
+
+from notifications.exceptions import (
+    CursorAhead,
+    CursorEpoch,
+    CursorExpired,
+    MalformedCursor,
+)
+
+EPOCH_ALPHABET: Final = "abcdefghijklmnopqrstuvwxyz234567"
+EPOCH_LENGTH: Final = 8
+_GRAMMAR: Final = re.compile(r"([a-z2-7]{8})-(0|[1-9][0-9]{0,15})", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """A place in one inbox's log: everything up to and including ``position`` has been seen."""
+
+    epoch: str
+    position: int
+
+    @classmethod
+    def parse(cls, text: str) -> Cursor:
+        """Read a cursor as a client echoes it.
+
+        Raises:
+            MalformedCursor: the text does not match the grammar.
+        """
+        match = _GRAMMAR.fullmatch(text)
+        if match is None:
+            raise MalformedCursor
+        return cls(match[1], int(match[2]))
+
+    def __str__(self) -> str:
+        return f"{self.epoch}-{self.position}"
+
+    def check_usable(self, *, epoch: str, floor: int, head: int) -> None:
+        """Say whether the log can be resumed exactly from here.
+
+        Args:
+            epoch: the inbox's epoch now.
+            floor: positions up to here have been compacted.
+            head: the newest position.
+
+        Raises:
+            CursorEpoch, CursorAhead, CursorExpired: it cannot, and why.
+        """
+        if self.epoch != epoch:
+            raise CursorEpoch
+        if self.position > head:
+            raise CursorAhead
+        if self.position < floor:
+            raise CursorExpired
+
+
+def new_epoch() -> str:
+    """Eight random characters of ``[a-z2-7]`` (40 bit): two inboxes practically never share one."""
+    return "".join(secrets.choice(EPOCH_ALPHABET) for _ in range(EPOCH_LENGTH))

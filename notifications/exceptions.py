@@ -1,0 +1,94 @@
+"""What can go wrong, one class per cause; each message says what to do next."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class HubError(Exception):
+    """Root of every error that the hub raises on purpose.
+
+    ``code`` is stable and stands in the closed list of problem codes (docs/protocol.md); the message is for a person.
+    """
+
+    code: ClassVar[str] = "error"
+    message: ClassVar[str] = "The hub could not do this."
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or self.message)
+
+
+class InvalidInput(HubError):
+    """Input that breaks a rule of the protocol; ``errors`` names each bad field with a sentence of its own."""
+
+    code = "invalid"
+    message = "Some fields are not valid; see errors."
+
+    def __init__(self, errors: dict[str, str], message: str | None = None) -> None:
+        self.errors = errors
+        super().__init__(
+            message
+            or "; ".join(f"{field}: {text}" for field, text in errors.items())
+            or None
+        )
+
+
+class NotificationTooLarge(HubError):
+    """A notification over 64 KiB."""
+
+    code = "too_large"
+    message = (
+        "A notification may hold at most 64 KiB; put what is large behind its url."
+    )
+
+
+class UnknownEventType(HubError):
+    """An event type that no installed app registers, while the registry is strict."""
+
+    code = "unknown_type"
+    message = "No installed app registers this event type; declare it in a notification_events module."
+
+
+class EventTypeError(HubError, TypeError):
+    """An EventType class or instance that is declared or built wrongly; found at import or construction."""
+
+    code = "invalid"
+
+
+class NotFound(HubError):
+    """A notification that does not exist, is deleted, or belongs to somebody else: the three look the same."""
+
+    code = "not_found"
+    message = "There is no such notification."
+
+
+class MalformedCursor(HubError):
+    """Text that is not a cursor."""
+
+    code = "cursor_malformed"
+    message = "This is not a cursor; send back one that the hub gave you, unchanged."
+
+
+class CursorUnusable(HubError):
+    """A well-formed cursor from which nothing can be resumed exactly."""
+
+
+class CursorExpired(CursorUnusable):
+    """The log was compacted past the cursor."""
+
+    code = "cursor_expired"
+    message = "Changes before this cursor are gone; fetch the list again."
+
+
+class CursorEpoch(CursorUnusable):
+    """The cursor belongs to another epoch, or to another user's inbox."""
+
+    code = "cursor_epoch"
+    message = "This cursor is of another epoch of the inbox; fetch the list again."
+
+
+class CursorAhead(CursorUnusable):
+    """The cursor lies after the newest change."""
+
+    code = "cursor_ahead"
+    message = "This cursor is ahead of the inbox; fetch the list again."

@@ -1,0 +1,110 @@
+"""The filters of lists, changes and stream (protocol, section 5), which have the same names everywhere.
+
+Pure. A notification is admitted when, for each filter that is given, it has one of the filter's values.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from notifications import strict_json
+from notifications.events import LEVELS, category_of
+from notifications.exceptions import InvalidInput
+
+MAX_VALUES: Final = 50
+MAX_VALUE_LENGTH: Final = 100
+_GRAMMAR: Final = {
+    "category": re.compile(r"[a-z][a-z0-9_]*", re.ASCII),
+    "type": re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*){0,3}(\.\*)?", re.ASCII),
+}
+NAMES: Final = ("category", "type", "topic", "level")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Filters:
+    """Which notifications are wanted; empty sets admit everything.
+
+    Attributes:
+        categories, topics, levels: exact values.
+        types: exact names of event types.
+        type_prefixes: prefixes with their final dot, from values such as ``orders.order.*``.
+    """
+
+    categories: frozenset[str] = frozenset()
+    types: frozenset[str] = frozenset()
+    type_prefixes: tuple[str, ...] = ()
+    topics: frozenset[str] = frozenset()
+    levels: frozenset[str] = frozenset()
+
+    @classmethod
+    def parse(cls, given: Mapping[str, Sequence[str]]) -> Filters:
+        """Read query parameters: several values by comma or by repetition.
+
+        Args:
+            given: for each name, its values as they stand in the query string; other names are ignored.
+
+        Raises:
+            InvalidInput: an empty, overlong or impossible value, or more than 50 in all.
+        """
+        values = {name: _split(name, given.get(name, ())) for name in NAMES}
+        if sum(map(len, values.values())) > MAX_VALUES:
+            raise InvalidInput(
+                {"filter": f"at most {MAX_VALUES} filter values may be given"}
+            )
+        if unknown := set(values["level"]) - set(LEVELS):
+            raise InvalidInput(
+                {"level": f"{min(unknown)!r} is none of {', '.join(LEVELS)}"}
+            )
+        return cls(
+            categories=frozenset(values["category"]),
+            types=frozenset(
+                value for value in values["type"] if not value.endswith(".*")
+            ),
+            type_prefixes=tuple(
+                sorted(value[:-1] for value in values["type"] if value.endswith(".*"))
+            ),
+            topics=frozenset(values["topic"]),
+            levels=frozenset(values["level"]),
+        )
+
+    def __bool__(self) -> bool:
+        return bool(
+            self.categories
+            or self.types
+            or self.type_prefixes
+            or self.topics
+            or self.levels
+        )
+
+    def admits(self, *, type: str, topic: str, level: str) -> bool:
+        """Whether a notification of this type, topic and level is wanted."""
+        return (
+            (not self.categories or category_of(type) in self.categories)
+            and (
+                not (self.types or self.type_prefixes)
+                or type in self.types
+                or type.startswith(self.type_prefixes)
+            )
+            and (not self.topics or topic in self.topics)
+            and (not self.levels or level in self.levels)
+        )
+
+
+def _split(name: str, given: Sequence[str]) -> list[str]:
+    values = [part for text in given for part in text.split(",")]
+    for value in values:
+        if not value or len(value) > MAX_VALUE_LENGTH:
+            raise InvalidInput(
+                {name: f"each value must have 1 to {MAX_VALUE_LENGTH} characters"}
+            )
+        strict_json.check_text(value, field=name)
+        if name in _GRAMMAR and not _GRAMMAR[name].fullmatch(value):
+            raise InvalidInput(
+                {
+                    name: f"{value!r} can be no {name}; a * may stand only after the last dot"
+                }
+            )
+    return values

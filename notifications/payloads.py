@@ -1,0 +1,152 @@
+"""The bytes of the wire: notification objects and changes, rendered from rows.
+
+A row's bytes are a function of the row alone, so they are the same live, resumed and polled (invariant I4). All output is
+one line of ASCII JSON; ``data`` is spliced in as it is stored.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from datetime import datetime
+from json.encoder import encode_basestring_ascii
+from typing import Any, Final, NamedTuple
+from uuid import UUID
+
+from notifications.cursors import Cursor
+from notifications.events import category_of
+
+logger = logging.getLogger(__name__)
+
+_text: Final = encode_basestring_ascii
+
+
+class NotificationRow(NamedTuple):
+    """A notification as its recipient has it now."""
+
+    public_id: UUID
+    position: int
+    type: str
+    topic: str
+    level: str
+    title: str
+    body: str
+    url: str
+    actor: str
+    data: str
+    created_at: datetime
+    read_at: datetime | None
+    expires_at: datetime | None
+    replay_of: UUID | None
+
+
+class ChangeRow(NamedTuple):
+    """A change with the immutable parts of its notification and event; those are empty for ``read_all``."""
+
+    inbox_id: Any
+    position: int
+    kind: str
+    at: datetime
+    unread_count: int
+    up_to: int | None
+    category: str
+    reason: str
+    created_position: int | None
+    created_at: datetime | None
+    public_id: UUID | None
+    replay_of: UUID | None
+    type: str | None
+    topic: str | None
+    level: str | None
+    title: str | None
+    body: str | None
+    url: str | None
+    actor: str | None
+    data: str | None
+    expires_at: datetime | None
+
+
+CHANGE_NAMES: Final = {
+    "created": "notification.created",
+    "read": "notification.read",
+    "unread": "notification.unread",
+    "deleted": "notification.deleted",
+    "read_all": "inbox.read",
+}
+
+
+def timestamp(at: datetime) -> str:
+    """UTC with six decimals and ``Z``; ``at`` is aware and in UTC, as Django loads it."""
+    return at.isoformat(timespec="microseconds")[:26] + "Z"
+
+
+def notification_json(row: NotificationRow) -> bytes:
+    """The notification object of the protocol's section 4."""
+    return _notification(
+        row, position=row.position, created_at=row.created_at, read_at=row.read_at
+    ).encode("ascii")
+
+
+def change_json(row: ChangeRow, epoch: str) -> bytes:
+    """A change: the ``data`` of its frame, and its element of ``changes``."""
+    head = (
+        f'{{"change":"{CHANGE_NAMES[row.kind]}","cursor":"{Cursor(epoch, row.position)}","position":{row.position},'
+        f'"at":"{timestamp(row.at)}","unread_count":{row.unread_count},'
+    )
+    return (head + _subject(row) + "}").encode("ascii")
+
+
+def _subject(row: ChangeRow) -> str:
+    if row.kind == "read_all":
+        return f'"up_to":{row.up_to},"category":{_text(row.category) if row.category else "null"}'
+    if row.kind == "deleted":
+        return f'"notification":{{"id":"{row.public_id}"}},"reason":"{row.reason}"'
+    read_at = row.at if row.kind == "read" else None
+    whole = _notification(
+        row, position=row.created_position, created_at=row.created_at, read_at=read_at
+    )
+    return f'"notification":{whole}'
+
+
+def _notification(
+    row: Any,
+    *,
+    position: int | None,
+    created_at: datetime | None,
+    read_at: datetime | None,
+) -> str:
+    return (
+        f'{{"id":"{row.public_id}","position":{position},"type":"{row.type}","category":"{category_of(row.type)}",'
+        f'"topic":{_text(row.topic)},"level":"{row.level}","title":{_text(row.title)},"body":{_text(row.body)},'
+        f'"url":{_text(row.url)},"actor":{_text(row.actor)},"data":{_data(row)},"created_at":{_time(created_at)},'
+        f'"read_at":{_time(read_at)},"expires_at":{_time(row.expires_at)},'
+        f'"replay_of":{_id(row.replay_of)}}}'
+    )
+
+
+def _time(at: datetime | None) -> str:
+    return f'"{timestamp(at)}"' if at else "null"
+
+
+def _id(public_id: UUID | None) -> str:
+    return f'"{public_id}"' if public_id else "null"
+
+
+def _data(row: Any) -> str:
+    """The stored text, unless somebody rewrote it past the services: a bad row may break nothing but itself (I18)."""
+    text: str = row.data
+    try:
+        value = json.loads(text)
+        if not isinstance(value, dict):
+            raise TypeError("data is not an object")
+        if text.isascii() and "\n" not in text and "\r" not in text:
+            return text
+        return json.dumps(
+            value, ensure_ascii=True, allow_nan=False, separators=(",", ":")
+        )
+    except (ValueError, TypeError, RecursionError):
+        logger.exception(
+            "Notification %s is shown without its data, which is not valid JSON",
+            row.public_id,
+        )
+        return "{}"

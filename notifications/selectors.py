@@ -1,0 +1,282 @@
+"""Every read that the hub serves. Readers use autocommit, take no lock and look at no clock.
+
+A list is one statement, so that its rows and its cursor are one snapshot (I11). Elsewhere the inbox is read first and its
+rows second, up to the head that was seen: what came in between is then read next time, and never missed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any, Final, NamedTuple, cast
+from uuid import UUID
+
+from django.db import connection, models
+from django.db.models import Count, F, Q
+
+from notifications.cursors import Cursor
+from notifications.exceptions import NotFound
+from notifications.filters import Filters
+from notifications.models import Change, Inbox, Notification
+from notifications.payloads import ChangeRow, NotificationRow
+
+NO_FILTERS: Final = Filters()
+
+_NOTIFICATION_COLUMNS: Final = (
+    "public_id", "position", "type", "topic", "level", "event__title", "event__body", "event__url", "event__actor",
+    "event__data", "created_at", "read_at", "expires_at", "replay_of",
+)  # fmt: skip
+_CHANGE_COLUMNS: Final = (
+    "inbox_id", "position", "kind", "at", "unread_count", "up_to", "category", "reason", "created_position",
+    "created_at", "notification__public_id", "notification__replay_of", "event__type", "event__topic", "event__level",
+    "event__title", "event__body", "event__url", "event__actor", "event__data", "event__expires_at",
+)  # fmt: skip
+
+
+class InboxState(NamedTuple):
+    """An inbox's counters at one moment."""
+
+    user_id: Any
+    epoch: str
+    head: int
+    floor: int
+    unread_count: int
+
+    @property
+    def cursor(self) -> Cursor:
+        """Its head as a cursor."""
+        return Cursor(self.epoch, self.head)
+
+
+class Page(NamedTuple):
+    """Part of a list, with the whole inbox's cursor and count of the same snapshot."""
+
+    rows: list[NotificationRow]
+    next_before: int | None
+    cursor: Cursor
+    unread_count: int
+
+
+def inboxes(user_ids: Iterable[Any]) -> dict[Any, InboxState]:
+    """The counters of some users' inboxes; a user without one is left out. One query."""
+    rows = Inbox.objects.filter(pk__in=list(user_ids)).values_list(*InboxState._fields)
+    return {row[0]: InboxState(*row) for row in rows}
+
+
+def list_page(
+    user_id: Any,
+    *,
+    filters: Filters = NO_FILTERS,
+    unread_only: bool = False,
+    before: int | None = None,
+    limit: int = 25,
+) -> Page:
+    """Part of a user's list, newest first. One statement; the inbox must exist (``services.open_inbox``).
+
+    Args:
+        user_id: primary key of the recipient.
+        filters: which notifications are wanted.
+        unread_only: leave out what has been read.
+        before: only positions below this one; for the next page, ``Page.next_before``.
+        limit: rows at most.
+
+    Raises:
+        Inbox.DoesNotExist: the user has no inbox yet.
+    """
+    listed = Notification.objects.filter(
+        Notification.UNREAD if unread_only else Notification.LISTED
+    )
+    listed = listed.filter(
+        _notification_condition(filters), recipient_id=user_id
+    ).order_by("-position")
+    if before is not None:
+        listed = listed.filter(position__lt=before)
+    page, params = listed[: limit + 1].query.sql_with_params()
+    quote = connection.ops.quote_name
+    # The inbox drives the join, so that an empty page has a cursor too; the limit is inside, so that the index on
+    # (recipient, position) is walked and the depth of the page does not matter.
+    found = list(
+        Notification.objects.raw(
+            f"""SELECT n.*, e.title AS event_title, e.body AS event_body, e.url AS event_url, e.actor AS event_actor,
+                       e.data AS event_data, i.epoch AS inbox_epoch, i.head AS inbox_head, i.unread_count AS inbox_unread
+                FROM {quote("notifications_inbox")} i
+                LEFT JOIN ({page}) n ON n.recipient_id = i.user_id
+                LEFT JOIN {quote("notifications_event")} e ON e.id = n.event_id
+                WHERE i.user_id = %s ORDER BY n.position DESC""",  # noqa: S608 (only names and placeholders)
+            (*params, _db_key(user_id)),
+        )
+    )
+    if not found:
+        raise Inbox.DoesNotExist(f"user {user_id!r} has no inbox")
+    first: Any = found[0]
+    rows = [_notification_row(item) for item in found if item.pk is not None]
+    more = len(rows) > limit
+    return Page(
+        rows=rows[:limit],
+        next_before=rows[limit - 1].position if more else None,
+        cursor=Cursor(first.inbox_epoch, first.inbox_head),
+        unread_count=first.inbox_unread,
+    )
+
+
+def get_notification(user_id: Any, public_id: UUID) -> NotificationRow:
+    """One listed notification of a user.
+
+    Raises:
+        NotFound: it does not exist, is deleted, or is somebody else's.
+    """
+    row = (
+        Notification.objects.filter(
+            Notification.LISTED, recipient_id=user_id, public_id=public_id
+        )
+        .values_list(*_NOTIFICATION_COLUMNS)
+        .first()
+    )
+    if row is None:
+        raise NotFound
+    return NotificationRow(*row)
+
+
+def unread_by_category(user_id: Any) -> dict[str, int]:
+    """How many unread notifications each category has; categories with none are left out. One query."""
+    rows = (
+        Notification.objects.filter(Notification.UNREAD, recipient_id=user_id)
+        .values_list("category")
+        .annotate(unread=Count("id"))
+        .order_by("category")
+    )
+    return dict(rows)
+
+
+def changes_after(
+    user_id: Any, *, after: int, up_to: int, limit: int, filters: Filters = NO_FILTERS
+) -> list[ChangeRow]:
+    """The log of one inbox from ``after`` (exclusive) to ``up_to`` (inclusive), oldest first. One query.
+
+    With ``filters``, changes of notifications that do not match are left out; ``read_all`` always stays.
+    """
+    rows = (
+        Change.objects.filter(
+            _change_condition(filters),
+            inbox_id=user_id,
+            position__gt=after,
+            position__lte=up_to,
+        )
+        .order_by("position")
+        .values_list(*_CHANGE_COLUMNS)[:limit]
+    )
+    return [ChangeRow(*row) for row in rows]
+
+
+def changes_since(
+    positions: Mapping[Any, int], *, limit: int
+) -> dict[Any, list[ChangeRow]]:
+    """The logs of several inboxes, each from its own position (exclusive), oldest first. One query.
+
+    Args:
+        positions: for each user's primary key, the last position that is known.
+        limit: changes of one inbox at most.
+    """
+    wanted = Q(pk__in=())
+    for user_id, position in positions.items():
+        wanted |= Q(
+            inbox_id=user_id, position__gt=position, position__lte=position + limit
+        )
+    rows = (
+        Change.objects.filter(wanted)
+        .order_by("inbox_id", "position")
+        .values_list(*_CHANGE_COLUMNS)
+    )
+    logs: dict[Any, list[ChangeRow]] = {}
+    for row in rows:
+        logs.setdefault(row[0], []).append(ChangeRow(*row))
+    return logs
+
+
+def recipients_with_staged(now: Any, *, limit: int) -> list[Any]:
+    """Users who have staged notifications that are not, or no longer, scheduled for later. One query, no lock."""
+    due = Q(deliver_at__isnull=True) | Q(deliver_at__lte=now)
+    rows = Notification.objects.filter(Notification.STAGED & due).order_by(
+        "recipient_id"
+    )
+    return list(rows.values_list("recipient_id", flat=True).distinct()[:limit])
+
+
+def recipients_with_expired(now: Any, *, limit: int) -> list[Any]:
+    """Users who have listed notifications past their ``expires_at``. One query, no lock."""
+    rows = Notification.objects.filter(
+        Notification.LISTED, expires_at__lte=now
+    ).order_by("recipient_id")
+    return list(rows.values_list("recipient_id", flat=True).distinct()[:limit])
+
+
+def _notification_row(item: Any) -> NotificationRow:
+    return NotificationRow(
+        item.public_id, item.position, item.type, item.topic, item.level, item.event_title, item.event_body,
+        item.event_url, item.event_actor, item.event_data, item.created_at, item.read_at, item.expires_at, item.replay_of,
+    )  # fmt: skip
+
+
+def _db_key(user_id: Any) -> Any:
+    return Inbox._meta.pk.get_db_prep_value(user_id, connection)
+
+
+def _notification_condition(filters: Filters) -> Q:
+    return _condition(
+        filters, type="type", topic="topic", level="level", category="category"
+    )
+
+
+def _change_condition(filters: Filters) -> Q:
+    if not filters:
+        return Q()
+    # The event, not the notification, has what is immutable; the category is the type's first segment.
+    expanded = Filters(
+        types=filters.types,
+        type_prefixes=filters.type_prefixes,
+        topics=filters.topics,
+        levels=filters.levels,
+    )
+    condition = _condition(
+        expanded,
+        type="event__type",
+        topic="event__topic",
+        level="event__level",
+        category="",
+    )
+    if filters.categories:
+        condition &= _any(
+            Q(event__type__startswith=f"{category}.")
+            for category in sorted(filters.categories)
+        )
+    return condition | Q(kind="read_all")
+
+
+def _condition(
+    filters: Filters, *, type: str, topic: str, level: str, category: str
+) -> Q:
+    condition = Q()
+    if filters.categories:
+        condition &= Q(**{f"{category}__in": sorted(filters.categories)})
+    if filters.types or filters.type_prefixes:
+        exact = [Q(**{f"{type}__in": sorted(filters.types)})] if filters.types else []
+        condition &= _any(
+            [
+                *exact,
+                *(
+                    Q(**{f"{type}__startswith": prefix})
+                    for prefix in filters.type_prefixes
+                ),
+            ]
+        )
+    if filters.topics:
+        condition &= Q(**{f"{topic}__in": sorted(filters.topics)})
+    if filters.levels:
+        condition &= Q(**{f"{level}__in": sorted(filters.levels)})
+    return condition
+
+
+def _any(conditions: Iterable[Q]) -> Q:
+    result = Q(pk__in=())
+    for condition in conditions:
+        result |= condition
+    return result
