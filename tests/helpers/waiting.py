@@ -1,0 +1,43 @@
+"""Waiting for something to become true, with a deadline. Tests never sleep for a guessed time."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+INTERVAL_SECONDS = 0.01
+
+
+def wait_until(condition: Callable[[], T], *, timeout: float = 5, what: str = "the condition") -> T:
+    """Call `condition` until it returns something true, and return that.
+
+    Raises `TimeoutError`, which names `what` and the last value, after `timeout` seconds. The condition is always tried once more after the deadline,
+    so a machine that was busy does not fail a test whose condition holds.
+    """
+    deadline = time.monotonic() + timeout
+    while True:
+        late = time.monotonic() >= deadline
+        if value := condition():
+            return value
+        if late:
+            raise TimeoutError(f"{what} did not come within {timeout} s; it was {value!r} at last")
+        time.sleep(INTERVAL_SECONDS)
+
+
+async def wait_until_async(
+    condition: Callable[[], T | Awaitable[T]], *, timeout: float = 5, what: str = "the condition"
+) -> T:
+    """`wait_until` for coroutines: the loop runs on meanwhile. `condition` may return an awaitable."""
+    deadline = time.monotonic() + timeout
+    while True:
+        late = time.monotonic() >= deadline
+        outcome = condition()
+        value = await outcome if isinstance(outcome, Awaitable) else outcome
+        if value:
+            return value
+        if late:
+            raise TimeoutError(f"{what} did not come within {timeout} s; it was {value!r} at last")
+        await asyncio.sleep(INTERVAL_SECONDS)

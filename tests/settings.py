@@ -1,0 +1,16 @@
+"""The hub's own settings as the tests run them: what the environment does not say is as in development."""
+
+import os
+from pathlib import Path
+
+os.environ.setdefault("DEBUG", "1")
+
+from hub.settings import *  # noqa: E402, F403
+from hub.settings import DATABASES  # noqa: E402
+
+# A thousand times quicker than the real one, which Django's own tests cover.
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+# A file rather than SQLite's memory: threads and other processes open the same database. pytest-django adds the worker's name.
+if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3" and "TEST_FOLDER" in os.environ:
+    DATABASES["default"]["TEST"] = {"NAME": str(Path(os.environ["TEST_FOLDER"]) / "test.sqlite3")}
