@@ -1,0 +1,153 @@
+"""Run the project's checks one after the other, all of them whatever fails, and close with a summary.
+
+check.py                linters, types, system checks, migrations and the embedded tests
+check.py --everything   the production tests (PostgreSQL and Redis) too
+check.py --only NAME    one group of them: lint, types, django, embedded or production
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from xml.etree import ElementTree
+
+ROOT = Path(__file__).resolve().parent.parent
+PYTHON = sys.executable
+# As a real deployment would be started; what it needs beyond this the system checks demand.
+DEPLOYMENT = {
+    "DEBUG": "0",
+    "SECRET_KEY": "a-long-secret-that-only-the-system-checks-see-0123456789",
+    "ALLOWED_HOSTS": "hub.example",
+    "DATABASE_URL": "postgres://hub@127.0.0.1:5432/hub",
+    "REDIS_URL": "redis://127.0.0.1:6379/0",
+}
+
+
+@dataclass
+class Step:
+    """One command of one group; the tests' steps also say how many tests passed and failed."""
+
+    group: str
+    name: str
+    command: list[str]
+    env: dict[str, str] = field(default_factory=dict)
+    report: Path | None = None
+    seconds: float = 0
+    ok: bool = False
+    passed: int = 0
+    failed: int = 0
+    skipped: int = 0
+
+    def run(self) -> None:
+        """Run it, and print what it says: at once for tests, only when it fails for the rest."""
+        print(f"── {self.name}", flush=True)
+        started = time.monotonic()
+        # Nothing of this machine's own deployment may leak into the checks.
+        env = {
+            name: value
+            for name, value in os.environ.items()
+            if name not in DEPLOYMENT and name != "DJANGO_SETTINGS_MODULE"
+        }
+        outcome = subprocess.run(
+            self.command,
+            cwd=ROOT,
+            env=env | {"DEBUG": "1"} | self.env,
+            stdin=subprocess.DEVNULL,
+            stdout=None if self.report else subprocess.PIPE,
+            stderr=None if self.report else subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        self.seconds = time.monotonic() - started
+        self.ok = outcome.returncode == 0
+        if self.report is not None:
+            self.count(self.report)
+        elif not self.ok:
+            print(outcome.stdout, flush=True)
+
+    def count(self, report: Path) -> None:
+        """Read how many tests there were out of pytest's JUnit file; a run that ended before it wrote one has failed."""
+        if not report.exists():
+            self.ok = False
+            return
+        for suite in ElementTree.parse(report).iter("testsuite"):
+            number = {name: int(suite.get(name, 0)) for name in ("tests", "failures", "errors", "skipped")}
+            self.failed += number["failures"] + number["errors"]
+            self.skipped += number["skipped"]
+            self.passed += number["tests"] - number["failures"] - number["errors"] - number["skipped"]
+
+    def line(self) -> str:
+        """Its line of the summary."""
+        tests = f"  {self.passed} passed, {self.failed} failed, {self.skipped} skipped" if self.report else ""
+        return f"  {'ok' if self.ok else 'FAILED':8}{self.name:34}{self.seconds:7.1f} s{tests}"
+
+
+def steps(results: Path) -> Iterator[Step]:
+    """All of them, the quick ones first."""
+    yield Step("lint", "ruff", [PYTHON, "-m", "ruff", "check"])
+    yield Step("lint", "format", [PYTHON, "-m", "ruff", "format", "--check"])
+    yield Step("lint", "layers (import-linter)", [str(Path(PYTHON).with_name("lint-imports"))])
+    yield Step("lint", "templates (djlint)", [PYTHON, "-m", "djlint", "--quiet", "--lint", "templates"])
+    yield Step("types", "mypy", [PYTHON, "-m", "mypy"])
+    manage = [PYTHON, "-W", "error", "manage.py"]
+    yield Step("django", "system checks", [*manage, "check", "--fail-level", "WARNING"])
+    yield Step(
+        "django",
+        "system checks of a deployment",
+        [*manage, "check", "--deploy", "--fail-level", "WARNING"],
+        DEPLOYMENT,
+    )
+    yield Step("django", "missing migrations", [*manage, "makemigrations", "--check", "--dry-run"])
+    for shape, what in (("embedded", "SQLite"), ("production", "PostgreSQL + Redis")):
+        report = results / f"{shape}.xml"
+        pytest = [
+            PYTHON,
+            "-m",
+            "pytest",
+            "-q",
+            "-n",
+            "2",
+            "--dist",
+            "worksteal",
+            f"--shape={shape}",
+            f"--junit-xml={report}",
+        ]
+        yield Step(shape, f"tests on {what}", pytest, report=report)
+
+
+def main() -> int:
+    """Run what is asked for; 0 when all of it is well."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--everything", action="store_true")
+    parser.add_argument("--only", choices=["lint", "types", "django", "embedded", "production"])
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="hub-check-") as folder:
+        done = []
+        for step in steps(Path(folder)):
+            if step.group == options.only or (
+                not options.only and (options.everything or step.group != "production")
+            ):
+                step.run()
+                done.append(step)
+    print("\nSummary")
+    for step in done:
+        print(step.line())
+    print(f"  {sum(step.seconds for step in done):50.1f} s\n")
+    failed = [step.name for step in done if not step.ok]
+    print(f"FAILED: {', '.join(failed)}" if failed else "All is well.")
+    if any(step.report for step in done):
+        print(f"{sum(step.passed for step in done)} passed, {sum(step.failed for step in done)} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
