@@ -20,13 +20,9 @@ ENVIRON_PREFIX: Final = "HUB_"
 _BOOLEANS: Final = {"1": True, "true": True, "0": False, "false": False}
 
 
-def option(
-    default: Any, *, minimum: float = 0, maximum: float = float("inf"), why: str
-) -> Any:
+def option(default: Any, *, minimum: float = 0, maximum: float = float("inf"), why: str) -> Any:
     """A field with its bounds (inclusive) and its reason; the reason is what the documentation shows."""
-    return field(
-        default=default, metadata={"minimum": minimum, "maximum": maximum, "why": why}
-    )
+    return field(default=default, metadata={"minimum": minimum, "maximum": maximum, "why": why})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,14 +126,8 @@ class HubConfig:
         for item in fields(self):
             value = getattr(self, item.name)
             low, high = item.metadata["minimum"], item.metadata["maximum"]
-            if (
-                isinstance(value, (int, float))
-                and not isinstance(value, bool)
-                and not low <= value <= high
-            ):
-                raise ImproperlyConfigured(
-                    f"{item.name} must be from {low} to {high}, not {value}."
-                )
+            if isinstance(value, (int, float)) and not isinstance(value, bool) and not low <= value <= high:
+                raise ImproperlyConfigured(f"{item.name} must be from {low} to {high}, not {value}.")
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> HubConfig:
@@ -148,17 +138,11 @@ class HubConfig:
         """
         known = {item.name: item for item in fields(cls)}
         if unknown := sorted(set(values) - set(known)):
-            raise ImproperlyConfigured(
-                f"{SETTING_NAME} has no setting {', '.join(unknown)}."
-            )
+            raise ImproperlyConfigured(f"{SETTING_NAME} has no setting {', '.join(unknown)}.")
         for name, value in values.items():
             kind = type(known[name].default)
-            if not isinstance(value, kind) and not (
-                kind is float and type(value) is int
-            ):
-                raise ImproperlyConfigured(
-                    f"{name} must be {kind.__name__}, not {value!r}."
-                )
+            if not isinstance(value, kind) and not (kind is float and type(value) is int):
+                raise ImproperlyConfigured(f"{name} must be {kind.__name__}, not {value!r}.")
         return cls(**values)
 
 

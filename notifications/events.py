@@ -45,16 +45,10 @@ def check_name(name: str) -> None:
     """
     if len(name) > MAX_NAME_LENGTH or not _NAME.fullmatch(name):
         raise InvalidInput(
-            {
-                "type": "must be 2 to 4 dotted segments of [a-z][a-z0-9_]*, at most 100 characters"
-            }
+            {"type": "must be 2 to 4 dotted segments of [a-z][a-z0-9_]*, at most 100 characters"}
         )
     if category_of(name) in RESERVED_CATEGORIES:
-        raise InvalidInput(
-            {
-                "type": f"may not begin with {category_of(name)}, which the hub itself uses"
-            }
-        )
+        raise InvalidInput({"type": f"may not begin with {category_of(name)}, which the hub itself uses"})
 
 
 def category_of(name: str) -> str:
@@ -161,9 +155,7 @@ class Registry:
         return name in self._types
 
     def __iter__(self) -> Iterator[type[EventType]]:
-        return iter(
-            sorted(self._types.values(), key=lambda event_type: event_type.type_name)
-        )
+        return iter(sorted(self._types.values(), key=lambda event_type: event_type.type_name))
 
     def remove(self, event_type: type[EventType]) -> None:
         """Forget a class; for tests that declare one."""
@@ -202,10 +194,7 @@ def _fits(value: object, hint: Any) -> bool:
 
 def _children_fit(value: Any, args: tuple[Any, ...]) -> bool:
     if isinstance(value, Mapping):
-        return all(
-            _fits(key, args[0]) and _fits(child, args[1])
-            for key, child in value.items()
-        )
+        return all(_fits(key, args[0]) and _fits(child, args[1]) for key, child in value.items())
     if isinstance(value, tuple) and args[-1:] != (Ellipsis,):
         return len(value) == len(args) and all(map(_fits, value, args))
     return all(_fits(child, args[0]) for child in value)

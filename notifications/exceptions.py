@@ -26,20 +26,14 @@ class InvalidInput(HubError):
 
     def __init__(self, errors: dict[str, str], message: str | None = None) -> None:
         self.errors = errors
-        super().__init__(
-            message
-            or "; ".join(f"{field}: {text}" for field, text in errors.items())
-            or None
-        )
+        super().__init__(message or "; ".join(f"{field}: {text}" for field, text in errors.items()) or None)
 
 
 class NotificationTooLarge(HubError):
     """A notification over 64 KiB."""
 
     code = "too_large"
-    message = (
-        "A notification may hold at most 64 KiB; put what is large behind its url."
-    )
+    message = "A notification may hold at most 64 KiB; put what is large behind its url."
 
 
 class UnknownEventType(HubError):

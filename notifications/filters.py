@@ -51,42 +51,28 @@ class Filters:
         """
         values = {name: _split(name, given.get(name, ())) for name in NAMES}
         if sum(map(len, values.values())) > MAX_VALUES:
-            raise InvalidInput(
-                {"filter": f"at most {MAX_VALUES} filter values may be given"}
-            )
+            raise InvalidInput({"filter": f"at most {MAX_VALUES} filter values may be given"})
         if unknown := set(values["level"]) - set(LEVELS):
-            raise InvalidInput(
-                {"level": f"{min(unknown)!r} is none of {', '.join(LEVELS)}"}
-            )
+            raise InvalidInput({"level": f"{min(unknown)!r} is none of {', '.join(LEVELS)}"})
         return cls(
             categories=frozenset(values["category"]),
-            types=frozenset(
-                value for value in values["type"] if not value.endswith(".*")
-            ),
-            type_prefixes=tuple(
-                sorted(value[:-1] for value in values["type"] if value.endswith(".*"))
-            ),
+            types=frozenset(value for value in values["type"] if not value.endswith(".*")),
+            type_prefixes=tuple(sorted(value[:-1] for value in values["type"] if value.endswith(".*"))),
             topics=frozenset(values["topic"]),
             levels=frozenset(values["level"]),
         )
 
     def __bool__(self) -> bool:
-        return bool(
-            self.categories
-            or self.types
-            or self.type_prefixes
-            or self.topics
-            or self.levels
-        )
+        return bool(self.categories or self.types or self.type_prefixes or self.topics or self.levels)
 
-    def admits(self, *, type: str, topic: str, level: str) -> bool:
-        """Whether a notification of this type, topic and level is wanted."""
+    def admits(self, *, event_type: str, topic: str, level: str) -> bool:
+        """Whether a notification of this event type, topic and level is wanted."""
         return (
-            (not self.categories or category_of(type) in self.categories)
+            (not self.categories or category_of(event_type) in self.categories)
             and (
                 not (self.types or self.type_prefixes)
-                or type in self.types
-                or type.startswith(self.type_prefixes)
+                or event_type in self.types
+                or event_type.startswith(self.type_prefixes)
             )
             and (not self.topics or topic in self.topics)
             and (not self.levels or level in self.levels)
@@ -97,14 +83,8 @@ def _split(name: str, given: Sequence[str]) -> list[str]:
     values = [part for text in given for part in text.split(",")]
     for value in values:
         if not value or len(value) > MAX_VALUE_LENGTH:
-            raise InvalidInput(
-                {name: f"each value must have 1 to {MAX_VALUE_LENGTH} characters"}
-            )
+            raise InvalidInput({name: f"each value must have 1 to {MAX_VALUE_LENGTH} characters"})
         strict_json.check_text(value, field=name)
         if name in _GRAMMAR and not _GRAMMAR[name].fullmatch(value):
-            raise InvalidInput(
-                {
-                    name: f"{value!r} can be no {name}; a * may stand only after the last dot"
-                }
-            )
+            raise InvalidInput({name: f"{value!r} can be no {name}; a * may stand only after the last dot"})
     return values

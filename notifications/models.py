@@ -45,9 +45,7 @@ class Event(models.Model):
     """What happened. Immutable, and stored once however many recipients it has."""
 
     type = models.CharField(_("type"), max_length=MAX_NAME_LENGTH)
-    topic = models.CharField(
-        _("topic"), max_length=MAX_TOPIC_LENGTH, blank=True, default="", db_default=""
-    )
+    topic = models.CharField(_("topic"), max_length=MAX_TOPIC_LENGTH, blank=True, default="", db_default="")
     level = models.CharField(
         _("level"),
         max_length=7,
@@ -57,12 +55,8 @@ class Event(models.Model):
     )
     title = models.CharField(_("title"), max_length=MAX_TITLE_LENGTH)
     body = models.TextField(_("body"), blank=True, default="", db_default="")
-    url = models.CharField(
-        _("URL"), max_length=MAX_URL_LENGTH, blank=True, default="", db_default=""
-    )
-    actor = models.CharField(
-        _("actor"), max_length=MAX_ACTOR_LENGTH, blank=True, default="", db_default=""
-    )
+    url = models.CharField(_("URL"), max_length=MAX_URL_LENGTH, blank=True, default="", db_default="")
+    actor = models.CharField(_("actor"), max_length=MAX_ACTOR_LENGTH, blank=True, default="", db_default="")
     # Text, not a JSON column: jsonb reorders keys and rewrites numbers, and this text is spliced into frames as it is.
     data = models.TextField(_("data"), default="{}", db_default="{}")
     expires_at = models.DateTimeField(_("expires at"), null=True, blank=True)
@@ -91,9 +85,7 @@ class Notification(models.Model):
     change to its deleted change. The primary key is the order of staging; ``public_id`` is the ``id`` of the wire.
     """
 
-    public_id = models.UUIDField(
-        _("id"), unique=True, default=new_public_id, editable=False
-    )
+    public_id = models.UUIDField(_("id"), unique=True, default=new_public_id, editable=False)
     recipient = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         on_delete=models.DO_NOTHING,
@@ -118,9 +110,7 @@ class Notification(models.Model):
     replay_of = models.UUIDField(_("replay of"), null=True, blank=True, editable=False)
 
     # Copied from the event by the sequencer, so that lists and filters need no join.
-    type = models.CharField(
-        _("type"), max_length=MAX_NAME_LENGTH, default="", db_default="", editable=False
-    )
+    type = models.CharField(_("type"), max_length=MAX_NAME_LENGTH, default="", db_default="", editable=False)
     category = models.CharField(
         _("category"),
         max_length=MAX_NAME_LENGTH,
@@ -151,9 +141,7 @@ class Notification(models.Model):
     read_at = models.DateTimeField(_("read at"), null=True, editable=False)
     deleted_at = models.DateTimeField(_("deleted at"), null=True, editable=False)
     failed_at = models.DateTimeField(_("failed at"), null=True, editable=False)
-    failure = models.CharField(
-        _("failure"), max_length=500, default="", db_default="", editable=False
-    )
+    failure = models.CharField(_("failure"), max_length=500, default="", db_default="", editable=False)
 
     STAGED: ClassVar[Q] = Q(position__isnull=True, failed_at__isnull=True)
     LISTED: ClassVar[Q] = Q(position__isnull=False, deleted_at__isnull=True)
@@ -193,14 +181,12 @@ class Notification(models.Model):
             models.Index(
                 name="notif_topic",  # lists filtered by topic
                 fields=["recipient", "topic", "position"],
-                condition=Q(position__isnull=False, deleted_at__isnull=True)
-                & ~Q(topic=""),
+                condition=Q(position__isnull=False, deleted_at__isnull=True) & ~Q(topic=""),
             ),
             models.Index(
                 name="notif_collapse",  # the sequencer: what a new notification replaces
                 fields=["recipient", "type", "topic", "collapse_key"],
-                condition=Q(position__isnull=False, deleted_at__isnull=True)
-                & ~Q(collapse_key=""),
+                condition=Q(position__isnull=False, deleted_at__isnull=True) & ~Q(collapse_key=""),
             ),
             models.Index(
                 name="notif_expiry",  # the sweeper: what has expired, soonest first
@@ -271,14 +257,10 @@ class Inbox(models.Model):
         related_name="inbox",
         verbose_name=_("user"),
     )
-    epoch = models.CharField(
-        _("epoch"), max_length=8, default=new_epoch, editable=False
-    )
+    epoch = models.CharField(_("epoch"), max_length=8, default=new_epoch, editable=False)
     head = models.BigIntegerField(_("head"), default=0, db_default=0, editable=False)
     floor = models.BigIntegerField(_("floor"), default=0, db_default=0, editable=False)
-    unread_count = models.BigIntegerField(
-        _("unread"), default=0, db_default=0, editable=False
-    )
+    unread_count = models.BigIntegerField(_("unread"), default=0, db_default=0, editable=False)
     changed_at = models.DateTimeField(_("changed at"), null=True, editable=False)
 
     class Meta:
@@ -331,9 +313,7 @@ class Change(models.Model):
     # Those of the notification's created change, so that each frame carries the whole object.
     created_position = models.BigIntegerField(_("created position"), null=True)
     created_at = models.DateTimeField(_("created at"), null=True)
-    up_to = models.BigIntegerField(
-        _("up to"), null=True, help_text=_("All read: up to this position.")
-    )
+    up_to = models.BigIntegerField(_("up to"), null=True, help_text=_("All read: up to this position."))
     category = models.CharField(
         _("category"),
         max_length=MAX_NAME_LENGTH,
@@ -344,21 +324,15 @@ class Change(models.Model):
     reason = models.CharField(
         _("reason"), max_length=9, choices=Reason, default="", db_default="", blank=True
     )
-    by = models.CharField(
-        _("by"), max_length=254, default="", db_default="", blank=True
-    )
-    via = models.CharField(
-        _("via"), max_length=8, choices=Via, default=Via.SYSTEM, db_default=Via.SYSTEM
-    )
+    by = models.CharField(_("by"), max_length=254, default="", db_default="", blank=True)
+    via = models.CharField(_("via"), max_length=8, choices=Via, default=Via.SYSTEM, db_default=Via.SYSTEM)
     address = models.GenericIPAddressField(_("address"), null=True, blank=True)
 
     class Meta:
         verbose_name = _("change")
         verbose_name_plural = _("changes")
         constraints: ClassVar[list[models.BaseConstraint]] = [
-            models.UniqueConstraint(
-                name="change_log", fields=["inbox", "position"]
-            ),  # the log, in order
+            models.UniqueConstraint(name="change_log", fields=["inbox", "position"]),  # the log, in order
         ]
 
     def __str__(self) -> str:

@@ -82,9 +82,9 @@ def timestamp(at: datetime) -> str:
 
 def notification_json(row: NotificationRow) -> bytes:
     """The notification object of the protocol's section 4."""
-    return _notification(
-        row, position=row.position, created_at=row.created_at, read_at=row.read_at
-    ).encode("ascii")
+    return _notification(row, position=row.position, created_at=row.created_at, read_at=row.read_at).encode(
+        "ascii"
+    )
 
 
 def change_json(row: ChangeRow, epoch: str) -> bytes:
@@ -102,9 +102,7 @@ def _subject(row: ChangeRow) -> str:
     if row.kind == "deleted":
         return f'"notification":{{"id":"{row.public_id}"}},"reason":"{row.reason}"'
     read_at = row.at if row.kind == "read" else None
-    whole = _notification(
-        row, position=row.created_position, created_at=row.created_at, read_at=read_at
-    )
+    whole = _notification(row, position=row.created_position, created_at=row.created_at, read_at=read_at)
     return f'"notification":{whole}'
 
 
@@ -141,9 +139,7 @@ def _data(row: Any) -> str:
             raise TypeError("data is not an object")
         if text.isascii() and "\n" not in text and "\r" not in text:
             return text
-        return json.dumps(
-            value, ensure_ascii=True, allow_nan=False, separators=(",", ":")
-        )
+        return json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
     except (ValueError, TypeError, RecursionError):
         logger.exception(
             "Notification %s is shown without its data, which is not valid JSON",

@@ -6,12 +6,12 @@ rows second, up to the head that was seen: what came in between is then read nex
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
-from typing import Any, Final, NamedTuple, cast
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from django.db import connection, models
-from django.db.models import Count, F, Q
+from django.db import connection
+from django.db.models import Count, Q
 
 from notifications.cursors import Cursor
 from notifications.exceptions import NotFound
@@ -82,12 +82,8 @@ def list_page(
     Raises:
         Inbox.DoesNotExist: the user has no inbox yet.
     """
-    listed = Notification.objects.filter(
-        Notification.UNREAD if unread_only else Notification.LISTED
-    )
-    listed = listed.filter(
-        _notification_condition(filters), recipient_id=user_id
-    ).order_by("-position")
+    listed = Notification.objects.filter(Notification.UNREAD if unread_only else Notification.LISTED)
+    listed = listed.filter(_condition(filters), recipient_id=user_id).order_by("-position")
     if before is not None:
         listed = listed.filter(position__lt=before)
     page, params = listed[: limit + 1].query.sql_with_params()
@@ -108,7 +104,7 @@ def list_page(
     if not found:
         raise Inbox.DoesNotExist(f"user {user_id!r} has no inbox")
     first: Any = found[0]
-    rows = [_notification_row(item) for item in found if item.pk is not None]
+    rows = [_notification_row(item) for item in found if item.position is not None]
     more = len(rows) > limit
     return Page(
         rows=rows[:limit],
@@ -125,9 +121,7 @@ def get_notification(user_id: Any, public_id: UUID) -> NotificationRow:
         NotFound: it does not exist, is deleted, or is somebody else's.
     """
     row = (
-        Notification.objects.filter(
-            Notification.LISTED, recipient_id=user_id, public_id=public_id
-        )
+        Notification.objects.filter(Notification.LISTED, recipient_id=user_id, public_id=public_id)
         .values_list(*_NOTIFICATION_COLUMNS)
         .first()
     )
@@ -154,9 +148,10 @@ def changes_after(
 
     With ``filters``, changes of notifications that do not match are left out; ``read_all`` always stays.
     """
+    matching = _condition(filters, source="event__") | Q(kind="read_all") if filters else Q()
     rows = (
         Change.objects.filter(
-            _change_condition(filters),
+            matching,
             inbox_id=user_id,
             position__gt=after,
             position__lte=up_to,
@@ -167,9 +162,7 @@ def changes_after(
     return [ChangeRow(*row) for row in rows]
 
 
-def changes_since(
-    positions: Mapping[Any, int], *, limit: int
-) -> dict[Any, list[ChangeRow]]:
+def changes_since(positions: Mapping[Any, int], *, limit: int) -> dict[Any, list[ChangeRow]]:
     """The logs of several inboxes, each from its own position (exclusive), oldest first. One query.
 
     Args:
@@ -178,14 +171,8 @@ def changes_since(
     """
     wanted = Q(pk__in=())
     for user_id, position in positions.items():
-        wanted |= Q(
-            inbox_id=user_id, position__gt=position, position__lte=position + limit
-        )
-    rows = (
-        Change.objects.filter(wanted)
-        .order_by("inbox_id", "position")
-        .values_list(*_CHANGE_COLUMNS)
-    )
+        wanted |= Q(inbox_id=user_id, position__gt=position, position__lte=position + limit)
+    rows = Change.objects.filter(wanted).order_by("inbox_id", "position").values_list(*_CHANGE_COLUMNS)
     logs: dict[Any, list[ChangeRow]] = {}
     for row in rows:
         logs.setdefault(row[0], []).append(ChangeRow(*row))
@@ -195,17 +182,13 @@ def changes_since(
 def recipients_with_staged(now: Any, *, limit: int) -> list[Any]:
     """Users who have staged notifications that are not, or no longer, scheduled for later. One query, no lock."""
     due = Q(deliver_at__isnull=True) | Q(deliver_at__lte=now)
-    rows = Notification.objects.filter(Notification.STAGED & due).order_by(
-        "recipient_id"
-    )
+    rows = Notification.objects.filter(Notification.STAGED & due).order_by("recipient_id")
     return list(rows.values_list("recipient_id", flat=True).distinct()[:limit])
 
 
 def recipients_with_expired(now: Any, *, limit: int) -> list[Any]:
     """Users who have listed notifications past their ``expires_at``. One query, no lock."""
-    rows = Notification.objects.filter(
-        Notification.LISTED, expires_at__lte=now
-    ).order_by("recipient_id")
+    rows = Notification.objects.filter(Notification.LISTED, expires_at__lte=now).order_by("recipient_id")
     return list(rows.values_list("recipient_id", flat=True).distinct()[:limit])
 
 
@@ -220,59 +203,23 @@ def _db_key(user_id: Any) -> Any:
     return Inbox._meta.pk.get_db_prep_value(user_id, connection)
 
 
-def _notification_condition(filters: Filters) -> Q:
-    return _condition(
-        filters, type="type", topic="topic", level="level", category="category"
-    )
-
-
-def _change_condition(filters: Filters) -> Q:
-    if not filters:
-        return Q()
-    # The event, not the notification, has what is immutable; the category is the type's first segment.
-    expanded = Filters(
-        types=filters.types,
-        type_prefixes=filters.type_prefixes,
-        topics=filters.topics,
-        levels=filters.levels,
-    )
-    condition = _condition(
-        expanded,
-        type="event__type",
-        topic="event__topic",
-        level="event__level",
-        category="",
-    )
-    if filters.categories:
-        condition &= _any(
-            Q(event__type__startswith=f"{category}.")
-            for category in sorted(filters.categories)
-        )
-    return condition | Q(kind="read_all")
-
-
-def _condition(
-    filters: Filters, *, type: str, topic: str, level: str, category: str
-) -> Q:
+def _condition(filters: Filters, *, source: str = "") -> Q:
+    """What the filters admit, by the columns of the notification itself or of its event (``source``)."""
     condition = Q()
     if filters.categories:
-        condition &= Q(**{f"{category}__in": sorted(filters.categories)})
+        condition &= _any(_type_prefix(source, f"{category}.") for category in sorted(filters.categories))
     if filters.types or filters.type_prefixes:
-        exact = [Q(**{f"{type}__in": sorted(filters.types)})] if filters.types else []
-        condition &= _any(
-            [
-                *exact,
-                *(
-                    Q(**{f"{type}__startswith": prefix})
-                    for prefix in filters.type_prefixes
-                ),
-            ]
-        )
+        exact = Q(**{f"{source}type__in": sorted(filters.types)})
+        condition &= exact | _any(_type_prefix(source, prefix) for prefix in filters.type_prefixes)
     if filters.topics:
-        condition &= Q(**{f"{topic}__in": sorted(filters.topics)})
+        condition &= Q(**{f"{source}topic__in": sorted(filters.topics)})
     if filters.levels:
-        condition &= Q(**{f"{level}__in": sorted(filters.levels)})
+        condition &= Q(**{f"{source}level__in": sorted(filters.levels)})
     return condition
+
+
+def _type_prefix(source: str, prefix: str) -> Q:
+    return Q(**{f"{source}type__startswith": prefix})
 
 
 def _any(conditions: Iterable[Q]) -> Q:

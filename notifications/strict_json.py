@@ -31,13 +31,9 @@ def loads(raw: bytes | str, *, field: str = "body") -> JSONValue:
     """
     try:
         text = raw.decode("utf-8") if isinstance(raw, bytes) else raw
-        value = json.loads(
-            text, object_pairs_hook=_unique_keys, parse_constant=_refuse_constant
-        )
+        value = json.loads(text, object_pairs_hook=_unique_keys, parse_constant=_refuse_constant)
     except RecursionError:
-        raise InvalidInput(
-            {field: f"is nested deeper than {MAX_DEPTH} levels"}
-        ) from None
+        raise InvalidInput({field: f"is nested deeper than {MAX_DEPTH} levels"}) from None
     except UnicodeDecodeError:
         raise InvalidInput({field: "is not UTF-8"}) from None
     except ValueError as error:
@@ -72,26 +68,16 @@ def check(value: JSONValue, *, field: str) -> None:
                 check_text(item, field=field)
             case int():
                 if not _MIN_INT <= item <= _MAX_INT:
-                    raise InvalidInput(
-                        {field: "holds an integer outside signed 64 bit"}
-                    )
+                    raise InvalidInput({field: "holds an integer outside signed 64 bit"})
             case float():
                 if not math.isfinite(item):
                     raise InvalidInput({field: "holds a number that is not finite"})
             case dict() | list() | tuple():
                 if depth > MAX_DEPTH:
-                    raise InvalidInput(
-                        {field: f"is nested deeper than {MAX_DEPTH} levels"}
-                    )
-                pending.extend(
-                    (child, depth + 1) for child in _children(item, field=field)
-                )
+                    raise InvalidInput({field: f"is nested deeper than {MAX_DEPTH} levels"})
+                pending.extend((child, depth + 1) for child in _children(item, field=field))
             case _:
-                raise InvalidInput(
-                    {
-                        field: f"holds a {type(item).__name__}, which JSON has no form for"
-                    }
-                )
+                raise InvalidInput({field: f"holds a {type(item).__name__}, which JSON has no form for"})
 
 
 def check_text(text: str, *, field: str) -> None:
@@ -108,16 +94,12 @@ def check_text(text: str, *, field: str) -> None:
         raise InvalidInput({field: "holds a lone surrogate"}) from None
 
 
-def _children(
-    item: dict[Any, Any] | list[Any] | tuple[Any, ...], *, field: str
-) -> list[JSONValue]:
+def _children(item: dict[Any, Any] | list[Any] | tuple[Any, ...], *, field: str) -> list[JSONValue]:
     if not isinstance(item, dict):
         return list(item)
     for key in item:
         if not isinstance(key, str):
-            raise InvalidInput(
-                {field: f"has a key that is a {type(key).__name__}; JSON keys are text"}
-            )
+            raise InvalidInput({field: f"has a key that is a {type(key).__name__}; JSON keys are text"})
         check_text(key, field=field)
     return list(item.values())
 

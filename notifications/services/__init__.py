@@ -1,0 +1,41 @@
+"""The one write door: whatever changes a notification goes through here."""
+
+from __future__ import annotations
+
+from notifications.services.aio import (
+    adelete,
+    amark_all_read,
+    amark_read,
+    amark_unread,
+    anotify,
+    anotify_many,
+)
+from notifications.services.erase import erase_user
+from notifications.services.inboxes import open_inbox
+from notifications.services.notify import notify, notify_many
+from notifications.services.origin import Origin, Outcome
+from notifications.services.sequence import sequence
+from notifications.services.state import delete, mark_all_read, mark_read, mark_unread
+from notifications.services.sweep import Swept, sweep
+
+__all__ = [
+    "Origin",
+    "Outcome",
+    "Swept",
+    "adelete",
+    "amark_all_read",
+    "amark_read",
+    "amark_unread",
+    "anotify",
+    "anotify_many",
+    "delete",
+    "erase_user",
+    "mark_all_read",
+    "mark_read",
+    "mark_unread",
+    "notify",
+    "notify_many",
+    "open_inbox",
+    "sequence",
+    "sweep",
+]

@@ -1,0 +1,32 @@
+"""Removing a user: all rows of their inbox, in chunks, because Django's collector would load every one."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from django.db import transaction
+
+from notifications.models import Change, Event, Inbox, Notification
+
+CHUNK: Final = 5_000
+
+
+def erase_user(user_id: Any) -> None:
+    """Remove a user's inbox, its log and its notifications, and the events that nobody else was told of.
+
+    Transaction: the caller's; meant for ``pre_delete`` of the user, which it must precede because of the foreign keys.
+    """
+    with transaction.atomic():
+        _delete_chunked(Change, inbox_id=user_id)
+        while rows := list(
+            Notification.objects.filter(recipient_id=user_id).values_list("pk", "event_id")[:CHUNK]
+        ):
+            Notification.objects.filter(pk__in=[row[0] for row in rows]).delete()
+            orphans = Event.objects.filter(pk__in={row[1] for row in rows}, notifications__isnull=True)
+            Event.objects.filter(pk__in=list(orphans.values_list("pk", flat=True))).delete()
+        Inbox.objects.filter(pk=user_id).delete()
+
+
+def _delete_chunked(model: Any, **condition: Any) -> None:
+    while keys := list(model.objects.filter(**condition).values_list("pk", flat=True)[:CHUNK]):
+        model.objects.filter(pk__in=keys).delete()

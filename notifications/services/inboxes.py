@@ -1,0 +1,65 @@
+"""Inbox rows: made at first touch, locked in user order, and announced after the commit."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from functools import partial
+from typing import Any
+
+from django.db import connection, transaction
+
+from notifications import selectors
+from notifications.conf import hub_config
+from notifications.models import Inbox
+from notifications.selectors import InboxState
+from notifications.signals import inbox_changed
+
+
+def open_inbox(user_id: Any) -> InboxState:
+    """The inbox of a user, made if this is its first touch. One read when it exists.
+
+    Args:
+        user_id: primary key of an existing user.
+    """
+    found = selectors.inboxes([user_id])
+    if not found:
+        ensure_inboxes([user_id])
+        found = selectors.inboxes([user_id])
+    return next(iter(found.values()))
+
+
+def ensure_inboxes(user_ids: Collection[Any]) -> None:
+    """Make the inboxes that are missing; two processes may do so at once."""
+    known = set(Inbox.objects.filter(pk__in=user_ids).values_list("pk", flat=True))
+    missing = sorted(set(user_ids) - known)
+    Inbox.objects.bulk_create([Inbox(user_id=user_id) for user_id in missing], ignore_conflicts=True)
+
+
+def lock_inboxes(user_ids: Iterable[Any], *, skip_locked: bool = False) -> dict[Any, Inbox]:
+    """Lock existing inboxes in user order until the transaction ends, and return them by user.
+
+    Inbox rows are the only locks that the hub takes, and all take them in this order, so nothing can deadlock. On SQLite
+    the transaction itself is the lock.
+
+    Args:
+        skip_locked: leave out those that another transaction has, instead of waiting.
+
+    Raises:
+        OperationalError: a lock was not had within ``lock_timeout_seconds``.
+    """
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT set_config('lock_timeout', %s, true)", [f"{hub_config().lock_timeout_seconds}s"]
+            )
+    can_skip = skip_locked and connection.features.has_select_for_update_skip_locked
+    locked = Inbox.objects.select_for_update(no_key=connection.vendor == "postgresql", skip_locked=can_skip)
+    return {inbox.pk: inbox for inbox in locked.filter(pk__in=list(user_ids)).order_by("pk")}
+
+
+def announce_on_commit(heads: Mapping[Any, int]) -> None:
+    """Send ``inbox_changed`` once the running transaction has committed; a rolled-back one is never announced."""
+    if heads:
+        transaction.on_commit(
+            partial(inbox_changed.send_robust, sender=Inbox, heads=dict(heads)), robust=True
+        )

@@ -1,0 +1,144 @@
+"""The one place where an inbox's log grows: each change takes the next position, and all are written as sets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+
+from notifications.events import category_of
+from notifications.models import Change, ChangeKind, Event, Inbox, Notification, Reason, Via
+from notifications.services.origin import Origin
+from notifications.services.rows import insert_rows, update_rows
+
+
+class Staged(NamedTuple):
+    """A notification that waits for its position."""
+
+    id: int
+    recipient_id: Any
+    event_id: int
+    collapse_key: str
+
+
+class Listed(NamedTuple):
+    """A notification that its recipient sees, as far as its next change needs it."""
+
+    id: int
+    recipient_id: Any
+    event_id: int
+    position: int
+    created_at: datetime
+    read_at: datetime | None
+
+
+_CHANGE_COLUMNS: Final = (
+    "inbox_id", "position", "kind", "at", "unread_count", "notification_id", "event_id", "created_position",
+    "created_at", "up_to", "category", "reason", "by", "via", "address",
+)  # fmt: skip
+_CREATED_COLUMNS: Final = (
+    "id", "position", "created_at", "type", "category", "topic", "level", "expires_at",
+)  # fmt: skip
+
+
+class LogBatch:
+    """Changes of locked inboxes, collected in order, then written by at most five statements.
+
+    Positions are gapless because the inbox is locked from before the first change until after ``write``; times never go
+    back within an inbox, whatever the clock does.
+    """
+
+    def __init__(self, inboxes: Mapping[Any, Inbox], *, now: datetime) -> None:
+        """Begin.
+
+        Args:
+            inboxes: rows that this transaction has locked, by user.
+            now: the time of the changes, unless an inbox has seen a later one.
+        """
+        self._inboxes = inboxes
+        self._now = now
+        self._touched: set[Any] = set()
+        self._changes: list[tuple[Any, ...]] = []
+        self._created: list[tuple[Any, ...]] = []
+        self._read: list[tuple[Any, ...]] = []
+        self._deleted: list[tuple[Any, ...]] = []
+
+    def created(self, staged: Staged, event: Event) -> Listed:
+        """Give a staged notification its position; it is listed from here on."""
+        inbox = self._inboxes[staged.recipient_id]
+        position, at = inbox.head + 1, self._time(inbox)
+        listed = Listed(staged.id, staged.recipient_id, staged.event_id, position, at, None)
+        self._append(inbox, ChangeKind.CREATED, 1, listed, Origin(by=event.source, via=Via.PRODUCER))
+        self._created.append(
+            (staged.id, position, at, event.type, category_of(event.type), *_copied(event)),
+        )
+        return listed
+
+    def read(self, listed: Listed, origin: Origin) -> None:
+        """Mark an unread notification read."""
+        inbox = self._inboxes[listed.recipient_id]
+        self._append(inbox, ChangeKind.READ, -1, listed, origin)
+        self._read.append((listed.id, inbox.changed_at))
+
+    def unread(self, listed: Listed, origin: Origin) -> None:
+        """Mark a read notification unread."""
+        self._append(self._inboxes[listed.recipient_id], ChangeKind.UNREAD, 1, listed, origin)
+        self._read.append((listed.id, None))
+
+    def deleted(self, listed: Listed, reason: Reason | str, origin: Origin) -> None:
+        """Take a notification off the list."""
+        inbox = self._inboxes[listed.recipient_id]
+        self._append(inbox, ChangeKind.DELETED, 0 if listed.read_at else -1, listed, origin, reason=reason)
+        self._deleted.append((listed.id, inbox.changed_at))
+
+    def read_all(self, inbox: Inbox, count: int, up_to: int, category: str, origin: Origin) -> datetime:
+        """Note that ``count`` unread notifications were read at once; the caller updates their rows with the time returned."""
+        self._append(inbox, ChangeKind.READ_ALL, -count, None, origin, up_to=up_to, category=category)
+        return self._time(inbox)
+
+    def write(self) -> dict[Any, int]:
+        """Write everything; returns the new heads by user, to be announced after the commit."""
+        insert_rows(Change, _CHANGE_COLUMNS, self._changes)
+        update_rows(Notification, _CREATED_COLUMNS, self._created)
+        update_rows(Notification, ("id", "read_at"), self._read)
+        update_rows(Notification, ("id", "deleted_at"), self._deleted)
+        touched = [self._inboxes[user_id] for user_id in sorted(self._touched)]
+        update_rows(
+            Inbox,
+            ("user_id", "head", "unread_count", "changed_at"),
+            [(inbox.pk, inbox.head, inbox.unread_count, inbox.changed_at) for inbox in touched],
+        )
+        return {inbox.pk: inbox.head for inbox in touched}
+
+    def _append(
+        self,
+        inbox: Inbox,
+        kind: ChangeKind,
+        unread: int,
+        listed: Listed | None,
+        origin: Origin,
+        *,
+        up_to: int | None = None,
+        category: str = "",
+        reason: str = "",
+    ) -> None:
+        inbox.changed_at = self._time(inbox)
+        inbox.head += 1
+        inbox.unread_count += unread
+        self._touched.add(inbox.pk)
+        subject = (listed.id, listed.event_id, listed.position, listed.created_at) if listed else (None,) * 4
+        counters = (inbox.pk, inbox.head, kind.value, inbox.changed_at, inbox.unread_count)
+        doer = (origin.by, str(origin.via), origin.address)
+        self._changes.append((*counters, *subject, up_to, category, str(reason), *doer))
+
+    def _time(self, inbox: Inbox) -> datetime:
+        return max(self._now, inbox.changed_at) if inbox.changed_at else self._now
+
+
+def in_order(rows: Iterable[Listed]) -> list[Listed]:
+    """Oldest first: the order in which a change of many notifications takes its positions."""
+    return sorted(rows, key=lambda row: row.position)
+
+
+def _copied(event: Event) -> tuple[Any, ...]:
+    return (event.topic, event.level, event.expires_at)

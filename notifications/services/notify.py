@@ -1,0 +1,128 @@
+"""The producer's verbs: one event to one user, or to many."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.utils import timezone
+
+from notifications.events import EventType, UntypedEvent
+from notifications.exceptions import InvalidInput
+from notifications.models import Notification, new_public_id
+from notifications.services.content import build_event, check_schedule, text_errors
+from notifications.services.rows import insert_rows
+from notifications.services.sequence import sequence_on_commit
+
+
+def notify(
+    recipient: Any,
+    event: EventType | UntypedEvent,
+    *,
+    title: Any,
+    body: Any = "",
+    url: str = "",
+    topic: str = "",
+    level: str | None = None,
+    actor: Any = None,
+    collapse_key: str = "",
+    deliver_at: datetime | None = None,
+    expires_at: datetime | None = None,
+    source: str = "",
+    replay_of: UUID | None = None,
+) -> UUID:
+    """Notify one user.
+
+    Transaction: the notification is part of the caller's transaction and takes no lock; if that is rolled back, it never
+    happened. Right after the commit it is given its position and pushed. Guarantee: once committed it is never lost; if
+    the process dies right then, any serving process sequences it within ``sweep_seconds``.
+
+    Args:
+        recipient: a saved user, or its primary key.
+        event: what happened.
+        title: up to 200 characters of plain text; lazy translations are read in the active language.
+        body: up to 10,000 characters of plain text.
+        url: a path on this site or an http(s) address.
+        topic: what it concerns, such as ``order:7``; no comma, up to 100 characters.
+        level: overrides the event type's own.
+        actor: who did it: a user, or text.
+        collapse_key: a listed notification of the same recipient, type, topic and key is deleted (reason ``replaced``)
+            in the transaction that lists this one; up to 200 characters.
+        deliver_at: not before this time; it stays staged until then.
+        expires_at: deleted (reason ``expired``) within seconds after this time.
+        source: who sent it, for the staff's timeline.
+        replay_of: the id of the notification that this one shows again.
+
+    Returns:
+        The notification's public id.
+
+    Raises:
+        InvalidInput: one entry for each bad field.
+        NotificationTooLarge: over 64 KiB.
+        UnknownEventType: the registry is strict and does not know the type.
+    """
+    return notify_many(
+        [recipient], event, title=title, body=body, url=url, topic=topic, level=level, actor=actor,
+        collapse_key=collapse_key, deliver_at=deliver_at, expires_at=expires_at, source=source, replay_of=replay_of,
+    )[0]  # fmt: skip
+
+
+def notify_many(
+    recipients: Iterable[Any],
+    event: EventType | UntypedEvent,
+    *,
+    title: Any,
+    body: Any = "",
+    url: str = "",
+    topic: str = "",
+    level: str | None = None,
+    actor: Any = None,
+    collapse_key: str = "",
+    deliver_at: datetime | None = None,
+    expires_at: datetime | None = None,
+    source: str = "",
+    replay_of: UUID | None = None,
+) -> list[UUID]:
+    """Notify many users of one event: all of them or, if anything is wrong, none.
+
+    Transaction, guarantee, arguments and errors as for ``notify``. The event is stored once. Each recipient gets one
+    notification, also when given twice.
+
+    Returns:
+        The public ids, in the order in which the recipients first came.
+    """
+    row = build_event(
+        event, title=title, body=body, url=url, topic=topic, level=level, actor=actor, expires_at=expires_at, source=source
+    )  # fmt: skip
+    check_schedule(deliver_at, expires_at)
+    if errors := text_errors({"collapse_key": collapse_key}):
+        raise InvalidInput(errors)
+    public_ids = {recipient_key(recipient): new_public_id() for recipient in recipients}
+    with transaction.atomic():
+        row.save(force_insert=True)
+        insert_rows(
+            Notification,
+            ("public_id", "recipient_id", "event_id", "collapse_key", "deliver_at", "replay_of"),
+            [
+                (public_id, user_id, row.pk, collapse_key, deliver_at, replay_of)
+                for user_id, public_id in public_ids.items()
+            ],
+        )
+        if deliver_at is None or deliver_at <= timezone.now():
+            sequence_on_commit(public_ids)
+    return list(public_ids.values())
+
+
+def recipient_key(recipient: Any) -> Any:
+    """The primary key of a user that is given as an object or by its key.
+
+    Raises:
+        InvalidInput: it is anonymous, or not saved.
+    """
+    key = getattr(recipient, "pk", None) if hasattr(recipient, "get_username") else recipient
+    if key is None:
+        raise InvalidInput({"recipient": "must be a saved user"})
+    return key

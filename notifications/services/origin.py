@@ -1,0 +1,42 @@
+"""Who asked for a change and by which door, and what came of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from notifications.models import Via
+from notifications.selectors import InboxState
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Origin:
+    """Recorded with each change, for the staff's timeline.
+
+    Attributes:
+        by: username, token or command; empty for the hub itself.
+        via: the door: ``page``, ``api``, ``admin``, ``producer`` or ``system``.
+        address: the client's IP address, where there is one.
+    """
+
+    by: str = ""
+    via: str = Via.SYSTEM
+    address: str | None = None
+
+
+SYSTEM = Origin()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outcome:
+    """What an action did.
+
+    Attributes:
+        changed: notifications whose state changed; 0 when everything was so already.
+        not_found: ids that are not listed in this inbox, in the order they were given.
+        inbox: the inbox's counters after the action.
+    """
+
+    changed: int
+    inbox: InboxState
+    not_found: list[UUID] = field(default_factory=list)

@@ -1,0 +1,193 @@
+"""The sequencer: gives staged notifications their positions, in a short transaction of its own, after the commit.
+
+Inbox rows are locked in user order; staged rows are never locked. Whoever comes second finds nothing staged and does
+nothing, so the sequencer may be called by anybody, any number of times.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any, Final
+
+from django.db import DatabaseError, OperationalError, transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from notifications.conf import hub_config
+from notifications.exceptions import HubError
+from notifications.models import Event, Notification, Reason, Via
+from notifications.services.content import check_event
+from notifications.services.inboxes import announce_on_commit, ensure_inboxes, lock_inboxes
+from notifications.services.log import Listed, LogBatch, Staged, in_order
+from notifications.services.origin import Origin
+from notifications.services.rows import update_rows
+
+logger = logging.getLogger(__name__)
+
+MAX_ROWS: Final = 2_000
+_NOTED: Final = "_notifications_noted"
+
+_CollapseKey = tuple[Any, str, str, str]
+
+
+def sequence_on_commit(user_ids: Iterable[Any]) -> None:
+    """Sequence what these users have staged, once the running transaction has committed.
+
+    Every call registers a hook, because a savepoint that is rolled back takes its hooks along; the first hook to run takes
+    all users noted on the connection, so that a transaction with many sends is sequenced at once.
+    """
+    noted: set[Any] = transaction.get_connection().__dict__.setdefault(_NOTED, set())
+    noted.update(user_ids)
+    transaction.on_commit(_sequence_noted, robust=True)
+
+
+def _sequence_noted() -> None:
+    noted: set[Any] = transaction.get_connection().__dict__.pop(_NOTED, set())
+    sequence(noted)
+
+
+def sequence(user_ids: Collection[Any], *, skip_locked: bool = False) -> int:
+    """Give positions to everything that these users have staged and that is due.
+
+    Transaction: one for each ``max_sequence_chunk`` inboxes, each announced by ``inbox_changed`` after its commit. A row
+    that cannot be sequenced is marked ``failed_at`` and stops nobody else; an inbox whose lock is not had in time is left to
+    the sweeper.
+
+    Args:
+        user_ids: primary keys of users; those without staged notifications cost little.
+        skip_locked: leave out inboxes that another transaction has, instead of waiting.
+
+    Returns:
+        How many notifications were given a position.
+    """
+    ordered = sorted(set(user_ids))
+    size = hub_config().max_sequence_chunk
+    return sum(
+        _sequence_chunk(ordered[start : start + size], skip_locked=skip_locked)
+        for start in range(0, len(ordered), size)
+    )
+
+
+def _sequence_chunk(user_ids: Sequence[Any], *, skip_locked: bool) -> int:
+    done = 0
+    try:
+        while count := _sequence_rows(user_ids, skip_locked=skip_locked, max_rows=MAX_ROWS):
+            done += count
+            if count < MAX_ROWS:
+                break
+    except OperationalError:
+        logger.warning(
+            "%d inboxes could not be locked in time; the sweeper has them", len(user_ids), exc_info=True
+        )
+    except DatabaseError:
+        if len(user_ids) > 1:
+            return done + sum(_sequence_chunk([user_id], skip_locked=skip_locked) for user_id in user_ids)
+        done += _sequence_singly(user_ids[0])
+    return done
+
+
+def _sequence_singly(user_id: Any) -> int:
+    """Row by row, after the inbox as a whole has failed: the first row that fails alone is the bad one."""
+    done = 0
+    while True:
+        try:
+            count = _sequence_rows([user_id], skip_locked=False, max_rows=1)
+        except OperationalError:
+            return done
+        except DatabaseError as error:
+            logger.exception("A staged notification of user %s cannot be sequenced", user_id)
+            with transaction.atomic():
+                lock_inboxes([user_id])
+                _fail([(row, str(error)) for row in _staged([user_id], max_rows=1)])
+            continue
+        if count == 0:
+            return done
+        done += count
+
+
+def _sequence_rows(user_ids: Sequence[Any], *, skip_locked: bool, max_rows: int) -> int:
+    """One transaction: lock, read what is staged, write the log. Returns how many rows are done, failed ones included."""
+    ensure_inboxes(user_ids)
+    with transaction.atomic():
+        inboxes = lock_inboxes(user_ids, skip_locked=skip_locked)
+        staged = _staged(list(inboxes), max_rows=max_rows)
+        if not staged:
+            return 0
+        events = Event.objects.in_bulk({row.event_id for row in staged})
+        failures = _failures(events)
+        _fail([(row, failures[row.event_id]) for row in staged if row.event_id in failures])
+        good = [row for row in staged if row.event_id not in failures]
+        batch = LogBatch(inboxes, now=timezone.now())
+        _list(batch, good, events)
+        announce_on_commit(batch.write())
+    return len(staged)
+
+
+def _staged(user_ids: Sequence[Any], *, max_rows: int) -> list[Staged]:
+    due = Q(deliver_at__isnull=True) | Q(deliver_at__lte=timezone.now())
+    rows = Notification.objects.filter(Notification.STAGED & due, recipient_id__in=user_ids)
+    return [
+        Staged(*row) for row in rows.order_by("recipient_id", "id").values_list(*Staged._fields)[:max_rows]
+    ]
+
+
+def _failures(events: dict[int, Event]) -> dict[int, str]:
+    """Events that no reader could be shown, with the reason; they came past ``notify``."""
+    failures: dict[int, str] = {}
+    for event in events.values():
+        try:
+            check_event(event)
+        except HubError as error:
+            failures[event.pk] = str(error)
+    return failures
+
+
+def _fail(rows: Sequence[tuple[Staged, str]]) -> None:
+    for row, reason in rows:
+        logger.error("Notification %s of user %s is marked failed: %s", row.id, row.recipient_id, reason)
+    now = timezone.now()
+    update_rows(
+        Notification, ("id", "failed_at", "failure"), [(row.id, now, reason[:500]) for row, reason in rows]
+    )
+
+
+def _list(batch: LogBatch, staged: Sequence[Staged], events: dict[int, Event]) -> None:
+    """Created changes in staging order, each after the deleted ones of what it replaces."""
+    replaceable = _replaceable(staged, events)
+    for row in staged:
+        event = events[row.event_id]
+        if not row.collapse_key:
+            batch.created(row, event)
+            continue
+        key = _collapse_key(row, event)
+        for listed in in_order(replaceable.pop(key, [])):
+            batch.deleted(listed, Reason.REPLACED, Origin(by=event.source, via=Via.PRODUCER))
+        replaceable[key] = [batch.created(row, event)]
+
+
+def _collapse_key(row: Staged, event: Event) -> _CollapseKey:
+    return (row.recipient_id, event.type, event.topic, row.collapse_key)
+
+
+def _replaceable(staged: Sequence[Staged], events: dict[int, Event]) -> dict[_CollapseKey, list[Listed]]:
+    """What is listed now under the collapse keys of the staged rows. One query, or none."""
+    collapsing = [row for row in staged if row.collapse_key]
+    if not collapsing:
+        return {}
+    wanted = {_collapse_key(row, events[row.event_id]) for row in collapsing}
+    rows = Notification.objects.filter(
+        Notification.LISTED,
+        recipient_id__in={key[0] for key in wanted},
+        type__in={key[1] for key in wanted},
+        collapse_key__in={key[3] for key in wanted},
+    ).exclude(collapse_key="")
+    found: dict[_CollapseKey, list[Listed]] = {}
+    for *values, type_, topic, collapse_key in rows.values_list(
+        *Listed._fields, "type", "topic", "collapse_key"
+    ):
+        listed = Listed(*values)
+        key = (listed.recipient_id, type_, topic, collapse_key)
+        if key in wanted:
+            found.setdefault(key, []).append(listed)
+    return found

@@ -1,0 +1,112 @@
+"""What a user, or staff for them, does with notifications: read, unread, delete, read all.
+
+All lock the one inbox row: inside a caller's transaction the lock lasts until that ends. All are idempotent: what is so
+already takes no position. Each raises nothing for ids that are not there, but returns them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.utils import timezone
+
+from notifications.models import Inbox, Notification, Reason
+from notifications.selectors import InboxState
+from notifications.services.inboxes import announce_on_commit, ensure_inboxes, lock_inboxes
+from notifications.services.log import Listed, LogBatch
+from notifications.services.notify import recipient_key
+from notifications.services.origin import SYSTEM, Origin, Outcome
+
+
+def mark_read(user: Any, ids: Iterable[UUID], *, origin: Origin = SYSTEM) -> Outcome:
+    """Mark notifications read. Transaction and guarantee: see the module.
+
+    Args:
+        user: the recipient, or its primary key.
+        ids: public ids.
+        origin: who asks, by which door.
+    """
+    return _change(
+        user, ids, lambda listed: listed.read_at is None, lambda batch, row: batch.read(row, origin)
+    )
+
+
+def mark_unread(user: Any, ids: Iterable[UUID], *, origin: Origin = SYSTEM) -> Outcome:
+    """Mark notifications unread. Arguments as for ``mark_read``."""
+    return _change(
+        user, ids, lambda listed: listed.read_at is not None, lambda batch, row: batch.unread(row, origin)
+    )
+
+
+def delete(
+    user: Any, ids: Iterable[UUID], *, reason: Reason | str = Reason.USER, origin: Origin = SYSTEM
+) -> Outcome:
+    """Take notifications off the list for good. Arguments as for ``mark_read``.
+
+    Args:
+        reason: what the frame says: one of the protocol's closed list.
+    """
+    return _change(user, ids, lambda listed: True, lambda batch, row: batch.deleted(row, reason, origin))
+
+
+def mark_all_read(
+    user: Any, *, up_to: int | None = None, category: str = "", origin: Origin = SYSTEM
+) -> Outcome:
+    """Mark everything read that the user had seen; what came later stays unread. One change, whatever the number.
+
+    Args:
+        user: the recipient, or its primary key.
+        up_to: the position that the user saw; None for all there is.
+        category: only this category.
+        origin: who asks, by which door.
+    """
+    user_id = recipient_key(user)
+    ensure_inboxes([user_id])
+    with transaction.atomic():
+        inboxes = lock_inboxes([user_id])
+        inbox = inboxes[user_id]
+        last = inbox.head if up_to is None else min(up_to, inbox.head)
+        unread = Notification.objects.filter(Notification.UNREAD, recipient_id=user_id, position__lte=last)
+        if category:
+            unread = unread.filter(category=category)
+        count = unread.count()
+        if count:
+            batch = LogBatch(inboxes, now=timezone.now())
+            unread.update(read_at=batch.read_all(inbox, count, last, category, origin))
+            announce_on_commit(batch.write())
+        return Outcome(changed=count, inbox=_state(inbox))
+
+
+def _change(
+    user: Any,
+    ids: Iterable[UUID],
+    applies: Callable[[Listed], bool],
+    apply: Callable[[LogBatch, Listed], None],
+) -> Outcome:
+    user_id = recipient_key(user)
+    wanted = list(dict.fromkeys(ids))
+    ensure_inboxes([user_id])
+    with transaction.atomic():
+        inboxes = lock_inboxes([user_id])
+        rows = Notification.objects.filter(Notification.LISTED, recipient_id=user_id, public_id__in=wanted)
+        found = {
+            public_id: Listed(*values)
+            for public_id, *values in rows.order_by("position").values_list("public_id", *Listed._fields)
+        }
+        batch = LogBatch(inboxes, now=timezone.now())
+        changing = [listed for listed in found.values() if applies(listed)]
+        for listed in changing:
+            apply(batch, listed)
+        announce_on_commit(batch.write())
+        return Outcome(
+            changed=len(changing),
+            inbox=_state(inboxes[user_id]),
+            not_found=[public_id for public_id in wanted if public_id not in found],
+        )
+
+
+def _state(inbox: Inbox) -> InboxState:
+    return InboxState(inbox.pk, inbox.epoch, inbox.head, inbox.floor, inbox.unread_count)
