@@ -5,8 +5,8 @@ from pathlib import Path
 
 os.environ.setdefault("DEBUG", "1")
 
-from hub.settings import *  # noqa: E402, F403
-from hub.settings import DATABASES  # noqa: E402
+from hub.settings import *  # noqa: F403
+from hub.settings import DATABASES
 
 # A thousand times quicker than the real one, which Django's own tests cover.
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
