@@ -56,12 +56,13 @@ class Cursor:
         Raises:
             CursorEpoch, CursorAhead, CursorExpired: it cannot, and why.
         """
+        newest = str(Cursor(epoch, head))
         if self.epoch != epoch:
-            raise CursorEpoch
+            raise CursorEpoch(head=newest)
         if self.position > head:
-            raise CursorAhead
+            raise CursorAhead(head=newest)
         if self.position < floor:
-            raise CursorExpired
+            raise CursorExpired(head=newest)
 
 
 def new_epoch() -> str:

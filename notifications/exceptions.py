@@ -64,7 +64,11 @@ class MalformedCursor(HubError):
 
 
 class CursorUnusable(HubError):
-    """A well-formed cursor from which nothing can be resumed exactly."""
+    """A well-formed cursor from which nothing can be resumed exactly; ``head`` is the inbox's newest one, as text."""
+
+    def __init__(self, *, head: str) -> None:
+        self.head = head
+        super().__init__()
 
 
 class CursorExpired(CursorUnusable):

@@ -1,0 +1,103 @@
+"""The closed list of problem codes, and the one form an error has on the wire (protocol, section 3; docs/errors.md).
+
+Pure: shared by REST, by the stream's refusals and by the middleware, so that one cause looks the same everywhere.
+"""
+
+from __future__ import annotations
+
+import json
+from http import HTTPStatus
+from typing import Final, NamedTuple
+
+from notifications import exceptions
+
+CONTENT_TYPE: Final = "application/problem+json"
+
+
+class Problem(NamedTuple):
+    """One code of the closed list.
+
+    Attributes:
+        status: the HTTP status that it always has.
+        detail: the sentence for a person, where the cause brings none of its own.
+        retry_after_seconds: what ``Retry-After`` says; None for problems that waiting does not mend.
+    """
+
+    status: int
+    detail: str
+    retry_after_seconds: int | None = None
+
+
+PROBLEMS: Final[dict[str, Problem]] = {
+    "invalid": Problem(400, exceptions.InvalidInput.message),
+    "cursor_malformed": Problem(400, exceptions.MalformedCursor.message),
+    "unknown_type": Problem(400, exceptions.UnknownEventType.message),
+    "bad_request": Problem(
+        400, "This request breaks the rules of HTTP or names a host that is not served here."
+    ),
+    "not_authenticated": Problem(401, "Log in, or send a bearer token."),
+    "bad_credential": Problem(401, "This token is unknown, has expired or was revoked."),
+    "forbidden": Problem(403, "You may not do this."),
+    "csrf_failed": Problem(
+        403, "With a session, unsafe methods need the CSRF token of this site; reload the page."
+    ),
+    "cross_site": Problem(403, "Pages of that site may not read this."),
+    "not_found": Problem(404, "There is nothing here."),
+    "method_not_allowed": Problem(405, "This method is not allowed here; Allow names those that are."),
+    "not_acceptable": Problem(406, "This can not be had in any form that Accept admits."),
+    "cursor_expired": Problem(410, exceptions.CursorExpired.message),
+    "cursor_epoch": Problem(410, exceptions.CursorEpoch.message),
+    "cursor_ahead": Problem(410, exceptions.CursorAhead.message),
+    "too_large": Problem(413, "This is larger than the hub takes."),
+    "unsupported_media_type": Problem(415, "Send the body as application/json."),
+    "internal_error": Problem(500, "The hub failed; the failure is in its log."),
+    "unavailable": Problem(503, "The hub can not do this just now; try again.", retry_after_seconds=2),
+}
+
+# For answers that Django gave before any view of ours: the code by their status.
+CODE_OF_STATUS: Final = {
+    400: "bad_request",
+    401: "not_authenticated",
+    403: "forbidden",
+    404: "not_found",
+    405: "method_not_allowed",
+    406: "not_acceptable",
+    413: "too_large",
+    415: "unsupported_media_type",
+    503: "unavailable",
+}
+
+
+def problem_headers(code: str) -> dict[str, str]:
+    """The headers that a problem brings beside its ``Content-Type``: ``Retry-After``, where waiting helps."""
+    wait = PROBLEMS[code].retry_after_seconds
+    return {} if wait is None else {"Retry-After": str(wait)}
+
+
+def problem_document(
+    code: str, detail: str = "", *, errors: dict[str, str] | None = None, cursor: str = ""
+) -> bytes:
+    """The body of an error: one object of RFC 9457 in ASCII JSON.
+
+    Args:
+        code: one of the closed list; it decides the status.
+        detail: the sentence for a person; empty for the code's own.
+        errors: for bad fields, each with a sentence.
+        cursor: for a cursor that cannot be resumed, the inbox's head.
+
+    Raises:
+        KeyError: the code is not in the list.
+    """
+    problem = PROBLEMS[code]
+    document: dict[str, object] = {
+        "type": "about:blank",
+        "title": HTTPStatus(problem.status).phrase,
+        "status": problem.status,
+        "code": code,
+        "detail": detail or problem.detail,
+    }
+    if errors:
+        document["errors"] = errors
+    if cursor:
+        document["cursor"] = cursor
+    return json.dumps(document).encode("ascii")
