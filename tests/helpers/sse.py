@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import codecs
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -151,12 +152,18 @@ class StreamRecord:
         self.events += fresh
         self.arrived_at += [now] * len(fresh)
 
-    def take(self, *types: str) -> ServerSentEvent | None:
-        """The next event of one of `types` (none: any) that was not looked at yet, passing over the others; None when there is none yet."""
+    def take(
+        self, *types: str, where: Callable[[ServerSentEvent], bool] = lambda event: True
+    ) -> ServerSentEvent | None:
+        """The next event of one of `types` (none: any), `where` holds, that was not looked at yet; None when it has not come yet.
+
+        The events before it count as looked at.
+        """
         for index in range(self._looked_at, len(self.events)):
-            if not types or self.events[index].type in types:
+            event = self.events[index]
+            if (not types or event.type in types) and where(event):
                 self._looked_at = index + 1
-                return self.events[index]
+                return event
         return None
 
     def of_type(self, *types: str) -> list[ServerSentEvent]:
