@@ -56,6 +56,14 @@ class Page(NamedTuple):
     unread_count: int
 
 
+class Counts(NamedTuple):
+    """How much is unread, with the cursor of the same snapshot; categories with nothing unread are left out."""
+
+    cursor: Cursor
+    unread_count: int
+    by_category: dict[str, int]
+
+
 def inboxes(user_ids: Iterable[Any]) -> dict[Any, InboxState]:
     """The counters of some users' inboxes; a user without one is left out. One query."""
     rows = Inbox.objects.filter(pk__in=list(user_ids)).values_list(*InboxState._fields)
@@ -130,15 +138,32 @@ def get_notification(user_id: Any, public_id: UUID) -> NotificationRow:
     return NotificationRow(*row)
 
 
-def unread_by_category(user_id: Any) -> dict[str, int]:
-    """How many unread notifications each category has; categories with none are left out. One query."""
-    rows = (
-        Notification.objects.filter(Notification.UNREAD, recipient_id=user_id)
-        .values_list("category")
-        .annotate(unread=Count("id"))
-        .order_by("category")
+def counts(user_id: Any) -> Counts:
+    """A user's unread notifications, in all and by category. One statement; the inbox must exist.
+
+    Args:
+        user_id: primary key of the recipient.
+
+    Raises:
+        Inbox.DoesNotExist: the user has no inbox yet.
+    """
+    unread = Q(
+        user__notifications__position__isnull=False,
+        user__notifications__deleted_at__isnull=True,
+        user__notifications__read_at__isnull=True,
     )
-    return dict(rows)
+    found = list(
+        Inbox.objects.filter(pk=user_id)
+        .annotate(unread=FilteredRelation("user__notifications", condition=unread))
+        .values_list("epoch", "head", "unread_count", "unread__category")
+        .annotate(unread_in_category=Count("unread__id"))
+        .order_by("unread__category")
+    )
+    if not found:
+        raise Inbox.DoesNotExist(f"user {user_id!r} has no inbox")
+    epoch, head, unread_count = found[0][:3]
+    by_category = {category: number for *_, category, number in found if number}
+    return Counts(cursor=Cursor(epoch, head), unread_count=unread_count, by_category=by_category)
 
 
 def changes_after(

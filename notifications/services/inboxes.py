@@ -29,9 +29,14 @@ def open_inbox(user_id: Any) -> InboxState:
 
 
 def ensure_inboxes(user_ids: Collection[Any]) -> None:
-    """Make the inboxes that are missing; two processes may do so at once."""
+    """Make those inboxes that are missing."""
     known = set(Inbox.objects.filter(pk__in=user_ids).values_list("pk", flat=True))
-    missing = sorted(set(user_ids) - known)
+    create_inboxes(set(user_ids) - known)
+
+
+def create_inboxes(user_ids: Iterable[Any]) -> None:
+    """Make inboxes; two processes may do so at once."""
+    missing = sorted(user_ids)
     Inbox.objects.bulk_create([Inbox(user_id=user_id) for user_id in missing], ignore_conflicts=True)
 
 

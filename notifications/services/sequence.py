@@ -18,7 +18,7 @@ from notifications.conf import hub_config
 from notifications.exceptions import HubError
 from notifications.models import Event, Notification, Reason, Via
 from notifications.services.content import check_event
-from notifications.services.inboxes import announce_on_commit, ensure_inboxes, lock_inboxes
+from notifications.services.inboxes import announce_on_commit, create_inboxes, lock_inboxes
 from notifications.services.log import Listed, LogBatch, Staged, in_order
 from notifications.services.origin import Origin
 from notifications.services.rows import update_rows
@@ -99,8 +99,11 @@ def _sequence_singly(user_id: Any) -> int:
             logger.exception("A staged notification of user %s cannot be sequenced", user_id)
             with transaction.atomic():
                 lock_inboxes([user_id])
-                _fail([(row, str(error)) for row in _staged([user_id], max_rows=1)])
-            continue
+                bad = _staged([user_id], max_rows=1)
+                _fail([(row, str(error)) for row in bad])
+            if not bad:
+                return done
+            count = len(bad)
         if count == 0:
             return done
         done += count
@@ -108,9 +111,12 @@ def _sequence_singly(user_id: Any) -> int:
 
 def _sequence_rows(user_ids: Sequence[Any], *, skip_locked: bool, max_rows: int) -> int:
     """One transaction: lock, read what is staged, write the log. Returns how many rows are done, failed ones included."""
-    ensure_inboxes(user_ids)
+    waiting = _waiting(user_ids)
+    if not waiting:
+        return 0
+    create_inboxes(user_id for user_id, has_inbox in waiting.items() if not has_inbox)
     with transaction.atomic():
-        inboxes = lock_inboxes(user_ids, skip_locked=skip_locked)
+        inboxes = lock_inboxes(waiting, skip_locked=skip_locked)
         staged = _staged(list(inboxes), max_rows=max_rows)
         if not staged:
             return 0
@@ -124,9 +130,23 @@ def _sequence_rows(user_ids: Sequence[Any], *, skip_locked: bool, max_rows: int)
     return len(staged)
 
 
+def _waiting(user_ids: Sequence[Any]) -> dict[Any, bool]:
+    """Those of some users who have something staged that is due, and whether they have an inbox. One query, no lock.
+
+    Users are noted before the commit, so some may have nothing staged after all, or be gone, by a rollback.
+    """
+    rows = Notification.objects.filter(_due(), recipient_id__in=user_ids).order_by()
+    return {
+        user_id: inbox is not None for user_id, inbox in rows.values_list("recipient_id", "recipient__inbox").distinct()
+    }
+
+
+def _due() -> Q:
+    return Notification.STAGED & (Q(deliver_at__isnull=True) | Q(deliver_at__lte=timezone.now()))
+
+
 def _staged(user_ids: Sequence[Any], *, max_rows: int) -> list[Staged]:
-    due = Q(deliver_at__isnull=True) | Q(deliver_at__lte=timezone.now())
-    rows = Notification.objects.filter(Notification.STAGED & due, recipient_id__in=user_ids)
+    rows = Notification.objects.filter(_due(), recipient_id__in=user_ids)
     return [
         Staged(*row) for row in rows.order_by("recipient_id", "id").values_list(*Staged._fields)[:max_rows]
     ]

@@ -1,0 +1,89 @@
+"""The convergence oracle: what a client holds after folding the changes is what a fresh list shows (I12).
+
+The fold is written here a second time, from the protocol's words alone, and reads bytes as a client does.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from notifications import payloads, selectors, services
+
+PAGE = 1_000_000
+
+Notification = dict[str, Any]
+
+
+@dataclass
+class Client:
+    """A client's map of one inbox, and the cursor up to which it is right."""
+
+    items: dict[str, Notification] = field(default_factory=dict)
+    position: int = 0
+    unread_count: int = 0
+
+    def fold(self, change: dict[str, Any]) -> None:
+        """Apply one change, as the protocol's section 6 says."""
+        assert change["position"] == self.position + 1, "a change is missing, repeated or out of order"
+        self.position = change["position"]
+        self.unread_count = change["unread_count"]
+        match change["change"]:
+            case "notification.created" | "notification.read" | "notification.unread":
+                self.items[change["notification"]["id"]] = change["notification"]
+            case "notification.deleted":
+                del self.items[change["notification"]["id"]]
+            case "inbox.read":
+                for item in self.items.values():
+                    unread = item["read_at"] is None and item["position"] <= change["up_to"]
+                    if unread and change["category"] in (None, item["category"]):
+                        item["read_at"] = change["at"]
+            case other:
+                raise AssertionError(f"unknown change {other}")
+
+
+def listed(user_id: Any) -> Client:
+    """What a fresh list shows."""
+    services.open_inbox(user_id)
+    page = selectors.list_page(user_id, limit=PAGE)
+    items = [json.loads(payloads.notification_json(row)) for row in page.rows]
+    assert [item["position"] for item in items] == sorted((item["position"] for item in items), reverse=True)
+    return Client({item["id"]: item for item in items}, page.cursor.position, page.unread_count)
+
+
+def changes_since(user_id: Any, position: int) -> list[dict[str, Any]]:
+    """The changes after a position, as a client reads them."""
+    inbox = services.open_inbox(user_id)
+    rows = selectors.changes_after(user_id, after=position, up_to=inbox.head, limit=PAGE)
+    return [json.loads(payloads.change_json(row, inbox.epoch)) for row in rows]
+
+
+def assert_converged(client: Client, user_id: Any) -> None:
+    """Bring a client up to date and compare it with a fresh list, and with a fold of the whole log."""
+    for change in changes_since(user_id, client.position):
+        client.fold(change)
+    fresh = listed(user_id)
+    assert client.items == fresh.items
+    assert client.position == fresh.position
+    assert (
+        client.unread_count
+        == fresh.unread_count
+        == sum(item["read_at"] is None for item in fresh.items.values())
+    )
+    from_the_start = Client()
+    for change in changes_since(user_id, 0):
+        from_the_start.fold(change)
+    assert from_the_start.items == fresh.items
+    assert sum(selectors.counts(user_id).by_category.values()) == fresh.unread_count
+
+
+@contextmanager
+def assert_converges(*users: Any) -> Iterator[None]:
+    """Around services: each user's list from before, and the changes since, give the list from after."""
+    before = [(user.pk, listed(user.pk)) for user in users]
+    yield
+    for user_id, client in before:
+        assert_converged(client, user_id)

@@ -1,0 +1,474 @@
+"""The services: what each writes, announces and refuses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+import time_machine
+from django.contrib.auth.models import User
+from django.db import connection, transaction
+from django.utils import timezone, translation
+from django.utils.translation import gettext_lazy
+
+from notifications import selectors, services
+from notifications.events import EventType, UntypedEvent, registry
+from notifications.exceptions import InvalidInput, NotificationTooLarge, UnknownEventType
+from notifications.models import Change, Event, Inbox, Notification
+from notifications.signals import inbox_changed
+from tests.helpers.factories import make_user, order_event, send
+from tests.helpers.oracle import assert_converges, changes_since
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def ada() -> User:
+    return make_user("ada")
+
+
+@pytest.fixture
+def grace() -> User:
+    return make_user("grace")
+
+
+@pytest.fixture
+def announced() -> Iterator[list[dict[Any, int]]]:
+    """The heads of each announcement, in order."""
+    heads: list[dict[Any, int]] = []
+
+    def note(*, heads: dict[Any, int], _seen: list[dict[Any, int]] = heads, **kwargs: Any) -> None:
+        _seen.append(heads)
+
+    inbox_changed.connect(note)
+    yield heads
+    inbox_changed.disconnect(note)
+
+
+def names(user: User) -> list[str]:
+    return [change["change"] for change in changes_since(user.pk, 0)]
+
+
+def test_notify__lists_the_notification_with_all_it_was_given(ada: User, grace: User) -> None:
+    with assert_converges(ada):
+        public_id = services.notify(
+            ada,
+            order_event(7),
+            title="On its way",
+            body="Soon.",
+            url="/orders/7/",
+            topic="order:7",
+            level="success",
+            actor=grace,
+            expires_at=datetime(2100, 1, 1, tzinfo=UTC),
+        )
+    row = selectors.get_notification(ada.pk, public_id)
+    assert (row.position, row.type, row.topic, row.level) == (1, "orders.order.shipped", "order:7", "success")
+    assert (row.title, row.body, row.url, row.actor) == ("On its way", "Soon.", "/orders/7/", "grace")
+    assert row.data == '{"order_id":7}'
+    assert public_id.version == 7
+
+
+def test_notify__rolled_back__leaves_nothing_and_is_not_announced(ada: User, announced: list[Any]) -> None:
+    def send_and_fail() -> None:
+        with transaction.atomic():
+            send(ada)
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        send_and_fail()
+    assert not Notification.objects.exists()
+    assert announced == []
+    services.sweep()
+    assert names(ada) == []
+
+
+def test_notify__savepoint_rolled_back__only_the_rest_is_announced(ada: User, grace: User) -> None:
+    with transaction.atomic():
+        send(ada, "kept")
+        inner = transaction.savepoint()
+        send(grace, "lost")
+        transaction.savepoint_rollback(inner)
+    assert names(ada) == ["notification.created"]
+    assert names(grace) == []
+
+
+def test_notify__inside_a_transaction__is_seen_by_nobody_before_the_commit(
+    ada: User, announced: list[Any]
+) -> None:
+    with transaction.atomic():
+        public_id = send(ada)
+        assert announced == []
+        assert selectors.inboxes([ada.pk]) == {}
+        assert Notification.objects.get(public_id=public_id).position is None
+    assert announced == [{ada.pk: 1}]
+
+
+def test_notify__many_in_one_transaction__sequenced_in_staging_order_by_one_announcement(
+    ada: User, grace: User, announced: list[Any]
+) -> None:
+    with transaction.atomic():
+        for number in range(3):
+            send(ada, f"ada {number}")
+            send(grace, f"grace {number}")
+    assert announced == [{ada.pk: 3, grace.pk: 3}]
+    assert [change["notification"]["title"] for change in changes_since(ada.pk, 0)] == [
+        "ada 0",
+        "ada 1",
+        "ada 2",
+    ]
+
+
+def test_notify_many__stores_the_event_once_and_each_recipient_once(ada: User, grace: User) -> None:
+    ids = services.notify_many([ada, grace, ada.pk], order_event(), title="Both")
+    assert len(ids) == 2
+    assert Event.objects.count() == 1
+    assert [str(row.public_id) for row in Notification.objects.order_by("id")] == [
+        str(public_id) for public_id in ids
+    ]
+
+
+def test_notify_many__no_recipients__writes_no_notification(announced: list[Any]) -> None:
+    assert services.notify_many([], order_event(), title="Nobody") == []
+    assert announced == []
+
+
+def test_any_committed_row__bulk_create__is_sequenced_by_the_sweeper(ada: User, announced: list[Any]) -> None:
+    event = Event.objects.create(type="orders.order.shipped", title="Past the services")
+    Notification.objects.bulk_create([Notification(recipient=ada, event=event) for _ in range(3)])
+    assert announced == []
+    with assert_converges(ada):
+        assert services.sweep() == (3, 0)
+    assert announced == [{ada.pk: 3}]
+
+
+def test_any_committed_row__plain_sql__is_sequenced_by_the_sweeper(ada: User) -> None:
+    event = Event.objects.create(type="orders.order.shipped", title="Past Django")
+    public_id = uuid4() if connection.vendor == "postgresql" else uuid4().hex
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO notifications_notification (public_id, recipient_id, event_id) VALUES (%s, %s, %s)",
+            [public_id, ada.pk, event.pk],
+        )
+    with assert_converges(ada):
+        assert services.sweep().sequenced == 1
+    assert names(ada) == ["notification.created"]
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"type": "Orders"},
+        {"type": "stream.open.now"},
+        {"title": " "},
+        {"data": "[1]"},
+        {"data": "{"},
+        {"data": '{"a":NaN}'},
+        {"url": "javascript:alert(1)"},
+        {"level": "loud"},
+        {"topic": "a,b"},
+    ],
+    ids=str,
+)
+def test_sequencer__row_that_cannot_be_shown__is_marked_failed_and_stops_nobody(
+    ada: User, grace: User, bad: dict[str, str]
+) -> None:
+    event = Event.objects.create(**({"type": "orders.order.shipped", "title": "Past the services"} | bad))
+    Notification.objects.create(recipient=ada, event=event)
+    with assert_converges(ada, grace):
+        services.notify_many([ada, grace], order_event(), title="Good")
+        services.sweep()
+    failed = Notification.objects.get(event=event)
+    assert failed.failed_at is not None
+    assert next(iter(bad)) in failed.failure
+    assert services.sweep() == (0, 0)
+    assert names(ada) == names(grace) == ["notification.created"]
+
+
+def test_collapse__replaces_the_listed_one_in_the_transaction_that_creates_the_new(ada: User) -> None:
+    with assert_converges(ada):
+        send(ada, "10 %", collapse_key="import")
+        send(ada, "20 %", collapse_key="import")
+    changes = changes_since(ada.pk, 0)
+    assert [(change["change"], change.get("reason")) for change in changes] == [
+        ("notification.created", None),
+        ("notification.deleted", "replaced"),
+        ("notification.created", None),
+    ]
+    assert changes[1]["at"] == changes[2]["at"]
+
+
+def test_collapse__several_staged_at_once__each_replaces_the_one_before(ada: User) -> None:
+    with assert_converges(ada), transaction.atomic():
+        for number in range(3):
+            send(ada, f"{number}", collapse_key="k")
+    assert names(ada) == [
+        "notification.created",
+        "notification.deleted",
+        "notification.created",
+        "notification.deleted",
+        "notification.created",
+    ]
+    assert [row.title for row in selectors.list_page(ada.pk).rows] == ["2"]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"topic": "order:8"},
+        {"collapse_key": "other"},
+        {"collapse_key": ""},
+        {"event": order_event(type_name="orders.order.paid")},
+    ],
+    ids=str,
+)
+def test_collapse__other_topic_key_or_type__replaces_nothing(ada: User, other: dict[str, Any]) -> None:
+    common = {"topic": "order:7", "collapse_key": "k"}
+    send(ada, **common)
+    send(ada, **(common | other))
+    assert names(ada) == ["notification.created", "notification.created"]
+
+
+def test_collapse__other_recipient__keeps_theirs(ada: User, grace: User) -> None:
+    services.notify_many([ada, grace], order_event(), title="1", collapse_key="k")
+    services.notify(ada, order_event(), title="2", collapse_key="k")
+    assert names(grace) == ["notification.created"]
+
+
+def test_collapse__replaced_one_was_read__unread_count_stays_right(ada: User) -> None:
+    with assert_converges(ada):
+        first = send(ada, collapse_key="k")
+        services.mark_read(ada, [first])
+        send(ada, collapse_key="k")
+    assert selectors.inboxes([ada.pk])[ada.pk].unread_count == 1
+
+
+def test_deliver_at__stays_staged_until_due__then_the_sweeper_lists_it(ada: User) -> None:
+    due = timezone.now() + timedelta(hours=1)
+    send(ada, deliver_at=due)
+    services.sweep()
+    assert names(ada) == []
+    with time_machine.travel(due + timedelta(seconds=1)):
+        assert services.sweep().sequenced == 1
+    assert names(ada) == ["notification.created"]
+
+
+def test_deliver_at__scheduled_one__does_not_hold_up_what_is_sent_later(ada: User) -> None:
+    send(ada, "later", deliver_at=timezone.now() + timedelta(hours=1))
+    send(ada, "now")
+    assert [row.title for row in selectors.list_page(ada.pk).rows] == ["now"]
+
+
+def test_expires_at__listed_until_the_sweeper_deletes_it(ada: User) -> None:
+    expiry = timezone.now() + timedelta(hours=1)
+    public_id = send(ada, expires_at=expiry)
+    assert services.sweep().expired == 0
+    with time_machine.travel(expiry + timedelta(seconds=1)), assert_converges(ada):
+        assert selectors.get_notification(ada.pk, public_id)
+        assert services.sweep().expired == 1
+    assert changes_since(ada.pk, 1)[0]["reason"] == "expired"
+    assert services.sweep().expired == 0
+
+
+def test_times__clock_set_back__never_go_back_within_an_inbox(ada: User) -> None:
+    public_id = send(ada)
+    with time_machine.travel(timezone.now() - timedelta(days=1)):
+        services.mark_read(ada, [public_id])
+        send(ada)
+    times = [change["at"] for change in changes_since(ada.pk, 0)]
+    assert times == sorted(times)
+
+
+def test_actions__done_twice__change_nothing_and_take_no_position(ada: User, announced: list[Any]) -> None:
+    public_id = send(ada)
+    for action in (services.mark_read, services.mark_unread, services.delete):
+        with assert_converges(ada):
+            assert action(ada, [public_id]).changed == 1
+        head, count = selectors.inboxes([ada.pk])[ada.pk].head, len(announced)
+        assert action(ada, [public_id, public_id]).changed == 0
+        assert selectors.inboxes([ada.pk])[ada.pk].head == head
+        assert len(announced) == count
+
+
+def test_actions__foreign_deleted_staged_and_unknown_ids__are_not_found_and_untouched(
+    ada: User, grace: User
+) -> None:
+    foreign, gone, unknown = send(grace), send(ada), uuid4()
+    staged = send(ada, deliver_at=timezone.now() + timedelta(hours=1))
+    services.delete(ada, [gone])
+    for action in (services.mark_read, services.mark_unread, services.delete):
+        outcome = action(ada, [foreign, gone, unknown, staged])
+        assert outcome.changed == 0
+        assert outcome.not_found == [foreign, gone, unknown, staged]
+    assert selectors.get_notification(grace.pk, foreign).read_at is None
+
+
+def test_actions__rolled_back__leave_no_change_and_are_not_announced(ada: User, announced: list[Any]) -> None:
+    public_id = send(ada)
+    announced.clear()
+
+    def read_and_fail() -> None:
+        with transaction.atomic():
+            services.mark_read(ada, [public_id])
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        read_and_fail()
+    assert announced == []
+    assert names(ada) == ["notification.created"]
+
+
+def test_actions__record_who_asked_and_by_which_door(ada: User) -> None:
+    public_id = send(ada, source="shop")
+    services.delete(
+        ada, [public_id], reason="staff", origin=services.Origin(by="boss", via="admin", address="127.0.0.1")
+    )
+    created, deleted = Change.objects.order_by("position")
+    assert (created.by, created.via) == ("shop", "producer")
+    assert (deleted.by, deleted.via, deleted.address, deleted.reason) == (
+        "boss",
+        "admin",
+        "127.0.0.1",
+        "staff",
+    )
+
+
+def test_mark_all_read__reads_what_was_seen_by_one_change(ada: User) -> None:
+    send(ada)
+    send(ada, event=order_event(type_name="sync.job.failed"))
+    seen = selectors.list_page(ada.pk).cursor.position
+    send(ada, "later")
+    with assert_converges(ada):
+        outcome = services.mark_all_read(ada, up_to=seen)
+    assert (outcome.changed, outcome.inbox.unread_count, outcome.inbox.head) == (2, 1, 4)
+    assert services.mark_all_read(ada, up_to=seen).inbox.head == 4
+
+
+def test_mark_all_read__of_a_category__leaves_the_others_unread(ada: User) -> None:
+    send(ada)
+    send(ada, event=order_event(type_name="sync.job.failed"))
+    with assert_converges(ada):
+        assert services.mark_all_read(ada, category="sync").changed == 1
+    assert selectors.unread_by_category(ada.pk) == {"orders": 1}
+
+
+def test_mark_all_read__nothing_unread__takes_no_position(ada: User) -> None:
+    assert services.mark_all_read(ada).inbox.head == 0
+
+
+class Shipped(EventType, name="tests.order.shipped", level="success"):
+    """A typed event of the tests."""
+
+    order_id: int
+    carrier: str = ""
+
+
+def test_notify__typed_event__gives_type_level_and_data(ada: User) -> None:
+    public_id = services.notify(ada, Shipped(order_id=7), title="t")
+    row = selectors.get_notification(ada.pk, public_id)
+    assert (row.type, row.level, row.data) == (
+        "tests.order.shipped",
+        "success",
+        '{"order_id":7,"carrier":""}',
+    )
+
+
+def test_notify__strict_registry__refuses_types_that_nobody_declares(ada: User, settings: Any) -> None:
+    settings.NOTIFICATION_HUB = {"strict_event_types": True}
+    services.notify(ada, Shipped(order_id=7), title="t")
+    with pytest.raises(UnknownEventType):
+        send(ada)
+
+
+def test_notify__lazy_title__is_read_in_the_senders_language(ada: User) -> None:
+    with translation.override("de"):
+        public_id = send(ada, title=gettext_lazy("January"))
+    assert selectors.get_notification(ada.pk, public_id).title == "Januar"
+
+
+@pytest.mark.parametrize(
+    ("options", "field"),
+    [
+        ({"title": ""}, "title"),
+        ({"title": "x" * 201}, "title"),
+        ({"title": "a\0b"}, "title"),
+        ({"title": "\ud800"}, "title"),
+        ({"body": "x" * 10_001}, "body"),
+        ({"url": "javascript:alert(1)"}, "url"),
+        ({"url": "//evil.example"}, "url"),
+        ({"url": "/\\evil.example"}, "url"),
+        ({"url": "/\t/evil.example"}, "url"),
+        ({"url": " https://a.example"}, "url"),
+        ({"url": "https:///path"}, "url"),
+        ({"url": "https://[::1"}, "url"),
+        ({"url": "orders/7"}, "url"),
+        ({"topic": "a,b"}, "topic"),
+        ({"topic": "a\nb"}, "topic"),
+        ({"topic": "x" * 101}, "topic"),
+        ({"level": "loud"}, "level"),
+        ({"actor": "x" * 255}, "actor"),
+        ({"collapse_key": "x" * 201}, "collapse_key"),
+        ({"deliver_at": datetime(2026, 1, 1)}, "deliver_at"),  # noqa: DTZ001 (naive on purpose)
+        (
+            {
+                "deliver_at": datetime(2100, 1, 2, tzinfo=UTC),
+                "expires_at": datetime(2100, 1, 1, tzinfo=UTC),
+            },
+            "expires_at",
+        ),
+        ({"event": order_event(type_name="orders")}, "type"),
+        ({"event": order_event(type_name="inbox.order.shipped")}, "type"),
+        ({"event": UntypedEvent(type_name="a.b", fields={"x": float("nan")})}, "data"),
+        ({"event": UntypedEvent(type_name="a.b", fields={"x": 2**63})}, "data"),
+        ({"event": UntypedEvent(type_name="a.b", fields={"x": object()})}, "data"),
+    ],
+    ids=str,
+)
+def test_notify__bad_field__is_named_and_nothing_is_sent(
+    ada: User, options: dict[str, Any], field: str
+) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        send(ada, **options)
+    assert list(caught.value.errors) == [field]
+    assert not Event.objects.exists()
+
+
+def test_notify__over_64_kib__is_refused(ada: User) -> None:
+    with pytest.raises(NotificationTooLarge):
+        send(ada, event=UntypedEvent(type_name="a.b", fields={"x": "y" * 65_536}))
+
+
+@pytest.mark.parametrize("recipient", [None, User(username="unsaved")])
+def test_notify__no_saved_user__is_refused(recipient: Any) -> None:
+    with pytest.raises(InvalidInput, match="saved user"):
+        send(recipient)
+
+
+def test_user_deleted__inbox_log_and_unshared_events_go_with_them(ada: User, grace: User) -> None:
+    services.notify_many([ada, grace], order_event(), title="shared")
+    services.mark_all_read(ada)
+    send(ada, "own")
+    ada.delete()
+    assert not Inbox.objects.filter(pk=ada.pk).exists()
+    assert not Change.objects.filter(inbox_id=ada.pk).exists()
+    assert [event.title for event in Event.objects.all()] == ["shared"]
+    assert names(grace) == ["notification.created"]
+
+
+async def test_async_twins__do_what_the_services_do() -> None:
+    from asgiref.sync import sync_to_async
+
+    ada = await sync_to_async(make_user)("ada-async")
+    public_id: UUID = await services.anotify(ada, order_event(), title="t")
+    assert (await services.amark_read(ada, [public_id])).changed == 1
+    assert (await services.amark_unread(ada, [public_id])).changed == 1
+    assert (await services.amark_all_read(ada)).changed == 1
+    assert (await services.adelete(ada, [public_id])).inbox.head == 5
+
+
+def test_registry__knows_declared_types_by_name() -> None:
+    assert "tests.order.shipped" in registry
+    assert Shipped in list(registry)
