@@ -18,5 +18,6 @@ class NotificationsConfig(AppConfig):
 
     def ready(self) -> None:
         """Import receivers, checks and every app's event types; threads start later, with the first ASGI scope."""
-        importlib.import_module("notifications.receivers")
+        for module in ("receivers", "checks"):
+            importlib.import_module(f"notifications.{module}")
         autodiscover_modules("notification_events")

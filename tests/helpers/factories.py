@@ -27,6 +27,6 @@ def order_event(number: int = 7, *, type_name: str = "orders.order.shipped") -> 
     return UntypedEvent(type_name=type_name, fields={"order_id": number})
 
 
-def send(user: User, title: str = "Your order is on its way", **options: Any) -> UUID:
+def send(user: User, title: Any = "Your order is on its way", **options: Any) -> UUID:
     """Notify a user of an order; returns the public id."""
     return services.notify(user, options.pop("event", order_event()), title=title, **options)

@@ -1,0 +1,105 @@
+"""System checks: a process that could not be right in its shape says so, and does not start.
+
+The ids are stable: ``notifications.E…`` refuse, ``notifications.W…`` warn. docs/operations.md lists them.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+from django.apps import AppConfig
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Tags, register
+from django.core.checks import Warning as CheckWarning
+from django.core.exceptions import ImproperlyConfigured
+from django.db import connection
+
+from notifications.conf import hub_config
+
+MIN_SQLITE: Final = (3, 37, 0)
+
+AppConfigs = Sequence[AppConfig] | None
+
+
+@register
+def check_config(app_configs: AppConfigs, **kwargs: Any) -> Iterable[CheckMessage]:
+    """The hub's own settings can be read."""
+    try:
+        hub_config()
+    except ImproperlyConfigured as error:
+        yield Error(str(error), hint="docs/settings.md lists every setting.", id="notifications.E001")
+
+
+@register
+def check_time_zone(app_configs: AppConfigs, **kwargs: Any) -> Iterable[CheckMessage]:
+    """Times are aware."""
+    if not settings.USE_TZ:
+        yield Error(
+            "The hub's times are UTC on the wire.", hint="Set USE_TZ = True.", id="notifications.E002"
+        )
+
+
+@register(Tags.database)
+def check_sqlite(app_configs: AppConfigs, **kwargs: Any) -> Iterable[CheckMessage]:
+    """SQLite waits for its lock, lets readers read meanwhile, and knows the statements of the sequencer."""
+    if connection.vendor != "sqlite":
+        return
+    options = connection.settings_dict.get("OPTIONS", {})
+    if str(options.get("transaction_mode", "")).upper() != "IMMEDIATE":
+        yield Error(
+            "SQLite must take its write lock when a transaction begins: otherwise concurrent writers fail at once.",
+            hint='Set OPTIONS["transaction_mode"] = "IMMEDIATE".',
+            id="notifications.E003",
+        )
+    if "journal_mode=wal" not in str(options.get("init_command", "")).lower().replace(" ", ""):
+        yield CheckWarning(
+            "Without a write-ahead log every writer blocks SQLite's readers.",
+            hint='Put "PRAGMA journal_mode=WAL;" into OPTIONS["init_command"].',
+            id="notifications.W003",
+        )
+    if sqlite3.sqlite_version_info < MIN_SQLITE:
+        wanted = ".".join(map(str, MIN_SQLITE))
+        yield Error(
+            f"SQLite {sqlite3.sqlite_version} is too old; the hub needs {wanted} or newer.",
+            id="notifications.E004",
+        )
+
+
+@register(Tags.database)
+def check_postgresql(app_configs: AppConfigs, **kwargs: Any) -> Iterable[CheckMessage]:
+    """PostgreSQL gives each statement of the sequencer a fresh view."""
+    if connection.vendor != "postgresql":
+        return
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW default_transaction_isolation")
+        (isolation,) = cursor.fetchone()
+    if isolation != "read committed":
+        yield Error(
+            f"The hub needs READ COMMITTED; this connection runs in {isolation.upper()}.",
+            hint="Leave isolation_level out of DATABASES, and default_transaction_isolation at its default.",
+            id="notifications.E005",
+        )
+
+
+@register
+def check_transactions(app_configs: AppConfigs, **kwargs: Any) -> Iterable[CheckMessage]:
+    """No transaction lies around every request."""
+    if any(database.get("ATOMIC_REQUESTS") for database in settings.DATABASES.values()):
+        yield Error(
+            "With ATOMIC_REQUESTS every reader of the hub would hold a transaction, on SQLite the write lock.",
+            hint="Set it to False, and use transaction.atomic where you need it.",
+            id="notifications.E006",
+        )
+
+
+@register
+def check_channel_layer(app_configs: AppConfigs, **kwargs: Any) -> Iterable[CheckMessage]:
+    """There is something to carry hints."""
+    if not getattr(settings, "CHANNEL_LAYERS", {}).get("default"):
+        yield CheckWarning(
+            "Without a channel layer streams are live only by reconciliation, seconds late.",
+            hint="Configure CHANNEL_LAYERS: in-memory for one process, channels_redis for several.",
+            id="notifications.W001",
+        )

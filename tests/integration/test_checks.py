@@ -1,0 +1,70 @@
+"""The system checks refuse what could not work, each under its own id."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import pytest
+from django.core.checks import CheckMessage, run_checks
+from django.db import connection
+
+from notifications import checks
+
+
+def ids(check: Callable[..., Iterable[CheckMessage]]) -> list[str | None]:
+    return [message.id for message in check(None)]
+
+
+@pytest.mark.django_db
+def test_checks__the_hubs_own_settings__find_nothing() -> None:
+    assert run_checks(databases=["default"]) == []
+
+
+@pytest.mark.parametrize(
+    "values", [{"heartbeat_seconds": 1}, {"heartbeat_seconds": "15"}, {"hartbeat_seconds": 15}]
+)
+def test_check_config__unknown_or_absurd_value__is_refused_by_name(
+    settings: Any, values: dict[str, object]
+) -> None:
+    settings.NOTIFICATION_HUB = values
+    assert ids(checks.check_config) == ["notifications.E001"]
+    assert next(iter(values)) in next(iter(checks.check_config(None))).msg
+
+
+def test_check_time_zone__naive_times__are_refused(settings: Any) -> None:
+    settings.USE_TZ = False
+    assert ids(checks.check_time_zone) == ["notifications.E002"]
+
+
+@pytest.mark.shape("embedded")
+def test_check_sqlite__deferred_transactions_and_rollback_journal__are_found(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(connection.settings_dict, "OPTIONS", {})
+    assert ids(checks.check_sqlite) == ["notifications.E003", "notifications.W003"]
+
+
+@pytest.mark.shape("embedded")
+def test_check_sqlite__too_old__is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 31, 0))
+    assert ids(checks.check_sqlite) == ["notifications.E004"]
+
+
+@pytest.mark.shape("production")
+@pytest.mark.django_db
+def test_check_postgresql__repeatable_read__is_refused() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL default_transaction_isolation = 'repeatable read'")
+    assert ids(checks.check_postgresql) == ["notifications.E005"]
+
+
+def test_check_transactions__atomic_requests__are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(connection.settings_dict, "ATOMIC_REQUESTS", True)
+    assert ids(checks.check_transactions) == ["notifications.E006"]
+
+
+def test_check_channel_layer__none__is_warned_of(settings: Any) -> None:
+    settings.CHANNEL_LAYERS = {}
+    assert ids(checks.check_channel_layer) == ["notifications.W001"]
