@@ -39,6 +39,8 @@ INSTALLED_APPS = [
     "rest_framework",
     "csp",
     "notifications",
+    "notifications.security",
+    *(["notifications.demo"] if DEBUG else []),
 ]
 
 MIDDLEWARE = [
@@ -49,6 +51,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "notifications.security.middleware.sign_in_middleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
@@ -114,6 +117,7 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
     {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+    {"NAME": "notifications.security.validators.PasswordChangeNotifier"},
 ]
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "home"

@@ -1,0 +1,14 @@
+"""Wiring of the demo, which a project installs in development only."""
+
+from __future__ import annotations
+
+from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
+
+
+class DemoConfig(AppConfig):
+    """Has no models: it brings the demo's event types, and the scenarios that ``manage.py demo`` plays."""
+
+    name = "notifications.demo"
+    label = "notifications_demo"
+    verbose_name = _("Demo")

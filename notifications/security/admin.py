@@ -1,0 +1,75 @@
+"""Sign-ins in the admin: who is logged in from where, and the actions that end sessions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from django.contrib import admin, messages
+from django.contrib.auth import get_user_model
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
+
+from notifications.security import services
+from notifications.security.models import SignIn
+
+if TYPE_CHECKING:
+    ModelAdmin = admin.ModelAdmin[SignIn]
+else:
+    ModelAdmin = admin.ModelAdmin
+
+
+@admin.register(SignIn)
+class SignInAdmin(ModelAdmin):
+    """Read only. The session's key is a credential and appears nowhere."""
+
+    list_display = ("user", "at", "address", "browser", "ended_at", "ended_reason")
+    list_filter = (("ended_at", admin.EmptyFieldListFilter), "ended_reason", "at")
+    list_select_related = ("user",)
+    search_fields = ("user__username", "address", "browser")
+    fields = ("user", "at", "address", "browser", "agent", "ended_at", "ended_reason")
+    readonly_fields = fields
+    date_hierarchy = "at"
+    ordering = ("-id",)
+    actions = ("end_these", "end_all")
+
+    def get_search_fields(self, request: HttpRequest) -> tuple[str, ...]:
+        """Whatever field names a user."""
+        return (f"user__{get_user_model().USERNAME_FIELD}", "address", "browser")
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Sign-ins are made by logging in."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: SignIn | None = None) -> bool:
+        """What happened cannot be edited."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: SignIn | None = None) -> bool:
+        """Only on the pages that delete a user, whose sign-ins go along: they ask here whether that is allowed."""
+        user_model = get_user_model()._meta
+        name = request.resolver_match.url_name if request.resolver_match else None
+        return bool(name and name.startswith(f"{user_model.app_label}_{user_model.model_name}_"))
+
+    def has_end_permission(self, request: HttpRequest) -> bool:
+        """Whether this member of staff may end sessions."""
+        return request.user.has_perm("notifications_security.end_signin")
+
+    @admin.action(description=_("End these sessions"), permissions=["end"])
+    def end_these(self, request: HttpRequest, queryset: QuerySet[SignIn]) -> None:
+        """End the selected sessions."""
+        self._end(request, queryset)
+
+    @admin.action(description=_("End all sessions of these users"), permissions=["end"])
+    def end_all(self, request: HttpRequest, queryset: QuerySet[SignIn]) -> None:
+        """End every session of each user who has a selected one."""
+        self._end(request, SignIn.objects.filter(user__in=queryset.values("user")))
+
+    def _end(self, request: HttpRequest, sign_ins: QuerySet[SignIn]) -> None:
+        keys = sign_ins.filter(ended_at=None).values_list("pk", flat=True)
+        # Whoever reaches an action is logged in.
+        count = services.end_sessions(keys, by=cast("AbstractBaseUser", request.user))
+        text = ngettext("%(count)d session was ended.", "%(count)d sessions were ended.", count)
+        self.message_user(request, text % {"count": count}, messages.SUCCESS if count else messages.WARNING)

@@ -1,0 +1,63 @@
+"""What a ``User-Agent`` header says in words that a person knows: "Firefox on Linux".
+
+Pure. The header is whatever the client wrote: it helps a person to recognise their own devices and proves nothing. Products
+imitate each other (Edge names Chrome, Chrome names Safari), so the tables are read from the most particular down.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+_BROWSERS: Final = (
+    ("edg/", "Edge"),
+    ("edga/", "Edge"),
+    ("edgios/", "Edge"),
+    ("opr/", "Opera"),
+    ("opera", "Opera"),
+    ("vivaldi/", "Vivaldi"),
+    ("samsungbrowser/", "Samsung Internet"),
+    ("firefox/", "Firefox"),
+    ("fxios/", "Firefox"),
+    ("crios/", "Chrome"),
+    ("headlesschrome/", "Chrome"),
+    ("chromium/", "Chromium"),
+    ("chrome/", "Chrome"),
+    ("safari/", "Safari"),
+)
+_TOOLS: Final = (
+    ("curl/", "curl"),
+    ("wget/", "Wget"),
+    ("httpie/", "HTTPie"),
+    ("python-requests/", "Python"),
+    ("python-httpx/", "Python"),
+    ("python-urllib/", "Python"),
+    ("aiohttp/", "Python"),
+    ("go-http-client/", "Go"),
+    ("okhttp/", "OkHttp"),
+    ("node", "Node.js"),
+)
+_SYSTEMS: Final = (
+    ("iphone", "iOS"),
+    ("ipad", "iPadOS"),
+    ("android", "Android"),
+    ("windows", "Windows"),
+    ("cros ", "ChromeOS"),
+    ("macintosh", "macOS"),
+    ("mac os x", "macOS"),
+    ("darwin", "macOS"),
+    ("linux", "Linux"),
+    ("freebsd", "FreeBSD"),
+    ("openbsd", "OpenBSD"),
+)
+
+
+def describe_agent(agent: str) -> str:
+    """Name the browser and the system of a ``User-Agent``; of a part that is not known, only the other; empty if neither is."""
+    text = agent.lower()
+    client = _first(_BROWSERS, text) or _first(_TOOLS, text)
+    system = _first(_SYSTEMS, text)
+    return f"{client} on {system}" if client and system else client or system
+
+
+def _first(table: tuple[tuple[str, str], ...], text: str) -> str:
+    return next((name for token, name in table if token in text), "")

@@ -1,0 +1,55 @@
+"""Who is at the other end of a request: the address and the agent, fit to be stored and shown."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+from typing import Final
+
+from django.http import HttpRequest
+
+from notifications.security.agents import describe_agent
+
+MAX_AGENT_LENGTH: Final = 300
+
+
+@dataclass(frozen=True, kw_only=True)
+class Client:
+    """The other end of a request.
+
+    Attributes:
+        address: an IP address in its normal form; empty when the server was reached otherwise, over a Unix socket say.
+        agent: the ``User-Agent`` header, printable and cut to 300 characters.
+    """
+
+    address: str = ""
+    agent: str = ""
+
+    @property
+    def browser(self) -> str:
+        """What the agent says in words; empty when it says nothing that is known."""
+        return describe_agent(self.agent)
+
+
+NOBODY: Final = Client()
+
+
+def client_of(request: HttpRequest | None) -> Client:
+    """The client that sent a request; ``NOBODY`` without one, or for one that was made in code."""
+    if request is None:
+        return NOBODY
+    agent = str(request.META.get("HTTP_USER_AGENT", ""))[:MAX_AGENT_LENGTH]
+    return Client(
+        address=normal_address(str(request.META.get("REMOTE_ADDR") or "")),
+        agent="".join(character for character in agent if character.isprintable()),
+    )
+
+
+def normal_address(text: str) -> str:
+    """One spelling for each address, without a zone and with IPv4 as itself; empty for what is no address."""
+    try:
+        address = ipaddress.ip_address(text.partition("%")[0])
+    except ValueError:
+        return ""
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return str(mapped or address)

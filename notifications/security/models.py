@@ -1,0 +1,104 @@
+"""Sign-ins and failed sign-ins: what the hub must remember to tell people what happens to their account.
+
+Rows are written by ``notifications.security.services`` alone.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.conf import settings
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from notifications.security.clients import MAX_AGENT_LENGTH
+from notifications.security.failures import Group
+
+MAX_ADDRESS_LENGTH = 45
+
+
+class EndReason(models.TextChoices):
+    """Why a session is over."""
+
+    LOGOUT = "logout", _("Logged out")
+    LOGIN = "login", _("Logged in again")
+    PASSWORD_CHANGE = "password_change", _("Password changed")
+    STAFF = "staff", _("Ended by staff")
+    EXPIRED = "expired", _("Expired")
+
+
+class SignIn(models.Model):
+    """One login and the session that it began. The session carries the row's key, so that its own key may change."""
+
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="sign_ins", verbose_name=_("user")
+    )
+    # A credential: never shown, and forgotten as soon as the session is over.
+    session_key = models.CharField(_("session key"), max_length=40, blank=True, editable=False)
+    address = models.GenericIPAddressField(_("address"), null=True, blank=True, editable=False)
+    agent = models.CharField(_("agent"), max_length=MAX_AGENT_LENGTH, blank=True, editable=False)
+    browser = models.CharField(_("browser"), max_length=100, blank=True, editable=False)
+    at = models.DateTimeField(_("at"), editable=False)
+    ended_at = models.DateTimeField(_("ended at"), null=True, blank=True, editable=False)
+    ended_reason = models.CharField(_("reason"), max_length=15, choices=EndReason, blank=True, editable=False)
+
+    class Meta:
+        verbose_name = _("sign-in")
+        verbose_name_plural = _("sign-ins")
+        default_permissions = ("view",)
+        permissions = (("end_signin", "Can end sessions"),)
+        indexes: ClassVar[list[models.Index]] = [
+            models.Index(
+                name="sign_in_open",  # a password change: which sessions a user has
+                fields=["user", "id"],
+                condition=models.Q(ended_at__isnull=True),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user_id} from {self.address or '-'} at {self.at:%Y-%m-%d %H:%M}"
+
+
+class FailedLogin(models.Model):
+    """The stored form of a ``failures.Group``: at most ten rows for each user."""
+
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.CASCADE,
+        related_name="failed_logins",
+        db_index=False,
+        verbose_name=_("user"),
+    )
+    slot = models.PositiveSmallIntegerField(_("slot"))
+    turn = models.PositiveSmallIntegerField(_("turn"))
+    address = models.CharField(_("address"), max_length=MAX_ADDRESS_LENGTH, blank=True)
+    several = models.BooleanField(_("several addresses"))
+    hour_at = models.DateTimeField(_("hour"))
+    count = models.PositiveIntegerField(_("count"))
+    first_at = models.DateTimeField(_("first at"))
+    last_at = models.DateTimeField(_("last at"))
+
+    class Meta:
+        verbose_name = _("failed login")
+        verbose_name_plural = _("failed logins")
+        default_permissions = ()
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(name="failed_login_slot", fields=["user", "slot"]),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user_id}: {self.count} from {self.address or '-'}"
+
+    @property
+    def group(self) -> Group:
+        """The row as the value that decisions are made on."""
+        return Group(
+            slot=self.slot,
+            turn=self.turn,
+            address=self.address,
+            several=self.several,
+            hour_at=self.hour_at,
+            count=self.count,
+            first_at=self.first_at,
+            last_at=self.last_at,
+        )

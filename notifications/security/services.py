@@ -1,0 +1,244 @@
+"""The security app's write door: sign-ins, failed sign-ins, changed passwords, ended sessions, and who is told of each."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import asdict
+from importlib import import_module
+from typing import Any, Final, cast
+
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.sessions.backends.base import SessionBase
+from django.db import connection, transaction
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from notifications import services
+from notifications.payloads import timestamp
+from notifications.security.clients import Client, client_of
+from notifications.security.current import SESSION_MARK, current_request, current_sign_in
+from notifications.security.failures import Group, add_failure, is_told
+from notifications.security.models import EndReason, FailedLogin, SignIn
+from notifications.security.notification_events import (
+    LoginFailed,
+    PasswordChanged,
+    RevokedBy,
+    SessionNew,
+    SessionRevoked,
+)
+
+TOPIC: Final = "account"
+SOURCE: Final = "notifications.security"
+
+
+def signed_in(request: HttpRequest, user: AbstractBaseUser) -> SignIn:
+    """Remember a login by its session, and notify the user of it.
+
+    A login without any header was made in code (Django's test client does it): it is remembered, but there is no client to
+    tell of. Logging in once more in the same session ends the earlier sign-in.
+
+    Transaction: its own, or the caller's.
+    """
+    session, client, now = request.session, client_of(request), timezone.now()
+    with transaction.atomic():
+        _mark_ended([session.get(SESSION_MARK)], EndReason.LOGIN)
+        if session.session_key is None:
+            # Django has flushed another user's session and would make the key only with the answer.
+            session.create()
+        sign_in = SignIn.objects.create(
+            user_id=user.pk,
+            session_key=session.session_key or "",
+            address=client.address or None,
+            agent=client.agent,
+            browser=client.browser,
+            at=now,
+        )
+        session[SESSION_MARK] = sign_in.pk
+        if request.META:
+            _tell_of_sign_in(user, client)
+    return sign_in
+
+
+def signed_out(session: SessionBase) -> None:
+    """Note that a session ends by logging out; the caller flushes it."""
+    _mark_ended([session.get(SESSION_MARK)], EndReason.LOGOUT)
+
+
+def follow_session(session: SessionBase) -> None:
+    """Note the new key of a session that Django has given one."""
+    if mark := session.get(SESSION_MARK):
+        SignIn.objects.filter(pk=mark, ended_at=None).update(session_key=session.session_key)
+
+
+def sign_in_failed(username: str, client: Client) -> None:
+    """Count a failed login, and notify the user if there is an active one of that name. See ``failures`` for the bounds.
+
+    Transaction: its own, or the caller's. It locks the user's row, so that failures at the same time are counted one by one
+    and told in order; a name that nobody has costs one read and leaves nothing behind.
+    """
+    users = get_user_model()._default_manager
+    named = {get_user_model().USERNAME_FIELD: username, "is_active": True}
+    if not users.filter(**named).exists():
+        return
+    with transaction.atomic():
+        # Without NO KEY, whoever inserts a row that refers to the user would wait as well.
+        user = users.select_for_update(no_key=connection.vendor == "postgresql").filter(**named).first()
+        if user is None:
+            return
+        groups = [row.group for row in FailedLogin.objects.filter(user=user)]
+        group = add_failure(groups, address=client.address, at=timezone.now())
+        FailedLogin.objects.update_or_create(user=user, slot=group.slot, defaults=asdict(group))
+        if is_told(group.count):
+            _tell_of_failures(user, group)
+
+
+def password_changed(user: AbstractBaseUser) -> int:
+    """Notify a user of their changed password and end their other sessions.
+
+    The session that the running request came with goes on: Django's views give it a new key and the new password's hash. A
+    command has none, so all are ended.
+
+    Transaction: its own, or the caller's; the notifications, the sign-ins and Django's sessions are changed together.
+
+    Returns:
+        How many sessions were ended.
+    """
+    current, client = current_sign_in(), client_of(current_request.get())
+    actor = current.user if current else None
+    with transaction.atomic():
+        open_ones = _lock_open(user=user)
+        if current is not None:
+            open_ones = [sign_in for sign_in in open_ones if sign_in.pk != current.pk]
+        ended = _end(open_ones, EndReason.PASSWORD_CHANGE)
+        services.notify(
+            user,
+            PasswordChanged(address=client.address, browser=client.browser),
+            title=_("Your password was changed"),
+            body=_("%(client)s If this was not you, ask the staff for help at once.")
+            % {"client": _from(client)},
+            actor=actor,
+            topic=TOPIC,
+            source=SOURCE,
+        )
+        if ended:
+            _tell_of_revoked(user, len(ended), by="password_change", actor=actor)
+    return len(ended)
+
+
+def end_sessions(keys: Iterable[int], *, by: AbstractBaseUser) -> int:
+    """End the sessions of some sign-ins for a member of staff, and notify their users; those that are over stay as they are.
+
+    Transaction: its own, or the caller's.
+
+    Args:
+        keys: primary keys of sign-ins.
+        by: who does it. The session that they do it with is left out: that one ends by logging out.
+
+    Returns:
+        How many sessions were ended.
+    """
+    current = current_sign_in()
+    with transaction.atomic():
+        open_ones = _lock_open(pk__in=list(keys))
+        ended = _end(
+            [sign_in for sign_in in open_ones if current is None or sign_in.pk != current.pk],
+            EndReason.STAFF,
+        )
+        for user_id, count in Counter(sign_in.user_id for sign_in in ended).items():
+            _tell_of_revoked(user_id, count, by="staff", actor=by)
+    return len(ended)
+
+
+def _lock_open(**condition: Any) -> list[SignIn]:
+    """Sign-ins that nobody has ended, locked in one order, so that two who end them count each once."""
+    return list(SignIn.objects.select_for_update().filter(ended_at=None, **condition).order_by("pk"))
+
+
+def _end(sign_ins: Iterable[SignIn], reason: EndReason) -> list[SignIn]:
+    """Delete the sessions and mark the sign-ins; returns those whose session was still live."""
+    store_class = cast("type[SessionBase]", import_module(settings.SESSION_ENGINE).SessionStore)
+    live, gone = [], []
+    for sign_in in sign_ins:
+        store = store_class(sign_in.session_key)
+        # The mark, not the key alone: a session that was flushed or has expired is empty.
+        if store.get(SESSION_MARK) == sign_in.pk:
+            store.delete()
+            live.append(sign_in)
+        else:
+            gone.append(sign_in)
+    _mark_ended([sign_in.pk for sign_in in live], reason)
+    _mark_ended([sign_in.pk for sign_in in gone], EndReason.EXPIRED)
+    return live
+
+
+def _mark_ended(keys: Iterable[Any], reason: EndReason) -> None:
+    if known := [key for key in keys if key is not None]:
+        SignIn.objects.filter(pk__in=known, ended_at=None).update(
+            ended_at=timezone.now(), ended_reason=reason, session_key=""
+        )
+
+
+def _tell_of_sign_in(user: AbstractBaseUser, client: Client) -> None:
+    services.notify(
+        user,
+        SessionNew(address=client.address, browser=client.browser, agent=client.agent),
+        title=_("New login: %(browser)s") % {"browser": client.browser or _("unknown browser")},
+        body=_("%(client)s If this was not you, change your password: that ends all other sessions.")
+        % {"client": _from(client)},
+        topic=TOPIC,
+        source=SOURCE,
+    )
+
+
+def _tell_of_failures(user: AbstractBaseUser, group: Group) -> None:
+    names = {"count": group.count, "address": group.address or _("an unknown address")}
+    if group.several:
+        title = _("%(count)d failed logins from several addresses, last from %(address)s") % names
+    else:
+        title = (
+            ngettext("Failed login from %(address)s", "%(count)d failed logins from %(address)s", group.count)
+            % names
+        )
+    services.notify(
+        user,
+        LoginFailed(
+            address=group.address,
+            count=group.count,
+            first_at=timestamp(group.first_at),
+            last_at=timestamp(group.last_at),
+            several=group.several,
+        ),
+        title=title,
+        body=_("Somebody gave your name and a wrong password. If it was not you, there is nothing to do."),
+        topic=TOPIC,
+        collapse_key=f"slot:{group.slot}",
+        source=SOURCE,
+    )
+
+
+def _tell_of_revoked(user: Any, count: int, *, by: RevokedBy, actor: AbstractBaseUser | None) -> None:
+    because = (
+        _("It was ended by staff.") if by == "staff" else _("This follows from the change of your password.")
+    )
+    services.notify(
+        user,
+        SessionRevoked(count=count, by=by),
+        title=ngettext("A session of yours was ended", "%(count)d sessions of yours were ended", count)
+        % {"count": count},
+        body=because,
+        actor=actor,
+        topic=TOPIC,
+        source=SOURCE,
+    )
+
+
+def _from(client: Client) -> str:
+    if client.browser and client.address:
+        return _("%(browser)s, from %(address)s.") % {"browser": client.browser, "address": client.address}
+    known = client.browser or client.address
+    return f"{known}." if known else ""
