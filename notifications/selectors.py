@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from django.db import connection
-from django.db.models import Count, Q
+from django.db.models import Count, FilteredRelation, Q
 
 from notifications.cursors import Cursor
 from notifications.exceptions import NotFound

@@ -352,7 +352,7 @@ def test_mark_all_read__of_a_category__leaves_the_others_unread(ada: User) -> No
     send(ada, event=order_event(type_name="sync.job.failed"))
     with assert_converges(ada):
         assert services.mark_all_read(ada, category="sync").changed == 1
-    assert selectors.unread_by_category(ada.pk) == {"orders": 1}
+    assert selectors.counts(ada.pk).by_category == {"orders": 1}
 
 
 def test_mark_all_read__nothing_unread__takes_no_position(ada: User) -> None:
