@@ -1,0 +1,119 @@
+// @ts-check
+/** The hub's REST paths as calls that answer and never throw. */
+
+const TIMEOUT_MS = 20_000;
+
+/**
+ * @typedef {object} Answer
+ * @property {boolean} ok
+ * @property {number} status 0 when no answer came
+ * @property {any} body parsed JSON, or null
+ * @property {string | null} retryAfter
+ * @property {string | null} pollInterval
+ */
+
+export class Api {
+  /**
+   * @param {string} base where the API is mounted, for example `/api/v1/`
+   * @param {() => string} csrfToken
+   */
+  constructor(base, csrfToken) {
+    this.base = base.endsWith("/") ? base : `${base}/`;
+    this.csrfToken = csrfToken;
+  }
+
+  /**
+   * @param {string | null} after
+   * @param {string} client a name for this tab
+   */
+  streamUrl(after, client) {
+    return this.#url("notifications/stream", { after, client, on_limit: "retry" });
+  }
+
+  /**
+   * @param {import("./fold.js").Filter} filter
+   * @param {number} limit
+   */
+  list(filter, limit) {
+    const unread = filter.unread ? "true" : null;
+    return this.#send("GET", this.#url("notifications", { limit, unread, category: filter.category }));
+  }
+
+  /** @param {string} next the `next` of a list; only its query is used, a proxy may have changed its host */
+  older(next) {
+    return this.#send("GET", this.#url("notifications", {}) + new URL(next, "http://hub.invalid").search);
+  }
+
+  /** @param {string | null} after */
+  changes(after) {
+    return this.#send("GET", this.#url("notifications/changes", { after, limit: 500 }));
+  }
+
+  counts() {
+    return this.#send("GET", this.#url("notifications/counts", {}));
+  }
+
+  /**
+   * @param {string} id
+   * @param {boolean} read
+   */
+  setRead(id, read) {
+    return this.#send("PATCH", this.#url(`notifications/${encodeURIComponent(id)}`, {}), { read });
+  }
+
+  /**
+   * @param {{action: "read" | "unread" | "delete", ids: string[]}
+   *   | {action: "read", up_to: string, category?: string}} body
+   */
+  act(body) {
+    return this.#send("POST", this.#url("notifications/actions", {}), body);
+  }
+
+  /** @param {string} id */
+  remove(id) {
+    return this.#send("DELETE", this.#url(`notifications/${encodeURIComponent(id)}`, {}));
+  }
+
+  /**
+   * @param {string} path
+   * @param {Record<string, unknown>} query entries without a value are left out
+   */
+  #url(path, query) {
+    const given = Object.entries(query).filter(([, value]) => value !== null && value !== undefined && value !== "");
+    const text = new URLSearchParams(given.map(([name, value]) => [name, String(value)])).toString();
+    return this.base + path + (text ? `?${text}` : "");
+  }
+
+  /**
+   * @param {string} method
+   * @param {string} url
+   * @param {object} [body]
+   * @returns {Promise<Answer>}
+   */
+  async #send(method, url, body) {
+    /** @type {Record<string, string>} */
+    const headers = { Accept: "application/json" };
+    if (method !== "GET") headers["X-CSRFToken"] = this.csrfToken();
+    if (body) headers["Content-Type"] = "application/json";
+    try {
+      const response = await fetch(url, {
+        method,
+        headers,
+        body: body && JSON.stringify(body),
+        credentials: "same-origin",
+        // A read or delete goes out even when the page is being left.
+        keepalive: method !== "GET",
+        signal: AbortSignal.timeout(TIMEOUT_MS),
+      });
+      return {
+        ok: response.ok,
+        status: response.status,
+        body: await response.json().catch(() => null),
+        retryAfter: response.headers.get("Retry-After"),
+        pollInterval: response.headers.get("X-Poll-Interval"),
+      };
+    } catch {
+      return { ok: false, status: 0, body: null, retryAfter: null, pollInterval: null };
+    }
+  }
+}

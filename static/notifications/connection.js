@@ -1,0 +1,281 @@
+// @ts-check
+/**
+ * One tab's own link to the hub: the stream, and polling whenever the stream cannot be had.
+ *
+ * It keeps the cursor, drops what it has passed on before, and tells a sink:
+ * - `started(cursor)`: from here on nothing is missing; whoever knows less fetches its list again;
+ * - `changed(change, news)`: the next change; not news when it only catches up;
+ * - `counted(unread, cursor)`, `shown(notification)`, `linked(link)`.
+ */
+import {
+  DEFAULT_HEARTBEAT_SECONDS, DEFAULT_POLL_SECONDS, OPEN_TIMEOUT_MS, afterClose, afterPoll, backoffMs, isNewer, pollSeconds,
+  silenceLimitMs,
+} from "./policy.js";
+
+/**
+ * @typedef {"connecting" | "live" | "polling" | "reconnecting" | "signed-out"} LinkState
+ * @typedef {{state: LinkState, pollSeconds: number}} Link
+ *
+ * @typedef {object} Sink
+ * @property {(cursor: string) => void} started
+ * @property {(change: import("./fold.js").Change, news: boolean) => void} changed
+ * @property {(unread: number, cursor: string) => void} counted
+ * @property {(notification: import("./fold.js").Notification) => void} shown
+ * @property {(link: Link) => void} linked
+ */
+
+const FIRST_STREAM_PAUSE_MS = 5_000;
+const CHANGES = ["notification.created", "notification.read", "notification.unread", "notification.deleted", "inbox.read"];
+
+export class Connection {
+  /** @type {string | null} */
+  cursor = null;
+  /** @type {Link} */
+  link = { state: "connecting", pollSeconds: DEFAULT_POLL_SECONDS };
+  #stopped = true;
+  /** @type {EventSource | null} */
+  #source = null;
+  #isLive = false;
+  #heartbeatSeconds = DEFAULT_HEARTBEAT_SECONDS;
+  #streamFailures = 0;
+  #isPolling = false;
+  #pollFailures = 0;
+  #isCaughtUp = false;
+  /** @type {Promise<void> | null} */
+  #poll = null;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #silenceTimer;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #streamTimer;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #pollTimer;
+
+  /**
+   * @param {import("./api.js").Api} api
+   * @param {string} client a name for this tab
+   * @param {Sink} sink
+   */
+  constructor(api, client, sink) {
+    this.api = api;
+    this.client = client;
+    this.sink = sink;
+  }
+
+  /** @param {string | null} cursor where to go on; null starts at the inbox's head */
+  start(cursor) {
+    this.cursor = cursor;
+    this.#stopped = false;
+    this.#openStream();
+  }
+
+  stop() {
+    this.#stopped = true;
+    this.#closeStream();
+    this.#stopPolling();
+    clearTimeout(this.#streamTimer);
+  }
+
+  get isStopped() {
+    return this.#stopped;
+  }
+
+  /** The tab came back to the front, or the network did: try the stream now rather than later. */
+  nudge() {
+    if (this.#stopped || this.link.state === "live" || this.link.state === "signed-out") return;
+    if (this.#source?.readyState !== EventSource.OPEN) this.#openStream();
+    if (this.#isPolling) void this.#pollOnce();
+  }
+
+  /** Ask for changes once, now; what the stream brings as well is dropped. */
+  async sync() {
+    await this.#poll;
+    await this.#pollOnce();
+  }
+
+  signedOut() {
+    this.stop();
+    this.#setState("signed-out");
+  }
+
+  #openStream() {
+    this.#closeStream();
+    clearTimeout(this.#streamTimer);
+    const source = new EventSource(this.api.streamUrl(this.cursor, this.client));
+    this.#source = source;
+    this.#watch(OPEN_TIMEOUT_MS);
+    /** @type {[string, (data: any) => void][]} */
+    const handlers = [
+      ["stream.open", (data) => this.#opened(data)],
+      ["stream.reset", (data) => this.#restart(data.cursor)],
+      ["stream.live", () => this.#wentLive()],
+      ["stream.heartbeat", () => undefined],
+      ["stream.close", (data) => this.#closed(data)],
+      ["notification.shown", (data) => this.sink.shown(data.notification)],
+    ];
+    for (const name of CHANGES) handlers.push([name, (data) => this.#passOn(data, this.#isLive)]);
+    for (const [name, handle] of handlers) {
+      source.addEventListener(name, (event) => this.#receive(source, event, handle));
+    }
+    source.onerror = () => this.#interrupted(source);
+  }
+
+  /**
+   * @param {EventSource} source
+   * @param {MessageEvent} event
+   * @param {(data: any) => void} handle
+   */
+  #receive(source, event, handle) {
+    // A frame of a stream that was given up may still be in the event queue.
+    if (this.#source !== source) return;
+    this.#watch(silenceLimitMs(this.#heartbeatSeconds));
+    handle(JSON.parse(event.data));
+  }
+
+  /** @param {{cursor: string, head: string, unread_count: number, heartbeat: number, resume: string}} data */
+  #opened(data) {
+    this.#heartbeatSeconds = data.heartbeat || DEFAULT_HEARTBEAT_SECONDS;
+    this.#watch(silenceLimitMs(this.#heartbeatSeconds));
+    this.#stopPolling();
+    if (data.resume === "none") this.#restart(data.cursor);
+    this.sink.counted(data.unread_count, data.head);
+  }
+
+  #wentLive() {
+    this.#isLive = true;
+    this.#streamFailures = 0;
+    this.#setState("live");
+  }
+
+  /** @param {{reason: string, reconnect: boolean, retry_ms: number}} data */
+  #closed(data) {
+    this.#isLive = false;
+    const decision = afterClose(data);
+    if (decision.next === "resume") this.#watch(decision.withinMs);
+    else this.#streamLost(decision.streamAfterMs);
+  }
+
+  /** @param {EventSource} source */
+  #interrupted(source) {
+    if (this.#source !== source) return;
+    this.#isLive = false;
+    if (source.readyState === EventSource.CLOSED) this.#streamLost(null);
+    else if (!this.#isPolling) this.#setState("reconnecting");
+  }
+
+  /** @param {number} ms of silence that the stream is allowed from now on */
+  #watch(ms) {
+    clearTimeout(this.#silenceTimer);
+    this.#silenceTimer = setTimeout(() => this.#streamLost(null), ms);
+  }
+
+  /** @param {number | null} pauseMs until the stream is tried again; null leaves it to the backoff */
+  #streamLost(pauseMs) {
+    this.#closeStream();
+    this.#streamFailures += 1;
+    const backoff = backoffMs(this.#streamFailures, FIRST_STREAM_PAUSE_MS, Math.random());
+    clearTimeout(this.#streamTimer);
+    this.#streamTimer = setTimeout(() => this.#openStream(), Math.max(pauseMs ?? 0, backoff));
+    if (this.#isPolling) return;
+    this.#isPolling = true;
+    this.#isCaughtUp = false;
+    this.#setState("reconnecting");
+    void this.#pollOnce();
+  }
+
+  #closeStream() {
+    clearTimeout(this.#silenceTimer);
+    this.#isLive = false;
+    this.#source?.close();
+    this.#source = null;
+  }
+
+  #stopPolling() {
+    this.#isPolling = false;
+    this.#pollFailures = 0;
+    clearTimeout(this.#pollTimer);
+  }
+
+  /** @returns {Promise<void>} */
+  #pollOnce() {
+    this.#poll ??= this.#fetchChanges().finally(() => {
+      this.#poll = null;
+    });
+    return this.#poll;
+  }
+
+  async #fetchChanges() {
+    clearTimeout(this.#pollTimer);
+    for (let hasMore = true; hasMore && !this.#stopped; ) {
+      const asked = this.cursor;
+      const answer = await this.api.changes(asked);
+      if (this.#stopped) return;
+        const decision = afterPoll(answer, this.#pollFailures + 1, Math.random());
+      if (decision.next === "signed-out") return this.signedOut();
+      if (decision.next === "wait") return this.#pollFailed(decision.afterMs);
+      if (decision.next === "reset") return this.#pollReset(decision.cursor);
+      this.#pollFailures = 0;
+      this.#takeDelta(answer.body, asked);
+      hasMore = answer.body.has_more;
+      this.link.pollSeconds = pollSeconds(answer.pollInterval);
+    }
+    this.#isCaughtUp = true;
+    if (this.#isPolling) {
+      this.#setState("polling");
+      this.#pollAfter(this.link.pollSeconds * 1000 * (0.9 + Math.random() / 5));
+    }
+  }
+
+  /**
+   * @param {{changes: import("./fold.js").Change[], cursor: string, has_more: boolean, unread_count: number}} delta
+   * @param {string | null} asked
+   */
+  #takeDelta(delta, asked) {
+    if (asked === null) this.#restart(delta.cursor);
+    for (const change of delta.changes) this.#passOn(change, this.#isLive || this.#isCaughtUp);
+    if (!delta.has_more) this.sink.counted(delta.unread_count, delta.cursor);
+  }
+
+  /** @param {string | null} head */
+  #pollReset(head) {
+    if (head) this.#restart(head);
+    else this.cursor = null;
+    this.#pollAfter(1000);
+  }
+
+  /** @param {number} pauseMs */
+  #pollFailed(pauseMs) {
+    this.#pollFailures += 1;
+    this.#isCaughtUp = false;
+    if (!this.#isPolling) return;
+    this.#setState("reconnecting");
+    this.#pollAfter(pauseMs);
+  }
+
+  /** @param {number} ms */
+  #pollAfter(ms) {
+    clearTimeout(this.#pollTimer);
+    if (this.#isPolling) this.#pollTimer = setTimeout(() => void this.#pollOnce(), ms);
+  }
+
+  /** @param {string} cursor */
+  #restart(cursor) {
+    this.cursor = cursor;
+    this.sink.started(cursor);
+  }
+
+  /**
+   * @param {import("./fold.js").Change} change
+   * @param {boolean} news
+   */
+  #passOn(change, news) {
+    if (!isNewer(change.cursor, this.cursor)) return;
+    this.cursor = change.cursor;
+    this.sink.changed(change, news);
+  }
+
+  /** @param {LinkState} state */
+  #setState(state) {
+    this.link = { ...this.link, state };
+    this.sink.linked(this.link);
+  }
+}

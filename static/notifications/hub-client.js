@@ -1,0 +1,278 @@
+// @ts-check
+/**
+ * The hub for page code, without any DOM: how it is linked, the unread count, lists, and actions.
+ *
+ *     const client = new HubClient({ api: "/api/v1/", user: "ada", csrfToken: () => token });
+ *     client.addEventListener("update", () => console.log(client.link.state, client.unread));
+ *     client.start();
+ *
+ * Events: `update` (link or count), `arrived` (`detail`: a notification that is news), `failed`
+ * (`detail`: what could not be done), `discard` (`detail`: the notification; whoever prevents the
+ * default offers to undo it, and then calls `undoDiscard` or `discardNow`).
+ */
+import { Api } from "./api.js";
+import { DEFAULT_POLL_SECONDS, compareCursors } from "./policy.js";
+import { openLink } from "./tabs.js";
+import { InboxView } from "./view.js";
+
+/** How long an action is shown as done while the change that confirms it has not come. */
+const CONFIRM_MS = 4_000;
+
+/**
+ * @typedef {import("./fold.js").Notification} Notification
+ * @typedef {"read_failed" | "delete_failed" | "load_failed"} Failure
+ * @typedef {object} Pending what the user did and the link has not confirmed yet
+ * @property {Notification} item
+ * @property {boolean} [read]
+ * @property {boolean} [deleted]
+ * @property {boolean} [undoable] deleted for the user only: the hub has not been told
+ */
+
+export class HubClient extends EventTarget {
+  /** @type {import("./connection.js").Link} */
+  link = { state: "connecting", pollSeconds: DEFAULT_POLL_SECONDS };
+  /** @type {number | null} */
+  #unread = null;
+  /** @type {string | null} */
+  #countedAt = null;
+  /** @type {Set<InboxView>} */
+  #views = new Set();
+  /** @type {Map<string, Pending>} */
+  #pending = new Map();
+  /** @type {string | null} */
+  #startCursor = null;
+
+  /** @param {{api?: string, user?: string, csrfToken?: () => string}} options */
+  constructor({ api = "/api/v1/", user = "", csrfToken = () => "" } = {}) {
+    super();
+    this.api = new Api(api, csrfToken);
+    this.user = user;
+    this.tabs = openLink(this.api, user, {
+      started: (cursor) => this.#started(cursor),
+      changed: (change, news) => this.#changed(change, news),
+      counted: (unread, cursor) => this.counted(unread, cursor),
+      shown: (notification) => this.#emit("arrived", notification),
+      linked: (link) => this.#linked(link),
+    });
+  }
+
+  /** @returns {number | null} null until the hub has named it */
+  get unread() {
+    if (this.#unread === null) return null;
+    let count = this.#unread;
+    for (const { item, read, deleted } of this.#pending.values()) {
+      const was = item.read_at === null;
+      const is = !deleted && (read === undefined ? was : !read);
+      count += Number(is) - Number(was);
+    }
+    return Math.max(0, count);
+  }
+
+  start() {
+    this.tabs.start();
+  }
+
+  /** Deletes that could still be undone are done. */
+  stop() {
+    this.#flushDeletes();
+    this.tabs.stop();
+  }
+
+  /** @param {number} pageSize */
+  view(pageSize = 25) {
+    const view = new InboxView(this, pageSize);
+    if (this.#startCursor) view.started(this.#startCursor);
+    this.#views.add(view);
+    return view;
+  }
+
+  /** @param {InboxView} view */
+  forget(view) {
+    this.#views.delete(view);
+  }
+
+  /**
+   * @param {Notification} item
+   * @returns {Notification | null} as the user left it; null when deleted
+   */
+  overlaid(item) {
+    const pending = this.#pending.get(item.id);
+    if (!pending) return item;
+    if (pending.deleted) return null;
+    if (pending.read === undefined || pending.read === (item.read_at !== null)) return item;
+    return { ...item, read_at: pending.read ? new Date().toISOString() : null };
+  }
+
+  /**
+   * @param {Notification} item
+   * @param {boolean} read
+   */
+  async setRead(item, read) {
+    this.#setPending(item.id, { item: this.#base(item), read });
+    const answer = await this.api.setRead(item.id, read);
+    this.#settle(item.id, answer, "read_failed");
+  }
+
+  /**
+   * Mark everything read that the user has seen; what arrives later stays unread.
+   *
+   * @param {string} upTo the cursor of the list that was shown
+   * @param {string} [category]
+   */
+  async markAllRead(upTo, category) {
+    const answer = await this.api.act({ action: "read", up_to: upTo, ...(category && { category }) });
+    this.answered(answer);
+    if (!answer.ok) this.failed("read_failed");
+    else if (this.link.state !== "live") this.tabs.sync();
+  }
+
+  /**
+   * Delete, or hide while somebody offers to undo it.
+   *
+   * @param {Notification} item
+   */
+  discard(item) {
+    this.#setPending(item.id, { item: this.#base(item), deleted: true, undoable: true });
+    if (this.#emit("discard", item)) void this.discardNow(item.id);
+  }
+
+  /** @param {string} id */
+  undoDiscard(id) {
+    if (this.#pending.get(id)?.undoable) this.#dropPending(id);
+  }
+
+  /** @param {string} id */
+  async discardNow(id) {
+    const pending = this.#pending.get(id);
+    if (!pending?.undoable) return;
+    pending.undoable = false;
+    const answer = await this.api.remove(id);
+    // Gone already is what was wanted.
+    this.#settle(id, answer.status === 404 ? { ...answer, ok: true } : answer, "delete_failed");
+  }
+
+  /** @param {Failure} failure */
+  failed(failure) {
+    this.#emit("failed", failure);
+  }
+
+  /** @param {import("./api.js").Answer} answer of any request: it may tell that the session has ended */
+  answered(answer) {
+    if (answer.status === 401) this.signedOut();
+  }
+
+  signedOut() {
+    this.#linked({ ...this.link, state: "signed-out" });
+    this.tabs.signedOut();
+  }
+
+  /**
+   * @param {number} unread
+   * @param {string} cursor what the count is as of; an older one does not replace a newer one
+   */
+  counted(unread, cursor) {
+    const order = compareCursors(cursor, this.#countedAt);
+    if (order !== null && order < 0) return;
+    this.#countedAt = cursor;
+    this.#unread = unread;
+    this.#emit("update");
+  }
+
+  /** @param {string} cursor */
+  #started(cursor) {
+    this.#startCursor = cursor;
+    this.#countedAt = null;
+    for (const view of this.#views) view.started(cursor);
+  }
+
+  /**
+   * @param {import("./fold.js").Change} change
+   * @param {boolean} news
+   */
+  #changed(change, news) {
+    this.#confirm(change);
+    for (const view of this.#views) view.changed(change);
+    this.counted(change.unread_count, change.cursor);
+    if (news && change.change === "notification.created") this.#emit("arrived", change.notification);
+  }
+
+  /** @param {import("./connection.js").Link} link */
+  #linked(link) {
+    this.link = link;
+    this.#emit("update");
+  }
+
+  /** @param {import("./fold.js").Change} change */
+  #confirm(change) {
+    for (const [id, pending] of this.#pending) {
+      const item = change.notification?.id === id ? change.notification : null;
+      if (change.change === "inbox.read" && pending.read) this.#pending.delete(id);
+      else if (item && change.change === "notification.deleted") this.#pending.delete(id);
+      else if (item && !pending.deleted && pending.read === (item.read_at !== null)) this.#pending.delete(id);
+      else if (item) pending.item = item;
+    }
+  }
+
+  /**
+   * @param {string} id
+   * @param {Pending} pending
+   */
+  #setPending(id, pending) {
+    this.#pending.set(id, pending);
+    this.#refresh();
+  }
+
+  /** @param {string} id */
+  #dropPending(id) {
+    this.#pending.delete(id);
+    this.#refresh();
+  }
+
+  /**
+   * @param {string} id
+   * @param {import("./api.js").Answer} answer
+   * @param {Failure} failure
+   */
+  #settle(id, answer, failure) {
+    this.answered(answer);
+    const pending = this.#pending.get(id);
+    if (!answer.ok) {
+      this.#dropPending(id);
+      this.failed(failure);
+    } else if (pending) {
+      // Doing something again changes nothing, so no change may come to confirm it.
+      setTimeout(() => this.#pending.get(id) === pending && this.#dropPending(id), CONFIRM_MS);
+      if (this.link.state !== "live") this.tabs.sync();
+    }
+  }
+
+  /**
+   * @param {Notification} item as shown, so perhaps overlaid
+   * @returns {Notification} as the hub knows it
+   */
+  #base(item) {
+    return this.#pending.get(item.id)?.item ?? item;
+  }
+
+  #flushDeletes() {
+    const undoable = [...this.#pending].filter(([, pending]) => pending.undoable);
+    if (undoable.length === 0) return;
+    for (const [, pending] of undoable) pending.undoable = false;
+    const ids = undoable.map(([id]) => id);
+    void this.api.act({ action: "delete", ids });
+  }
+
+  #refresh() {
+    for (const view of this.#views) view.refresh();
+    this.#emit("update");
+  }
+
+  /**
+   * @param {string} type
+   * @param {unknown} [detail]
+   * @returns {boolean} whether nobody prevented the default
+   */
+  #emit(type, detail) {
+    return this.dispatchEvent(new CustomEvent(type, { detail, cancelable: true }));
+  }
+}

@@ -1,0 +1,54 @@
+// @ts-check
+/** The one hub client of a page, made from what the page says about itself, and tied to its life. */
+import { HubClient } from "./hub-client.js";
+
+// A page may load a module twice under two names (hashed and not): both find the same client.
+const KEY = Symbol.for("notification-hub.client");
+
+/**
+ * @param {Element} element its `api`, `user` and `csrf-token` attributes count if it is the first to ask
+ * @returns {HubClient}
+ */
+export function pageClient(element) {
+  const page = /** @type {Record<symbol, HubClient>} */ (/** @type {unknown} */ (globalThis));
+  page[KEY] ??= open(element);
+  return page[KEY];
+}
+
+/** @param {Element} element */
+function open(element) {
+  const client = new HubClient({
+    api: element.getAttribute("api") ?? "/api/v1/",
+    user: element.getAttribute("user") ?? "",
+    csrfToken: () => csrfCookie() ?? element.getAttribute("csrf-token") ?? csrfMeta() ?? "",
+  });
+  document.addEventListener("visibilitychange", () => client.tabs.visibilityChanged(!document.hidden));
+  globalThis.addEventListener("online", () => client.tabs.nudge());
+  globalThis.addEventListener("pagehide", () => client.stop());
+  globalThis.addEventListener("pageshow", (event) => event.persisted && client.start());
+  watchIdentity(client);
+  client.start();
+  return client;
+}
+
+/**
+ * Another tab may log in as somebody else; then this one must not act in their name.
+ *
+ * @param {HubClient} client
+ */
+function watchIdentity(client) {
+  if (!("BroadcastChannel" in globalThis) || !client.user) return;
+  const channel = new BroadcastChannel("notification-hub:identity");
+  channel.onmessage = (event) => event.data !== client.user && client.signedOut();
+  channel.postMessage(client.user);
+}
+
+/** The cookie is asked first: a login in another tab renews it, but not what this page has rendered. */
+function csrfCookie() {
+  const match = /(?:^|;\s*)(?:__Host-|__Secure-)?csrftoken=([^;]+)/.exec(document.cookie);
+  return match ? decodeURIComponent(match[1]) : null;
+}
+
+function csrfMeta() {
+  return document.querySelector('meta[name="csrf-token"]')?.getAttribute("content");
+}

@@ -1,0 +1,70 @@
+// @ts-check
+/**
+ * The words that page code shows. A page may render translations of them into
+ * `<script type="application/json" id="notification-strings">`; a word that is missing there is English.
+ */
+
+const ENGLISH = {
+  notifications: "Notifications",
+  bell_label: "Notifications, {count} unread",
+  live: "Live",
+  connecting: "Connecting…",
+  polling: "Polling every {seconds} s",
+  reconnecting: "Reconnecting…",
+  signed_out: "Signed out – log in again",
+  all: "All",
+  unread: "Unread",
+  all_categories: "All categories",
+  category: "Category",
+  mark_read: "Mark as read",
+  mark_unread: "Mark as unread",
+  mark_all_read: "Mark all as read",
+  delete: "Delete",
+  deleted: "Deleted: {title}",
+  undo: "Undo",
+  dismiss: "Dismiss",
+  show_more: "Show more",
+  show_less: "Show less",
+  load_more: "Load more",
+  see_all: "See all notifications",
+  loading: "Loading…",
+  try_again: "Try again",
+  empty_title: "You are all caught up",
+  empty_text: "New notifications appear here the moment they are sent.",
+  none_unread: "Nothing unread here",
+  none_matching: "Nothing in this category",
+  load_failed: "The notifications could not be loaded.",
+  read_failed: "That could not be saved. Please try again.",
+  delete_failed: "That could not be deleted. Please try again.",
+  many_arrived: "New notifications: {count}",
+  level_info: "Information",
+  level_success: "Success",
+  level_warning: "Warning",
+  level_error: "Error",
+};
+
+/** @typedef {keyof typeof ENGLISH} StringKey */
+
+/** @type {Record<string, string> | null} */
+let translated = null;
+
+/**
+ * @param {StringKey} key
+ * @param {Record<string, string | number>} [values] for the places in braces
+ */
+export function text(key, values = {}) {
+  translated ??= readPage();
+  const template = translated[key] || ENGLISH[key];
+  return template.replace(/\{(\w+)\}/g, (place, name) => String(values[name] ?? place));
+}
+
+/** @returns {string[]} */
+export function stringKeys() {
+  return Object.keys(ENGLISH);
+}
+
+/** @returns {Record<string, string>} */
+function readPage() {
+  const script = document.getElementById("notification-strings");
+  return script?.textContent ? JSON.parse(script.textContent) : {};
+}
