@@ -39,8 +39,8 @@ SOURCE: Final = "notifications.security"
 def signed_in(request: HttpRequest, user: AbstractBaseUser) -> SignIn:
     """Remember a login by its session, and notify the user of it.
 
-    A login without any header was made in code (Django's test client does it): it is remembered, but there is no client to
-    tell of. Logging in once more in the same session ends the earlier sign-in.
+    A login with a request that nobody sent was made in code (Django's test client does so): it is remembered, but there is
+    no client to tell of. Logging in once more in the same session ends the earlier sign-in.
 
     Transaction: its own, or the caller's.
     """
@@ -59,7 +59,7 @@ def signed_in(request: HttpRequest, user: AbstractBaseUser) -> SignIn:
             at=now,
         )
         session[SESSION_MARK] = sign_in.pk
-        if request.META:
+        if request.method is not None:
             _tell_of_sign_in(user, client)
     return sign_in
 

@@ -1,0 +1,50 @@
+"""The client at the other end of a request."""
+
+from __future__ import annotations
+
+import pytest
+from django.http import HttpRequest
+
+from notifications.security.clients import MAX_AGENT_LENGTH, NOBODY, client_of, normal_address
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("127.0.0.1", "127.0.0.1"),
+        ("::1", "::1"),
+        ("2001:DB8:0:0::1", "2001:db8::1"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("fe80::1%eth0", "fe80::1"),
+        ("", ""),
+        ("unix:", ""),
+        ("192.0.2.7, 10.0.0.1", ""),
+    ],
+)
+def test_normal_address__has_one_spelling_for_each_address_and_none_for_anything_else(
+    text: str, address: str
+) -> None:
+    assert normal_address(text) == address
+
+
+def test_client_of__takes_only_what_can_be_stored_from_the_agent() -> None:
+    request = HttpRequest()
+    request.META = {"REMOTE_ADDR": "192.0.2.7", "HTTP_USER_AGENT": "curl/8\0\x1b\n" + "x" * 1_000}
+
+    client = client_of(request)
+
+    assert client.address == "192.0.2.7"
+    assert client.agent.startswith("curl/8xx")
+    assert client.agent.isprintable()
+    assert len(client.agent) <= MAX_AGENT_LENGTH
+    assert client.browser == "curl"
+
+
+def test_client_of__ignores_who_a_request_claims_to_be_forwarded_for() -> None:
+    request = HttpRequest()
+    request.META = {"REMOTE_ADDR": "192.0.2.7", "HTTP_X_FORWARDED_FOR": "198.51.100.1"}
+    assert client_of(request).address == "192.0.2.7"
+
+
+def test_client_of__nobody_without_a_request_or_for_one_made_in_code() -> None:
+    assert client_of(None) == client_of(HttpRequest()) == NOBODY
