@@ -15,6 +15,7 @@ from uuid import UUID
 
 from notifications.cursors import Cursor
 from notifications.events import category_of
+from notifications.strict_json import refuse_constant
 
 logger = logging.getLogger(__name__)
 
@@ -114,8 +115,9 @@ def _notification(
     read_at: datetime | None,
 ) -> str:
     return (
-        f'{{"id":"{row.public_id}","position":{position},"type":"{row.type}","category":"{category_of(row.type)}",'
-        f'"topic":{_text(row.topic)},"level":"{row.level}","title":{_text(row.title)},"body":{_text(row.body)},'
+        f'{{"id":"{row.public_id}","position":{position},"type":{_text(row.type)},'
+        f'"category":{_text(category_of(row.type))},'
+        f'"topic":{_text(row.topic)},"level":{_text(row.level)},"title":{_text(row.title)},"body":{_text(row.body)},'
         f'"url":{_text(row.url)},"actor":{_text(row.actor)},"data":{_data(row)},"created_at":{_time(created_at)},'
         f'"read_at":{_time(read_at)},"expires_at":{_time(row.expires_at)},'
         f'"replay_of":{_id(row.replay_of)}}}'
@@ -134,7 +136,7 @@ def _data(row: Any) -> str:
     """The stored text, unless somebody rewrote it past the services: a bad row may break nothing but itself (I18)."""
     text: str = row.data
     try:
-        value = json.loads(text)
+        value = json.loads(text, parse_constant=refuse_constant)
         if not isinstance(value, dict):
             raise TypeError("data is not an object")
         if text.isascii() and "\n" not in text and "\r" not in text:

@@ -31,7 +31,7 @@ def loads(raw: bytes | str, *, field: str = "body") -> JSONValue:
     """
     try:
         text = raw.decode("utf-8") if isinstance(raw, bytes) else raw
-        value = json.loads(text, object_pairs_hook=_unique_keys, parse_constant=_refuse_constant)
+        value = json.loads(text, object_pairs_hook=_unique_keys, parse_constant=refuse_constant)
     except RecursionError:
         raise InvalidInput({field: f"is nested deeper than {MAX_DEPTH} levels"}) from None
     except UnicodeDecodeError:
@@ -111,5 +111,10 @@ def _unique_keys(pairs: list[tuple[str, JSONValue]]) -> dict[str, JSONValue]:
     return result
 
 
-def _refuse_constant(name: str) -> JSONValue:
+def refuse_constant(name: str) -> JSONValue:
+    """For ``json.loads``: NaN and the infinities are no JSON, though Python reads them.
+
+    Raises:
+        ValueError: always.
+    """
     raise ValueError(f"{name} is not a JSON number")
