@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 
 import pytest
+from playwright.sync_api import Browser
 
+from tests.helpers.browser import ChromiumMissing, PageFactory, running_browser
+from tests.helpers.plugin import has_failed
+from tests.helpers.processes import HubProcess, ServerName
 from tests.helpers.servers import RedisServer
 
 
@@ -27,3 +32,44 @@ def redis_server() -> Iterator[RedisServer]:
     """A Redis of the test's own, in either shape: to kill, restart and pause."""
     with RedisServer() as server:
         yield server
+
+
+@pytest.fixture
+def start_hub(transactional_db: None) -> Iterator[Callable[..., HubProcess]]:
+    """Starts real hub processes on this test's database and Redis: `start_hub("daphne", env={"HUB_…": "1"})`. They end before the database is emptied."""
+    with ExitStack() as running:
+
+        def start(server: ServerName = "serve", *, env: Mapping[str, str] | None = None) -> HubProcess:
+            return running.enter_context(HubProcess(server, env=env))
+
+        yield start
+
+
+@pytest.fixture
+def live_hub(start_hub: Callable[..., HubProcess]) -> HubProcess:
+    """A real hub process (`manage.py serve`) on this test's database and Redis."""
+    return start_hub()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """A real Chromium. Where there is none its tests are skipped, which CI counts as a failure."""
+    try:
+        with running_browser() as running:
+            yield running
+    except ChromiumMissing as missing:
+        pytest.skip(str(missing))
+
+
+@pytest.fixture
+def page_factory(browser: Browser, request: pytest.FixtureRequest) -> Iterator[PageFactory]:
+    """Makes pages: `page = page_factory()`. At the end none of them may have complained, and those of a failed test leave a picture."""
+    factory = PageFactory(browser)
+    try:
+        yield factory
+        if has_failed(request.node):
+            factory.screenshots(request.node.name)
+        problems = factory.problems()
+    finally:
+        factory.close()
+    assert not problems

@@ -35,6 +35,7 @@ class GuardedProcess:
     ) -> None:
         self.log = log
         self._returncode: int | None = None
+        self._pidfd: int | None = None
         lifeline_read, self._lifeline = os.pipe()
         report_read, report_write = os.pipe()
         options = [] if user is None else ["--user", *map(str, user)]
@@ -70,7 +71,9 @@ class GuardedProcess:
             self.end()
             raise RuntimeError(f"{command[0]} could not be started:\n{self.output()}")
         self.pid = int(first)
-        self._pidfd = os.pidfd_open(self.pid)
+        # It names this very process, also when its number has been given to another one. A command may be over already.
+        with contextlib.suppress(ProcessLookupError):
+            self._pidfd = os.pidfd_open(self.pid)
 
     def is_running(self) -> bool:
         """Whether the command has not ended yet."""
@@ -88,8 +91,9 @@ class GuardedProcess:
 
     def send_signal(self, number: int) -> None:
         """Send a signal to the command itself; nothing happens when it has ended."""
-        with contextlib.suppress(ProcessLookupError):
-            signal.pidfd_send_signal(self._pidfd, number)
+        if self._pidfd is not None:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._pidfd, number)
 
     def terminate(self, timeout: float = 10) -> int:
         """Send SIGTERM, wait for the end, and return the return code. Raises `subprocess.TimeoutExpired`."""
@@ -107,7 +111,7 @@ class GuardedProcess:
             os.close(self._lifeline)
             self._guardian.wait(20)
             self._report.close()
-            if hasattr(self, "_pidfd"):
+            if self._pidfd is not None:
                 os.close(self._pidfd)
 
     def output(self) -> str:

@@ -25,6 +25,7 @@ WORKER = "PYTEST_XDIST_WORKER"
 _servers: list[Server] = []
 _folders: list[GuardedFolder] = []
 _skipped: list[str] = []
+_failed = pytest.StashKey[bool]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -108,6 +109,19 @@ def runs_in(shape: str, item: pytest.Item) -> bool:
     if len(mark.args) != 1 or mark.args[0] not in SHAPES:
         raise pytest.UsageError(f"{item.nodeid}: shape() wants one of {', '.join(SHAPES)}")
     return bool(mark.args[0] == shape)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Note which tests failed, for the fixtures that clean up after them."""
+    report = yield
+    item.stash[_failed] = item.stash.get(_failed, False) or report.failed
+    return report
+
+
+def has_failed(item: pytest.Item) -> bool:
+    """Whether the test itself or its set-up has failed."""
+    return item.stash.get(_failed, False)
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:

@@ -19,6 +19,8 @@ from typing import Self
 
 import psycopg
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from tests.helpers.guarded import GuardedFolder, GuardedProcess
 from tests.helpers.waiting import wait_until
@@ -151,8 +153,9 @@ class RedisServer(Server):
         return f"redis://{HOST}:{self.port}/0"
 
     def client(self) -> redis.Redis:
-        """A new client; close it after use."""
-        return redis.Redis(host=HOST, port=self.port, socket_timeout=5, socket_connect_timeout=5)
+        """A new client that never tries twice; close it after use."""
+        once = Retry(NoBackoff(), 0)
+        return redis.Redis(host=HOST, port=self.port, socket_timeout=5, socket_connect_timeout=5, retry=once)
 
     def _launch(self) -> GuardedProcess:
         options = {
@@ -283,9 +286,8 @@ class PostgresServer(Server):
             "unix_socket_directories": "",
             "max_connections": 200,
             "shared_buffers": "64MB",
-            # Nothing here must survive a power cut.
+            # Nothing here must survive a power cut. What was committed still survives `kill()`.
             "fsync": "off",
-            "synchronous_commit": "off",
             "full_page_writes": "off",
             "wal_level": "minimal",
             "max_wal_senders": 0,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar, overload
 
 T = TypeVar("T")
 INTERVAL_SECONDS = 0.01
@@ -27,9 +27,15 @@ def wait_until(condition: Callable[[], T], *, timeout: float = 5, what: str = "t
         time.sleep(INTERVAL_SECONDS)
 
 
+@overload
 async def wait_until_async(
-    condition: Callable[[], T | Awaitable[T]], *, timeout: float = 5, what: str = "the condition"
-) -> T:
+    condition: Callable[[], Awaitable[T]], *, timeout: float = ..., what: str = ...
+) -> T: ...
+@overload
+async def wait_until_async(condition: Callable[[], T], *, timeout: float = ..., what: str = ...) -> T: ...
+async def wait_until_async(
+    condition: Callable[[], Any], *, timeout: float = 5, what: str = "the condition"
+) -> Any:
     """`wait_until` for coroutines: the loop runs on meanwhile. `condition` may return an awaitable."""
     deadline = time.monotonic() + timeout
     while True:
