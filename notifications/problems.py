@@ -49,13 +49,14 @@ PROBLEMS: Final[dict[str, Problem]] = {
     "cursor_epoch": Problem(410, exceptions.CursorEpoch.message),
     "cursor_ahead": Problem(410, exceptions.CursorAhead.message),
     "too_large": Problem(413, "This is larger than the hub takes."),
+    "uri_too_long": Problem(414, "The query string is longer than the hub reads."),
     "unsupported_media_type": Problem(415, "Send the body as application/json."),
+    "headers_too_large": Problem(431, "The headers are longer than the hub reads."),
     "internal_error": Problem(500, "The hub failed; the failure is in its log."),
     "unavailable": Problem(503, "The hub can not do this just now; try again.", retry_after_seconds=2),
 }
 
-# For answers that Django gave before any view of ours: the code by their status.
-CODE_OF_STATUS: Final = {
+_CODE_OF_STATUS: Final = {
     400: "bad_request",
     401: "not_authenticated",
     403: "forbidden",
@@ -66,6 +67,11 @@ CODE_OF_STATUS: Final = {
     415: "unsupported_media_type",
     503: "unavailable",
 }
+
+
+def code_of_status(status: int) -> str:
+    """The code for an error that Django, not the hub, answered, of which only the status is known."""
+    return _CODE_OF_STATUS.get(status, "bad_request" if status < 500 else "internal_error")
 
 
 def problem_headers(code: str) -> dict[str, str]:

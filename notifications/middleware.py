@@ -1,0 +1,95 @@
+"""What every request passes on its way through Django: no text that cannot be stored, and errors of the API in its own form."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any, Final
+from urllib.parse import unquote_to_bytes
+
+from django.core.exceptions import BadRequest, TooManyFieldsSent
+from django.http import HttpRequest, HttpResponse, QueryDict
+from django.http.response import HttpResponseBase
+from django.utils.deprecation import MiddlewareMixin
+
+from notifications.problems import CONTENT_TYPE, code_of_status
+from notifications.rest.errors import problem_response
+
+API_PREFIX: Final = "/api/"
+# A surrogate has no form in UTF-8; these are the bytes that writing one anyhow gives. Neither stands in valid UTF-8.
+_UNSTORABLE: Final = re.compile(rb"\0|\xed[\xa0-\xbf]")
+
+
+class RefuseUnstorableText(MiddlewareMixin):
+    """Answers 400 to NUL and lone surrogates in path, query string, cookies and forms.
+
+    PostgreSQL cannot store NUL: without this, the admin's filters and a crafted session cookie (whose octal escapes Django
+    decodes) answer 500 there, and 200 on SQLite.
+    """
+
+    def process_request(self, request: HttpRequest) -> HttpResponse | None:
+        """Check what comes before the body, before anything asks the database."""
+        try:
+            # Django decodes query and form by the charset that Content-Type declares, which lets a client choose
+            # `unicode_escape` (and so NUL) or a codec that is none of text (and so a 500). Both are UTF-8 here.
+            # Setting it reads the query once, which is where too many parameters are found.
+            request.encoding = "utf-8"
+        except TooManyFieldsSent:
+            request.GET = QueryDict()  # the page that shows the error in development reads it again
+            return _refuse(request, "query", "holds too many parameters")
+        if _is_unstorable(request.META.get("QUERY_STRING", "").encode("utf-8", "surrogatepass")):
+            return _refuse(request, "query")
+        if "\0" in request.path_info:
+            return _refuse(request, "path")
+        if any("\0" in value for value in request.COOKIES.values()):
+            return _refuse(request, "cookie")
+        return None
+
+    def process_view(
+        self, request: HttpRequest, view: Callable[..., Any], args: Any, kwargs: Any
+    ) -> HttpResponse | None:
+        """Check a form; other bodies are the view's to read, and the API takes no forms.
+
+        In a multipart form, surrogates have become U+FFFD by the time it is parsed; that can be stored.
+        """
+        if request.path_info.startswith(API_PREFIX):
+            return None
+        if request.content_type == "application/x-www-form-urlencoded":
+            found = _is_unstorable(request.body)
+        elif request.content_type == "multipart/form-data":
+            found = any("\0" in name + value for name, values in request.POST.lists() for value in values)
+        else:
+            return None
+        return _refuse(request, "form") if found else None
+
+
+class ApiProblems(MiddlewareMixin):
+    """Gives errors under ``/api/`` that Django made itself (no such path, a wrong Host, a failure) the API's form.
+
+    It stands first, so that it sees the answers of all others, and of the debug pages too.
+    """
+
+    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        """Swap the body for the problem document, and keep what the other middleware said in headers."""
+        is_error = request.path_info.startswith(API_PREFIX) and response.status_code >= 400
+        if not is_error or response.headers.get("Content-Type") == CONTENT_TYPE:
+            return response
+        problem = problem_response(code_of_status(response.status_code))
+        for name, value in response.items():
+            if name.lower() not in ("content-encoding", "content-length"):
+                problem.headers.setdefault(name, value)
+        problem["Content-Length"] = str(len(problem.content))
+        response.close()
+        return problem
+
+
+def _is_unstorable(urlencoded: bytes) -> bool:
+    return _UNSTORABLE.search(unquote_to_bytes(urlencoded)) is not None
+
+
+def _refuse(
+    request: HttpRequest, part: str, why: str = "holds a NUL character or a lone surrogate"
+) -> HttpResponse:
+    if request.path_info.startswith(API_PREFIX):
+        return problem_response("invalid", errors={part: why})
+    raise BadRequest(f"The {part} {why}.")

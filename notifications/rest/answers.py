@@ -1,0 +1,91 @@
+"""The bodies of answers, put together from rows; notifications and changes are spliced in as the payloads' bytes."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
+
+import orjson
+from rest_framework.request import Request
+
+from notifications.cursors import Cursor
+from notifications.payloads import ChangeRow, NotificationRow, change_json, notification_json
+from notifications.selectors import Counts, InboxState, Page
+from notifications.services import Outcome
+
+logger = logging.getLogger(__name__)
+Row = TypeVar("Row", NotificationRow, ChangeRow)
+
+
+def notification_body(row: NotificationRow) -> orjson.Fragment:
+    """One notification."""
+    return orjson.Fragment(notification_json(row))
+
+
+def list_body(page: Page, request: Request) -> dict[str, Any]:
+    """Part of the list, with the url of the next part."""
+    return {
+        "results": _rendered(page.rows, notification_json),
+        "next": None if page.next_before is None else next_url(request, page.next_before),
+        "cursor": str(page.cursor),
+        "unread_count": page.unread_count,
+    }
+
+
+def next_url(request: Request, before: int) -> str:
+    """The absolute url of the part of the list below ``before``; every other parameter stays."""
+    params = request.query_params.copy()
+    params["before"] = str(before)
+    url: str = request.build_absolute_uri(f"{request.path}?{params.urlencode()}")
+    return url
+
+
+def outcome_body(outcome: Outcome) -> dict[str, Any]:
+    """What an action did."""
+    return {
+        "changed": outcome.changed,
+        "not_found": outcome.not_found,
+        "cursor": str(outcome.inbox.cursor),
+        "unread_count": outcome.inbox.unread_count,
+    }
+
+
+def changes_body(inbox: InboxState, rows: list[ChangeRow], *, limit: int) -> dict[str, Any]:
+    """Part of the log.
+
+    Args:
+        inbox: as it was before the rows were read; the log was read up to its head.
+        rows: at most one more than ``limit``, which shows that there are more.
+        limit: how many the client wants.
+
+    With nothing more to come the cursor is the head, also when filters left the last changes out: a filtered client's
+    cursor would otherwise stay behind until the log is compacted past it.
+    """
+    has_more = len(rows) > limit
+    position = rows[limit - 1].position if has_more else inbox.head
+    return {
+        "changes": _rendered(rows[:limit], lambda row: change_json(row, inbox.epoch)),
+        "cursor": str(Cursor(inbox.epoch, position)),
+        "has_more": has_more,
+        "unread_count": inbox.unread_count,
+    }
+
+
+def counts_body(counts: Counts) -> dict[str, Any]:
+    """How much is unread."""
+    return {
+        "unread": counts.unread_count,
+        "by_category": counts.by_category,
+        "cursor": str(counts.cursor),
+    }
+
+
+def _rendered(rows: Iterable[Row], render: Callable[[Row], bytes]) -> list[orjson.Fragment]:
+    fragments = []
+    for row in rows:
+        try:
+            fragments.append(orjson.Fragment(render(row)))
+        except Exception:
+            logger.exception("Left out position %s, which cannot be rendered", row.position)
+    return fragments

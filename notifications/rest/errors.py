@@ -1,0 +1,98 @@
+"""From an exception to the answer: the one table of the REST interface."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any, Final
+
+from django.core.exceptions import (
+    BadRequest,
+    PermissionDenied,
+    RequestDataTooBig,
+    SuspiciousOperation,
+)
+from django.db import InterfaceError, OperationalError
+from django.http import Http404, HttpResponse, UnreadablePostError
+from django.http.multipartparser import MultiPartParserError
+from rest_framework import exceptions as drf
+
+from notifications.exceptions import CursorUnusable, HubError, InvalidInput
+from notifications.problems import CONTENT_TYPE, PROBLEMS, problem_document, problem_headers
+
+logger = logging.getLogger(__name__)
+
+# Answers are a user's own: no shared cache may keep them, and a browser asks again each time (which costs one row).
+PRIVATE_HEADERS: Final = {"Cache-Control": "private, no-cache", "Vary": "Cookie, Authorization"}
+
+
+class BodyTooLarge(HubError):
+    """A request body over the limit."""
+
+    code = "too_large"
+    message = "A request body may hold at most 1 MiB; send it in parts."
+
+
+class CsrfFailed(HubError):
+    """An unsafe method with a session, without the CSRF token."""
+
+    code = "csrf_failed"
+    message = PROBLEMS["csrf_failed"].detail
+
+
+# Errors of the hub itself carry their code; these are everybody else's. The nearest class counts.
+CODES: Final[dict[type[BaseException], str]] = {
+    BadRequest: "bad_request",
+    Http404: "not_found",
+    InterfaceError: "unavailable",
+    MultiPartParserError: "bad_request",
+    OperationalError: "unavailable",  # the database is away, or an inbox was locked for longer than the limit
+    PermissionDenied: "forbidden",
+    RequestDataTooBig: "too_large",
+    SuspiciousOperation: "bad_request",
+    UnreadablePostError: "bad_request",
+    drf.AuthenticationFailed: "bad_credential",
+    drf.MethodNotAllowed: "method_not_allowed",
+    drf.NotAuthenticated: "not_authenticated",
+    drf.PermissionDenied: "forbidden",
+    drf.UnsupportedMediaType: "unsupported_media_type",
+}
+
+
+def code_of(error: BaseException) -> str | None:
+    """The problem code of an exception; None for one that nobody foresaw, which is a 500."""
+    if isinstance(error, HubError):
+        return error.code
+    return next((CODES[kind] for kind in type(error).__mro__ if kind in CODES), None)
+
+
+def problem_response(
+    code: str, detail: str = "", *, errors: dict[str, str] | None = None, cursor: str = ""
+) -> HttpResponse:
+    """An answer with ``application/problem+json``; arguments as for ``problem_document``."""
+    return HttpResponse(
+        problem_document(code, detail, errors=errors, cursor=cursor),
+        status=PROBLEMS[code].status,
+        content_type=CONTENT_TYPE,
+        headers=PRIVATE_HEADERS | problem_headers(code),
+    )
+
+
+def answer_error(error: Exception, context: Mapping[str, Any]) -> HttpResponse | None:
+    """DRF's exception handler: the answer to an exception that a view raised, or None to let Django make it a 500."""
+    code = code_of(error)
+    if code is None:
+        return None
+    if PROBLEMS[code].status >= 500:
+        logger.warning("Answered %s", code, exc_info=error)
+    response = problem_response(
+        code,
+        str(error) if isinstance(error, HubError) else "",
+        errors=error.errors if isinstance(error, InvalidInput) else None,
+        cursor=error.head if isinstance(error, CursorUnusable) else "",
+    )
+    if response.status_code == 401:
+        response["WWW-Authenticate"] = context["view"].get_authenticate_header(context["request"])
+    if response.status_code == 405:
+        response["Allow"] = ", ".join(context["view"].allowed_methods)
+    return response

@@ -1,0 +1,173 @@
+"""What requests ask for: query parameters and bodies, checked and typed. Pure: no database, no request object."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal, cast, get_args
+from uuid import UUID
+
+from django.http import QueryDict
+
+from notifications.cursors import Cursor
+from notifications.exceptions import InvalidInput, MalformedCursor
+from notifications.filters import MAX_VALUE_LENGTH, Filters
+
+DEFAULT_LIST_LIMIT: Final = 25
+MAX_LIST_LIMIT: Final = 200
+DEFAULT_CHANGES_LIMIT: Final = 100
+MAX_CHANGES_LIMIT: Final = 500
+MAX_ACTION_IDS: Final = 1_000
+MAX_POSITION: Final = 10**16 - 1
+MAX_ERRORS: Final = 20
+
+Verb = Literal["read", "unread", "delete"]
+
+_NUMBER: Final = re.compile(r"0|[1-9][0-9]{0,15}", re.ASCII)
+_ID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
+_CATEGORY: Final = re.compile(r"[a-z][a-z0-9_]*", re.ASCII)
+_BOOLEANS: Final = {"true": True, "false": False}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ListQuery:
+    """Which part of the list is wanted."""
+
+    filters: Filters
+    unread_only: bool
+    before: int | None
+    limit: int
+
+    @classmethod
+    def parse(cls, params: QueryDict) -> ListQuery:
+        """Read the query parameters of a list.
+
+        Raises:
+            InvalidInput: a bad filter value, ``unread``, ``limit`` or ``before``.
+        """
+        unread = params.get("unread", "false")
+        if unread not in _BOOLEANS:
+            raise InvalidInput({"unread": "must be true or false"})
+        return cls(
+            filters=Filters.parse(dict(params.lists())),
+            unread_only=_BOOLEANS[unread],
+            before=_number(params, "before", minimum=0, maximum=MAX_POSITION),
+            limit=_number(params, "limit", minimum=1, maximum=MAX_LIST_LIMIT) or DEFAULT_LIST_LIMIT,
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ChangesQuery:
+    """Which changes are wanted; without ``after`` only the cursor is."""
+
+    filters: Filters
+    after: Cursor | None
+    limit: int
+
+    @classmethod
+    def parse(cls, params: QueryDict) -> ChangesQuery:
+        """Read the query parameters of the polling delta.
+
+        Raises:
+            InvalidInput: a bad filter value or ``limit``.
+            MalformedCursor: ``after`` is not a cursor.
+        """
+        after = params.get("after")
+        return cls(
+            filters=Filters.parse(dict(params.lists())),
+            after=None if after is None else Cursor.parse(after),
+            limit=_number(params, "limit", minimum=1, maximum=MAX_CHANGES_LIMIT) or DEFAULT_CHANGES_LIMIT,
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class IdsAction:
+    """Read, unread or delete these notifications."""
+
+    verb: Verb
+    ids: list[UUID]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReadAll:
+    """Mark read what the user had seen: all up to a cursor, or of it one category (empty: every)."""
+
+    up_to: Cursor
+    category: str
+
+
+def parse_read(body: Any) -> bool:
+    """Whether ``{"read": …}`` asks for read or for unread.
+
+    Raises:
+        InvalidInput: the body is anything else.
+    """
+    read = _fields(body, known={"read"}).get("read")
+    if not isinstance(read, bool):
+        raise InvalidInput({"read": "must be true or false"})
+    return read
+
+
+def parse_action(body: Any) -> IdsAction | ReadAll:
+    """Read the body of an action, by ids or up to a cursor.
+
+    Raises:
+        InvalidInput: a field is unknown, missing or bad, or does not go with the others.
+        MalformedCursor: ``up_to`` is not a cursor.
+    """
+    fields = _fields(body, known={"action", "ids", "up_to", "category"})
+    verb = fields.get("action")
+    if not isinstance(verb, str) or verb not in get_args(Verb):
+        raise InvalidInput({"action": f"must be one of {', '.join(get_args(Verb))}"})
+    if ("ids" in fields) == ("up_to" in fields):
+        raise InvalidInput({"ids": "give either ids or up_to"})
+    if "ids" in fields:
+        if "category" in fields:
+            raise InvalidInput({"category": "goes with up_to only"})
+        return IdsAction(verb=cast(Verb, verb), ids=_ids(fields["ids"]))
+    if verb != "read":
+        raise InvalidInput({"up_to": "goes with the action read only"})
+    return ReadAll(up_to=_cursor(fields["up_to"]), category=_category(fields.get("category")))
+
+
+def _fields(body: Any, *, known: Collection[str]) -> Mapping[str, Any]:
+    if not isinstance(body, dict):
+        raise InvalidInput({"body": "must be a JSON object"})
+    if unknown := [name for name in body if name not in known]:
+        raise InvalidInput(
+            {name[:MAX_VALUE_LENGTH]: "is not a field of this request" for name in unknown[:MAX_ERRORS]}
+        )
+    return body
+
+
+def _ids(value: Any) -> list[UUID]:
+    if not isinstance(value, list) or len(value) > MAX_ACTION_IDS:
+        raise InvalidInput({"ids": f"must be a list of at most {MAX_ACTION_IDS} ids"})
+    if not all(isinstance(item, str) and _ID.fullmatch(item) for item in value):
+        raise InvalidInput({"ids": "each must be the id of a notification, as the hub gave it"})
+    return [UUID(item) for item in value]
+
+
+def _cursor(value: Any) -> Cursor:
+    if not isinstance(value, str):
+        raise MalformedCursor
+    return Cursor.parse(value)
+
+
+def _category(value: Any) -> str:
+    if value is None:
+        return ""
+    if not isinstance(value, str) or len(value) > MAX_VALUE_LENGTH or not _CATEGORY.fullmatch(value):
+        raise InvalidInput({"category": "must be the first segment of event types, such as orders"})
+    return value
+
+
+def _number(params: QueryDict, name: str, *, minimum: int, maximum: int) -> int | None:
+    text = params.get(name)
+    if text is None:
+        return None
+    # The length goes first: turning very long digits into a number takes long, or is refused with a ValueError.
+    if not _NUMBER.fullmatch(text) or not minimum <= int(text) <= maximum:
+        raise InvalidInput({name: f"must be a whole number from {minimum} to {maximum}"})
+    return int(text)

@@ -1,0 +1,16 @@
+"""The paths of the REST interface, to be included at ``api/v1/``. They are exact: none ends in a slash, none redirects."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from notifications.rest import views
+
+app_name = "notifications_api"
+urlpatterns = [
+    path("notifications", views.ListView.as_view(), name="list"),
+    path("notifications/actions", views.ActionsView.as_view(), name="actions"),
+    path("notifications/changes", views.ChangesView.as_view(), name="changes"),
+    path("notifications/counts", views.CountsView.as_view(), name="counts"),
+    path("notifications/<uuid:public_id>", views.NotificationView.as_view(), name="notification"),
+]

@@ -1,0 +1,162 @@
+"""The endpoints of a user's own inbox: each parses, asks one service or selector, and returns a payload.
+
+Transactions are the services' own; an action's change is announced after its commit. Readers use autocommit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+from uuid import UUID
+
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from rest_framework.permissions import IsAuthenticated
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from notifications import selectors, services
+from notifications.conf import hub_config
+from notifications.exceptions import NotFound
+from notifications.rest import answers, errors, etags
+from notifications.rest.authentication import BearerAuthentication, SessionLogin
+from notifications.rest.inputs import ChangesQuery, IdsAction, ListQuery, Verb, parse_action, parse_read
+from notifications.rest.origin import origin_of
+from notifications.rest.parsers import HubRequest, StrictJSONParser
+from notifications.rest.renderers import OneRepresentation, OrjsonRenderer
+
+ACTIONS: Final[dict[Verb, Callable[..., services.Outcome]]] = {
+    "read": services.mark_read,
+    "unread": services.mark_unread,
+    "delete": services.delete,
+}
+
+
+class HubView(APIView):
+    """What all endpoints share. It takes nothing from the settings of the project that mounts it."""
+
+    authentication_classes = (BearerAuthentication, SessionLogin)
+    permission_classes = (IsAuthenticated,)
+    throttle_classes = ()
+    parser_classes = (StrictJSONParser,)
+    renderer_classes = (OrjsonRenderer,)
+    content_negotiation_class = OneRepresentation
+    versioning_class = None
+    metadata_class = None
+
+    @property
+    def default_response_headers(self) -> dict[str, str]:
+        """Headers of every answer."""
+        return errors.PRIVATE_HEADERS
+
+    def get_exception_handler(self) -> Any:
+        """The one table of errors."""
+        return errors.answer_error
+
+    def initialize_request(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Request:
+        """A request whose body is read whether its length was announced or not."""
+        return HubRequest(
+            request,
+            parsers=self.get_parsers(),
+            authenticators=self.get_authenticators(),
+            negotiator=self.get_content_negotiator(),
+            parser_context=self.get_parser_context(request),
+        )
+
+    def options(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Response:
+        """The methods that are allowed."""
+        return Response(status=204, headers={"Allow": ", ".join(self.allowed_methods)})
+
+
+class ListView(HubView):
+    """``/notifications``"""
+
+    def get(self, request: Request) -> HttpResponseBase:
+        """Part of the list, newest first; 304 from one row while nothing has changed."""
+        query = ListQuery.parse(request.query_params)
+        inbox = services.open_inbox(request.user.pk)
+        if etags.is_current(request, inbox.cursor):
+            return etags.not_modified(inbox.cursor)
+        page = selectors.list_page(
+            request.user.pk,
+            filters=query.filters,
+            unread_only=query.unread_only,
+            before=query.before,
+            limit=query.limit,
+        )
+        return Response(answers.list_body(page, request), headers=etags.etag_header(page.cursor))
+
+
+class NotificationView(HubView):
+    """``/notifications/{id}``"""
+
+    def get(self, request: Request, public_id: UUID) -> Response:
+        """One notification."""
+        return Response(answers.notification_body(selectors.get_notification(request.user.pk, public_id)))
+
+    def patch(self, request: Request, public_id: UUID) -> Response:
+        """Mark it read or unread; the notification as it is then."""
+        change = services.mark_read if parse_read(request.data) else services.mark_unread
+        change(request.user, [public_id], origin=origin_of(request))
+        return self.get(request, public_id)
+
+    def delete(self, request: Request, public_id: UUID) -> Response:
+        """Take it off the list for good."""
+        if services.delete(request.user, [public_id], origin=origin_of(request)).not_found:
+            raise NotFound
+        return Response(status=204)
+
+
+class ActionsView(HubView):
+    """``/notifications/actions``"""
+
+    def post(self, request: Request) -> Response:
+        """Read, unread or delete many, or mark all read up to a cursor."""
+        action, origin = parse_action(request.data), origin_of(request)
+        if isinstance(action, IdsAction):
+            outcome = ACTIONS[action.verb](request.user, action.ids, origin=origin)
+        else:
+            inbox = services.open_inbox(request.user.pk)
+            # A cursor below the floor will do: nothing is resumed from it, it only says what the user had seen.
+            action.up_to.check_usable(epoch=inbox.epoch, floor=0, head=inbox.head)
+            outcome = services.mark_all_read(
+                request.user, up_to=action.up_to.position, category=action.category, origin=origin
+            )
+        return Response(answers.outcome_body(outcome))
+
+
+class ChangesView(HubView):
+    """``/notifications/changes``: the polling delta."""
+
+    @property
+    def default_response_headers(self) -> dict[str, str]:
+        """Every answer, a refusal too, says how often to come back."""
+        return super().default_response_headers | {"X-Poll-Interval": str(hub_config().poll_interval_seconds)}
+
+    def get(self, request: Request) -> Response:
+        """The changes after a cursor, up to the head that was read before them; none without a cursor."""
+        query = ChangesQuery.parse(request.query_params)
+        inbox = services.open_inbox(request.user.pk)
+        after = query.after or inbox.cursor
+        after.check_usable(epoch=inbox.epoch, floor=inbox.floor, head=inbox.head)
+        rows = selectors.changes_after(
+            request.user.pk,
+            after=after.position,
+            up_to=inbox.head,
+            limit=query.limit + 1,
+            filters=query.filters,
+        )
+        return Response(answers.changes_body(inbox, rows, limit=query.limit))
+
+
+class CountsView(HubView):
+    """``/notifications/counts``"""
+
+    def get(self, request: Request) -> HttpResponseBase:
+        """How much is unread, in all and by category; 304 from one row while nothing has changed."""
+        inbox = services.open_inbox(request.user.pk)
+        if etags.is_current(request, inbox.cursor):
+            return etags.not_modified(inbox.cursor)
+        counts = selectors.counts(request.user.pk)
+        return Response(answers.counts_body(counts), headers=etags.etag_header(counts.cursor))
