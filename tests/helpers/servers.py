@@ -247,7 +247,7 @@ class PostgresServer(Server):
         os.chown(self._folder.path, uid, gid)
         try:
             self._run_as_owner([str(programs / "initdb"), "--version"])
-        except (PermissionError, subprocess.CalledProcessError):
+        except (PermissionError, RuntimeError):
             wheel, site = programs.parents[1], self._folder.path / "site"
             shutil.copytree(programs.parent, site / wheel.name / programs.parent.name, symlinks=True)
             # Found by the programs relative to themselves.
@@ -258,15 +258,18 @@ class PostgresServer(Server):
 
     def _run_as_owner(self, command: list[str]) -> None:
         uid, gid = self._owner or (None, None)
-        subprocess.run(
+        outcome = subprocess.run(
             command,
-            check=True,
+            check=False,
             capture_output=True,
+            text=True,
             cwd=self._folder.path,
             user=uid,
             group=gid,
             extra_groups=None if gid is None else [],
         )
+        if outcome.returncode != 0:
+            raise RuntimeError(f"{command[0]} failed:\n{outcome.stderr}")
 
     def _make_cluster(self) -> None:
         options = [
