@@ -120,7 +120,8 @@ export class FilterBar {
   /** Only the hub knows what is unread in a category, and it is asked when the whole count has moved. */
   #planCounts() {
     if (this.client.unread === this.#countedUnread || this.#countsTimer) return;
-    this.#countsTimer = setTimeout(() => void this.#fetchCounts(), COUNTS_DELAY_MS);
+    const delayMs = this.#countedUnread === null ? 0 : COUNTS_DELAY_MS;
+    this.#countsTimer = setTimeout(() => void this.#fetchCounts(), delayMs);
   }
 
   async #fetchCounts() {

@@ -179,6 +179,8 @@ class Note {
 
   #meta() {
     const { category, actor } = this.item;
-    return h("p", { class: "note-meta" }, this.#time, h("span", { class: "note-category" }, category), actor ? h("bdi", { class: "note-actor" }, actor) : null);
+    const meta = h("p", { class: "note-meta" }, this.#time, h("span", {}, category));
+    if (actor) meta.append(h("span", {}, h("bdi", {}, actor)));
+    return meta;
   }
 }

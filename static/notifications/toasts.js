@@ -9,6 +9,8 @@ const SHOWN_MS = 7_000;
 const HELD_MS = 2_000;
 /** More arrivals than this at once are told as a number. */
 const MAX_ARRIVALS = 3;
+/** What a small screen has room for; the oldest goes first. */
+const MAX_TOASTS = 4;
 
 /** @typedef {{element: HTMLElement, onClose: () => void}} Toast */
 
@@ -89,6 +91,8 @@ export class Toasts {
     const words = h("p", { class: "toast-text" }, content);
     const element = h("div", { class: "toast", "data-level": iconName }, icon(iconName), words, action, dismiss);
     this.#toasts.set(key, { element, onClose });
+    const [oldest] = this.#toasts.keys();
+    if (this.#toasts.size > MAX_TOASTS) this.#close(oldest);
     this.#stack.append(element);
     this.#spoken.textContent = words.textContent;
     this.#raise();
