@@ -8,4 +8,5 @@ from django.urls import include, path
 urlpatterns = [
     path("api/v1/", include("notifications.rest.urls")),
     path("admin/", admin.site.urls),
+    path("", include("notifications.pages.urls")),
 ]
