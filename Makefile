@@ -30,7 +30,6 @@ check: dev ## run the linters, types, system checks and the embedded tests: what
 format: dev ## format the code
 	@$(PY) -m ruff check --fix --quiet --exit-zero
 	@$(PY) -m ruff format
-	@$(PY) -m djlint --quiet --reformat templates notifications || true
 
 lint: dev ## run the linters: ruff, djlint, import-linter
 	@$(PY) scripts/check.py --only lint

@@ -1,0 +1,53 @@
+"""The project's own files agree with each other."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.shape("embedded")
+
+ROOT = Path(__file__).resolve().parents[2]
+LOCKS = [ROOT / "requirements" / f"{name}.txt" for name in ("tools", "base", "dev")]
+
+
+def pins(lock: Path) -> dict[str, str]:
+    """Each package of a lock file with its version and marker."""
+    return dict(re.findall(r"^([a-z0-9.-]+(?:\[\S+\])?)==(.+?) \\$", lock.read_text(), re.MULTILINE))
+
+
+def test_locks__dev_contains_base__with_the_same_versions() -> None:
+    base, dev = pins(LOCKS[1]), pins(LOCKS[2])
+    assert {name: dev.get(name) for name in base} == base
+    assert "django" in base
+
+
+@pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.name)
+def test_locks__every_pin__has_hashes_and_no_file_names_a_registry(lock: Path) -> None:
+    text = lock.read_text()
+    assert "://" not in text
+    entries = re.split(r"\n(?=[a-z])", text.split("\n", 2)[2])
+    assert entries
+    assert all("--hash=sha256:" in entry for entry in entries)
+
+
+def test_locks__every_requirement__is_pinned() -> None:
+    for lock in LOCKS:
+        wanted = re.findall(r"^([A-Za-z][A-Za-z0-9-]*)", lock.with_suffix(".in").read_text(), re.MULTILINE)
+        pinned = {re.sub(r"\[.*", "", name) for name in pins(lock)}
+        assert set(wanted) - pinned == set()
+
+
+def test_make__without_a_goal__lists_every_door() -> None:
+    outcome = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True)
+    doors = re.findall(r"^([a-z]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert re.findall(r"^  make ([a-z]+) ", outcome.stdout, re.MULTILINE) == doors
+    assert {"run", "test", "check", "format", "demo", "lock"} <= set(doors)
+
+
+def test_ci__runs__exactly_make_test() -> None:
+    lines = (ROOT / ".ci" / "run").read_text().splitlines()
+    assert [line for line in lines if line.startswith(("exec ", "make "))] == ["exec make test"]
