@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.conf import settings
@@ -9,9 +10,17 @@ from django.db.models.signals import pre_delete
 from django.dispatch import receiver
 
 from notifications import services
+from notifications.signals import inbox_changed
+from notifications.streaming import hints
 
 
 @receiver(pre_delete, sender=settings.AUTH_USER_MODEL)
 def erase_deleted_user(*, instance: Any, **kwargs: Any) -> None:
     """Remove a user's inbox before the user: the foreign keys do nothing by themselves."""
     services.erase_user(instance.pk)
+
+
+@receiver(inbox_changed)
+def hint_at_new_heads(*, heads: Mapping[Any, int], **kwargs: Any) -> None:
+    """After the commit: tell every process that streams to these users; a hint may be lost, a change never is."""
+    hints.publish(heads)

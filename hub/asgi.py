@@ -1,0 +1,30 @@
+"""The ASGI application: the stream by Channels' routing, everything else by Django.
+
+manage.py serve                       the server for production and development
+daphne hub.asgi:application           or
+uvicorn hub.asgi:application --timeout-graceful-shutdown 5
+"""
+
+from __future__ import annotations
+
+import os
+
+import django
+from channels.routing import ProtocolTypeRouter, URLRouter
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "hub.settings")
+django.setup(set_prefix=False)
+
+# Django must be set up before anything of the app is imported.
+from notifications.rest.handler import HubASGIHandler  # noqa: E402
+from notifications.streaming.routing import Serving, http_routes, lifespan, refuse_websocket  # noqa: E402
+
+application = Serving(
+    ProtocolTypeRouter(
+        {
+            "http": URLRouter(http_routes(HubASGIHandler())),
+            "websocket": refuse_websocket,
+            "lifespan": lifespan,
+        }
+    )
+)

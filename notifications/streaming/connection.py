@@ -1,0 +1,293 @@
+"""One open stream: what is written to it, and when.
+
+One task writes, one waits for the disconnect; the first to end cancels the other. The writer sends ``stream.open``, reads
+the log itself until it has caught up, sends ``stream.live``, and then writes what the fan-out offers. When its queue
+overflows, or a change is missing, it reads the log again from what is on the wire.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import uuid
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Final
+
+from notifications.conf import hub_config
+from notifications.cursors import Cursor
+from notifications.payloads import timestamp
+from notifications.selectors import InboxState
+from notifications.streaming import frames, limits
+from notifications.streaming.changes import Page, SharedChange, read_page
+from notifications.streaming.fanout import Fanout
+from notifications.streaming.frames import CloseReason, ResetReason
+from notifications.streaming.outbox import Outbox, joined
+from notifications.streaming.pool import in_pool
+from notifications.streaming.refusals import STREAM_HEADERS, HeaderList, Receive, Send
+from notifications.streaming.requests import StreamRequest
+from notifications.streaming.session import Session, Verdict, plan
+
+logger = logging.getLogger(__name__)
+
+ROTATION_JITTER: Final = 0.2
+LAST_WORD_SECONDS: Final = 0.25
+# What waits in the queue is still sent before these; a client resumes after all of them.
+_FLUSHED_BEFORE: Final = frozenset({"rotate", "shutdown"})
+
+
+class Connection:
+    """A stream from its first frame to its last.
+
+    Args:
+        send: the ASGI callable.
+        request: what the client asked for.
+        fanout: where to take changes from.
+        state: the inbox, read just now.
+        headers: those of every answer to this client.
+    """
+
+    def __init__(
+        self, *, send: Send, request: StreamRequest, fanout: Fanout, state: InboxState, headers: HeaderList
+    ) -> None:
+        config = hub_config()
+        loop = asyncio.get_running_loop()
+        self._send_message = send
+        self._request = request
+        self._fanout = fanout
+        self._state = state
+        self._headers = headers
+        self._plan = plan(request.after, epoch=state.epoch, floor=state.floor, head=state.head)
+        self._session = Session(state.epoch, self._plan.start)
+        self._target = state.head
+        self._outbox = Outbox(max_frames=config.max_queue_frames, max_bytes=config.max_queue_bytes)
+        self._wake = asyncio.Event()
+        self._clock = loop.time
+        self._page: asyncio.Task[Page] | None = None
+        self._page_failures = 0
+        self._read_again_at = 0.0
+        self._written_at = loop.time()
+        self._rotate_at = loop.time() + limits.spread(config.max_stream_seconds, ROTATION_JITTER)
+        self._replayed = 0
+        self._is_announced = False
+        self._is_over = False
+        self._closing: CloseReason | None = None
+        self._restarting: frames.ResetReason | None = None
+        self._is_disconnected = False
+        self.id = str(uuid.uuid4())
+        self._inbox = fanout.join(self, state)
+
+    # What the fan-out calls; none of it awaits.
+
+    def offer(self, change: SharedChange) -> None:
+        """Queue a change that was just read from the log, unless this connection still reads the log itself."""
+        session = self._session
+        if not session.is_live:
+            return
+        verdict = session.offer(change.position)
+        if verdict is Verdict.DROP:
+            return
+        if verdict is Verdict.SEND:
+            if not change.admitted_by(self._request.filters):
+                return
+            frame = change.frame_for(names_are_types=self._request.names_are_types)
+            if not frame:
+                return
+            if self._outbox.add(frame):
+                self._wake.set()
+                return
+        self._outbox.take()
+        session.fall_back()
+        self._wake.set()
+
+    def restart(self, reason: ResetReason, epoch: str, head: int) -> None:
+        """Tell the client that positions were reused, and go on from the head."""
+        self._drop_page()
+        self._outbox.take()
+        self._session.restart(epoch, head)
+        self._target = head
+        self._restarting = reason
+        self._wake.set()
+
+    def close(self, reason: CloseReason) -> None:
+        """End the stream soon, with this reason unless there is one already."""
+        self._closing = self._closing or reason
+        self._wake.set()
+
+    # The two tasks.
+
+    async def run(self, receive: Receive) -> None:
+        """Serve the stream until it is over or the client has gone; nothing is left behind then."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                writing = group.create_task(self._write(), name=f"hub stream {self.id}")
+                watching = group.create_task(self._watch(receive))
+                writing.add_done_callback(lambda _: watching.cancel())
+                watching.add_done_callback(lambda _: writing.cancel())
+        finally:
+            self._leave()
+
+    async def _watch(self, receive: Receive) -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        self._is_disconnected = True
+
+    async def _write(self) -> None:
+        try:
+            await self._open()
+            while not self._is_over and self._closing is None:
+                self._wake.clear()
+                if not await self._act():
+                    await self._sleep()
+        except TimeoutError:
+            self._closing = "slow"
+        except asyncio.CancelledError:
+            # A server that stops cancels; one whose client has gone does, too, and then there is nobody to tell.
+            if not self._is_disconnected:
+                self._closing = "shutdown"
+                await self._finish(LAST_WORD_SECONDS)
+            raise
+        except Exception:
+            logger.exception("Stream %s ends by an error", self.id)
+            self._closing = "error"
+        self._leave()
+        await self._finish(hub_config().slow_reader_seconds)
+
+    def _leave(self) -> None:
+        self._fanout.leave(self, self._inbox)
+        self._drop_page()
+
+    # What the writer does.
+
+    async def _open(self) -> None:
+        start = {"type": "http.response.start", "status": 200, "headers": [*STREAM_HEADERS, *self._headers]}
+        async with asyncio.timeout(hub_config().slow_reader_seconds):
+            await self._send_message(start)
+        state = self._state
+        first = frames.opened(
+            stream=self.id,
+            cursor=str(Cursor(state.epoch, self._plan.start)),
+            head=str(state.cursor),
+            unread_count=state.unread_count,
+            heartbeat_seconds=self._request.heartbeat_seconds,
+            resume=self._plan.resume,
+            retry_ms=limits.retry_ms(),
+        )
+        if self._plan.reset is not None:
+            first += frames.reset(reason=self._plan.reset, cursor=str(state.cursor))
+        await self._send([first])
+
+    async def _act(self) -> bool:
+        """Do the one thing that is due now; False when there is nothing to do."""
+        now = self._clock()
+        if now >= self._rotate_at:
+            self.close("rotate")
+        elif self._restarting is not None:
+            reason, self._restarting = self._restarting, None
+            await self._send([frames.reset(reason=reason, cursor=self._session.cursor)])
+        elif not self._session.is_live and self._can_catch_up(now):
+            await self._catch_up()
+        elif self._session.is_live and not self._is_announced:
+            await self._announce()
+        elif self._outbox:
+            waiting = self._outbox.take()
+            self._session.flushed()
+            await self._send(waiting)
+        elif now >= self._heartbeat_at:
+            await self._heartbeat()
+        else:
+            return False
+        return True
+
+    async def _sleep(self) -> None:
+        until = min(self._heartbeat_at, self._rotate_at)
+        if not self._session.is_live and self._page is None:
+            until = min(until, self._read_again_at)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout_at(until):
+                await self._wake.wait()
+
+    def _can_catch_up(self, now: float) -> bool:
+        return now >= self._read_again_at if self._page is None else self._page.done()
+
+    async def _catch_up(self) -> None:
+        """Write a page that has come, ask for the next, or be live when nothing is missing."""
+        page = self._take_page()
+        up_to = max(self._target, self._inbox.position)
+        if page is not None:
+            self._session.read_up_to(page.position)
+            self._replayed += 0 if self._is_announced else len(page.frames)
+            await self._send(page.frames)
+        elif self._session.position >= up_to:
+            self._session.go_live(self._inbox.position)
+        elif self._clock() >= self._read_again_at:
+            self._page = asyncio.create_task(self._read(up_to))
+            self._page.add_done_callback(lambda _: self._wake.set())
+
+    async def _read(self, up_to: int) -> Page:
+        config = hub_config()
+        return await in_pool(
+            read_page,
+            self._inbox.user_id,
+            epoch=self._session.epoch,
+            after=self._session.position,
+            up_to=up_to,
+            filters=self._request.filters,
+            names_are_types=self._request.names_are_types,
+            max_rows=config.max_backlog_page,
+            max_bytes=config.max_queue_bytes,
+        )
+
+    def _take_page(self) -> Page | None:
+        page, self._page = self._page, None
+        if page is None:
+            return None
+        error = page.exception()
+        if error is None:
+            self._page_failures = 0
+            return page.result()
+        self._page_failures += 1
+        self._read_again_at = self._clock() + limits.backoff_seconds(self._page_failures)
+        logger.warning("Stream %s could not read its backlog and tries again: %s", self.id, error)
+        return None
+
+    def _drop_page(self) -> None:
+        if self._page is not None:
+            self._page.cancel()
+            self._page = None
+
+    async def _announce(self) -> None:
+        self._is_announced = True
+        self._is_over = self._request.ends_when_live
+        await self._send([frames.live(cursor=self._session.cursor, replayed=self._replayed)])
+
+    @property
+    def _heartbeat_at(self) -> float:
+        return self._written_at + self._request.heartbeat_seconds
+
+    async def _heartbeat(self) -> None:
+        if self._session.is_live:
+            self._session.flushed()  # the queue is empty: what was considered since was hidden by the filter
+        at = timestamp(datetime.now(UTC))
+        head = self._inbox.head_cursor
+        await self._send([frames.heartbeat(cursor=self._session.cursor, head=head, at=at)])
+
+    async def _send(self, waiting: Iterable[bytes]) -> None:
+        """Write frames. Raises ``TimeoutError`` when the reader has taken nothing for too long."""
+        for body in joined(list(waiting)):
+            async with asyncio.timeout(hub_config().slow_reader_seconds):
+                await self._send_message({"type": "http.response.body", "body": body, "more_body": True})
+            self._written_at = self._clock()
+
+    async def _finish(self, seconds: float) -> None:
+        """Send the last frame and end the answer, unless the reader takes nothing more."""
+        waiting = self._outbox.take()
+        body = b""
+        if self._closing is not None:
+            if self._closing in _FLUSHED_BEFORE and self._restarting is None:
+                body = b"".join(waiting)
+            body += frames.closed(reason=self._closing, retry_ms=limits.retry_ms())
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._send_message({"type": "http.response.body", "body": body, "more_body": False})

@@ -1,0 +1,87 @@
+"""Who asks for a stream: the credentials that it takes, each checked read-only and in the private pool.
+
+Neither Django's ``get_user`` nor Channels' auth helper serves here: outside the session middleware the first would cycle the
+session's key without a cookie going out, the second would flush the session. Nothing here ever writes a session.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any, NamedTuple
+
+from django.conf import settings
+from django.contrib.auth import (
+    BACKEND_SESSION_KEY,
+    HASH_SESSION_KEY,
+    SESSION_KEY,
+    get_user_model,
+    load_backend,
+)
+from django.core.exceptions import ValidationError
+from django.http import parse_cookie
+from django.utils.crypto import constant_time_compare
+
+from notifications.streaming.refusals import Refusal
+from notifications.streaming.requests import Headers
+
+CHALLENGE = b'Bearer realm="notifications"'
+MAX_SESSION_KEY_LENGTH = 4_096
+
+
+class Identity(NamedTuple):
+    """Whose stream it is."""
+
+    user_id: Any
+
+
+def identify(headers: Headers) -> Identity:
+    """Check the credential that a request carries. Reads the database; call it in the private pool.
+
+    A bearer token decides alone: a bad one never falls back to the cookie.
+
+    Raises:
+        Refusal: there is none, or it is not valid (401).
+    """
+    authorization = headers.get("authorization") or ""
+    if authorization.partition(" ")[0].lower() == "bearer":
+        return _by_token(authorization)
+    user = _session_user(headers)
+    if user is None:
+        raise Refusal("not_authenticated", headers=[(b"www-authenticate", CHALLENGE)])
+    return Identity(user.pk)
+
+
+def _by_token(authorization: str) -> Identity:
+    # No tokens are issued, so none is known.
+    challenge = CHALLENGE + b', error="invalid_token"'
+    raise Refusal("bad_credential", headers=[(b"www-authenticate", challenge)])
+
+
+def _session_user(headers: Headers) -> Any | None:
+    """The active user of a valid session, by the rules of ``django.contrib.auth.get_user``; None for any other."""
+    key = parse_cookie("; ".join(headers.all("cookie"))).get(settings.SESSION_COOKIE_NAME)
+    # A quoted cookie can spell any octet, and PostgreSQL takes no NUL.
+    if not key or len(key) > MAX_SESSION_KEY_LENGTH or not (key.isascii() and key.isprintable()):
+        return None
+    session = import_module(settings.SESSION_ENGINE).SessionStore(key).load()
+    path = session.get(BACKEND_SESSION_KEY)
+    if path not in settings.AUTHENTICATION_BACKENDS:
+        return None
+    try:
+        user_id = get_user_model()._meta.pk.to_python(session[SESSION_KEY])
+    except (KeyError, ValidationError):
+        return None
+    user = load_backend(path).get_user(user_id)
+    if user is None or not user.is_active or not _hash_matches(user, session.get(HASH_SESSION_KEY)):
+        return None
+    return user
+
+
+def _hash_matches(user: Any, session_hash: str | None) -> bool:
+    """Whether the session was made under the user's password of today, with one of the secret keys in use."""
+    if not hasattr(user, "get_session_auth_hash"):
+        return True
+    if not session_hash:
+        return False
+    candidates = [user.get_session_auth_hash(), *user.get_session_auth_fallback_hash()]
+    return any(constant_time_compare(session_hash, candidate) for candidate in candidates)

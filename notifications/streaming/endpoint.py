@@ -1,0 +1,93 @@
+"""The stream's ASGI application: guard, credential, inbox, and then the connection itself.
+
+It is a plain callable and no Channels consumer, whose loop would see neither the disconnect nor a group's messages.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import TypeVar
+
+from notifications import services
+from notifications.streaming import guard
+from notifications.streaming.connection import Connection
+from notifications.streaming.credentials import identify
+from notifications.streaming.frames import CloseReason
+from notifications.streaming.pool import in_pool
+from notifications.streaming.refusals import (
+    SECURITY_HEADERS,
+    STREAM_HEADERS,
+    HeaderList,
+    Receive,
+    Refusal,
+    Send,
+    send_closed_stream,
+    send_refusal,
+    send_whole,
+)
+from notifications.streaming.requests import Headers, Scope, StreamRequest
+from notifications.streaming.runtime import current_runtime
+
+logger = logging.getLogger(__name__)
+
+_A = TypeVar("_A")
+_T = TypeVar("_T")
+
+
+async def stream(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer one request for a stream (protocol, section 6)."""
+    headers = Headers(scope)
+    common = guard.cors_headers(headers)
+    if preflight := guard.preflight_headers(scope, headers):
+        await send_whole(send, 204, [*SECURITY_HEADERS, *preflight])
+        return
+    try:
+        request = guard.check(scope, headers)
+    except Refusal as refusal:
+        await send_refusal(send, refusal, common)
+        return
+    try:
+        connection = await _open(scope, headers, request, send, common)
+    except Refusal as refusal:
+        await _refuse(send, refusal, request, common)
+        return
+    if connection is None:
+        await send_whole(send, 200, [*STREAM_HEADERS, *common])
+        return
+    await current_runtime().serve(connection, receive)
+
+
+async def _open(
+    scope: Scope, headers: Headers, request: StreamRequest, send: Send, common: HeaderList
+) -> Connection | None:
+    """The connection that was asked for; None when only its headers were. Raises ``Refusal``."""
+    runtime = current_runtime()
+    if runtime.is_draining:
+        raise Refusal("unavailable", "This process is stopping; try again.")
+    identity = await _read(identify, headers)
+    if scope["method"] == "HEAD":
+        return None
+    state = await _read(services.open_inbox, identity.user_id)
+    if runtime.is_draining:
+        raise Refusal("unavailable", "This process is stopping; try again.")
+    return Connection(send=send, request=request, fanout=runtime.fanout, state=state, headers=common)
+
+
+async def _read(function: Callable[[_A], _T], argument: _A) -> _T:
+    """Call in the private pool; a database that cannot be had is no fault of the client. Raises ``Refusal``."""
+    try:
+        return await in_pool(function, argument)
+    except Refusal:
+        raise
+    except Exception as error:
+        logger.exception("A stream could not be opened")
+        raise Refusal("unavailable") from error
+
+
+async def _refuse(send: Send, refusal: Refusal, request: StreamRequest, common: HeaderList) -> None:
+    if request.takes_refusals_as_stream and refusal.status in (429, 503):
+        reason: CloseReason = "shutdown" if current_runtime().is_draining else "error"
+        await send_closed_stream(send, reason, common)
+    else:
+        await send_refusal(send, refusal, common)

@@ -1,0 +1,101 @@
+"""The bytes of every frame of the stream (protocol, section 6).
+
+Pure: no Django, no event loop, no clock. Invariants:
+
+- A frame is ``event``, ``retry`` where it has one, ``data``, and ``id`` last: one that was cut off never moves a cursor.
+- ``data`` is one ASCII JSON object on one line; lines end with LF alone; a frame ends with its first empty line.
+- What any field holds can never break the framing: a frame that would have one line too many is refused here.
+- There are no comments and no frames without data: page code must be able to see that a stream is alive.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Final, Literal
+
+Resume = Literal["exact", "compacted", "reset", "none"]
+ResetReason = Literal["malformed", "epoch", "ahead", "expired", "too_far"]
+CloseReason = Literal["rotate", "shutdown", "revoked", "slow", "replaced", "limit", "error"]
+
+# What `retry:` says when a client is not to come back by itself: a day.
+NO_RECONNECT_MS: Final = 86_400_000
+
+
+class BrokenFrame(ValueError):
+    """A field holds what no frame can carry; its row was written past the services."""
+
+
+def frame(event: str, data: bytes, *, cursor: str = "", retry_ms: int | None = None) -> bytes:
+    """Put one frame together.
+
+    Args:
+        event: the name in ``event:``.
+        data: one line of ASCII JSON.
+        cursor: what ``id:`` says; empty for frames that have none.
+        retry_ms: milliseconds after which the client is to come back.
+
+    Raises:
+        BrokenFrame: a field is empty, is not ASCII, or holds a line break.
+    """
+    lines = [f"event: {event}"]
+    if retry_ms is not None:
+        lines.append(f"retry: {retry_ms}")
+    try:
+        head = "\n".join(lines).encode("ascii")
+        tail = f"\nid: {cursor}".encode("ascii") if cursor else b""
+    except UnicodeEncodeError as error:
+        raise BrokenFrame(f"not ASCII: {event!r} {cursor!r}") from error
+    built = head + b"\ndata: " + data + tail + b"\n\n"
+    line_count = len(lines) + 1 + bool(cursor) + 1
+    if built.count(b"\n") != line_count or b"\r" in built or not (event and data and data.isascii()):
+        raise BrokenFrame(f"{event!r} would not stay one frame")
+    return built
+
+
+def opened(
+    *,
+    stream: str,
+    cursor: str,
+    head: str,
+    unread_count: int,
+    heartbeat_seconds: int,
+    resume: Resume,
+    retry_ms: int,
+) -> bytes:
+    """``stream.open``, with the start cursor as its id, unless a reset follows: a stream cut there would resume past it."""
+    data = {
+        "stream": stream,
+        "cursor": cursor,
+        "head": head,
+        "unread_count": unread_count,
+        "heartbeat": heartbeat_seconds,
+        "resume": resume,
+    }
+    return frame("stream.open", _json(data), cursor="" if resume == "reset" else cursor, retry_ms=retry_ms)
+
+
+def reset(*, reason: ResetReason, cursor: str) -> bytes:
+    """``stream.reset``: nothing can be resumed from what the client knows; it goes on from the head."""
+    return frame("stream.reset", _json({"reason": reason, "cursor": cursor}), cursor=cursor)
+
+
+def live(*, cursor: str, replayed: int) -> bytes:
+    """``stream.live``: the backlog is out."""
+    return frame("stream.live", _json({"cursor": cursor, "replayed": replayed}), cursor=cursor)
+
+
+def heartbeat(*, cursor: str, head: str, at: str) -> bytes:
+    """``stream.heartbeat``: the stream is alive, and everything up to the cursor has been considered."""
+    return frame("stream.heartbeat", _json({"cursor": cursor, "head": head, "at": at}), cursor=cursor)
+
+
+def closed(*, reason: CloseReason, retry_ms: int, reconnect: bool = True) -> bytes:
+    """``stream.close``: the last frame, with when to come back; without ``reconnect`` practically never."""
+    retry_ms = retry_ms if reconnect else NO_RECONNECT_MS
+    data = {"reason": reason, "reconnect": reconnect, "retry_ms": retry_ms}
+    return frame("stream.close", _json(data), retry_ms=retry_ms)
+
+
+def _json(value: Mapping[str, object]) -> bytes:
+    return json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":")).encode("ascii")

@@ -1,0 +1,145 @@
+"""What Django's middleware would have checked, checked here, in this order and before the database is touched.
+
+Method, Host, size, Sec-Fetch-Site and Origin, Accept, and last the query string. A credential comes after all of them
+(``notifications.streaming.credentials``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from django.conf import settings
+from django.http.request import split_domain_port, validate_host
+
+from notifications.conf import hub_config
+from notifications.exceptions import InvalidInput
+from notifications.streaming import limits
+from notifications.streaming.refusals import HeaderList, Refusal
+from notifications.streaming.requests import Headers, Scope, StreamRequest, parse_query
+
+METHODS: Final = ("GET", "HEAD")
+LONG_LIVED_CREDENTIALS: Final = ("token", "access_token", "api_key")
+_DEVELOPMENT_HOSTS: Final = (".localhost", "127.0.0.1", "[::1]")
+_OWN_SITE: Final = frozenset({"same-origin", "none"})
+
+
+def check(scope: Scope, headers: Headers) -> StreamRequest:
+    """Let a request pass, and read what it asks for.
+
+    Raises:
+        Refusal: with the first thing that is wrong.
+    """
+    if scope["method"] not in METHODS:
+        raise Refusal("method_not_allowed", headers=[(b"allow", ", ".join(METHODS).encode())])
+    host = _check_host(headers)
+    _check_size(scope)
+    _check_site(scope, headers, host)
+    _check_accept(headers)
+    return _read_query(scope, headers)
+
+
+def cors_headers(headers: Headers) -> HeaderList:
+    """What a page of another site needs in order to read the answer; nothing unless its origin is on the exact list."""
+    origin = headers.get("origin")
+    if origin is None or origin not in hub_config().cors_origins:
+        return []
+    return [
+        (b"access-control-allow-origin", origin.encode("latin-1")),
+        (b"access-control-allow-credentials", b"true"),
+    ]
+
+
+def preflight_headers(scope: Scope, headers: Headers) -> HeaderList | None:
+    """The answer's headers when a browser asks whether a page of an allowed site may send Last-Event-ID; None otherwise."""
+    allowed = cors_headers(headers)
+    asked = headers.get("access-control-request-method")
+    if scope["method"] != "OPTIONS" or not allowed or asked not in METHODS:
+        return None
+    return [
+        *allowed,
+        (b"access-control-allow-methods", ", ".join(METHODS).encode()),
+        (b"access-control-allow-headers", b"Accept, Authorization, Cache-Control, Last-Event-ID"),
+        (b"access-control-max-age", b"600"),
+    ]
+
+
+def _check_host(headers: Headers) -> str:
+    """The one valid Host, by the rules of ``HttpRequest.get_host``."""
+    forwarded = headers.all("x-forwarded-host") if settings.USE_X_FORWARDED_HOST else []
+    hosts = forwarded or headers.all("host")
+    allowed = settings.ALLOWED_HOSTS or (_DEVELOPMENT_HOSTS if settings.DEBUG else ())
+    if len(hosts) == 1:
+        domain, _ = split_domain_port(hosts[0])
+        if domain and validate_host(domain, allowed):
+            return hosts[0].lower()
+    raise Refusal(
+        "bad_request", "The Host header is missing, repeated, or names a host that is not served here."
+    )
+
+
+def _check_size(scope: Scope) -> None:
+    if len(scope["query_string"]) > limits.MAX_QUERY_BYTES:
+        raise Refusal("uri_too_long")
+    if sum(len(name) + len(value) for name, value in scope["headers"]) > limits.MAX_HEADER_BYTES:
+        raise Refusal("headers_too_large")
+
+
+def _check_site(scope: Scope, headers: Headers, host: str) -> None:
+    """Refuse pages of other sites. A client that is no browser sends neither header, and passes."""
+    origins = headers.all("origin")
+    if origins and all(origin in hub_config().cors_origins for origin in origins):
+        return
+    own = f"{_scheme(scope, headers)}://{host}"
+    if any(origin != own for origin in origins) or not _OWN_SITE.issuperset(headers.all("sec-fetch-site")):
+        raise Refusal("cross_site")
+
+
+def _scheme(scope: Scope, headers: Headers) -> str:
+    """The scheme that the client used, as ``HttpRequest.scheme`` knows it."""
+    if settings.SECURE_PROXY_SSL_HEADER:
+        variable, secure = settings.SECURE_PROXY_SSL_HEADER
+        told = headers.get(variable.removeprefix("HTTP_").replace("_", "-").lower())
+        if told is not None:
+            return "https" if told.split(",", 1)[0].strip() == secure else "http"
+    return str(scope.get("scheme", "http"))
+
+
+def _check_accept(headers: Headers) -> None:
+    """``text/event-stream`` must be admitted; the most specific of the ranges that match it decides."""
+    accept = headers.get("accept")
+    if not accept:
+        return
+    quality: dict[str, float] = {}
+    for item in accept.split(","):
+        media_range, *parameters = (part.strip().lower() for part in item.split(";"))
+        quality[media_range] = max(quality.get(media_range, 0.0), _quality(parameters))
+    for media_range in ("text/event-stream", "text/*", "*/*"):
+        if media_range in quality:
+            if quality[media_range] > 0:
+                return
+            break
+    raise Refusal("not_acceptable", "The stream can be had as text/event-stream alone.")
+
+
+def _quality(parameters: list[str]) -> float:
+    for parameter in parameters:
+        name, _, value = parameter.partition("=")
+        if name.strip() == "q":
+            try:
+                return float(value)
+            except ValueError:
+                return 0.0
+    return 1.0
+
+
+def _read_query(scope: Scope, headers: Headers) -> StreamRequest:
+    try:
+        parameters: Mapping[str, list[str]] = parse_query(scope["query_string"])
+        if leaked := [name for name in LONG_LIVED_CREDENTIALS if name in parameters]:
+            raise InvalidInput(
+                dict.fromkeys(leaked, "must not stand in a URL, which logs keep; send Authorization: Bearer")
+            )
+        return StreamRequest.parse(parameters, headers)
+    except InvalidInput as invalid:
+        raise Refusal("invalid", str(invalid), errors=invalid.errors) from invalid

@@ -1,0 +1,45 @@
+"""Bounds and spreads of the stream that no setting changes, and the jitter that keeps clients apart."""
+
+from __future__ import annotations
+
+import random
+from typing import Final
+
+from notifications.conf import hub_config
+
+MIN_HEARTBEAT_SECONDS: Final = 5
+MAX_HEARTBEAT_SECONDS: Final = 300
+MAX_QUERY_BYTES: Final = 64 * 1024  # 50 topics of 100 characters, percent-encoded, fit
+MAX_HEADER_BYTES: Final = 64 * 1024
+MAX_PARAMETERS: Final = 1_000
+MAX_WRITE_BYTES: Final = 64 * 1024  # one write to the server; a larger frame goes alone, never in parts
+MAX_USERS_PER_QUERY: Final = 100  # SQLite refuses an expression of more than 1,000 alternatives
+MIN_ROWS_PER_USER: Final = 8
+MIN_REFILL_SECONDS: Final = 0.01
+MAX_BACKOFF_SECONDS: Final = 10.0
+
+
+def spread(value: float, part: float) -> float:
+    """``value``, moved at random by at most ``part`` of itself to either side."""
+    return value * random.uniform(1 - part, 1 + part)  # noqa: S311 (keeps clients apart, hides nothing)
+
+
+def retry_ms() -> int:
+    """After how many milliseconds one client is to come back."""
+    return round(spread(hub_config().retry_milliseconds, 0.5))
+
+
+def backoff_seconds(failures: int) -> float:
+    """A doubling pause after that many failures in a row, spread so that processes do not retry together."""
+    return spread(min(MAX_BACKOFF_SECONDS, 0.1 * 2 ** min(failures, 10)), 0.25)
+
+
+def clamp_heartbeat(text: str | None) -> int:
+    """The seconds between heartbeats that a client asked for, within 5–300; the default for what is no number."""
+    try:
+        seconds = float(text) if text else float("nan")
+    except ValueError:
+        seconds = float("nan")
+    if seconds != seconds:  # not a number
+        return hub_config().heartbeat_seconds
+    return int(min(max(seconds, MIN_HEARTBEAT_SECONDS), MAX_HEARTBEAT_SECONDS))

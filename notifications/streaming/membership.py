@@ -1,0 +1,138 @@
+"""This process's one channel: it hears hints there, and is a member of one group for each connected user.
+
+The channel layer may fail, hang or lose everything at any time: streams are then live by reconciliation alone, and this
+recovers by itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from notifications.streaming import limits
+from notifications.streaming.groups import ALL_INBOXES, group_of, read_hint
+
+logger = logging.getLogger(__name__)
+
+Hinted = Callable[[str, int], None]
+
+
+class Membership:
+    """Joins and leaves groups one after the other, and passes on the hints that come.
+
+    Args:
+        layer: the channel layer; None when the project has none.
+        is_wanted: whether a user (by key) is connected.
+        on_hint: called with key and head for each hint.
+        on_joined: called with a key once hints for it can come; earlier ones were missed.
+    """
+
+    def __init__(
+        self,
+        layer: Any | None,
+        *,
+        is_wanted: Callable[[str], bool],
+        on_hint: Hinted,
+        on_joined: Callable[[str], None],
+    ) -> None:
+        self._layer = layer
+        self._is_wanted = is_wanted
+        self._on_hint = on_hint
+        self._on_joined = on_joined
+        self._channel: str | None = None
+        self._joined: set[str] = set()
+        self._unsettled: dict[str, None] = {}
+        self._changed = asyncio.Event()
+        self._is_failing = False
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        """Begin to listen, on the running loop."""
+        if self._layer is not None:
+            loop = asyncio.get_running_loop()
+            self._tasks = [
+                loop.create_task(self._receive(), name="hub hints"),
+                loop.create_task(self._settle(), name="hub membership"),
+            ]
+
+    async def stop(self) -> None:
+        """End at once; the layer forgets the channel by itself."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def look_at(self, key: str) -> None:
+        """A user came or went: join or leave the group soon. Joining twice is harmless, and repairs a layer that forgot."""
+        if self._layer is not None:
+            self._unsettled[key] = None
+            self._changed.set()
+
+    async def _receive(self) -> None:
+        failures = 0
+        while True:
+            try:
+                if self._channel is None:
+                    self._channel = await self._layer_of().new_channel()
+                    self._changed.set()
+                # Never under a timeout: a cancelled receive() of the pub/sub layer unsubscribes for good.
+                message = await self._layer_of().receive(self._channel)
+            except Exception as error:  # noqa: BLE001 (a layer may raise anything; streams outlive it)
+                self._failed(error)
+                failures += 1
+                await asyncio.sleep(limits.backoff_seconds(failures))
+            else:
+                failures = 0
+                for key, head in read_hint(message):
+                    self._on_hint(key, head)
+
+    async def _settle(self) -> None:
+        failures = 0
+        while True:
+            await self._changed.wait()
+            self._changed.clear()
+            if self._channel is None:
+                continue
+            try:
+                await self._layer_of().group_add(ALL_INBOXES, self._channel)
+                while self._unsettled:
+                    key = next(iter(self._unsettled))
+                    await self._settle_one(key, self._channel)
+                self._recovered()
+                failures = 0
+            except Exception as error:  # noqa: BLE001 (as above)
+                self._failed(error)
+                failures += 1
+                await asyncio.sleep(limits.backoff_seconds(failures))
+                self._changed.set()
+
+    async def _settle_one(self, key: str, channel: str) -> None:
+        # Taken out before the await: whoever comes or goes meanwhile puts it back. A failure puts it back, too.
+        del self._unsettled[key]
+        try:
+            if self._is_wanted(key):
+                await self._layer_of().group_add(group_of(key), channel)
+                if key not in self._joined:
+                    self._joined.add(key)
+                    self._on_joined(key)
+            elif key in self._joined:
+                await self._layer_of().group_discard(group_of(key), channel)
+                self._joined.discard(key)
+        except BaseException:
+            self._unsettled[key] = None
+            raise
+
+    def _layer_of(self) -> Any:
+        assert self._layer is not None  # noqa: S101 (no task runs without one)
+        return self._layer
+
+    def _failed(self, error: Exception) -> None:
+        if not self._is_failing:
+            logger.warning("The channel layer fails; streams are live by reconciliation alone: %s", error)
+        self._is_failing = True
+
+    def _recovered(self) -> None:
+        if self._is_failing:
+            logger.info("The channel layer answers again")
+        self._is_failing = False

@@ -1,0 +1,37 @@
+"""The stream's private database threads.
+
+An open stream holds no thread and no database connection; each read takes one of these four for its moment. Django's
+own thread-sensitive executor has one thread for a whole process, in which a slow view would stop every stream.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final, ParamSpec, TypeVar
+
+from django.db import close_old_connections
+
+MAX_THREADS: Final = 4
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+_executor = ThreadPoolExecutor(MAX_THREADS, thread_name_prefix="hub-stream")
+
+
+async def in_pool(function: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
+    """Call a function that reads the database in a private thread.
+
+    A caller that is cancelled waits no longer; the function runs to its end.
+    """
+
+    def call() -> _T:
+        close_old_connections()
+        try:
+            return function(*args, **kwargs)
+        finally:
+            close_old_connections()
+
+    return await asyncio.get_running_loop().run_in_executor(_executor, call)

@@ -1,0 +1,112 @@
+"""Compares what was delivered with what the database holds: bounds staleness whatever happens to hints."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from django.db import connection
+
+from notifications import selectors
+from notifications.conf import hub_config
+from notifications.selectors import InboxState
+from notifications.streaming import limits
+from notifications.streaming.fanout import Fanout, SharedInbox
+from notifications.streaming.pool import in_pool
+
+logger = logging.getLogger(__name__)
+
+JITTER: Final = 0.2
+
+
+class Reconciler:
+    """Looks at the heads of all connected users, every ``reconcile_seconds`` and whenever it is asked to.
+
+    Args:
+        fanout: the connected users.
+        on_tick: called at each regular look, for what else has to be repaired then.
+    """
+
+    def __init__(self, fanout: Fanout, *, on_tick: Callable[[], None]) -> None:
+        self._fanout = fanout
+        self._on_tick = on_tick
+        self._asked = asyncio.Event()
+        self._is_failing = False
+
+    def ask(self) -> None:
+        """Look now."""
+        self._asked.set()
+
+    async def run(self) -> None:
+        """Go on until cancelled."""
+        while True:
+            try:
+                async with asyncio.timeout(limits.spread(hub_config().reconcile_seconds, JITTER)):
+                    await self._asked.wait()
+            except TimeoutError:
+                self._on_tick()
+            self._asked.clear()
+            await self._look()
+
+    async def _look(self) -> None:
+        known = {inbox: (inbox.epoch, inbox.position) for inbox in self._fanout}
+        if not known:
+            return
+        try:
+            states = await in_pool(selectors.inboxes, [inbox.user_id for inbox in known])
+        except Exception as error:  # noqa: BLE001 (streams outlive any failure of the database)
+            if not self._is_failing:
+                logger.warning("Heads could not be read; the next look tries again: %s", error)
+            self._is_failing = True
+            return
+        self._is_failing = False
+        for inbox, (epoch, position) in known.items():
+            state = states.get(inbox.user_id)
+            if state is not None and inbox.epoch == epoch:
+                self._compare(inbox, state, position)
+
+    def _compare(self, inbox: SharedInbox, state: InboxState, position: int) -> None:
+        """``position`` is what was delivered when the query began, so a head below it went back."""
+        if state.epoch != inbox.epoch:
+            inbox.restart("epoch", state.epoch, state.head)
+        elif state.head < position:
+            inbox.restart("ahead", state.epoch, state.head)
+        else:
+            self._fanout.reached(inbox, state.head)
+
+
+def watched_database() -> str | None:
+    """The URI of a SQLite file, in which other processes' commits can be noticed; None for any other database."""
+    if connection.vendor != "sqlite":
+        return None
+    is_file = not connection.is_in_memory_db()  # type: ignore[attr-defined]
+    return Path(connection.settings_dict["NAME"]).absolute().as_uri() if is_file else None
+
+
+async def watch_database(uri: str, on_commit: Callable[[], None]) -> None:
+    """Call ``on_commit`` soon after any other connection has committed to a SQLite file; go on until cancelled.
+
+    ``PRAGMA data_version`` reads one number from memory that the processes share, and takes no lock.
+    """
+    seen: int | None = None
+    watching: sqlite3.Connection | None = None
+    try:
+        while True:
+            try:
+                if watching is None:
+                    watching = sqlite3.connect(f"{uri}?mode=rw", uri=True, timeout=0, isolation_level=None)
+                (version,) = watching.execute("PRAGMA data_version").fetchone()
+            except sqlite3.Error:
+                # Locked for a moment, by a checkpoint or a recovery: somebody is writing.
+                version = None
+            if version != seen or version is None:
+                on_commit()
+            seen = version
+            await asyncio.sleep(hub_config().database_watch_seconds)
+    finally:
+        if watching is not None:
+            watching.close()

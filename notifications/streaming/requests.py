@@ -1,0 +1,106 @@
+"""What a client asks of the stream, read from its ASGI scope without touching the database."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, MutableMapping
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import unquote_to_bytes
+
+from notifications import strict_json
+from notifications.exceptions import InvalidInput
+from notifications.filters import Filters
+from notifications.streaming import limits
+
+Scope = MutableMapping[str, Any]
+
+_AFTER_NAMES: Final = ("after", "last_event_id", "lastEventId")
+
+
+class Headers:
+    """The headers of a request by lower-case name, as text; bytes outside ASCII as in ISO 8859-1."""
+
+    def __init__(self, scope: Scope) -> None:
+        self._values: dict[str, list[str]] = {}
+        for name, value in scope["headers"]:
+            self._values.setdefault(name.decode("latin-1").lower(), []).append(
+                value.decode("latin-1").strip()
+            )
+
+    def all(self, name: str) -> list[str]:
+        """Every value of a header, in order."""
+        return self._values.get(name, [])
+
+    def get(self, name: str) -> str | None:
+        """The value of a header, several joined by comma as HTTP says; None when there is none."""
+        values = self._values.get(name)
+        return ", ".join(values) if values else None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StreamRequest:
+    """The parameters of one stream.
+
+    Attributes:
+        after: the text of the cursor to resume from, ``earliest``, or None for now.
+        filters: which notifications are wanted.
+        heartbeat_seconds: between two heartbeats, clamped.
+        names_are_types: a created notification's ``event:`` is its own event type.
+        ends_when_live: end after the backlog.
+        takes_refusals_as_stream: answer 429 and 503 by a stream that closes at once.
+    """
+
+    after: str | None
+    filters: Filters
+    heartbeat_seconds: int
+    names_are_types: bool
+    ends_when_live: bool
+    takes_refusals_as_stream: bool
+
+    @classmethod
+    def parse(cls, parameters: Mapping[str, list[str]], headers: Headers) -> StreamRequest:
+        """Read the parameters; unknown ones are ignored.
+
+        Raises:
+            InvalidInput: a bad filter value.
+        """
+
+        def last(name: str) -> str | None:
+            return parameters[name][-1] if name in parameters else None
+
+        # The header always wins: native EventSource repeats its first URL. An empty text says nothing.
+        given = headers.get("last-event-id") or next(filter(None, map(last, _AFTER_NAMES)), None)
+        return cls(
+            after=given,
+            filters=Filters.parse(parameters),
+            heartbeat_seconds=limits.clamp_heartbeat(last("heartbeat")),
+            names_are_types=last("names") == "type",
+            ends_when_live=last("closeafter") == "live",
+            takes_refusals_as_stream=last("on_limit") == "retry",
+        )
+
+
+def parse_query(query: bytes) -> dict[str, list[str]]:
+    """Read a query string, each name with its values in order.
+
+    Raises:
+        InvalidInput: more than 1,000 parameters, a NUL, or a lone surrogate.
+    """
+    parts = query.split(b"&")
+    if len(parts) > limits.MAX_PARAMETERS:
+        raise InvalidInput({"query": f"at most {limits.MAX_PARAMETERS} parameters may be given"})
+    parameters: dict[str, list[str]] = {}
+    for part in filter(None, parts):
+        name, _, value = part.partition(b"=")
+        parameters.setdefault(_text(name), []).append(_text(value))
+    return parameters
+
+
+def _text(raw: bytes) -> str:
+    octets = unquote_to_bytes(raw.replace(b"+", b" "))
+    try:
+        text = octets.decode("utf-8", "surrogatepass")
+    except UnicodeDecodeError:
+        text = octets.decode("utf-8", "replace")
+    strict_json.check_text(text, field="query")
+    return text

@@ -1,0 +1,83 @@
+"""Where the stream stands among a project's ASGI applications; ``hub/asgi.py`` shows its use.
+
+Example::
+
+    django_application = get_asgi_application()
+    application = Serving(
+        ProtocolTypeRouter({
+            "http": URLRouter(http_routes(django_application)),
+            "websocket": refuse_websocket,
+            "lifespan": lifespan,
+        })
+    )
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from django.urls import path, re_path
+
+from notifications.streaming import background
+from notifications.streaming.endpoint import stream
+from notifications.streaming.guard import METHODS
+from notifications.streaming.refusals import Receive, Send
+from notifications.streaming.requests import Scope
+
+ASGIApplication = Callable[[Any, Any, Any], Awaitable[None]]
+
+STREAM_PATH = "api/v1/notifications/stream"
+EVENTS_PATH = "api/v1/events"
+
+
+def http_routes(django_application: ASGIApplication) -> list[Any]:
+    """The routes for Channels' ``URLRouter``: the stream, and Django for everything else.
+
+    Args:
+        django_application: what ``get_asgi_application()`` gives.
+    """
+
+    async def events(scope: Scope, receive: Receive, send: Send) -> None:
+        application = stream if scope["method"] in METHODS else django_application
+        await application(scope, receive, send)
+
+    # Django's types know only views as the target of a path.
+    targets: list[tuple[str, Any]] = [(STREAM_PATH, stream), (EVENTS_PATH, events)]
+    fallback: Any = django_application
+    return [*(path(route, target) for route, target in targets), re_path(r"", fallback)]
+
+
+class Serving:
+    """The outermost application: starts the background with the first scope, and mends what a stranger may set.
+
+    Args:
+        application: Channels' router.
+    """
+
+    def __init__(self, application: ASGIApplication) -> None:
+        self._application = application
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a scope on."""
+        background.start()
+        # Daphne takes the root path from a header that any client may send; the router fails on one that does not match.
+        if not str(scope.get("path", "")).startswith(scope.get("root_path", "")):
+            scope = {**scope, "root_path": ""}
+        await self._application(scope, receive, send)
+
+
+async def lifespan(scope: Scope, receive: Receive, send: Send) -> None:
+    """Say yes to start and stop, so that servers which ask for it need no exception to learn that it is not there."""
+    while True:
+        message = await receive()
+        await send({"type": f"{message['type']}.complete"})
+        if message["type"] == "lifespan.shutdown":
+            background.stop()
+            return
+
+
+async def refuse_websocket(scope: Scope, receive: Receive, send: Send) -> None:
+    """There is no WebSocket here: closed before it is accepted, which a client sees as 403."""
+    await receive()
+    await send({"type": "websocket.close"})

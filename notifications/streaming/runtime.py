@@ -1,0 +1,113 @@
+"""What one event loop runs for its streams: fan-out, refill, membership, reconciliation; and how it stops."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, Final
+
+from channels.layers import get_channel_layer
+
+from notifications.conf import hub_config
+from notifications.streaming import hints
+from notifications.streaming.connection import Connection
+from notifications.streaming.fanout import Fanout
+from notifications.streaming.membership import Membership
+from notifications.streaming.reconcile import Reconciler, watch_database, watched_database
+from notifications.streaming.refill import Refill
+from notifications.streaming.refusals import Receive
+
+# Of the time for a stop: the first part is for readers to take their last frame, the rest to end what hangs.
+POLITE_PART: Final = 0.6
+
+
+class Runtime:
+    """The streams of one event loop, and everything that feeds them."""
+
+    def __init__(self) -> None:
+        self.is_draining = False
+        self._refill = Refill()
+        self.fanout = Fanout(on_membership=self._look_at, on_behind=self._refill.add)
+        self._membership = Membership(
+            get_channel_layer(),
+            is_wanted=self.fanout.__contains__,
+            on_hint=self.fanout.hint,
+            on_joined=self.fanout.look_again,
+        )
+        self._reconciler = Reconciler(self.fanout, on_tick=self._repair)
+        self._serving: dict[Connection, asyncio.Task[None]] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        """Begin, on the running loop."""
+        self._membership.start()
+        hints.start_in(asyncio.get_running_loop())
+        self._begin(self._reconciler.run(), "hub reconciler")
+        if uri := watched_database():
+            self._begin(watch_database(uri, self._reconciler.ask), "hub database watcher")
+
+    async def serve(self, connection: Connection, receive: Receive) -> None:
+        """Run a stream to its end; a drain that begins meanwhile closes it."""
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 (a coroutine runs in a task)
+        self._serving[connection] = task
+        try:
+            await connection.run(receive)
+        finally:
+            del self._serving[connection]
+
+    async def drain(self) -> None:
+        """Take no more streams, and close those that are open, within ``drain_seconds``."""
+        self.is_draining = True
+        for connection in self._serving:
+            connection.close("shutdown")
+        seconds = hub_config().drain_seconds
+        if self._serving:
+            await asyncio.wait(self._serving.values(), timeout=seconds * POLITE_PART)
+        for task in self._serving.values():
+            task.cancel()
+        if self._serving:
+            await asyncio.wait(self._serving.values(), timeout=seconds * (1 - POLITE_PART) / 2)
+        await self.stop()
+
+    async def stop(self) -> None:
+        """End everything that feeds streams."""
+        hints.stop_in(asyncio.get_running_loop())
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._refill.stop()
+        await self._membership.stop()
+
+    def _begin(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        self._tasks.append(asyncio.get_running_loop().create_task(work, name=name))
+
+    def _look_at(self, key: str) -> None:
+        self._membership.look_at(key)
+
+    def _repair(self) -> None:
+        """A layer that was restarted has forgotten its groups, and tells nobody."""
+        for key in self.fanout.keys():  # noqa: SIM118 (a list; the fan-out is no mapping)
+            self._membership.look_at(key)
+
+
+_runtimes: dict[asyncio.AbstractEventLoop, Runtime] = {}
+
+
+def current_runtime() -> Runtime:
+    """The runtime of the running loop, started at the first call."""
+    loop = asyncio.get_running_loop()
+    if loop not in _runtimes:
+        for known in tuple(_runtimes):
+            if known.is_closed():
+                del _runtimes[known]
+        _runtimes[loop] = Runtime()
+        _runtimes[loop].start()
+    return _runtimes[loop]
+
+
+async def drain_current() -> None:
+    """Drain the running loop's streams, if it ever had any."""
+    runtime = _runtimes.get(asyncio.get_running_loop())
+    if runtime is not None:
+        await runtime.drain()

@@ -1,0 +1,110 @@
+"""The production server: uvicorn, with the drain, the socket options and the log lines that a hub needs."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import socket
+from collections.abc import Callable
+from types import FrameType
+from typing import Final
+
+import uvicorn
+
+from notifications.conf import hub_config
+from notifications.streaming.runtime import drain_current
+
+BACKLOG: Final = 2_048
+KEEP_ALIVE_SECONDS: Final = 30
+# Longer than a reader may be slow, so that one that wakes up late still reads its `stream.close`.
+USER_TIMEOUT_FACTOR: Final = 1.5
+
+
+class HubServer(uvicorn.Server):
+    """One worker that closes its streams politely when it is told to stop.
+
+    Args:
+        application: the ASGI application.
+        on_serving: called once connections are accepted.
+    """
+
+    def __init__(self, application: str, *, on_serving: Callable[[], None]) -> None:
+        super().__init__(
+            uvicorn.Config(
+                application,
+                log_config=None,
+                proxy_headers=False,
+                server_header=False,
+                ws="none",
+                lifespan="on",
+                backlog=BACKLOG,
+                timeout_keep_alive=KEEP_ALIVE_SECONDS,
+                timeout_graceful_shutdown=max(1, round(hub_config().drain_seconds / 2)),
+            )
+        )
+        self._on_serving = on_serving
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Accept connections, and say so."""
+        await super().startup(sockets)
+        self._on_serving()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop accepting, close the streams, and only then do what uvicorn does, which would wait for them for ever."""
+        for server in self.servers:
+            server.close()
+        await drain_current()
+        await super().shutdown(sockets)
+
+
+def serve(application: str, listening: socket.socket, *, on_serving: Callable[[], None]) -> None:
+    """Serve until SIGTERM or SIGINT, then drain and return.
+
+    Args:
+        application: import path of the ASGI application.
+        listening: from ``listen``.
+        on_serving: called once connections are accepted.
+    """
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    logging.getLogger("uvicorn.access").addFilter(without_query)
+    # uvicorn repeats the signal to whoever handled it before: after a clean stop that must not end in a traceback.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _already_stopping)
+    HubServer(application, on_serving=on_serving).run(sockets=[listening])
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A bound socket with the options that accepted connections inherit.
+
+    ``TCP_USER_TIMEOUT`` closes peers that have vanished, and those that never read.
+
+    Raises:
+        OSError: the address cannot be had.
+    """
+    family, kind, protocol, _, address = socket.getaddrinfo(
+        host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )[0]
+    listening = socket.socket(family, kind, protocol)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if hasattr(socket, "TCP_USER_TIMEOUT"):
+            milliseconds = round(hub_config().slow_reader_seconds * USER_TIMEOUT_FACTOR * 1000)
+            listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
+        listening.bind(address)
+        listening.listen(BACKLOG)
+    except OSError:
+        listening.close()
+        raise
+    return listening
+
+
+def without_query(record: logging.LogRecord) -> bool:
+    """Keep query strings, in which a ticket may stand, out of uvicorn's access log."""
+    match record.args:
+        case (client, method, str() as path, *rest):
+            record.args = (client, method, path.partition("?")[0], *rest)
+    return True
+
+
+def _already_stopping(number: int, frame: FrameType | None) -> None:
+    """Nothing is left to do."""
