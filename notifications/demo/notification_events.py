@@ -1,0 +1,92 @@
+"""The event types that the demo plays: a shop, its imports, its sync jobs and its tokens."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from notifications.events import EventType
+
+
+class OrderPlaced(EventType, name="orders.order.placed"):
+    """Somebody bought something; amounts are in cents."""
+
+    order_id: int
+    item: str
+    total: int
+    currency: str
+
+
+class OrderPaid(EventType, name="orders.order.paid", level="success"):
+    """The money has come."""
+
+    order_id: int
+    total: int
+    currency: str
+
+
+class PaymentFailed(EventType, name="orders.payment.failed", level="error"):
+    """The money has not come."""
+
+    order_id: int
+    reason: str
+
+
+class ParcelShipped(EventType, name="orders.parcel.shipped"):
+    """The order is on its way."""
+
+    order_id: int
+    carrier: str
+    tracking: str
+
+
+class ParcelDelivered(EventType, name="orders.parcel.delivered", level="success"):
+    """The order has arrived."""
+
+    order_id: int
+
+
+class ImportProgress(EventType, name="imports.file.progress"):
+    """How far an import is. All steps of one import collapse into the latest, the end included."""
+
+    import_id: int
+    file: str
+    state: Literal["running", "finished", "failed"]
+    percent: int
+    rows: int
+
+
+class SyncFinished(EventType, name="sync.job.finished", level="success"):
+    """A sync job went well."""
+
+    job: str
+    changed: int
+    seconds: float
+
+
+class SyncDelayed(EventType, name="sync.job.delayed", level="warning"):
+    """A sync job tries again later."""
+
+    job: str
+    attempt: int
+    retry_in_seconds: int
+
+
+class SyncFailed(EventType, name="sync.job.failed", level="error"):
+    """A sync job has given up."""
+
+    job: str
+    attempt: int
+    reason: str
+
+
+class TokenExpiring(EventType, name="tokens.token.expiring", level="warning"):
+    """A token is about to expire; the notification goes when that has happened."""
+
+    token: str
+    expires_in_seconds: int
+
+
+class TokenExpired(EventType, name="tokens.token.expired", level="error"):
+    """A token has expired; scheduled for that moment."""
+
+    token: str

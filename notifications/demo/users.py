@@ -1,0 +1,15 @@
+"""The demo users, for development only: their passwords are known to everybody."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+
+class DemoUser(NamedTuple):
+    """A user's name, which is the password too, and whether that user is staff and may do everything."""
+
+    name: str
+    is_staff: bool = False
+
+
+DEMO_USERS: Final = (DemoUser("admin", is_staff=True), DemoUser("ada"), DemoUser("grace"))

@@ -1,0 +1,45 @@
+"""``manage.py create_demo_users``: users to try the hub with, in development."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.core.management.base import BaseCommand, CommandError
+from django.db import transaction
+
+from notifications.demo.users import DEMO_USERS, DemoUser
+
+
+class Command(BaseCommand):
+    """Makes those demo users that are missing, and says so once."""
+
+    help = (
+        "Make the demo users admin (staff), ada and grace; each one's password is its name. Users that exist are left as "
+        "they are. Refused when DEBUG is off."
+    )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Make what is missing; say nothing when nothing is."""
+        if not settings.DEBUG:
+            raise CommandError(
+                "Demo users have passwords that everybody knows; they are made only when DEBUG is on."
+            )
+        with transaction.atomic():
+            made = [user for user in DEMO_USERS if _make(user)]
+        if made:
+            self.stdout.write("Demo users, for development only (name / password):")
+        for user in made:
+            staff = "  staff, may enter /admin/" if user.is_staff else ""
+            self.stdout.write(f"  {user.name} / {user.name}{staff}")
+
+
+def _make(user: DemoUser) -> bool:
+    users = get_user_model()._default_manager
+    name_field = get_user_model().USERNAME_FIELD
+    if users.filter(**{name_field: user.name}).exists():
+        return False
+    make = users.create_superuser if user.is_staff else users.create_user
+    make(**{name_field: user.name, "password": user.name})
+    return True

@@ -1,0 +1,116 @@
+"""``manage.py demo``: a life for the demo users, until stopped."""
+
+from __future__ import annotations
+
+import random
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Event
+from typing import Any, Final
+
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import OperationalError, connection
+from django.utils import timezone
+
+from notifications.demo.player import Played, Player
+from notifications.demo.users import DEMO_USERS
+
+MAX_RATE: Final = 6_000
+
+
+class Command(BaseCommand):
+    """Plays scenarios to the demo users."""
+
+    help = (
+        "Play a lifelike series of orders, imports, sync jobs and expiring tokens to the demo users until Ctrl-C. Whoever is "
+        "logged in to the running hub sees them come. Needs the demo users, and DEBUG."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """How fast, how much, and whether it is to be the same again."""
+        parser.add_argument(
+            "--rate",
+            type=float,
+            default=30,
+            metavar="N",
+            help="steps a minute on average (default: %(default)s)",
+        )
+        parser.add_argument(
+            "--steps", type=int, metavar="N", help="stop after so many (default: when stopped)"
+        )
+        parser.add_argument(
+            "--seed", type=int, metavar="N", help="send the same as the last time with this number"
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Play until a signal or ``--steps`` ends it.
+
+        Raises:
+            CommandError: DEBUG is off, a demo user is missing, or an option is absurd.
+        """
+        if not settings.DEBUG:
+            raise CommandError("The demo is for development; it plays only when DEBUG is on.")
+        if not 0 < options["rate"] <= MAX_RATE:
+            raise CommandError(f"--rate must be above 0 and at most {MAX_RATE}.")
+        if options["steps"] is not None and options["steps"] < 1:
+            raise CommandError("--steps must be at least 1.")
+        player = Player(_demo_users(), random.Random(options["seed"]))  # noqa: S311 (no secret)
+        names = ", ".join(user.name for user in DEMO_USERS)
+        with _stop_signal() as stop:
+            self._write(f"Playing to {names}; Ctrl-C ends it.")
+            self._play(player, stop, rate=options["rate"], steps=options["steps"])
+
+    def _play(self, player: Player, stop: Event, *, rate: float, steps: int | None) -> None:
+        sent = read = 0
+        while not stop.is_set():
+            try:
+                played = player.step()
+            except OperationalError as error:
+                # A database that is locked or being restarted; the show goes on when it is back.
+                self.stderr.write(f"The database did not take it: {str(error).strip()}")
+                connection.close_if_unusable_or_obsolete()
+            else:
+                self._write(_line(played))
+                sent, read = sent + played.was_sent, read + (not played.was_sent)
+                if sent + read == steps:
+                    break
+            stop.wait(60 / rate * random.uniform(0.5, 1.5))  # noqa: S311 (no secret)
+        self._write(f"Stopped: {sent} sent, {read} times read.")
+
+    def _write(self, line: str) -> None:
+        self.stdout.write(line)
+        self.stdout.flush()  # also when it is piped, a line is to be seen when it happens
+
+
+def _demo_users() -> list[Any]:
+    user_model = get_user_model()
+    names = [user.name for user in DEMO_USERS]
+    found = {
+        user.get_username(): user
+        for user in user_model._default_manager.filter(**{f"{user_model.USERNAME_FIELD}__in": names})
+    }
+    if missing := [name for name in names if name not in found]:
+        raise CommandError(
+            f"There is no user named {' or '.join(missing)}. Make the demo users: manage.py create_demo_users"
+        )
+    return [found[name] for name in names]
+
+
+def _line(played: Played) -> str:
+    return f"{timezone.localtime():%H:%M:%S}  {played.username:<6} {played.what:<24} {played.title}"
+
+
+@contextmanager
+def _stop_signal() -> Iterator[Event]:
+    """An event that SIGINT and SIGTERM set; their handlers are put back afterwards."""
+    stop = Event()
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, lambda *_: stop.set()) for number in numbers]
+    try:
+        yield stop
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
