@@ -14,6 +14,7 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.sessions.backends.base import SessionBase
 from django.db import connection, transaction
 from django.http import HttpRequest
+from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -119,8 +120,7 @@ def password_changed(user: AbstractBaseUser) -> int:
             user,
             PasswordChanged(address=client.address, browser=client.browser),
             title=_("Your password was changed"),
-            body=_("%(client)s If this was not you, ask the staff for help at once.")
-            % {"client": _from(client)},
+            body=f"{_from(client)} {_('If this was not you, ask the staff for help at once.')}".strip(),
             actor=actor,
             topic=TOPIC,
             source=SOURCE,
@@ -188,8 +188,9 @@ def _tell_of_sign_in(user: AbstractBaseUser, client: Client) -> None:
         user,
         SessionNew(address=client.address, browser=client.browser, agent=client.agent),
         title=_("New login: %(browser)s") % {"browser": client.browser or _("unknown browser")},
-        body=_("%(client)s If this was not you, change your password: that ends all other sessions.")
-        % {"client": _from(client)},
+        body=_("From %(address)s. If this was not you, change your password: that ends all other sessions.")
+        % {"address": client.address or _("an unknown address")},
+        url=_password_page(),
         topic=TOPIC,
         source=SOURCE,
     )
@@ -215,6 +216,7 @@ def _tell_of_failures(user: AbstractBaseUser, group: Group) -> None:
         ),
         title=title,
         body=_("Somebody gave your name and a wrong password. If it was not you, there is nothing to do."),
+        url=_password_page(),
         topic=TOPIC,
         collapse_key=f"slot:{group.slot}",
         source=SOURCE,
@@ -235,6 +237,14 @@ def _tell_of_revoked(user: Any, count: int, *, by: RevokedBy, actor: AbstractBas
         topic=TOPIC,
         source=SOURCE,
     )
+
+
+def _password_page() -> str:
+    """Where one's password is changed, by Django's own name for that page; empty in a project without one."""
+    try:
+        return reverse("password_change")
+    except NoReverseMatch:
+        return ""
 
 
 def _from(client: Client) -> str:

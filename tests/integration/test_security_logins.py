@@ -67,6 +67,7 @@ def test_login__is_told_with_address_and_browser(ada: User) -> None:
     assert item["data"] == {"address": "192.0.2.7", "browser": "Firefox on Linux", "agent": FIREFOX}
     assert "Firefox on Linux" in item["title"]
     assert "192.0.2.7" in item["body"]
+    assert item["url"] == reverse("password_change")
     sign_in = SignIn.objects.get()
     assert (sign_in.user, sign_in.address, sign_in.browser) == (ada, "192.0.2.7", "Firefox on Linux")
     assert sign_in.ended_at is None
@@ -201,6 +202,12 @@ def test_failed_login__without_a_request__is_told_without_an_address(ada: User) 
     (item,) = told(ada)
     assert item["data"]["address"] == ""
     assert "unknown address" in item["title"]
+
+
+@pytest.mark.urls("django.contrib.staticfiles.urls")
+def test_failed_login__in_a_project_without_a_page_for_passwords__is_told_without_a_url(ada: User) -> None:
+    fail("ada")
+    assert told(ada)[0]["url"] == ""
 
 
 def test_failed_login__that_names_nobody__is_ignored(ada: User) -> None:

@@ -70,6 +70,7 @@ def test_password_change__is_told_ends_the_other_sessions_and_keeps_its_own(ada:
     changed, revoked = told(ada)
     assert changed["type"] == "security.password.changed"
     assert changed["data"] == {"address": "192.0.2.7", "browser": "curl"}
+    assert changed["body"].startswith("curl, from 192.0.2.7. If this was not you")
     assert changed["actor"] == "ada"
     assert revoked["type"] == "security.session.revoked"
     assert revoked["data"] == {"count": 2, "by": "password_change"}
@@ -149,6 +150,7 @@ def test_password_change__by_code__ends_all_sessions(ada: User) -> None:
     ada.save()
     assert types(ada) == ["security.password.changed", "security.session.revoked"]
     assert told(ada)[0]["actor"] == ""
+    assert told(ada)[0]["body"].startswith("If this was not you")
     assert not is_logged_in(browser)
 
 
