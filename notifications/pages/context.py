@@ -8,12 +8,12 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 
 from notifications import selectors, services
+from notifications.demo.users import DEMO_USERS
 from notifications.events import category_of
 from notifications.pages.forms import InboxForm
 from notifications.pages.strings import STRINGS
 
 PAGE_SIZE: Final = 25
-DEMO_USERNAMES: Final = ("admin", "ada", "grace")
 
 
 def inbox_context(user: Any, form: InboxForm) -> dict[str, Any]:
@@ -43,5 +43,6 @@ def demo_usernames() -> list[str]:
     if not settings.DEBUG:
         return []
     users = get_user_model()
-    found = users._default_manager.filter(**{f"{users.USERNAME_FIELD}__in": DEMO_USERNAMES})
+    names = [user.name for user in DEMO_USERS]
+    found = users._default_manager.filter(**{f"{users.USERNAME_FIELD}__in": names})
     return sorted(found.values_list(users.USERNAME_FIELD, flat=True))
