@@ -67,10 +67,16 @@ def serve(application: str, listening: socket.socket, *, on_serving: Callable[[]
     """
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
     logging.getLogger("uvicorn.access").addFilter(without_query)
-    # uvicorn repeats the signal to whoever handled it before: after a clean stop that must not end in a traceback.
+    server = HubServer(application, on_serving=on_serving)
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        server.should_exit = True
+
+    # uvicorn has handlers of its own while it runs. These are for a signal that comes while the application is still being
+    # imported, and for the same one that uvicorn repeats after a clean stop, which must not end in a traceback.
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _already_stopping)
-    HubServer(application, on_serving=on_serving).run(sockets=[listening])
+        signal.signal(number, stop)
+    server.run(sockets=[listening])
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -104,7 +110,3 @@ def without_query(record: logging.LogRecord) -> bool:
         case (client, method, str() as path, *rest):
             record.args = (client, method, path.partition("?")[0], *rest)
     return True
-
-
-def _already_stopping(number: int, frame: FrameType | None) -> None:
-    """Nothing is left to do."""
