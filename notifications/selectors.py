@@ -6,12 +6,14 @@ rows second, up to the head that was seen: what came in between is then read nex
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from django.db import connection
 from django.db.models import Count, FilteredRelation, Q
+from django.db.models.expressions import RawSQL
 
 from notifications.cursors import Cursor
 from notifications.exceptions import NotFound
@@ -93,7 +95,7 @@ def list_page(
     listed = Notification.objects.filter(Notification.UNREAD if unread_only else Notification.LISTED)
     listed = listed.filter(_condition(filters), recipient_id=user_id).order_by("-position")
     if before is not None:
-        listed = listed.filter(position__lt=before)
+        listed = listed.filter(position__lt=max(before, 0))
     page, params = listed[: limit + 1].query.sql_with_params()
     quote = connection.ops.quote_name
     # The inbox drives the join, so that an empty page has a cursor too; the limit is inside, so that the index on
@@ -156,7 +158,7 @@ def counts(user_id: Any) -> Counts:
         Inbox.objects.filter(pk=user_id)
         .annotate(unread=FilteredRelation("user__notifications", condition=unread))
         .values_list("epoch", "head", "unread_count", "unread__category")
-        .annotate(unread_in_category=Count("unread__id"))
+        .annotate(unread_in_category=Count("unread__position"))
         .order_by("unread__category")
     )
     if not found:
@@ -194,10 +196,8 @@ def changes_since(positions: Mapping[Any, int], *, limit: int) -> dict[Any, list
         positions: for each user's primary key, the last position that is known.
         limit: changes of one inbox at most.
     """
-    wanted = Q(pk__in=())
-    for user_id, position in positions.items():
-        wanted |= Q(inbox_id=user_id, position__gt=position, position__lte=position + limit)
-    rows = Change.objects.filter(wanted).order_by("inbox_id", "position").values_list(*_CHANGE_COLUMNS)
+    wanted = _after_each(positions, limit)
+    rows = Change.objects.filter(pk__in=wanted).order_by("inbox_id", "position").values_list(*_CHANGE_COLUMNS)
     logs: dict[Any, list[ChangeRow]] = {}
     for row in rows:
         logs.setdefault(row[0], []).append(ChangeRow(*row))
@@ -206,15 +206,18 @@ def changes_since(positions: Mapping[Any, int], *, limit: int) -> dict[Any, list
 
 def recipients_with_staged(now: Any, *, limit: int) -> list[Any]:
     """Users who have staged notifications that are not, or no longer, scheduled for later. One query, no lock."""
-    due = Q(deliver_at__isnull=True) | Q(deliver_at__lte=now)
-    rows = Notification.objects.filter(Notification.STAGED & due).order_by("recipient_id")
-    return list(rows.values_list("recipient_id", flat=True).distinct()[:limit])
+    staged = (
+        Notification.objects.filter(Notification.STAGED).values_list("recipient_id", flat=True).order_by()
+    )
+    # Not one OR: each half has a partial index, and behind an OR SQLite finds neither.
+    due = staged.filter(deliver_at__isnull=True).union(staged.filter(deliver_at__lte=now))
+    return list(due.order_by("recipient_id")[:limit])
 
 
 def recipients_with_expired(now: Any, *, limit: int) -> list[Any]:
-    """Users who have listed notifications past their ``expires_at``. One query, no lock."""
-    rows = Notification.objects.filter(Notification.LISTED, expires_at__lte=now).order_by("recipient_id")
-    return list(rows.values_list("recipient_id", flat=True).distinct()[:limit])
+    """Users of the ``limit`` listed notifications that expired first. One query, no lock."""
+    rows = Notification.objects.filter(Notification.LISTED, expires_at__lte=now).order_by("expires_at")
+    return list(dict.fromkeys(rows.values_list("recipient_id", flat=True)[:limit]))
 
 
 def _notification_row(item: Any) -> NotificationRow:
@@ -222,6 +225,24 @@ def _notification_row(item: Any) -> NotificationRow:
         item.public_id, item.position, item.type, item.topic, item.level, item.event_title, item.event_body,
         item.event_url, item.event_actor, item.event_data, item.created_at, item.read_at, item.expires_at, item.replay_of,
     )  # fmt: skip
+
+
+def _after_each(positions: Mapping[Any, int], limit: int) -> RawSQL:
+    """The keys of up to ``limit`` changes after each inbox's position; as one condition for each inbox it would take
+    some 100 µs of Python an inbox, and SQLite nests no more than 1,000."""
+    keys = [_db_key(user_id) for user_id in positions]
+    if connection.vendor == "postgresql":
+        given = f"unnest(%s::{Inbox._meta.pk.db_type(connection)}[], %s::bigint[]) AS w(inbox_id, after)"
+        params: list[Any] = [keys, list(positions.values())]
+    else:
+        columns = "json_extract(value, '$[0]') AS inbox_id, json_extract(value, '$[1]') AS after"
+        given = f"(SELECT {columns} FROM json_each(%s)) AS w"  # noqa: S608 (no input)
+        params = [json.dumps(list(zip(keys, positions.values(), strict=True)))]
+    return RawSQL(  # noqa: S611 (no input)
+        f"""SELECT c.id FROM {given} JOIN {connection.ops.quote_name(Change._meta.db_table)} c
+            ON c.inbox_id = w.inbox_id AND c.position > w.after AND c.position <= w.after + %s""",  # noqa: S608 (no input)
+        (*params, limit),
+    )
 
 
 def _db_key(user_id: Any) -> Any:
