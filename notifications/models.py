@@ -25,6 +25,7 @@ MAX_TOPIC_LENGTH = 100
 MAX_URL_LENGTH = 2_000
 MAX_ACTOR_LENGTH = 254
 MAX_COLLAPSE_KEY_LENGTH = 200
+MAX_SOURCE_LENGTH = 254
 
 
 def new_public_id() -> uuid.UUID:
@@ -62,7 +63,7 @@ class Event(models.Model):
     expires_at = models.DateTimeField(_("expires at"), null=True, blank=True)
     source = models.CharField(
         _("source"),
-        max_length=254,
+        max_length=MAX_SOURCE_LENGTH,
         blank=True,
         default="",
         db_default="",

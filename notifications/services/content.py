@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from django.utils import timezone
+from django.utils.functional import Promise
 
 from notifications import strict_json
 from notifications.conf import hub_config
@@ -17,6 +19,7 @@ from notifications.models import (
     MAX_ACTOR_LENGTH,
     MAX_BODY_LENGTH,
     MAX_COLLAPSE_KEY_LENGTH,
+    MAX_SOURCE_LENGTH,
     MAX_TITLE_LENGTH,
     MAX_TOPIC_LENGTH,
     MAX_URL_LENGTH,
@@ -31,6 +34,7 @@ _LENGTHS: Final = {
     "topic": MAX_TOPIC_LENGTH,
     "actor": MAX_ACTOR_LENGTH,
     "collapse_key": MAX_COLLAPSE_KEY_LENGTH,
+    "source": MAX_SOURCE_LENGTH,
 }
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _URL_NEVER: Final = re.compile(r"[\x00-\x20\x7f-\x9f\\]")
@@ -63,9 +67,9 @@ def build_event(
         type=event.type_name,
         topic=topic,
         level=level or event.default_level,
-        title=str(title),
-        body=str(body),
-        url=str(url),
+        title=_plain(title),
+        body=_plain(body),
+        url=_plain(url),
         actor=_actor(actor),
         data=encode_data(event.data()),
         expires_at=expires_at,
@@ -83,15 +87,15 @@ def check_event(event: Event) -> None:
         NotificationTooLarge: over 64 KiB.
     """
     texts = {name: getattr(event, name) for name in ("title", "body", "url", "topic", "actor")}
-    errors = text_errors(texts)
-    if not event.title.strip():
-        errors.setdefault("title", "must not be empty")
+    errors = text_errors(texts | {"source": event.source})
+    if "title" not in errors and not event.title.strip():
+        errors["title"] = "must not be empty"
     if event.level not in LEVELS:
         errors["level"] = f"must be one of {', '.join(LEVELS)}"
-    if "," in event.topic or _CONTROL.search(event.topic):
-        errors.setdefault("topic", "may hold no comma and no control character")
-    if problem := url_problem(event.url):
-        errors.setdefault("url", problem)
+    if "topic" not in errors and ("," in event.topic or _CONTROL.search(event.topic)):
+        errors["topic"] = "may hold no comma and no control character"
+    if "url" not in errors and (problem := url_problem(event.url)):
+        errors["url"] = problem
     for check, argument in ((check_name, event.type), (_check_data, event.data)):
         try:
             check(argument)
@@ -103,10 +107,13 @@ def check_event(event: Event) -> None:
         raise NotificationTooLarge
 
 
-def text_errors(texts: dict[str, str]) -> dict[str, str]:
+def text_errors(texts: Mapping[str, Any]) -> dict[str, str]:
     """What is wrong with the lengths and characters of some text fields, by name."""
     errors: dict[str, str] = {}
     for name, text in texts.items():
+        if not isinstance(text, str):
+            errors[name] = f"must be text, not {type(text).__name__}"
+            continue
         if len(text) > _LENGTHS[name]:
             errors[name] = f"has {len(text)} characters; at most {_LENGTHS[name]} are allowed"
             continue
@@ -137,15 +144,15 @@ def url_problem(url: str) -> str | None:
         return wanted
 
 
-def check_schedule(deliver_at: datetime | None, expires_at: datetime | None) -> None:
-    """Refuse times without a zone, and an expiry that comes before the delivery.
+def check_schedule(deliver_at: Any, expires_at: Any) -> None:
+    """Refuse what is no time, times without a zone, and an expiry that comes before the delivery.
 
     Raises:
         InvalidInput: with the field at fault.
     """
     for name, at in (("deliver_at", deliver_at), ("expires_at", expires_at)):
-        if at is not None and timezone.is_naive(at):
-            raise InvalidInput({name: "must have a time zone"})
+        if at is not None and (not isinstance(at, datetime) or timezone.is_naive(at)):
+            raise InvalidInput({name: "must be a time with a time zone"})
     if deliver_at and expires_at and expires_at <= deliver_at:
         raise InvalidInput({"expires_at": "must come after deliver_at"})
 
@@ -153,6 +160,10 @@ def check_schedule(deliver_at: datetime | None, expires_at: datetime | None) -> 
 def _check_data(text: str) -> None:
     if not isinstance(strict_json.loads(text, field="data"), dict):
         raise InvalidInput({"data": "must be a JSON object"})
+
+
+def _plain(text: Any) -> Any:
+    return str(text) if isinstance(text, Promise) else text
 
 
 def _actor(actor: Any) -> str:

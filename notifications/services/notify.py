@@ -7,12 +7,13 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
 
 from notifications.events import EventType, UntypedEvent
 from notifications.exceptions import InvalidInput
-from notifications.models import Notification, new_public_id
+from notifications.models import Inbox, Notification, new_public_id
 from notifications.services.content import build_event, check_schedule, text_errors
 from notifications.services.rows import insert_rows
 from notifications.services.sequence import sequence_on_commit
@@ -117,12 +118,15 @@ def notify_many(
 
 
 def recipient_key(recipient: Any) -> Any:
-    """The primary key of a user that is given as an object or by its key.
+    """The primary key of a user that is given as an object or by its key, a key as text (``"7"``) included.
 
     Raises:
-        InvalidInput: it is anonymous, or not saved.
+        InvalidInput: it is anonymous, not saved, or can be no key.
     """
     key = getattr(recipient, "pk", None) if hasattr(recipient, "get_username") else recipient
     if key is None:
         raise InvalidInput({"recipient": "must be a saved user"})
-    return key
+    try:
+        return Inbox._meta.pk.to_python(key)
+    except ValidationError:
+        raise InvalidInput({"recipient": f"must be a saved user or its primary key, not {key!r}"}) from None
