@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from django.contrib.auth import get_user_model
 from django.db import transaction
 
 from notifications.models import Change, Event, Inbox, Notification
+from notifications.services.inboxes import lock_inboxes
 
 CHUNK: Final = 5_000
 
@@ -17,6 +19,10 @@ def erase_user(user_id: Any) -> None:
     Transaction: the caller's; meant for ``pre_delete`` of the user, which it must precede because of the foreign keys.
     """
     with transaction.atomic():
+        # First the log, which then no longer grows, then the user, whom nobody can refer to any more: what commits in
+        # between would make the deletion fail by its foreign key.
+        lock_inboxes([user_id])
+        get_user_model()._base_manager.select_for_update().filter(pk=user_id).values_list("pk").first()
         _delete_chunked(Change, inbox_id=user_id)
         while rows := list(
             Notification.objects.filter(recipient_id=user_id).values_list("pk", "event_id")[:CHUNK]

@@ -1,7 +1,7 @@
 """What a user, or staff for them, does with notifications: read, unread, delete, read all.
 
 All lock the one inbox row: inside a caller's transaction the lock lasts until that ends. All are idempotent: what is so
-already takes no position. Each raises nothing for ids that are not there, but returns them.
+already takes no position. Each raises nothing for ids that are not there, but returns them; ``NotFound`` only when the user is gone.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from uuid import UUID
 from django.db import transaction
 from django.utils import timezone
 
+from notifications.exceptions import NotFound
 from notifications.models import Inbox, Notification, Reason
 from notifications.selectors import InboxState
 from notifications.services.inboxes import announce_on_commit, ensure_inboxes, lock_inboxes
@@ -48,8 +49,12 @@ def delete(
 
     Args:
         reason: what the frame says: one of the protocol's closed list.
+
+    Raises:
+        ValueError: the reason is none of them.
     """
-    return _change(user, ids, lambda listed: True, lambda batch, row: batch.deleted(row, reason, origin))
+    known = Reason(reason)
+    return _change(user, ids, lambda listed: True, lambda batch, row: batch.deleted(row, known, origin))
 
 
 def mark_all_read(
@@ -66,7 +71,7 @@ def mark_all_read(
     user_id = recipient_key(user)
     ensure_inboxes([user_id])
     with transaction.atomic():
-        inboxes = lock_inboxes([user_id])
+        inboxes = _lock(user_id)
         inbox = inboxes[user_id]
         last = inbox.head if up_to is None else min(up_to, inbox.head)
         unread = Notification.objects.filter(Notification.UNREAD, recipient_id=user_id, position__lte=last)
@@ -87,10 +92,10 @@ def _change(
     apply: Callable[[LogBatch, Listed], None],
 ) -> Outcome:
     user_id = recipient_key(user)
-    wanted = list(dict.fromkeys(ids))
+    wanted = list(dict.fromkeys(UUID(str(public_id)) for public_id in ids))
     ensure_inboxes([user_id])
     with transaction.atomic():
-        inboxes = lock_inboxes([user_id])
+        inboxes = _lock(user_id)
         rows = Notification.objects.filter(Notification.LISTED, recipient_id=user_id, public_id__in=wanted)
         found = {
             public_id: Listed(*values)
@@ -106,6 +111,17 @@ def _change(
             inbox=_state(inboxes[user_id]),
             not_found=[public_id for public_id in wanted if public_id not in found],
         )
+
+
+def _lock(user_id: Any) -> dict[Any, Inbox]:
+    """The user's locked inbox.
+
+    Raises:
+        NotFound: the user was deleted a moment ago.
+    """
+    if not (inboxes := lock_inboxes([user_id])):
+        raise NotFound
+    return inboxes
 
 
 def _state(inbox: Inbox) -> InboxState:

@@ -6,19 +6,22 @@ import json
 import logging
 import random
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
 from notifications import payloads, selectors, services
+from notifications.exceptions import NotFound
 from notifications.models import Change, Event, Inbox, Notification
 from tests.helpers import auditor
 from tests.helpers.factories import make_user, order_event, send
 from tests.helpers.oracle import Client, assert_converged, changes_since, listed
 from tests.helpers.together import beside, run_together
+from tests.helpers.waiting import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -265,3 +268,21 @@ def test_change__read_again_later__has_the_same_bytes(users: list[User]) -> None
         assert frames.items() >= seen.items()
         seen = frames
     assert all(json.loads(frame)["position"] == position for position, frame in seen.items())
+
+
+def test_user_deleted__while_others_write_to_them__goes_with_all_their_rows(users: list[User]) -> None:
+    def write(seed: int) -> None:
+        dice = random.Random(seed)
+        for _ in range(ROUNDS):
+            with suppress(IntegrityError, NotFound):  # nobody can be told who is gone
+                dice.choice((send_one, read_some, read_all, sweep, send_collapsing))(users, dice)
+
+    def delete() -> None:
+        for user in users[1:]:
+            changes = Change.objects.filter(inbox_id=user.pk)
+            wait_until(lambda changes=changes: changes.count() > 5)  # type: ignore[misc]
+            User.objects.get(pk=user.pk).delete()
+
+    run_together(delete, *(partial(write, seed) for seed in range(4)))
+    assert set(Notification.objects.values_list("recipient_id", flat=True)) <= {users[0].pk}
+    assert_all_right(users[:1])
