@@ -50,9 +50,11 @@ def lock_inboxes(user_ids: Iterable[Any], *, skip_locked: bool = False) -> dict[
         skip_locked: leave out those that another transaction has, instead of waiting.
 
     Raises:
-        OperationalError: a lock was not had within ``lock_timeout_seconds``.
+        OperationalError: a lock was not had within ``lock_timeout_seconds``, or inside a caller's transaction within
+            whatever is set there.
     """
-    if connection.vendor == "postgresql":
+    # Not inside a caller's transaction, for whose later statements it would then hold too.
+    if connection.vendor == "postgresql" and not connection.savepoint_ids:
         with connection.cursor() as cursor:
             cursor.execute(
                 "SELECT set_config('lock_timeout', %s, true)", [f"{hub_config().lock_timeout_seconds}s"]
