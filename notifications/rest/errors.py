@@ -23,7 +23,10 @@ from notifications.problems import CONTENT_TYPE, PROBLEMS, problem_document, pro
 logger = logging.getLogger(__name__)
 
 # Answers are a user's own: no shared cache may keep them, and a browser asks again each time (which costs one row).
-PRIVATE_HEADERS: Final = {"Cache-Control": "private, no-cache", "Vary": "Cookie, Authorization"}
+PRIVATE_HEADERS: Final[Mapping[str, str]] = {
+    "Cache-Control": "private, no-cache",
+    "Vary": "Cookie, Authorization",
+}
 
 
 class BodyTooLarge(HubError):
@@ -74,7 +77,7 @@ def problem_response(
         problem_document(code, detail, errors=errors, cursor=cursor),
         status=PROBLEMS[code].status,
         content_type=CONTENT_TYPE,
-        headers=PRIVATE_HEADERS | problem_headers(code),
+        headers={**PRIVATE_HEADERS, **problem_headers(code)},
     )
 
 

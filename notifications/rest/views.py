@@ -48,7 +48,7 @@ class HubView(APIView):
     @property
     def default_response_headers(self) -> dict[str, str]:
         """Headers of every answer."""
-        return errors.PRIVATE_HEADERS
+        return dict(errors.PRIVATE_HEADERS)  # DRF takes Vary out of what it is given
 
     def get_exception_handler(self) -> Any:
         """The one table of errors."""
