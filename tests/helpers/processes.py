@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Mapping
-from contextlib import closing
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -82,7 +80,7 @@ def manage(*arguments: str, env: Mapping[str, str] | None = None, timeout: float
 
 
 class HubProcess:
-    """One hub process that accepts connections. `env` adds to its environment; it keeps its port over `restart()`."""
+    """One hub process that answers. `env` adds to its environment; it keeps its port over `restart()`."""
 
     def __init__(self, server: ServerName = "serve", *, env: Mapping[str, str] | None = None) -> None:
         self.server: ServerName = server
@@ -109,7 +107,7 @@ class HubProcess:
         return self._running().pid
 
     def start(self) -> None:
-        """Start it, again after `stop()` or `kill()`, and wait until it accepts connections.
+        """Start it, again after `stop()` or `kill()`, and wait until it answers.
 
         Raises `AssertionError` with its log when it ends instead.
         """
@@ -122,9 +120,12 @@ class HubProcess:
     def _accepts(self) -> bool:
         if not self._running().is_running():
             raise AssertionError(f"{self.server} ended at once:\n{self.output()}")
-        with closing(socket.socket()) as probe:
-            probe.settimeout(1)
-            return probe.connect_ex((HOST, self.port)) == 0
+        try:
+            # An answer, not just a connection: the kernel accepts those while the application is still being imported.
+            httpx.get(self.base_url + "/is-it-up", timeout=START_SECONDS, trust_env=False)
+        except httpx.TransportError:
+            return False
+        return True
 
     def _running(self) -> GuardedProcess:
         if self._process is None:
