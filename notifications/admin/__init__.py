@@ -1,0 +1,8 @@
+"""The staff's side of the hub in Django's admin. Registered with the default site; loaded by its autodiscovery."""
+
+from __future__ import annotations
+
+from notifications.admin.inboxes import InboxAdmin
+from notifications.admin.notifications import NotificationAdmin
+
+__all__ = ["InboxAdmin", "NotificationAdmin"]

@@ -1,0 +1,137 @@
+"""What staff do to notifications that their recipients have: through the services, one recipient at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any, Final
+from uuid import UUID
+
+from django.contrib import admin, messages
+from django.contrib.admin.actions import delete_selected as confirm_deletion
+from django.db import OperationalError
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponseBase
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from notifications import services
+from notifications.admin.origin import origin_of
+from notifications.models import Notification, Reason
+from notifications.services import Outcome
+
+MAX_SELECTED: Final = 1_000
+
+Verb = Callable[..., Outcome]
+delete_by_staff: Final[Verb] = partial(services.delete, reason=Reason.STAFF)
+
+
+class Tally:
+    """What a verb did to a selection, over all its recipients."""
+
+    def __init__(self) -> None:
+        self.changed = 0
+        self.unchanged = 0
+        self.not_listed = 0
+        self.busy = 0
+
+
+def apply(request: HttpRequest, verb: Verb, rows: Iterable[tuple[Any, UUID]]) -> Tally:
+    """Do one thing to notifications of any number of recipients; each recipient's inbox is a transaction of its own.
+
+    Args:
+        verb: ``services.mark_read`` and the like.
+        rows: recipient and public id.
+    """
+    by_recipient: dict[Any, list[UUID]] = {}
+    for recipient_id, public_id in rows:
+        by_recipient.setdefault(recipient_id, []).append(public_id)
+    tally = Tally()
+    for recipient_id, ids in by_recipient.items():
+        try:
+            outcome = verb(recipient_id, ids, origin=origin_of(request))
+        except OperationalError:
+            # Somebody holds this inbox for longer than lock_timeout_seconds; the others need not suffer.
+            tally.busy += len(ids)
+            continue
+        tally.changed += outcome.changed
+        tally.not_listed += len(outcome.not_found)
+        tally.unchanged += len(ids) - outcome.changed - len(outcome.not_found)
+    return tally
+
+
+def report(request: HttpRequest, tally: Tally, *, done: str, already: str) -> None:
+    """Tell the member of staff what came of it, in as many sentences as there is to say."""
+    if tally.changed:
+        messages.success(request, done)
+    if tally.unchanged:
+        messages.info(request, already)
+    if tally.not_listed:
+        text = ngettext(
+            "%d notification is not in its recipient’s list (staged, failed or deleted) and was left as it is.",
+            "%d notifications are not in their recipients’ lists (staged, failed or deleted) and were left as they are.",
+            tally.not_listed,
+        )
+        messages.warning(request, text % tally.not_listed)
+    if tally.busy:
+        text = ngettext(
+            "%d notification was left as it is, because its inbox is busy. Try again in a moment.",
+            "%d notifications were left as they are, because their inboxes are busy. Try again in a moment.",
+            tally.busy,
+        )
+        messages.error(request, text % tally.busy)
+
+
+def selected(request: HttpRequest, queryset: QuerySet[Notification]) -> list[tuple[Any, UUID]] | None:
+    """Recipients and ids of a selection; None, with a message, when it is too large."""
+    rows = queryset.order_by("pk").values_list("recipient_id", "public_id")[: MAX_SELECTED + 1]
+    found = [(recipient_id, public_id) for recipient_id, public_id in rows]
+    if len(found) <= MAX_SELECTED:
+        return found
+    messages.error(
+        request,
+        _("At most %d notifications can be changed at once; nothing was changed. Narrow the list first.")
+        % MAX_SELECTED,
+    )
+    return None
+
+
+@admin.action(permissions=["change"], description=gettext_lazy("Mark selected %(verbose_name_plural)s read"))
+def mark_selected_read(model_admin: Any, request: HttpRequest, queryset: QuerySet[Notification]) -> None:
+    """Mark a selection read."""
+    if (rows := selected(request, queryset)) is None:
+        return
+    tally = apply(request, services.mark_read, rows)
+    done = ngettext("%d notification was marked read.", "%d notifications were marked read.", tally.changed)
+    already = ngettext("%d was read already.", "%d were read already.", tally.unchanged)
+    report(request, tally, done=done % tally.changed, already=already % tally.unchanged)
+
+
+@admin.action(
+    permissions=["change"], description=gettext_lazy("Mark selected %(verbose_name_plural)s unread")
+)
+def mark_selected_unread(model_admin: Any, request: HttpRequest, queryset: QuerySet[Notification]) -> None:
+    """Mark a selection unread."""
+    if (rows := selected(request, queryset)) is None:
+        return
+    tally = apply(request, services.mark_unread, rows)
+    done = ngettext(
+        "%d notification was marked unread.", "%d notifications were marked unread.", tally.changed
+    )
+    already = ngettext("%d was unread already.", "%d were unread already.", tally.unchanged)
+    report(request, tally, done=done % tally.changed, already=already % tally.unchanged)
+
+
+@admin.action(permissions=["delete"], description=gettext_lazy("Delete selected %(verbose_name_plural)s"))
+def delete_selected(
+    model_admin: Any, request: HttpRequest, queryset: QuerySet[Notification]
+) -> HttpResponseBase | None:
+    """Delete a selection, after Django's own page has asked."""
+    if (rows := selected(request, queryset)) is None:
+        return None
+    if not request.POST.get("post"):
+        return confirm_deletion(model_admin, request, queryset)
+    tally = apply(request, delete_by_staff, rows)
+    done = ngettext("%d notification was deleted.", "%d notifications were deleted.", tally.changed)
+    report(request, tally, done=done % tally.changed, already="")
+    return None

@@ -1,0 +1,77 @@
+"""What the page of one notification shows."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import datetime
+from typing import Any, Final
+
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from notifications.admin.links import inbox_url, level_html, notifications_url, user_url
+from notifications.admin.states import explain, state_of
+from notifications.admin.timeline import build_timeline
+from notifications.models import Inbox, Notification, Reason
+from notifications.services.content import url_problem
+
+MAX_OTHERS: Final = 1_000
+# What turns the writing direction around, or cannot be seen: it is shown escaped, as JSON may be written.
+_INVISIBLE: Final = re.compile(r"[\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
+
+
+def context_of(notification: Notification, now: datetime) -> dict[str, Any]:
+    """The template's context. Four queries at most: deferred content, inbox, changes, other recipients."""
+    event, recipient = notification.event, notification.recipient
+    event.refresh_from_db(fields=["body", "data"])
+    state = state_of(notification, now)
+    inbox = Inbox.objects.filter(pk=notification.recipient_id).first()
+    timeline = build_timeline(notification, state, inbox)
+    others = _others(notification)
+    username = recipient.get_username()
+    return {
+        "original": notification,
+        "event": event,
+        "title": event.title.strip() or _("(no title)"),
+        "username": username,
+        "level_chip": level_html(event.level),
+        "state": state,
+        "is_listed": notification.is_listed,
+        "explanation": explain(notification, state, now),
+        "reason": _reason(timeline.deletion.reason) if timeline.deletion else "",
+        "timeline": timeline.entries,
+        "data": pretty_data(event.data),
+        "url_is_safe": url_problem(event.url) is None,
+        "inbox": inbox,
+        "inbox_url": inbox_url(inbox.pk) if inbox else "",
+        "user_url": user_url(recipient),
+        "same_recipient_url": notifications_url(recipient=username),
+        "others": others,
+        "others_url": notifications_url(event=event.pk),
+    }
+
+
+def pretty_data(text: str) -> str:
+    """The stored JSON over several lines; empty for an empty object. Text that is no JSON stays as it is."""
+    try:
+        value = json.loads(text)
+        pretty = "" if value == {} else json.dumps(value, ensure_ascii=False, indent=2)
+        return _INVISIBLE.sub(lambda match: f"\\u{ord(match[0]):04x}", pretty)
+    except (ValueError, RecursionError):
+        return text
+
+
+def _others(notification: Notification) -> str:
+    """How many others were sent the same event; counted up to a limit, because there may be a great many."""
+    same = Notification.objects.filter(event_id=notification.event_id).exclude(pk=notification.pk)
+    counted = same[: MAX_OTHERS + 1].count()
+    if not counted:
+        return ""
+    if counted > MAX_OTHERS:
+        return _("more than %d others") % MAX_OTHERS
+    return ngettext("%d other", "%d others", counted) % counted
+
+
+def _reason(reason: str) -> str:
+    return str(Reason(reason).label) if reason in Reason else reason

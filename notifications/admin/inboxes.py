@@ -1,0 +1,209 @@
+"""Inboxes in the admin: their counters and their logs. They are read only; the hub alone writes them."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Final
+
+from django.contrib import admin
+from django.contrib.admin.utils import unquote
+from django.core.exceptions import PermissionDenied
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.template.response import TemplateResponse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from notifications.admin.bases import InboxModelAdmin
+from notifications.admin.links import (
+    inbox_url,
+    notification_url,
+    notifications_url,
+    time_html,
+    to_list,
+    user_url,
+)
+from notifications.admin.paginator import BoundedPaginator
+from notifications.admin.search import username_field
+from notifications.cursors import Cursor
+from notifications.exceptions import MalformedCursor
+from notifications.models import Change, Inbox, Reason
+
+LOG_PAGE: Final = 50
+_MAX_POSITION_DIGITS: Final = 16
+
+
+class UnreadFilter(admin.SimpleListFilter):
+    """Whether anything is unread."""
+
+    title = gettext_lazy("unread")
+    parameter_name = "unread"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        """Some or none."""
+        return [("some", gettext_lazy("Some")), ("none", gettext_lazy("None"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Inbox]) -> QuerySet[Inbox]:
+        """Those with some, or with none."""
+        match self.value():
+            case "some":
+                return queryset.filter(unread_count__gt=0)
+            case "none":
+                return queryset.filter(unread_count=0)
+            case _:
+                return queryset
+
+
+@admin.register(Inbox)
+class InboxAdmin(InboxModelAdmin):
+    """List of inboxes, and the page of one with its log, newest first."""
+
+    list_display = ("owner", "unread_count", "head", "floor", "cursor_text", "changed")
+    list_display_links = None
+    list_filter = (UnreadFilter,)
+    list_select_related = ("user",)
+    list_per_page = 50
+    list_max_show_all = 0
+    show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
+    ordering = ("pk",)
+    sortable_by = ()
+    paginator = BoundedPaginator
+    search_fields = ("user__pk",)
+    search_help_text = gettext_lazy(
+        "Part of a username, or exactly one inbox by a cursor of it (abcdefgh-41)."
+    )
+    actions = None
+    change_form_template = "admin/notifications/inbox/change_form.html"
+
+    class Media:
+        css: ClassVar[dict[str, list[str]]] = {"all": ["notifications-admin/hub.css"]}
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Nobody: an inbox is made at its first touch."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Inbox | None = None) -> bool:
+        """Nobody: positions and counts are the log's."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Inbox | None = None) -> bool:
+        """Nobody: it goes with its user."""
+        return False
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Inbox], search_term: str
+    ) -> tuple[QuerySet[Inbox], bool]:
+        """By username, or by the epoch of a cursor."""
+        term = search_term.strip()
+        try:
+            return queryset.filter(epoch=Cursor.parse(term).epoch), False
+        except MalformedCursor:
+            wanted = Q(**{f"user__{username_field()}__icontains": term}) if term else Q()
+            return queryset.filter(wanted), False
+
+    def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest | None = None) -> bool:
+        """The filter's own parameter and nothing else."""
+        return lookup == UnreadFilter.parameter_name
+
+    @admin.display(description=gettext_lazy("user"))
+    def owner(self, row: Inbox) -> SafeString:
+        """The username; leads to the inbox."""
+        return format_html(
+            '<a class="hub-title hub-user" href="{}"><bdi>{}</bdi></a>',
+            inbox_url(row.pk),
+            row.user.get_username(),
+        )
+
+    @admin.display(description=gettext_lazy("cursor"))
+    def cursor_text(self, row: Inbox) -> SafeString:
+        """The head as a cursor."""
+        return format_html('<code class="hub-id">{}</code>', row.cursor)
+
+    @admin.display(description=gettext_lazy("changed at"), empty_value="–")
+    def changed(self, row: Inbox) -> SafeString | None:
+        """The time of the newest change."""
+        return time_html(row.changed_at) if row.changed_at else None
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """The list."""
+        context = {"title": str(self.opts.verbose_name_plural).capitalize()}
+        return super().changelist_view(request, {**context, **(extra_context or {})})
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """The page of one inbox; only shows it."""
+        if request.method not in ("GET", "HEAD"):
+            return HttpResponseNotAllowed(["GET", "HEAD"])
+        inbox = self.get_object(request, unquote(object_id))
+        if not self.has_view_permission(request, inbox):
+            raise PermissionDenied
+        if inbox is None:
+            return to_list(request, "inbox")
+        request.current_app = self.admin_site.name
+        username = inbox.user.get_username()
+        context = {
+            **self.admin_site.each_context(request),
+            "title": _("Inbox of %s") % username,
+            "opts": self.opts,
+            "media": self.media,
+            "has_view_permission": True,
+            "original": inbox,
+            "username": username,
+            "user_url": user_url(inbox.user),
+            "notifications_url": notifications_url(recipient=username),
+            "unread_url": notifications_url(recipient=username, state="unread"),
+            **log_context(inbox, request.GET.get("from", "")),
+            **(extra_context or {}),
+        }
+        return TemplateResponse(request, self.change_form_template, context)
+
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Its page, which has the log."""
+        return self.change_view(request, object_id)
+
+
+def log_context(inbox: Inbox, start: str) -> dict[str, Any]:
+    """A page of the log from a position downwards, and where older and newer pages begin. One query.
+
+    Args:
+        inbox: whose log.
+        start: the highest position wanted, as it stands in the address; anything else begins at the head.
+    """
+    valid = start.isascii() and start.isdecimal() and len(start) <= _MAX_POSITION_DIGITS
+    top = min(int(start), inbox.head) if valid else inbox.head
+    rows = (
+        Change.objects.filter(inbox=inbox, position__lte=top)
+        .select_related("notification", "event")
+        .defer("event__body", "event__data")
+        .order_by("-position")[: LOG_PAGE + 1]
+    )
+    found = list(rows)
+    shown = found[:LOG_PAGE]
+    return {
+        "log": [_line(change, inbox.epoch) for change in shown],
+        "log_top": top,
+        "older": shown[-1].position - 1 if len(found) > LOG_PAGE else None,
+        "newer": min(top + LOG_PAGE, inbox.head) if top < inbox.head else None,
+    }
+
+
+def _line(change: Change, epoch: str) -> dict[str, Any]:
+    notification = change.notification
+    return {
+        "change": change,
+        "cursor": Cursor(epoch, change.position),
+        "url": notification_url(notification.public_id) if notification else "",
+        "title": change.event.title if change.event else "",
+        "reason": Reason(change.reason).label if change.reason in Reason else change.reason,
+    }

@@ -1,0 +1,75 @@
+"""Addresses of admin pages, and safe links to them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlencode
+
+from django.contrib import messages
+from django.contrib.admin.utils import quote
+from django.http import HttpRequest, HttpResponseRedirect
+from django.urls import NoReverseMatch, reverse
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+
+from notifications.models import Level
+
+
+def notification_url(key: Any, page: str = "change") -> str:
+    """A notification's page; ``key`` is its id on the wire or its primary key."""
+    return reverse(f"admin:notifications_notification_{page}", args=[quote(str(key))])
+
+
+def notifications_url(**parameters: Any) -> str:
+    """The list of notifications, filtered."""
+    query = f"?{urlencode(parameters)}" if parameters else ""
+    return reverse("admin:notifications_notification_changelist") + query
+
+
+def inbox_url(user_id: Any) -> str:
+    """An inbox's page."""
+    return reverse("admin:notifications_inbox_change", args=[quote(str(user_id))])
+
+
+def user_url(user: Any) -> str | None:
+    """A user's page, where the admin has one."""
+    options = user._meta
+    try:
+        return reverse(f"admin:{options.app_label}_{options.model_name}_change", args=[quote(str(user.pk))])
+    except NoReverseMatch:
+        return None
+
+
+def to_list(request: HttpRequest, name: str) -> HttpResponseRedirect:
+    """For an address that leads to nothing: a sentence, and the list of ``notification`` or ``inbox``."""
+    messages.warning(request, _("There is nothing at that address; it may have been erased."))
+    return HttpResponseRedirect(reverse(f"admin:notifications_{name}_changelist"))
+
+
+def time_html(at: datetime | None) -> SafeString:
+    """A time to the second, with the machine-readable one."""
+    if at is None:
+        return SafeString("")
+    local = timezone.localtime(at)
+    return format_html(
+        '<time class="hub-time" datetime="{}" title="{}">{} <span>{}</span></time>',
+        at.isoformat(),
+        local.strftime("%Y-%m-%d %H:%M:%S.%f %Z"),
+        local.strftime("%Y-%m-%d"),
+        local.strftime("%H:%M:%S"),
+    )
+
+
+def level_html(level: str) -> SafeString:
+    """A level as a badge; one that is none of the four, written past the services, is shown all the same."""
+    return (
+        chip_html(f"level-{level}", Level(level).label) if level in Level else chip_html("level-info", level)
+    )
+
+
+def chip_html(kind: str, label: Any) -> SafeString:
+    """A coloured word; the colour says nothing that the word does not."""
+    return format_html('<span class="hub-chip hub-chip-{}">{}</span>', kind, label)

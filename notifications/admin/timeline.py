@@ -1,0 +1,183 @@
+"""The story of one notification: its changes, with what came before them and what is still to come."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+from django.db.models import Q
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from notifications.admin.states import State
+from notifications.cursors import Cursor
+from notifications.models import Change, ChangeKind, Inbox, Notification
+
+MAX_CHANGES: Final = 200
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One point of the timeline.
+
+    Attributes:
+        kind: for its looks: a ``ChangeKind``, ``staged``, ``failed``, ``pending`` or ``gap``.
+        title: what happened, in words.
+        at: when; None for what has no time yet.
+        change: the change that it stands for, if it is one.
+        cursor: the change's cursor.
+        note: a sentence more.
+    """
+
+    kind: str
+    title: str
+    at: datetime | None = None
+    change: Change | None = None
+    cursor: Cursor | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Timeline:
+    """The entries, oldest first, and the time of what they end with."""
+
+    entries: list[Entry] = field(default_factory=list)
+
+    @property
+    def deletion(self) -> Change | None:
+        """The deleted change, if there is one."""
+        changes = (entry.change for entry in self.entries if entry.change)
+        return next((change for change in changes if change.kind == ChangeKind.DELETED), None)
+
+
+def build_timeline(notification: Notification, state: State, inbox: Inbox | None) -> Timeline:
+    """The timeline of a notification. Two queries at most, whatever its history.
+
+    Args:
+        notification: with its event.
+        state: its state now.
+        inbox: its recipient's inbox; None when nothing has touched it yet.
+    """
+    changes, left_out = _changes(notification)
+    epoch = inbox.epoch if inbox else ""
+    entries = [_staged(notification), *(_entry(change, epoch) for change in changes)]
+    if left_out:
+        entries.insert(
+            1, Entry(kind="gap", title=_("Older changes are left out here; the inbox’s log has them all."))
+        )
+    return Timeline(entries=[*entries, *_ending(notification, state)])
+
+
+def _staged(notification: Notification) -> Entry:
+    event = notification.event
+    notes = [_("Sent by %s.") % event.source] if event.source else []
+    if notification.deliver_at:
+        notes.append(_("To be delivered at %s.") % _clock(notification.deliver_at))
+    if notification.replay_of:
+        notes.append(_("It shows %s again.") % notification.replay_of)
+    return Entry(kind="staged", title=_("Staged"), at=event.created_at, note=" ".join(notes))
+
+
+def _entry(change: Change, epoch: str) -> Entry:
+    notes = {
+        ChangeKind.CREATED: _("It was given its position and is listed from here on."),
+        ChangeKind.READ_ALL: _("The recipient’s whole inbox was marked read up to position %s.")
+        % change.up_to,
+    }
+    kind = ChangeKind(change.kind)
+    note = notes.get(kind, "")
+    if kind is ChangeKind.READ_ALL and change.category:
+        note = _("Everything of category %(category)s was marked read up to position %(up_to)s.") % {
+            "category": change.category,
+            "up_to": change.up_to,
+        }
+    return Entry(
+        kind=change.kind,
+        title=str(kind.label) if kind is not ChangeKind.READ_ALL else _("Read, with all others"),
+        at=change.at,
+        change=change,
+        cursor=Cursor(epoch, change.position),
+        note=note,
+    )
+
+
+def _ending(notification: Notification, state: State) -> list[Entry]:
+    """What has not happened yet, or never will."""
+    match state:
+        case State.FAILED:
+            return [
+                Entry(kind="failed", title=_("Failed"), at=notification.failed_at, note=notification.failure)
+            ]
+        case State.SCHEDULED:
+            return [Entry(kind="pending", title=_("Will be delivered"), at=notification.deliver_at)]
+        case State.STAGED:
+            return [Entry(kind="pending", title=_("Waits for the sequencer"))]
+        case State.UNREAD | State.READ if notification.expires_at:
+            return [Entry(kind="pending", title=_("Will expire"), at=notification.expires_at)]
+        case _:
+            return []
+
+
+def _changes(notification: Notification) -> tuple[list[Change], bool]:
+    """Its newest changes and the all-read ones that read it, oldest first, and whether older ones were left out."""
+    if notification.position is None:
+        return [], False
+    own = Change.objects.filter(inbox_id=notification.recipient_id, notification=notification)
+    newest = list(own.order_by("-position")[: MAX_CHANGES + 1])
+    left_out = len(newest) > MAX_CHANGES
+    changes = newest[:MAX_CHANGES][::-1]
+    if spans := _spans_read_by_all(changes, notification):
+        changes = _merge(changes, _read_all(notification, spans))
+    return changes, left_out
+
+
+def _spans_read_by_all(changes: Sequence[Change], notification: Notification) -> list[Q]:
+    """Between which of its own changes it must have been read by an all-read change, which names no notification.
+
+    That is so where it was unread after one change, and the next one, or its state now, says that it was read.
+    """
+    spans: list[Q] = []
+    following: list[Change | None] = [*changes[1:], None]
+    for change, then in zip(changes, following, strict=True):
+        if change.kind not in (ChangeKind.CREATED, ChangeKind.UNREAD):
+            continue
+        span = Q(position__gt=change.position)
+        if then is None:
+            if notification.read_at is not None:
+                spans.append(span & Q(at=notification.read_at))
+        elif then.kind == ChangeKind.UNREAD or (then.kind == ChangeKind.DELETED and notification.read_at):
+            spans.append(span & Q(position__lt=then.position))
+    return spans
+
+
+def _read_all(notification: Notification, spans: Sequence[Q]) -> list[Change]:
+    """All-read changes within the spans that admit the notification. One query."""
+    anywhere = Q(pk__in=())
+    for span in spans:
+        anywhere |= span
+    found: list[Any] = list(
+        Change.objects.filter(
+            anywhere,
+            inbox_id=notification.recipient_id,
+            kind=ChangeKind.READ_ALL,
+            up_to__gte=notification.position,
+            category__in=("", notification.category),
+        ).order_by("position")[:MAX_CHANGES]
+    )
+    return found
+
+
+def _merge(own: Sequence[Change], read_all: Sequence[Change]) -> list[Change]:
+    """By position, without all-read changes that found it read already."""
+    merged: list[Change] = []
+    for change in sorted([*own, *read_all], key=lambda change: change.position):
+        found_read = bool(merged) and merged[-1].kind in (ChangeKind.READ, ChangeKind.READ_ALL)
+        if change.kind != ChangeKind.READ_ALL or not found_read:
+            merged.append(change)
+    return merged
+
+
+def _clock(at: datetime) -> str:
+    return timezone.localtime(at).strftime("%Y-%m-%d %H:%M:%S %Z")
