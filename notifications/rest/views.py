@@ -140,12 +140,16 @@ class ChangesView(HubView):
         inbox = services.open_inbox(request.user.pk)
         after = query.after or inbox.cursor
         after.check_usable(epoch=inbox.epoch, floor=inbox.floor, head=inbox.head)
-        rows = selectors.changes_after(
-            request.user.pk,
-            after=after.position,
-            up_to=inbox.head,
-            limit=query.limit + 1,
-            filters=query.filters,
+        rows = (
+            selectors.changes_after(
+                request.user.pk,
+                after=after.position,
+                up_to=inbox.head,
+                limit=query.limit + 1,
+                filters=query.filters,
+            )
+            if after.position < inbox.head
+            else []
         )
         return Response(answers.changes_body(inbox, rows, limit=query.limit))
 
