@@ -23,8 +23,8 @@ class BearerAuthentication(BaseAuthentication):
         Raises:
             AuthenticationFailed: there is one.
         """
-        scheme = request.headers.get("Authorization", "").strip().partition(" ")[0]
-        if scheme.lower() == "bearer":
+        words = request.headers.get("Authorization", "").split()
+        if words and words[0].lower() == "bearer":
             raise AuthenticationFailed
 
     def authenticate_header(self, request: Request) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from django.http import QueryDict
 from rest_framework.parsers import BaseParser
 from rest_framework.request import Request
 
@@ -38,12 +39,15 @@ class StrictJSONParser(BaseParser):
 
 
 class HubRequest(Request):
-    """DRF's request, but for bodies without a Content-Length.
-
-    DRF takes those for empty; a client that streams its body (``Transfer-Encoding: chunked``) sends just these.
-    """
+    """DRF's request, but for forms, which it has none of, and bodies without a Content-Length."""
 
     _stream: Any
 
+    @property
+    def POST(self) -> QueryDict:  # type: ignore[override]  # noqa: N802 (DRF's name; its types call it an attribute)
+        """Nothing. The CSRF check looks for a form field first, and would read the body before it is known who asks."""
+        return QueryDict()
+
     def _load_stream(self) -> None:
+        # DRF takes a body of unannounced length for an empty one; a client that streams its body sends just such.
         self._stream = self._request

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from django.contrib.auth.models import User
@@ -87,11 +88,12 @@ class Api:
         body: bytes = b"",
         content_type: str = "application/json",
         query: Any = None,
-        headers: dict[str, str] | None = None,
-        **environ: Any,
+        headers: Mapping[str, str] | None = None,
+        **environ: str,
     ) -> Answer:
         """Any request."""
         url = path if path.startswith(("/api/", "http")) else ROOT + path
+        extra: Any = {"CONTENT_TYPE": content_type} | environ
         response = self.client.generic(
             method,
             url,
@@ -100,7 +102,7 @@ class Api:
             query_params=query,
             headers=self._headers
             | {name.replace("_", "-"): value for name, value in (headers or {}).items()},
-            **environ,
+            **extra,
         )
         answer = Answer(response)
         assert answer.headers["Cache-Control"] == "private, no-cache"
