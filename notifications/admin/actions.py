@@ -17,6 +17,7 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from notifications import services
 from notifications.admin.origin import origin_of
+from notifications.exceptions import NotFound
 from notifications.models import Notification, Reason
 from notifications.services import Outcome
 
@@ -53,6 +54,9 @@ def apply(request: HttpRequest, verb: Verb, rows: Iterable[tuple[Any, UUID]]) ->
         except OperationalError:
             # Somebody holds this inbox for longer than lock_timeout_seconds; the others need not suffer.
             tally.busy += len(ids)
+            continue
+        except NotFound:
+            tally.not_listed += len(ids)
             continue
         tally.changed += outcome.changed
         tally.not_listed += len(outcome.not_found)

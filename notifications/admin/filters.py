@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from typing import Any, ClassVar, Final, cast
 
 from django.contrib import admin, messages
@@ -302,14 +302,18 @@ def _other_parameters(changelist: ChangeList, names: Sequence[str | None]) -> li
 def _time(request: HttpRequest, text: str, *, end: bool = False) -> datetime:
     """A date or a local time; as the end of a span, a date is meant inclusively."""
     try:
-        at = parse_datetime(text) if len(text) > len("2026-11-21") else None
-        if at is None and (day := parse_date(text)):
-            at = datetime(day.year, day.month, day.day) + timedelta(days=int(end))  # noqa: DTZ001 (made aware below)
+        at = parse_datetime(text) if len(text) > len("2026-11-21") else _midnight(text)
         if at is None or at.year not in _YEARS:
             raise ValueError(text)
     except ValueError as error:
-        messages.error(
-            request, _("“%s” is not a time; write it like 2026-11-21 or 2026-11-21T06:30.") % text[:40]
-        )
+        example = _("“%s” is not a time; write it like 2026-11-21 or 2026-11-21T06:30.")
+        messages.error(request, example % text[:40])
         raise IncorrectLookupParameters(error) from error
+    if end and len(text) <= len("2026-11-21"):
+        at += timedelta(days=1)
     return timezone.make_aware(at) if timezone.is_naive(at) else at
+
+
+def _midnight(text: str) -> datetime | None:
+    day = parse_date(text)
+    return datetime.combine(day, time.min) if day else None

@@ -13,6 +13,7 @@ from django.contrib.admin.widgets import (
     AutocompleteSelect,
 )
 from django.contrib.auth import get_user_model
+from django.db import IntegrityError
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -173,6 +174,9 @@ class SendForm(forms.Form):
             )
         except HubError as error:
             self._refuse(error)
+            return None
+        except IntegrityError:
+            self.add_error("recipient", _("This user has just been deleted."))
             return None
         return Notification.objects.select_related("recipient").get(public_id=public_id)
 

@@ -62,7 +62,6 @@ class InboxAdmin(InboxModelAdmin):
     list_display = ("owner", "unread_count", "head", "floor", "cursor_text", "changed")
     list_display_links = None
     list_filter = (UnreadFilter,)
-    list_select_related = ("user",)
     list_per_page = 50
     list_max_show_all = 0
     show_full_result_count = False
@@ -91,6 +90,10 @@ class InboxAdmin(InboxModelAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Inbox | None = None) -> bool:
         """Nobody: it goes with its user."""
         return False
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Inbox]:
+        """With their users."""
+        return super().get_queryset(request).select_related("user")
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Inbox], search_term: str
