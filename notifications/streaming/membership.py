@@ -13,6 +13,7 @@ from typing import Any
 
 from notifications.streaming import limits
 from notifications.streaming.groups import ALL_INBOXES, group_of, read_hint
+from notifications.streaming.tasks import end_all
 
 logger = logging.getLogger(__name__)
 
@@ -59,9 +60,8 @@ class Membership:
 
     async def stop(self) -> None:
         """End at once; the layer forgets the channel by itself."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for task in reversed(self._tasks):  # with its channel gone, the settling would fail
+            await end_all([task])
 
     def look_at(self, key: str) -> None:
         """A user came or went: join or leave the group soon. Joining twice is harmless, and repairs a layer that forgot."""

@@ -12,6 +12,7 @@ from notifications.streaming import limits
 from notifications.streaming.changes import SharedChange
 from notifications.streaming.fanout import SharedInbox
 from notifications.streaming.pool import in_pool
+from notifications.streaming.tasks import end_all
 
 logger = logging.getLogger(__name__)
 
@@ -36,8 +37,7 @@ class Refill:
     async def stop(self) -> None:
         """End at once."""
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await end_all([self._task])
 
     async def _run(self) -> None:
         failures = 0

@@ -16,6 +16,7 @@ from notifications.streaming.membership import Membership
 from notifications.streaming.reconcile import Reconciler, watch_database, watched_database
 from notifications.streaming.refill import Refill
 from notifications.streaming.refusals import Receive
+from notifications.streaming.tasks import end_all
 
 # Of the time for a stop: the first part is for readers to take their last frame, the rest to end what hangs.
 POLITE_PART: Final = 0.6
@@ -73,9 +74,7 @@ class Runtime:
     async def stop(self) -> None:
         """End everything that feeds streams."""
         hints.stop_in(asyncio.get_running_loop())
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end_all(self._tasks)
         await self._refill.stop()
         await self._membership.stop()
 

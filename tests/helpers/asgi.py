@@ -88,10 +88,12 @@ class AsgiStream(StreamRecord):
             condition()
 
     async def disconnect(self) -> None:
-        """The client goes away; the application must end within a second."""
+        """The client goes away; the application must end within a second. Not when it was cancelled before."""
         self._incoming.put_nowait({"type": "http.disconnect"})
         async with asyncio.timeout(1):
-            await self.task
+            (outcome,) = await asyncio.gather(self.task, return_exceptions=True)
+        if isinstance(outcome, Exception):
+            raise outcome
 
 
 def stream_scope(
