@@ -1,0 +1,192 @@
+"""What the hub needs of a channel layer, asked of all three: in-memory, Redis pub/sub, and core Redis."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+from channels.layers import InMemoryChannelLayer
+from channels_redis.core import RedisChannelLayer
+from channels_redis.pubsub import RedisPubSubChannelLayer
+
+from notifications.streaming import limits
+from notifications.streaming.hints import MAX_SINGLE_HINTS, send_hints
+from notifications.streaming.membership import Membership
+from tests.helpers.servers import RedisServer
+from tests.helpers.waiting import wait_until_async
+
+KINDS = ("memory", "pubsub", "core")
+
+
+class Process:
+    """What a serving process is to the layer: its users, and the hints that reached it."""
+
+    def __init__(self, layer: Any) -> None:
+        self.users: set[str] = set()
+        self.heard: list[tuple[str, int]] = []
+        self.joined: list[str] = []
+        self.membership = Membership(
+            layer,
+            is_wanted=self.users.__contains__,
+            on_hint=lambda key, head: self.heard.append((key, head)),
+            on_joined=self.joined.append,
+        )
+        self.membership.start()
+
+    async def connect(self, key: str) -> None:
+        self.users.add(key)
+        before = len(self.joined)
+        self.membership.look_at(key)
+        await wait_until_async(lambda: len(self.joined) > before, what=f"{key} to join")
+
+    def leave(self, key: str) -> None:
+        self.users.discard(key)
+        self.membership.look_at(key)
+
+
+@pytest.fixture(params=KINDS)
+def kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+async def make_layer(kind: str, request: pytest.FixtureRequest) -> AsyncIterator[Callable[[], Any]]:
+    """One layer object for each process that is played; the in-memory layer is one for all."""
+    if kind == "memory":
+        shared = InMemoryChannelLayer()
+        yield lambda: shared
+        return
+    server: RedisServer = request.getfixturevalue("redis_server")
+    made: list[Any] = []
+
+    def make() -> Any:
+        layer_class = RedisPubSubChannelLayer if kind == "pubsub" else RedisChannelLayer
+        made.append(layer_class(hosts=[{"address": server.url, "socket_timeout": 15}], prefix="contract"))
+        return made[-1]
+
+    yield make
+    for layer in made:
+        if kind == "pubsub":
+            await layer.flush()
+        else:
+            await layer.close_pools()
+
+
+@pytest.fixture
+async def start(make_layer: Callable[[], Any]) -> AsyncIterator[Callable[[], Process]]:
+    started: list[Process] = []
+
+    def begin() -> Process:
+        started.append(Process(make_layer()))
+        return started[-1]
+
+    yield begin
+    for process in started:
+        await process.membership.stop()
+
+
+@pytest.fixture(autouse=True)
+def quick_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "backoff_seconds", lambda failures: 0.05)
+
+
+async def test_hint__reaches_each_process_of_its_user_and_no_other(
+    start: Callable[[], Process], make_layer: Callable[[], Any]
+) -> None:
+    first, second, third = start(), start(), start()
+    await first.connect("1")
+    await second.connect("1")
+    await third.connect("2")
+    sender = make_layer()
+    await send_hints(sender, {"1": 42})
+    await send_hints(sender, {"2": 7})
+    await wait_until_async(lambda: first.heard and second.heard and third.heard)
+    assert (first.heard, second.heard, third.heard) == ([("1", 42)], [("1", 42)], [("2", 7)])
+
+
+async def test_hints_for_very_many__go_to_every_process_at_once(
+    start: Callable[[], Process], make_layer: Callable[[], Any]
+) -> None:
+    process = start()
+    await process.connect("1")
+    heads = {str(number): number for number in range(MAX_SINGLE_HINTS * 40)}
+    await send_hints(make_layer(), heads)
+    await wait_until_async(lambda: len(process.heard) == len(heads))
+    assert dict(process.heard) == heads
+
+
+async def test_leaving__ends_the_hints__coming_back_begins_them_again(
+    start: Callable[[], Process], make_layer: Callable[[], Any]
+) -> None:
+    process, sender = start(), make_layer()
+    await process.connect("1")
+    await process.connect("2")
+    process.leave("1")
+    await process.connect("3")  # settled one after the other: 1 has left when 3 has joined
+    await send_hints(sender, {"1": 5})
+    await send_hints(sender, {"2": 6})
+    await wait_until_async(lambda: ("2", 6) in process.heard)
+    await process.connect("1")
+    await send_hints(sender, {"1": 7})
+    await wait_until_async(lambda: ("1", 7) in process.heard)
+    assert process.heard == [("2", 6), ("1", 7)]
+
+
+async def test_key_that_no_layer_takes_as_a_name__works(
+    start: Callable[[], Process], make_layer: Callable[[], Any]
+) -> None:
+    process = start()
+    key = "ünï cödé/" * 30
+    await process.connect(key)
+    await send_hints(make_layer(), {key: 1})
+    await wait_until_async(lambda: process.heard == [(key, 1)])
+
+
+async def test_hint_order__a_user_s_hints_are_not_lost_when_many_come(
+    start: Callable[[], Process], make_layer: Callable[[], Any]
+) -> None:
+    process, sender = start(), make_layer()
+    await process.connect("1")
+    for head in range(50):
+        await send_hints(sender, {"1": head})
+    await wait_until_async(lambda: len(process.heard) == 50)
+
+
+@pytest.mark.parametrize("kind", ["pubsub", "core"], indirect=True)
+async def test_redis_restarted__empty__the_next_repair_brings_hints_back(
+    start: Callable[[], Process], make_layer: Callable[[], Any], redis_server: RedisServer
+) -> None:
+    process, sender = start(), make_layer()
+    await process.connect("1")
+    await asyncio.to_thread(redis_server.restart)
+
+    async def a_hint_comes_through() -> bool:
+        process.membership.look_at("1")
+        try:
+            await send_hints(sender, {"1": 9})
+        except Exception:  # noqa: BLE001 (its connections are the old server's, at first)
+            return False
+        return ("1", 9) in process.heard
+
+    await wait_until_async(a_hint_comes_through, timeout=20)
+
+
+@pytest.mark.parametrize("kind", ["pubsub", "core"], indirect=True)
+async def test_redis_down_at_the_start__is_joined_when_it_comes(
+    start: Callable[[], Process],
+    make_layer: Callable[[], Any],
+    redis_server: RedisServer,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    await asyncio.to_thread(redis_server.kill)
+    process = start()
+    process.users.add("1")
+    process.membership.look_at("1")
+    await wait_until_async(lambda: "channel layer fails" in caplog.text)
+    await asyncio.to_thread(redis_server.start)
+    await wait_until_async(lambda: process.joined == ["1"], timeout=20)
+    await send_hints(make_layer(), {"1": 3})
+    await wait_until_async(lambda: process.heard == [("1", 3)])
+    assert caplog.text.count("channel layer fails") == 1

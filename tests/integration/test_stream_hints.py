@@ -1,0 +1,198 @@
+"""Hints: sent after the commit from any thread, never in anybody's way, dropped rather than waited for."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.test import override_settings
+
+from notifications.streaming import hints
+from tests.helpers.factories import make_user, send
+from tests.helpers.processes import manage
+from tests.helpers.servers import RedisServer
+from tests.helpers.waiting import wait_until
+
+
+class RecordingLayer:
+    """A layer that keeps what is sent, or does with it what a test says."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[str, list[list[Any]]]] = []
+        self.before_send: Any = None
+
+    async def group_send(self, group: str, message: dict[str, Any]) -> None:
+        if self.before_send is not None:
+            await self.before_send()
+        self.sent.append((group, message["heads"]))
+
+
+@pytest.fixture
+def layer(monkeypatch: pytest.MonkeyPatch) -> Iterator[RecordingLayer]:
+    made = RecordingLayer()
+    monkeypatch.setattr(hints, "get_channel_layer", lambda: made)
+    monkeypatch.setattr(hints, "_publisher", None)
+    yield made
+    made.before_send = None
+
+
+def flush() -> bool:
+    publisher = hints._publisher
+    assert publisher is not None
+    return publisher.flush(5)
+
+
+def test_publish__goes_out_from_a_thread_of_its_own(layer: RecordingLayer) -> None:
+    senders: list[str] = []
+
+    async def note() -> None:
+        senders.append(threading.current_thread().name)
+
+    layer.before_send = note
+    hints.publish({7: 42})
+    assert flush()
+    assert layer.sent == [("notifications.inbox.7", [["7", 42]])]
+    assert senders == ["hub-hints"]
+
+
+def test_publish__while_one_is_being_sent__the_newest_of_each_user_goes_next(layer: RecordingLayer) -> None:
+    may_send = threading.Event()
+
+    async def wait() -> None:
+        await asyncio.to_thread(may_send.wait)
+
+    layer.before_send = wait
+    hints.publish({1: 1})
+    wait_until(lambda: hints._publisher is not None and not hints._publisher._pending)
+    for head in (3, 5, 4):
+        hints.publish({1: head, 2: head})
+    may_send.set()
+    assert flush()
+    assert layer.sent[1:] == [("notifications.inbox.1", [["1", 5]]), ("notifications.inbox.2", [["2", 5]])]
+
+
+def test_layer_that_hangs__nobody_waits_and_hints_are_dropped_and_counted(
+    layer: RecordingLayer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(hints, "SEND_SECONDS", 0.05)
+    monkeypatch.setattr(hints, "BREAKER_SECONDS", 0.2)
+
+    async def hang() -> None:
+        await asyncio.sleep(60)
+
+    layer.before_send = hang
+    started = time.monotonic()
+    for head in range(1_000):
+        hints.publish({head: head})
+    assert time.monotonic() - started < 0.5
+    assert flush()
+    publisher = hints._publisher
+    assert publisher is not None
+    assert publisher.dropped_count == 1_000
+    layer.before_send = None
+
+    def goes_through() -> bool:
+        hints.publish({1: 1})
+        flush()
+        return bool(layer.sent)
+
+    wait_until(goes_through)
+    assert caplog.text.count("Hints cannot be sent") == 1
+    assert caplog.text.count("Hints are sent again") == 1
+
+
+def test_queue__is_bounded(layer: RecordingLayer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hints, "MAX_PENDING", 3)
+    pending = hints.Pending()
+    pending.add({"1": 1, "2": 1, "3": 1, "4": 1})
+    pending.add({"2": 5, "3": 0, "5": 1})
+    assert pending.dropped_count == 2
+    assert pending.take() == {"1": 1, "2": 5, "3": 1}
+    assert not pending
+
+
+def test_layer_that_cannot_even_be_made__publish_raises_nothing(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail() -> Any:
+        raise RuntimeError("no such backend")
+
+    monkeypatch.setattr(hints, "get_channel_layer", fail)
+    hints.publish({1: 1})
+    assert "A hint was not sent" in caplog.text
+
+
+@override_settings(CHANNEL_LAYERS={})
+def test_no_layer__publish_does_nothing() -> None:
+    hints.publish({1: 1})
+
+
+def test_child_of_a_fork__sends_from_a_thread_of_its_own(
+    layer: RecordingLayer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hints.publish({1: 1})
+    assert flush()
+    parent = hints._publisher
+    monkeypatch.setattr(os, "getpid", lambda: -1)
+    hints.publish({2: 2})
+    assert hints._publisher is not parent
+    assert flush()
+    assert len(layer.sent) == 2
+
+
+def test_rolled_back__no_hint__committed__one(layer: RecordingLayer, transactional_db: None) -> None:
+    ada = make_user("ada")
+    with transaction.atomic():
+        send(ada)
+        transaction.set_rollback(True)
+    assert layer.sent == []
+    with transaction.atomic():
+        send(ada)
+        send(ada)
+        assert layer.sent == []
+    assert flush()
+    assert layer.sent == [(f"notifications.inbox.{ada.pk}", [[str(ada.pk), 2]])]
+
+
+def test_short_lived_command__its_last_hint_goes_out_before_it_exits(
+    transactional_db: None, redis_server: RedisServer
+) -> None:
+    ada: User = make_user("ada")
+    with redis_server.client() as client, client.pubsub() as listening:
+        listening.psubscribe("*")
+        wait_until(lambda: listening.get_message(timeout=0.1))
+        manage(
+            "send_notification",
+            "ada",
+            "orders.order.shipped",
+            "--title",
+            "Hi",
+            env={"REDIS_URL": redis_server.url},
+        )
+        message = wait_until(lambda: listening.get_message(timeout=0.1))
+    assert f"notifications.inbox.{ada.pk}" in message["channel"].decode()
+
+
+def test_short_lived_command__redis_hangs__exits_all_the_same(
+    transactional_db: None, redis_server: RedisServer
+) -> None:
+    make_user("ada")
+    redis_server.pause()
+    started = time.monotonic()
+    manage(
+        "send_notification",
+        "ada",
+        "orders.order.shipped",
+        "--title",
+        "Hi",
+        env={"REDIS_URL": redis_server.url},
+    )
+    redis_server.resume()
+    assert time.monotonic() - started < 10
