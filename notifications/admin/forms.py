@@ -7,7 +7,6 @@ from typing import Any, Final
 from django import forms
 from django.contrib.admin import AdminSite
 from django.contrib.admin.widgets import (
-    AdminSplitDateTime,
     AdminTextareaWidget,
     AdminTextInputWidget,
     AutocompleteSelect,
@@ -40,6 +39,15 @@ FIELDSETS: Final = (
     (gettext_lazy("When"), {"fields": ("deliver_at", "expires_at")}),
 )
 TYPE_LIST_ID: Final = "known-event-types"
+
+
+class LocalTimeInput(forms.DateTimeInput):
+    """The browser's own field for a date and a time, in the site's time zone."""
+
+    input_type = "datetime-local"
+
+    def __init__(self) -> None:
+        super().__init__(format="%Y-%m-%dT%H:%M")
 
 
 class UsernameField(forms.CharField):
@@ -111,18 +119,21 @@ class SendForm(forms.Form):
         widget=AdminTextInputWidget,
         help_text=gettext_lazy("Replaces what the recipient has listed of the same type, topic and key."),
     )
-    deliver_at = forms.SplitDateTimeField(
+    deliver_at = forms.DateTimeField(
         label=gettext_lazy("Deliver at"),
         required=False,
-        widget=AdminSplitDateTime,
+        widget=LocalTimeInput,
         help_text=gettext_lazy("Empty: at once."),
     )
-    expires_at = forms.SplitDateTimeField(
+    expires_at = forms.DateTimeField(
         label=gettext_lazy("Expires at"),
         required=False,
-        widget=AdminSplitDateTime,
+        widget=LocalTimeInput,
         help_text=gettext_lazy("Empty: never. It is deleted within seconds after this time."),
     )
+
+    class Media:
+        js = ("notifications-admin/autocomplete-label.js",)
 
     def __init__(self, *args: Any, request: HttpRequest, admin_site: AdminSite, **kwargs: Any) -> None:
         """Make the form for a member of staff, who is offered to look users up if they may."""

@@ -70,7 +70,7 @@ def test_send__scheduled__is_not_listed_yet(staff: Client, ada: User) -> None:
     later = timezone.localtime(timezone.now() + timedelta(days=1))
     response = staff.post(
         ADD,
-        form_for(ada.pk, deliver_at_0=later.strftime("%Y-%m-%d"), deliver_at_1=later.strftime("%H:%M:%S")),
+        form_for(ada.pk, deliver_at=later.strftime("%Y-%m-%dT%H:%M")),
         follow=True,
     )
     assert messages_of(response) == ["The notification to ada is scheduled."]
@@ -92,10 +92,8 @@ def test_errors__stand_at_their_fields_all_at_once_and_nothing_is_sent(staff: Cl
             "url": "javascript:alert(1)",
             "topic": "a,b",
             "data": '{"a": 1, "a": 2}',
-            "expires_at_0": "2020-01-01",
-            "expires_at_1": "00:00",
-            "deliver_at_0": "2020-01-02",
-            "deliver_at_1": "00:00",
+            "expires_at": "2020-01-01T00:00",
+            "deliver_at": "2020-01-02T00:00",
         },
     )
     errors = errors_of(response)

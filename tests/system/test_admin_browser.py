@@ -1,0 +1,181 @@
+"""The admin in a real Chromium, against a real hub: its verbs, its form, its looks. No page may complain to the console, CSP included."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from django.contrib.auth.models import User
+from django.utils import timezone
+from playwright.sync_api import Page, ViewportSize
+
+from notifications import services
+from notifications.models import Change, Event, Notification
+from tests.helpers.browser import PageFactory, expect
+from tests.helpers.factories import make_user, send
+from tests.helpers.processes import HubProcess
+from tests.helpers.staff import INBOXES, LIST, page_of
+
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.browser,
+    pytest.mark.system,
+    pytest.mark.shape("embedded"),
+]
+
+LONG = "W" * 200
+PHONE: ViewportSize = {"width": 400, "height": 800}
+DESK: ViewportSize = {"width": 1280, "height": 800}
+ACCESSIBLE = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"], "resultTypes": ["violations"]}
+
+
+@pytest.fixture
+def ada() -> User:
+    return make_user("ada")
+
+
+@pytest.fixture(autouse=True)
+def root() -> User:
+    return make_user("root", is_staff=True, is_superuser=True)
+
+
+def enter(page: Page, hub: HubProcess, path: str = "/admin/") -> None:
+    """Log in to the admin as a person does, on the way to a page."""
+    page.goto(f"{hub.base_url}/admin/login/?next={path}")
+    page.fill("#id_username", "root")
+    page.fill("#id_password", "root")
+    page.click("input[type=submit]")
+    page.wait_for_url(f"{hub.base_url}{path}")
+
+
+def test_staff__find_a_notification_and_mark_it_read(
+    live_hub: HubProcess, page_factory: PageFactory, ada: User
+) -> None:
+    send(ada, "Your order is on its way", topic="order:7")
+    send(ada, "Something else")
+    page = page_factory()
+    enter(page, live_hub)
+    page.get_by_label("Find a notification").fill("order:7")
+    page.get_by_role("button", name="Search").click()
+    expect(page.locator("td.field-title")).to_have_count(1)
+    page.get_by_role("link", name="Your order is on its way").click()
+
+    page.get_by_role("button", name="Mark read").click()
+    expect(page.locator(".messagelist")).to_contain_text("It was marked read.")
+    expect(page.locator(".hub-entry")).to_have_count(3)
+    expect(page.locator(".hub-entry-read")).to_contain_text("root")
+    assert Change.objects.get(kind="read").via == "admin"
+
+
+def test_staff__delete_a_selection_after_being_asked(
+    live_hub: HubProcess, page_factory: PageFactory, ada: User
+) -> None:
+    send(ada, "one")
+    send(ada, "two")
+    page = page_factory()
+    enter(page, live_hub, f"{LIST}?recipient=ada")
+    page.locator("#action-toggle").check()
+    page.select_option("select[name=action]", "delete_selected")
+    page.get_by_role("button", name="Go").click()
+    page.get_by_role("button", name="Yes, I’m sure").click()
+    expect(page.locator(".messagelist")).to_contain_text("2 notifications were deleted.")
+    page.goto(f"{live_hub.base_url}{LIST}?state=deleted")
+    expect(page.locator("td.field-state_chip").first).to_contain_text("By staff")
+
+
+def test_staff__send_one_with_the_recipient_looked_up(
+    live_hub: HubProcess, page_factory: PageFactory, ada: User
+) -> None:
+    page = page_factory()
+    enter(page, live_hub, f"{LIST}add/")
+    page.locator(".select2-selection").click()
+    page.locator(".select2-search__field").fill("ad")
+    page.get_by_role("option", name="ada").click()
+    page.get_by_label("Type").fill("news.maintenance.planned")
+    page.get_by_label("Title").fill("Maintenance")
+    page.get_by_label("Link").fill("javascript:alert(1)")
+    page.get_by_role("button", name="Send notification").click()
+    expect(page.locator(".field-url .errorlist")).to_contain_text("must be a path on this site")
+    page.get_by_label("Link").fill("/maintenance/")
+    page.get_by_role("button", name="Send notification").click()
+    expect(page.locator(".messagelist")).to_contain_text("The notification was sent to ada.")
+    assert Notification.objects.filter(recipient=ada).count() == 1
+
+
+@pytest.fixture
+def addresses(ada: User) -> dict[str, str]:
+    """Every page of ours in every state, with text that is as long and as hostile as it may be."""
+    unread = send(ada, f"<script>alert(1)</script>{LONG[:150]}", body=LONG * 5, topic="\u202e" + LONG[:90])
+    read, deleted = send(ada, "read", url="/" + LONG * 3), send(ada, "deleted", source=LONG)
+    services.mark_all_read(ada, up_to=2)
+    services.mark_unread(ada, [unread])
+    services.delete(ada, [deleted], reason="staff")
+    scheduled = send(ada, "scheduled", deliver_at=timezone.now() + timedelta(hours=1))
+    bad = Event.objects.create(type="Bad", title=" ", url="javascript:alert(1)", data="{")
+    failed = Notification.objects.create(recipient=ada, event=bad)
+    services.sequence([ada.pk])
+    pages = {
+        "unread": unread,
+        "read": read,
+        "deleted": deleted,
+        "scheduled": scheduled,
+        "failed": failed.public_id,
+    }
+    return {
+        "index": "/admin/",
+        "list": LIST,
+        "filtered": f"{LIST}?recipient=ada&state=deleted&sent=day&category=orders",
+        "empty": f"{LIST}?q=nothing-is-called-this",
+        **{name: page_of(public_id) for name, public_id in pages.items()},
+        "asked": page_of(unread, "delete"),
+        "send": f"{LIST}add/",
+        "inboxes": INBOXES,
+        "inbox": f"{INBOXES}{ada.pk}/change/",
+        "users": "/admin/auth/user/",
+    }
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize(("scheme", "size"), [("light", DESK), ("dark", PHONE)])
+def test_pages__are_accessible_and_fit_their_screen(
+    live_hub: HubProcess,
+    page_factory: PageFactory,
+    addresses: dict[str, str],
+    scheme: str,
+    size: ViewportSize,
+) -> None:
+    # The checker itself sets inline styles; the next test goes round without it, under the policy.
+    page = page_factory(color_scheme=scheme, viewport=size, bypass_csp=True)
+    enter(page, live_hub)
+    problems = []
+    for name, path in addresses.items():
+        page.goto(live_hub.base_url + path)
+        if (width := page.evaluate("document.documentElement.scrollWidth")) > size["width"]:
+            problems.append(f"{name} is {width} wide")
+        problems += [f"{name}: {text}" for text in violations(page)]
+    assert not problems, "\n".join(problems)
+
+
+def violations(page: Page) -> list[str]:
+    """What axe finds wrong with a page."""
+    found = Axe().run(page, options=ACCESSIBLE).response["violations"]
+    return [
+        f"{violation['id']} {node['target']} {node['any'][:1]}"
+        for violation in found
+        for node in violation["nodes"]
+    ]
+
+
+def test_pages__under_the_content_security_policy__complain_of_nothing(
+    live_hub: HubProcess, page_factory: PageFactory, addresses: dict[str, str]
+) -> None:
+    page = page_factory()
+    enter(page, live_hub)
+    for path in addresses.values():
+        answer = page.goto(live_hub.base_url + path)
+        assert answer is not None
+        assert answer.status == 200
+        policy = answer.headers["content-security-policy"]
+        assert "default-src 'self'" in policy
+        assert "unsafe-inline" not in policy
