@@ -206,14 +206,11 @@ def test_accept__is_not_asked__for_there_is_one_representation(api: Api, accept:
         "/api/v1/notifications/%FF", "/api/v1/notifications;x=1", "/api/" + "x" * 9_000,
     ],
 )  # fmt: skip
-@pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
-@pytest.mark.parametrize("debug", [True, False], ids=["development", "production"])
-def test_path__that_is_not_served__is_404_and_never_a_redirect(
-    api: Api, settings: Any, path: str, method: str, debug: bool
-) -> None:
-    settings.DEBUG = debug
-    answer = api.ask(method, path, body=b"{}")
-    assert (answer.status, answer.code) == (404, "not_found")
+def test_path__that_is_not_served__is_404_and_never_a_redirect(api: Api, settings: Any, path: str) -> None:
+    for settings.DEBUG in (True, False):
+        for method in ("GET", "POST", "DELETE"):
+            answer = api.ask(method, path, body=b"{}")
+            assert (answer.status, answer.code) == (404, "not_found")
 
 
 @pytest.mark.parametrize("debug", [True, False], ids=["development", "production"])

@@ -120,6 +120,7 @@ def test_requests__hostile__get_a_problem_and_never_a_5xx(
         (b"GET " + PATH, *mine, host),
         (b"GET " + PATH, *mine, b"X: \x00"),
         (b"POST " + PATH + b"/actions", *mine, b"Content-Length: nonsense"),
+        (b"GET " + PATH + b"/stream", host, b'Cookie: sessionid="\\000aaaaaaaaaaaa"'),
     ):
         with suppress(RemoteDisconnected):
             assert ask(hub, *request)[0] < 500, request
