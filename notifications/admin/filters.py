@@ -269,6 +269,7 @@ FILTERS: Final = (
 PARAMETERS: Final = frozenset(
     ("state", "recipient", "sent", "sent_from", "sent_to", "level", "category", "type", "event")
 )
+NARROWING: Final = frozenset(("recipient", "sent", "sent_from", "event"))
 
 
 def known_types(request: HttpRequest) -> set[str]:

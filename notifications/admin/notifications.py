@@ -21,9 +21,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from notifications import services
-from notifications.admin import actions, detail
+from notifications.admin import actions, detail, search
 from notifications.admin.bases import NotificationModelAdmin
-from notifications.admin.filters import FILTERS, PARAMETERS
+from notifications.admin.filters import FILTERS, NARROWING, PARAMETERS
 from notifications.admin.forms import FIELDSETS, SendForm
 from notifications.admin.links import (
     chip_html,
@@ -34,7 +34,6 @@ from notifications.admin.links import (
     to_list,
 )
 from notifications.admin.paginator import BoundedPaginator
-from notifications.admin.search import condition
 from notifications.admin.states import State, state_of
 from notifications.events import registry
 from notifications.models import Change, ChangeKind, Notification, Reason
@@ -81,6 +80,9 @@ class NotificationAdmin(NotificationModelAdmin):
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         """With the reasons of the deleted ones on the page. One query more."""
         changelist = super().get_changelist_instance(request)
+        if not changelist.result_count:
+            # The count has looked everywhere already.
+            changelist.result_list = changelist.queryset.none()
         deletions = Change.objects.filter(kind=ChangeKind.DELETED).only("notification_id", "reason")
         changelist.result_list = changelist.result_list.prefetch_related(
             Prefetch("changes", queryset=deletions, to_attr="deletions")
@@ -100,8 +102,17 @@ class NotificationAdmin(NotificationModelAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Notification], search_term: str
     ) -> tuple[QuerySet[Notification], bool]:
-        """See ``search.condition``."""
-        return (queryset.filter(condition(search_term)) if search_term.strip() else queryset), False
+        """One exactly, or words; those among the newest, unless a filter narrows the list to what can be looked through."""
+        term = search_term.strip()
+        if (exact := search.exactly(term)) is not None:
+            return queryset.filter(exact), False
+        if term and not NARROWING & request.GET.keys() and (older := search.older_than_window()) > 0:
+            text = _(
+                "Looked through the newest %d notifications. To look further, filter by recipient or time."
+            )
+            messages.info(request, text % search.SEARCH_WINDOW)
+            queryset = queryset.filter(pk__gt=older)
+        return queryset.filter(search.words(term)), False
 
     def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest | None = None) -> bool:
         """The filters' own parameters and nothing else: a lookup on any column would be an oracle, or a slow scan."""

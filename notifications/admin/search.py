@@ -12,29 +12,16 @@ from django.db.models import Q
 
 from notifications.cursors import Cursor
 from notifications.exceptions import MalformedCursor
-from notifications.models import Change
+from notifications.models import Change, Notification
 
 MAX_WORDS: Final = 8
+# No index helps to find words: a million rows took seconds to look through, ten million would take too long to wait for.
+SEARCH_WINDOW: Final = 200_000
 _MAX_POSITION_DIGITS: Final = 16
 
 
-def condition(term: str) -> Q:
-    """The notifications that a search term means.
-
-    A full id, a cursor (``epoch-position``) or ``username:position`` means exactly that one; anything else is words, each
-    of which must stand in the username, title, type or topic.
-    """
-    term = term.strip()
-    exact = _exactly(term)
-    return exact if exact is not None else _words(term)
-
-
-def username_field() -> str:
-    """The name of the user model's field that the wire and the admin call the username."""
-    return str(get_user_model().USERNAME_FIELD)
-
-
-def _exactly(term: str) -> Q | None:
+def exactly(term: str) -> Q | None:
+    """The one notification that a full id, a cursor (``epoch-position``) or ``username:position`` means; None for words."""
     try:
         return Q(public_id=UUID(term))
     except ValueError:
@@ -51,13 +38,8 @@ def _exactly(term: str) -> Q | None:
     return None
 
 
-def _at(**change: Any) -> Q | None:
-    """The notification that a change is about; None when there is no such change."""
-    found = Change.objects.filter(**change).values_list("notification_id", flat=True)[:1]
-    return Q(pk__in=list(filter(None, found))) if found else None
-
-
-def _words(term: str) -> Q:
+def words(term: str) -> Q:
+    """The notifications that have each word in their recipient's name, their title, type or topic."""
     # The event's columns, not the copies: a staged notification has no copies yet.
     columns = (f"recipient__{username_field()}", "event__title", "event__type", "event__topic")
     return reduce(
@@ -68,3 +50,20 @@ def _words(term: str) -> Q:
         ),
         Q(),
     )
+
+
+def older_than_window() -> int:
+    """The newest primary key that lies before the ``SEARCH_WINDOW`` newest notifications; below 1 when all lie within."""
+    newest = Notification.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
+    return newest - SEARCH_WINDOW
+
+
+def username_field() -> str:
+    """The name of the user model's field that the wire and the admin call the username."""
+    return str(get_user_model().USERNAME_FIELD)
+
+
+def _at(**change: Any) -> Q | None:
+    """The notification that a change is about; None when there is no such change."""
+    found = Change.objects.filter(**change).values_list("notification_id", flat=True)[:1]
+    return Q(pk__in=list(filter(None, found))) if found else None

@@ -14,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from notifications import services
-from notifications.admin import paginator
+from notifications.admin import paginator, search
 from notifications.models import Event, Inbox, Notification
 from tests.helpers.factories import make_user, order_event, send
 from tests.helpers.staff import LIST, client_of, make_staff, row_of, shown_titles
@@ -207,6 +207,18 @@ def test_hostile_text__is_shown_as_text(staff: Client, ada: User) -> None:
     page = staff.get(LIST, {"q": "<script>"}).content.decode()
     assert "<script>alert(1)" not in page
     assert "&lt;script&gt;alert(1)" in page
+
+
+def test_search__words__in_a_great_many__looks_through_the_newest_unless_narrowed(
+    staff: Client, ada: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search, "SEARCH_WINDOW", 2)
+    oldest, *_others = [send(ada, f"order {number}") for number in range(3)]
+    response = staff.get(LIST, {"q": "order"})
+    assert shown_titles(response) == ["order 2", "order 1"]
+    assert "Looked through the newest 2 notifications." in response.content.decode()
+    assert titles(staff, q="order", recipient="ada") == ["order 2", "order 1", "order 0"]
+    assert titles(staff, q=str(oldest)) == ["order 0"]
 
 
 # --- what it costs --------------------------------------------------------------------------------------------------------
