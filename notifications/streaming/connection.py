@@ -141,6 +141,7 @@ class Connection:
                 if not await self._act():
                     await self._sleep()
         except TimeoutError:
+            logger.info("Stream %s ends: its reader takes nothing", self.id)
             self._closing = "slow"
         except asyncio.CancelledError:
             # A server that stops cancels; one whose client has gone does, too, and then there is nobody to tell.

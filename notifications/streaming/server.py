@@ -18,7 +18,7 @@ from notifications.streaming.runtime import drain_current
 BACKLOG: Final = 2_048
 KEEP_ALIVE_SECONDS: Final = 30
 # Longer than a reader may be slow, so that one that wakes up late still reads its `stream.close`.
-USER_TIMEOUT_FACTOR: Final = 1.5
+USER_TIMEOUT_FACTOR: Final = 2
 
 
 class HubServer(uvicorn.Server):

@@ -174,13 +174,17 @@ class HubProcess:
 
     def end(self) -> None:
         """Close what was opened here and end the process, whatever state it is in. May be called again."""
+        self.close_clients()
+        if self._process is not None:
+            self._process.end()
+        self._folder.remove()
+
+    def close_clients(self) -> None:
+        """Close the streams and clients that were opened here; the process runs on, for another test."""
         while self._streams:
             self._streams.pop().close()
         while self._clients:
             self._clients.pop().close()
-        if self._process is not None:
-            self._process.end()
-        self._folder.remove()
 
     def __enter__(self) -> Self:
         return self

@@ -15,14 +15,15 @@ from django.test import override_settings
 
 from notifications import selectors, services
 from notifications.models import Change, Event, Inbox, Notification
-from notifications.streaming import connection as connection_module
 from notifications.streaming import hints, limits
+from notifications.streaming.changes import SharedChange, read_page
 from notifications.streaming.pool import in_pool
 from notifications.streaming.runtime import current_runtime
 from tests.helpers.asgi import AsgiStream, Streams, send_to
 from tests.helpers.factories import make_user, send
 from tests.helpers.waiting import wait_until_async
 
+CONNECTION = "notifications.streaming.connection"
 FAST = {"reconcile_seconds": 0.2}
 NEVER = {"reconcile_seconds": 300.0, "database_watch_seconds": 60.0}
 
@@ -46,6 +47,19 @@ def no_hints(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def positions(stream: AsgiStream) -> list[int]:
     return [event.json["position"] for event in stream.events if "position" in event.json]
+
+
+def count_refills(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The positions that each query for refills began from."""
+    queries: list[Any] = []
+    read = selectors.changes_since
+
+    def count(positions: Any, **options: Any) -> Any:
+        queries.append(positions)
+        return read(positions, **options)
+
+    monkeypatch.setattr(selectors, "changes_since", count)
+    return queries
 
 
 async def live_stream(streams: Streams, user: User, query: str = "") -> AsgiStream:
@@ -79,9 +93,7 @@ async def test_no_channel_layer__only_makes_it_slower(ada: User, streams: Stream
 async def test_forged_hint__costs_a_query_and_never_a_frame(
     ada: User, streams: Streams, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    queries: list[Any] = []
-    read = selectors.changes_since
-    monkeypatch.setattr(selectors, "changes_since", lambda *a, **k: queries.append(a) or read(*a, **k))
+    queries = count_refills(monkeypatch)
     stream = await live_stream(streams, ada)
     before = len(queries)
     hints.publish({ada.pk: 10**12, -1: 5})
@@ -94,9 +106,7 @@ async def test_forged_hint__costs_a_query_and_never_a_frame(
 async def test_many_changes_at_once__few_queries_and_no_loss(
     ada: User, streams: Streams, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    queries: list[Any] = []
-    read = selectors.changes_since
-    monkeypatch.setattr(selectors, "changes_since", lambda *a, **k: queries.append(a) or read(*a, **k))
+    queries = count_refills(monkeypatch)
     grace = await in_pool(make_user, "grace")
     opened = [await live_stream(streams, user) for user in (ada, grace) for _ in range(3)]
 
@@ -116,15 +126,18 @@ async def test_frames__of_one_change__are_built_once_for_all_connections(
     ada: User, streams: Streams, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     built: list[int] = []
-    render = connection_module.SharedChange._render
-    monkeypatch.setattr(
-        connection_module.SharedChange, "_render", lambda self, name: built.append(1) or render(self, name)
-    )
+    render = SharedChange._render
+
+    def count(self: SharedChange, name: str) -> bytes:
+        built.append(self.position)
+        return render(self, name)
+
+    monkeypatch.setattr(SharedChange, "_render", count)
     opened = [await live_stream(streams, ada) for _ in range(5)]
     await send_to(ada)
     for stream in opened:
         await stream.expect("notification.created")
-    assert len(built) == 1
+    assert built == [1]
 
 
 @override_settings(NOTIFICATION_HUB={"max_queue_frames": 3, "max_backlog_page": 4})
@@ -173,13 +186,12 @@ async def test_commits_during_the_backlog__come_after_it_without_gap(
 ) -> None:
     for _ in range(6):
         await send_to(ada)
-    read = connection_module.read_page
 
     def read_and_commit(*args: Any, **kwargs: Any) -> Any:
         send(ada, "Meanwhile")
-        return read(*args, **kwargs)
+        return read_page(*args, **kwargs)
 
-    monkeypatch.setattr(connection_module, "read_page", read_and_commit)
+    monkeypatch.setattr(f"{CONNECTION}.read_page", read_and_commit)
     with override_settings(NOTIFICATION_HUB={"max_backlog_page": 2}):
         stream = await streams.open(ada, "after=earliest")
         await stream.expect("stream.live")
@@ -234,14 +246,14 @@ async def test_backlog_that_cannot_be_read__is_read_later(
     ada: User, streams: Streams, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await send_to(ada)
-    read, failures = connection_module.read_page, iter([DatabaseError("gone"), DatabaseError("gone")])
+    failures = iter([DatabaseError("gone"), DatabaseError("gone")])
 
     def fail_twice(*args: Any, **kwargs: Any) -> Any:
         for error in failures:
             raise error
-        return read(*args, **kwargs)
+        return read_page(*args, **kwargs)
 
-    monkeypatch.setattr(connection_module, "read_page", fail_twice)
+    monkeypatch.setattr(f"{CONNECTION}.read_page", fail_twice)
     stream = await streams.open(ada, "after=earliest")
     live = await stream.expect("stream.live")
     assert (live.json["replayed"], positions(stream)) == (1, [1])
@@ -258,9 +270,8 @@ async def test_row_that_cannot_be_rendered__breaks_nothing_but_itself(
     def spoil() -> None:
         broken = Change.objects.get(inbox_id=ada.pk, position=1)
         Change.objects.filter(pk=broken.pk).update(kind="strange")
-        Event.objects.filter(pk=Change.objects.get(inbox_id=ada.pk, position=2).event_id).update(
-            title="two\nlines", type="bad\ntype"
-        )
+        other = Event.objects.filter(notifications__position=2, notifications__recipient=ada)
+        other.update(title="two\nlines", type="bad\ntype")
 
     await in_pool(spoil)
     for query in ("", "&names=type"):

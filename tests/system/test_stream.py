@@ -1,0 +1,134 @@
+"""Streams of a real hub process: prompt, complete, the same in bytes, and gone when the client is."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from django.contrib.auth.models import User
+
+from notifications import services
+from notifications.selectors import changes_after
+from tests.helpers.factories import make_user, send
+from tests.helpers.processes import HubProcess
+from tests.helpers.sse import StreamRecord
+from tests.helpers.waiting import wait_until
+from tests.helpers.wire import at, complaints, positions
+
+pytestmark = pytest.mark.system
+
+
+@pytest.fixture(scope="module")
+def running_hub(django_db_setup: None) -> Iterator[HubProcess]:
+    """One process for all tests here: to start one takes longer than any of them."""
+    with HubProcess() as running:
+        yield running
+
+
+@pytest.fixture
+def hub(running_hub: HubProcess, transactional_db: None) -> Iterator[HubProcess]:
+    yield running_hub
+    running_hub.close_clients()
+
+
+@pytest.fixture
+def ada(transactional_db: None) -> User:
+    return make_user("ada")
+
+
+def worst_of_hundred(seconds: list[float]) -> float:
+    return statistics.quantiles(seconds, n=100, method="inclusive")[98]
+
+
+def test_events_path__is_the_same_stream__and_posts_go_to_django(hub: HubProcess, ada: User) -> None:
+    with hub.client(ada) as client, client.stream("GET", "/api/v1/events") as answer:
+        assert answer.headers["content-type"].startswith("text/event-stream")
+    with hub.client(ada) as client:
+        assert client.post("/api/v1/events").headers["content-type"] != "text/event-stream; charset=utf-8"
+
+
+def test_first_frame__comes_at_once_and_has_an_id(hub: HubProcess, ada: User) -> None:
+    for _ in range(3):
+        send(ada)
+    waits = []
+    for _ in range(60):
+        begun = time.monotonic()
+        stream = hub.stream(ada)
+        opened = stream.expect()
+        waits.append(stream.arrived_at[0] - begun)
+        assert (opened.type, opened.id) == ("stream.open", opened.json["cursor"])
+        stream.close()
+    assert worst_of_hundred(waits) <= 0.25
+
+
+def test_commit_of_another_process__is_live_within_250_ms(hub: HubProcess, ada: User) -> None:
+    stream = hub.stream(ada)
+    stream.expect("stream.live")
+    waits = []
+    for number in range(1, 61):
+        send(ada)
+        committed = time.monotonic()
+        stream.expect("notification.created", where=at(number))
+        waits.append(stream.arrived_at[-1] - committed)
+    assert worst_of_hundred(waits) <= 0.25
+
+
+def test_frames__same_bytes_live_resumed_and_polled(hub: HubProcess, ada: User) -> None:
+    live = hub.stream(ada)
+    live.expect("stream.live")
+    public_id = send(ada, 'Ünï "quoted" \u2028', body="two\nlines")
+    services.mark_read(ada, [public_id])
+    services.mark_unread(ada, [public_id])
+    services.mark_all_read(ada)
+    services.delete(ada, [public_id])
+    live.expect("notification.deleted")
+    resumed = hub.stream(ada, "after=earliest&closeafter=live")
+    resumed.wait_ended()
+    with hub.client(ada) as client:
+        epoch = live.ids[0].split("-")[0]
+        polled = client.get("/api/v1/notifications/changes", params={"after": f"{epoch}-0"}).text
+    frames = [event.data for event in live.events if "position" in event.json]
+    assert frames == [event.data for event in resumed.events if "position" in event.json]
+    assert len(frames) == len(changes_after(ada.pk, after=0, up_to=9, limit=9)) == 5
+    assert all(frame in polled for frame in frames)
+
+
+def test_many_connects_and_disconnects__leave_nothing_behind(hub: HubProcess, ada: User) -> None:
+    staying = hub.stream(ada)
+    staying.expect("stream.live")
+    complaints_before = complaints(hub.output())
+
+    def open_files() -> int:
+        return len(list(Path(f"/proc/{hub.pid}/fd").iterdir()))
+
+    before, threads = open_files(), len(list(Path(f"/proc/{hub.pid}/task").iterdir()))
+    for _ in range(150):
+        hub.stream(ada).close()
+    wait_until(lambda: open_files() <= before + 8, what=f"the {before} open files of before")
+    assert len(list(Path(f"/proc/{hub.pid}/task").iterdir())) <= threads + 6
+    send(ada)
+    staying.expect("notification.created")
+    assert complaints(hub.output()) == complaints_before
+
+
+def test_resume__worker_killed_over_and_over__loses_and_repeats_nothing(hub: HubProcess, ada: User) -> None:
+    records: list[StreamRecord] = []
+    cursor = "earliest"
+    for _ in range(2):
+        stream = hub.stream(ada, f"after={cursor}")
+        stream.expect("stream.open")
+        for _ in range(5):
+            send(ada)
+        stream.expect("notification.created")
+        hub.kill()
+        stream.wait_ended()
+        records.append(stream)
+        cursor = stream.ids[-1]
+        send(ada, "While it was down")
+        hub.start()
+    last = hub.stream(ada, f"after={cursor}&closeafter=live")
+    assert last.wait_ended() == "clean"
+    assert positions(*records, last) == list(range(1, 13))
