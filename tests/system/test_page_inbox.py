@@ -227,6 +227,7 @@ def test_account_pages__fit_a_small_screen_and_are_accessible(
     page.fill("[name=password]", "wrong")
     page.keyboard.press("Enter")
     expect(page.get_by_role("alert")).to_be_visible()
+    page.wait_for_load_state()
     assert fits(page)
     assert violations(page) == []
     page.context.add_cookies([session_cookie(ada, live_hub)])
