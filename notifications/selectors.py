@@ -204,13 +204,20 @@ def changes_since(positions: Mapping[Any, int], *, limit: int) -> dict[Any, list
     return logs
 
 
-def recipients_with_staged(now: Any, *, limit: int) -> list[Any]:
-    """Users who have staged notifications that are not, or no longer, scheduled for later. One query, no lock."""
-    staged = (
-        Notification.objects.filter(Notification.STAGED).values_list("recipient_id", flat=True).order_by()
-    )
+def recipients_with_staged(now: Any, *, after: Any = None, limit: int) -> list[Any]:
+    """Users who have staged notifications that are not, or no longer, scheduled for later. One query, no lock.
+
+    Args:
+        now: the time at which they are due.
+        after: only users with greater keys, for the next part; None for the first.
+        limit: users at most, in the order of their keys.
+    """
+    staged = Notification.objects.filter(Notification.STAGED).order_by()
+    if after is not None:
+        staged = staged.filter(recipient_id__gt=after)
+    keys = staged.values_list("recipient_id", flat=True)
     # Not one OR: each half has a partial index, and behind an OR SQLite finds neither.
-    due = staged.filter(deliver_at__isnull=True).union(staged.filter(deliver_at__lte=now))
+    due = keys.filter(deliver_at__isnull=True).union(keys.filter(deliver_at__lte=now))
     return list(due.order_by("recipient_id")[:limit])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from django.db import transaction
@@ -31,12 +32,28 @@ def sweep() -> Swept:
     Transaction: several short ones; must not be called inside another. Inboxes that somebody else has locked are left for
     the next run. Any number of processes may sweep at once.
     """
-    size = hub_config().max_sequence_chunk
     now = timezone.now()
-    staged = selectors.recipients_with_staged(now, limit=size)
-    sequenced = sequence(staged, skip_locked=True) if staged else 0
-    expired = sum(_expire(user_id) for user_id in selectors.recipients_with_expired(now, limit=size))
-    return Swept(sequenced, expired)
+    return Swept(_sequence_due(now), _expire_due(now))
+
+
+def _sequence_due(now: datetime) -> int:
+    """Part by part in user order, so that each user is looked at once, and locked ones keep nobody else waiting."""
+    size = hub_config().max_sequence_chunk
+    done, last = 0, None
+    while user_ids := selectors.recipients_with_staged(now, after=last, limit=size):
+        done += sequence(user_ids, skip_locked=True)
+        last = user_ids[-1]
+    return done
+
+
+def _expire_due(now: datetime) -> int:
+    done = 0
+    while user_ids := selectors.recipients_with_expired(now, limit=MAX_EXPIRED):
+        expired = sum(map(_expire, user_ids))
+        done += expired
+        if not expired:  # all of them are locked
+            break
+    return done
 
 
 def _expire(user_id: Any) -> int:
