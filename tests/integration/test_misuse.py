@@ -1,0 +1,148 @@
+"""What callers get wrong: each mistake has a sentence of its own, the same on both databases, and changes nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+import pytest
+from django.contrib.auth.models import AnonymousUser, User
+from django.db import connection, transaction
+
+from notifications import selectors, services
+from notifications.events import UntypedEvent
+from notifications.exceptions import InvalidInput
+from notifications.models import Change, Event, Inbox, Notification
+from tests.helpers.factories import make_user, order_event, send
+from tests.helpers.oracle import assert_converges
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def ada() -> User:
+    return make_user("ada")
+
+
+@pytest.mark.parametrize(
+    ("options", "field"),
+    [
+        ({"title": None}, "title"),
+        ({"title": 7}, "title"),
+        ({"title": b"t"}, "title"),
+        ({"body": None}, "body"),
+        ({"url": None}, "url"),
+        ({"topic": 7}, "topic"),
+        ({"topic": None}, "topic"),
+        ({"collapse_key": None}, "collapse_key"),
+        ({"collapse_key": "a\0b"}, "collapse_key"),
+        ({"source": None}, "source"),
+        ({"source": "x" * 255}, "source"),
+        ({"source": "a\0b"}, "source"),
+        ({"source": "\ud800"}, "source"),
+        ({"level": 7}, "level"),
+        ({"deliver_at": "2100-01-01T00:00:00Z"}, "deliver_at"),
+        ({"expires_at": 4_102_444_800}, "expires_at"),
+    ],
+    ids=str,
+)
+def test_notify__value_of_another_type_or_too_long__is_named_and_nothing_is_sent(
+    ada: User, options: dict[str, Any], field: str
+) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        services.notify(ada, order_event(), **({"title": "t"} | options))
+    assert list(caught.value.errors) == [field]
+    assert not Event.objects.exists()
+
+
+def test_notify__several_bad_fields__are_all_named(ada: User) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        services.notify(
+            ada, UntypedEvent(type_name="A", fields={}), title="", topic="a,b", url="x", level="loud"
+        )
+    assert set(caught.value.errors) == {"type", "title", "topic", "url", "level"}
+
+
+def test_notify__something_else_than_an_event__is_refused(ada: User) -> None:
+    with pytest.raises(InvalidInput, match="EventType"):
+        services.notify(ada, "orders.order.shipped", title="t")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("recipient", ["nobody", "", 1.5j, AnonymousUser(), ["1"], object()], ids=str)
+def test_notify__what_can_be_no_user__is_refused(recipient: Any) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        send(recipient)
+    assert list(caught.value.errors) == ["recipient"]
+
+
+def test_keys_as_text__mean_the_same_users(ada: User) -> None:
+    with assert_converges(ada):
+        ids = services.notify_many([str(ada.pk), ada.pk, ada], order_event(), title="once")
+        assert len(ids) == 1
+        assert services.mark_read(str(ada.pk), ids).changed == 1
+        assert services.mark_all_read(str(ada.pk)).changed == 0
+        assert services.delete(str(ada.pk), ids).changed == 1
+
+
+def test_ids_as_text__mean_the_same_notifications(ada: User) -> None:
+    outcome = services.mark_read(ada, [str(send(ada)), str(UUID(int=0))])  # type: ignore[list-item]
+    assert (outcome.changed, outcome.not_found) == (1, [UUID(int=0)])
+
+
+def test_delete__reason_of_no_list__is_refused(ada: User) -> None:
+    public_id = send(ada)
+    with pytest.raises(ValueError, match="nonsense"):
+        services.delete(ada, [public_id], reason='nonsense","x":"')
+    assert selectors.get_notification(ada.pk, public_id)
+
+
+@pytest.mark.parametrize("up_to", [-(10**30), -1, 0])
+def test_mark_all_read__nothing_was_seen__reads_nothing(ada: User, up_to: int) -> None:
+    send(ada)
+    assert services.mark_all_read(ada, up_to=up_to).changed == 0
+
+
+@pytest.mark.parametrize("up_to", [1, 2, 10**15, 2**63, 10**30])
+def test_mark_all_read__position_past_the_head__is_the_head(ada: User, up_to: int) -> None:
+    send(ada)
+    with assert_converges(ada):
+        assert services.mark_all_read(ada, up_to=up_to).changed == 1
+    assert Change.objects.get(kind="read_all").up_to == 1
+
+
+@pytest.mark.shape("production")
+def test_actions__inside_a_callers_transaction__leave_its_lock_timeout_alone(ada: User) -> None:
+    public_id = send(ada)
+    with transaction.atomic(), connection.cursor() as cursor:
+        services.mark_read(ada, [public_id])
+        cursor.execute("SHOW lock_timeout")
+        assert cursor.fetchone() == ("0",)
+
+
+@pytest.mark.shape("production")
+def test_actions__in_a_transaction_of_their_own__wait_for_a_lock_no_longer_than_configured(
+    ada: User, settings: Any
+) -> None:
+    settings.NOTIFICATION_HUB = {"lock_timeout_seconds": 1.5}
+    seen: list[Any] = []
+
+    def look(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        if "FOR NO KEY UPDATE" in sql:
+            with context["connection"].connection.cursor() as cursor:
+                seen.append(cursor.execute("SHOW lock_timeout").fetchone()[0])
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(look):
+        services.mark_all_read(ada)
+        send(ada)
+    assert seen == ["1500ms", "1500ms"]
+
+
+def test_nobody_of_that_key__is_refused_by_the_database_and_leaves_nothing(ada: User) -> None:
+    from django.db import IntegrityError
+
+    for action in (lambda: send(ada.pk + 1_000), lambda: services.mark_all_read(ada.pk + 1_000)):  # type: ignore[arg-type]
+        with pytest.raises(IntegrityError):
+            action()
+    assert not Notification.objects.exists()
+    assert not Inbox.objects.exists()
