@@ -153,6 +153,15 @@ class Notification(models.Model):
         verbose_name_plural = _("notifications")
         indexes: ClassVar[list[models.Index]] = [
             models.Index(
+                name="notif_recipient",  # erasing a user, and the foreign key's own look: deleted rows too
+                fields=["recipient", "id"],
+            ),
+            models.Index(
+                name="notif_failed",  # the admin: what could not be sequenced, newest first
+                fields=["id"],
+                condition=Q(failed_at__isnull=False),
+            ),
+            models.Index(
                 name="notif_staged",  # the sequencer: what an inbox has staged, in staging order
                 fields=["recipient", "id"],
                 condition=Q(
