@@ -20,7 +20,7 @@ const CONFIRM_MS = 4_000;
 
 /**
  * @typedef {import("./fold.js").Notification} Notification
- * @typedef {"read_failed" | "delete_failed" | "load_failed"} Failure
+ * @typedef {"read_failed" | "delete_failed" | "load_failed" | "signed_out"} Failure
  * @typedef {object} Pending what the user did and the link has not confirmed yet
  * @property {Notification} item
  * @property {boolean} [read]
@@ -151,9 +151,9 @@ export class HubClient extends EventTarget {
     this.#settle(id, answer.status === 404 ? { ...answer, ok: true } : answer, "delete_failed");
   }
 
-  /** @param {Failure} failure */
+  /** @param {Failure} failure of somebody who is signed out, only that is worth telling */
   failed(failure) {
-    this.#emit("failed", failure);
+    this.#emit("failed", this.link.state === "signed-out" ? "signed_out" : failure);
   }
 
   /** @param {import("./api.js").Answer} answer of any request: it may tell that the session has ended */

@@ -156,6 +156,21 @@ def test_panel__pressed_beside__closes(live_hub: HubProcess, page_factory: PageF
     expect(inbox.bell).to_have_attribute("aria-expanded", "false")
 
 
+def test_menu__closes_by_escape_and_when_something_else_is_pressed(
+    live_hub: HubProcess, page_factory: PageFactory, ada: User
+) -> None:
+    page = InboxPage.of(ada, live_hub, page_factory).page
+    menu, change = page.locator(".menu summary"), page.get_by_role("link", name="Change password")
+    menu.click()
+    expect(change).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(change).to_be_hidden()
+    expect(menu).to_be_focused()
+    menu.click()
+    page.locator("h1").click()
+    expect(change).to_be_hidden()
+
+
 def test_following_a_link__marks_it_read(live_hub: HubProcess, page_factory: PageFactory, ada: User) -> None:
     send(ada, "Change your password", url="/account/password/")
     inbox = InboxPage.of(ada, live_hub, page_factory)

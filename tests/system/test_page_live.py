@@ -142,6 +142,7 @@ def test_session_that_has_ended__is_told_by_the_first_request(
     inbox.page.context.clear_cookies()
     inbox.press("Order 7", "Mark as read")
     inbox.expect_state("signed-out")
+    expect(inbox.toasts).to_have_text("Signed out – log in again")
 
 
 def test_two_lines__put_the_bell_on_any_page(
