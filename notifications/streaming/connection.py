@@ -224,7 +224,12 @@ class Connection:
             self._session.go_live(self._inbox.position)
         elif self._clock() >= self._read_again_at:
             self._page = asyncio.create_task(self._read(up_to))
-            self._page.add_done_callback(lambda _: self._wake.set())
+            self._page.add_done_callback(self._page_came)
+
+    def _page_came(self, page: asyncio.Task[Page]) -> None:
+        if not page.cancelled():
+            page.exception()  # looked at here, too, for a page that nobody takes any more
+        self._wake.set()
 
     async def _read(self, up_to: int) -> Page:
         config = hub_config()

@@ -54,6 +54,10 @@ class Runtime:
         self._serving[connection] = task
         try:
             await connection.run(receive)
+        except asyncio.CancelledError:
+            if not self.is_draining:
+                raise
+            task.uncancel()  # by the drain, and it has ended
         finally:
             del self._serving[connection]
 
