@@ -180,6 +180,15 @@ class Notification(models.Model):
                 ),
             ),
             models.Index(
+                name="notif_scheduled",  # the sequencer: what an inbox has scheduled
+                fields=["recipient", "deliver_at"],
+                condition=Q(
+                    position__isnull=True,
+                    failed_at__isnull=True,
+                    deliver_at__isnull=False,
+                ),
+            ),
+            models.Index(
                 name="notif_unread",  # unread lists, and counts by category, from the index alone
                 fields=["recipient", "position", "category"],
                 condition=Q(

@@ -215,10 +215,11 @@ def recipients_with_staged(now: Any, *, after: Any = None, limit: int) -> list[A
     staged = Notification.objects.filter(Notification.STAGED).order_by()
     if after is not None:
         staged = staged.filter(recipient_id__gt=after)
-    keys = staged.values_list("recipient_id", flat=True)
     # Not one OR: each half has a partial index, and behind an OR SQLite finds neither.
-    due = keys.filter(deliver_at__isnull=True).union(keys.filter(deliver_at__lte=now))
-    return list(due.order_by("recipient_id")[:limit])
+    keys = staged.values("pk")
+    due = keys.filter(deliver_at__isnull=True).union(keys.filter(deliver_at__lte=now), all=True)
+    rows = Notification.objects.filter(pk__in=due).order_by("recipient_id")
+    return list(rows.values_list("recipient_id", flat=True).distinct()[:limit])
 
 
 def recipients_with_expired(now: Any, *, limit: int) -> list[Any]:

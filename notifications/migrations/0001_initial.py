@@ -125,6 +125,10 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='notification',
+            index=models.Index(condition=models.Q(('deliver_at__isnull', False), ('failed_at__isnull', True), ('position__isnull', True)), fields=['recipient', 'deliver_at'], name='notif_scheduled'),
+        ),
+        migrations.AddIndex(
+            model_name='notification',
             index=models.Index(condition=models.Q(('deleted_at__isnull', True), ('position__isnull', False), ('read_at__isnull', True)), fields=['recipient', 'position', 'category'], name='notif_unread'),
         ),
         migrations.AddIndex(
