@@ -1,0 +1,429 @@
+"""Reads: what a page, a delta and the counts hold, by how many statements, and by which index."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from notifications import payloads, selectors, services
+from notifications.events import UntypedEvent
+from notifications.exceptions import NotFound
+from notifications.filters import Filters
+from notifications.models import Event, Inbox, Notification
+from tests.helpers.factories import make_user, send
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+TYPES = (
+    "orders.order.shipped",
+    "orders.order_item.shipped",
+    "orders.orderXitem.shipped".lower(),
+    "sync.job.failed",
+)
+TOPICS = ("", "order:7", "Straße 😀", "100%", "a_b", 'it\'s "quoted" \\')
+LEVELS = ("info", "error")
+
+
+@pytest.fixture
+def ada() -> User:
+    return make_user("ada")
+
+
+@pytest.fixture
+def grace() -> User:
+    return make_user("grace")
+
+
+def fill(user: User, count: int, **options: Any) -> None:
+    """Many notifications by one transaction."""
+    with transaction.atomic():
+        for number in range(count):
+            send(user, f"{number}", **options)
+
+
+def send_every_kind(user: User) -> None:
+    with transaction.atomic():
+        for type_name in TYPES:
+            for topic in TOPICS:
+                for level in LEVELS:
+                    event = UntypedEvent(type_name=type_name, fields={})
+                    services.notify(user, event, title="t", topic=topic, level=level)
+
+
+def all_pages(user: User, limit: int, **options: Any) -> list[int]:
+    """The positions of all pages, as a client walks through them."""
+    positions: list[int] = []
+    before = None
+    while True:
+        page = selectors.list_page(user.pk, limit=limit, before=before, **options)
+        assert len(page.rows) <= limit
+        positions += [row.position for row in page.rows]
+        before = page.next_before
+        if before is None:
+            return positions
+        assert before == positions[-1]
+
+
+@pytest.mark.parametrize("limit", [1, 2, 6, 7, 8, 200])
+def test_pages__walked_to_the_end__skip_and_repeat_nothing(ada: User, grace: User, limit: int) -> None:
+    fill(ada, 7)
+    fill(grace, 3)
+    assert all_pages(ada, limit) == [7, 6, 5, 4, 3, 2, 1]
+
+
+def test_pages__walked_while_others_come_and_go__skip_and_repeat_nothing_that_stayed(ada: User) -> None:
+    fill(ada, 9)
+    seen = []
+    before = None
+    for _ in range(3):
+        page = selectors.list_page(ada.pk, limit=3, before=before)
+        seen += [row.title for row in page.rows]
+        before = page.next_before
+        send(ada, "new")
+        services.delete(ada, [page.rows[0].public_id])
+    assert seen == ["8", "7", "6", "5", "4", "3", "2", "1", "0"]
+    assert before is None
+
+
+def test_page__exactly_full__has_no_next(ada: User) -> None:
+    fill(ada, 3)
+    assert selectors.list_page(ada.pk, limit=3).next_before is None
+    assert selectors.list_page(ada.pk, limit=2).next_before == 2
+
+
+@pytest.mark.parametrize("before", [-(10**30), -1, 0, 1])
+def test_page__before_the_first__is_empty_with_cursor_and_count(ada: User, before: int) -> None:
+    fill(ada, 2)
+    page = selectors.list_page(ada.pk, before=before)
+    assert (page.rows, page.next_before, page.cursor.position, page.unread_count) == ([], None, 2, 2)
+
+
+@pytest.mark.parametrize("before", [3, 2**63 - 1, 2**63, 10**30])
+def test_page__before_what_is_to_come__is_the_newest(ada: User, before: int) -> None:
+    fill(ada, 2)
+    assert [row.position for row in selectors.list_page(ada.pk, before=before).rows] == [2, 1]
+
+
+def test_page__of_an_empty_inbox__has_its_cursor(ada: User) -> None:
+    inbox = services.open_inbox(ada.pk)
+    page = selectors.list_page(ada.pk)
+    assert page == ([], None, inbox.cursor, 0)
+
+
+@pytest.mark.parametrize(
+    "options", [{"unread_only": True}, {"filters": Filters(topics=frozenset({"none"}))}], ids=str
+)
+def test_page__that_filters_leave_empty__has_the_cursor_and_count_of_the_whole_inbox(
+    ada: User, options: Any
+) -> None:
+    services.mark_read(ada, [send(ada)])
+    page = selectors.list_page(ada.pk, **options)
+    assert (page.rows, page.cursor.position, page.unread_count) == ([], 2, 0)
+
+
+def test_page__and_counts_without_inbox__say_so(ada: User) -> None:
+    for read in (selectors.list_page, selectors.counts):
+        with pytest.raises(Inbox.DoesNotExist):
+            read(ada.pk)
+
+
+def test_page__leaves_out_staged_failed_deleted_and_foreign_ones(ada: User, grace: User) -> None:
+    send(grace)
+    kept = send(ada)
+    services.delete(ada, [send(ada)])
+    send(ada, deliver_at=timezone.now() + timedelta(hours=1))
+    bad = Event.objects.create(type="orders.order.shipped", title="bad", data="[]")
+    Notification.objects.create(recipient=ada, event=bad)
+    services.sweep()
+    assert [row.public_id for row in selectors.list_page(ada.pk).rows] == [kept]
+
+
+def test_page__of_unread_ones__leaves_out_the_read(ada: User) -> None:
+    fill(ada, 4)
+    rows = selectors.list_page(ada.pk).rows
+    services.mark_read(ada, [rows[1].public_id, rows[3].public_id])
+    assert all_pages(ada, 1, unread_only=True) == [4, 2]
+
+
+@pytest.mark.parametrize("name", ["list", "get"])
+def test_row__has_the_same_bytes_by_every_way_to_read_it(ada: User, name: str) -> None:
+    public_id = send(
+        ada, 'Ünïcode 😀 "quoted" \\', topic="Straße", expires_at=timezone.now() + timedelta(hours=1)
+    )
+    created = selectors.changes_after(ada.pk, after=0, up_to=1, limit=1)[0]
+    [since] = selectors.changes_since({ada.pk: 0}, limit=1)[ada.pk]
+    row = (
+        selectors.list_page(ada.pk).rows[0]
+        if name == "list"
+        else selectors.get_notification(ada.pk, public_id)
+    )
+    assert created == since
+    frame = payloads.change_json(created, "abcdefgh")
+    assert payloads.notification_json(row) in frame
+    assert json.loads(frame)["notification"]["title"] == 'Ünïcode 😀 "quoted" \\'
+
+
+def test_get__foreign_deleted_staged_and_unknown__look_the_same(ada: User, grace: User) -> None:
+    foreign, gone = send(grace), send(ada)
+    staged = send(ada, deliver_at=timezone.now() + timedelta(hours=1))
+    services.delete(ada, [gone])
+    for public_id in (foreign, gone, staged, uuid4()):
+        with pytest.raises(NotFound):
+            selectors.get_notification(ada.pk, public_id)
+
+
+_filters = st.builds(
+    Filters,
+    categories=st.frozensets(st.sampled_from(["orders", "sync", "order", "none"]), max_size=2),
+    types=st.frozensets(st.sampled_from([*TYPES, "orders.order"]), max_size=2),
+    type_prefixes=st.lists(
+        st.sampled_from(
+            ["orders.", "orders.order.", "orders.order_item.", "sync.job.", "o_ders.", "%.", "none."]
+        ),
+        max_size=2,
+    ).map(tuple),
+    topics=st.frozensets(
+        st.sampled_from([*TOPICS, "order:%", "a%", "aXb", "straße 😀", "STRASSE"]), max_size=2
+    ),
+    levels=st.frozensets(st.sampled_from([*LEVELS, "warning"]), max_size=2),
+)
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(chosen=st.lists(_filters, min_size=8, max_size=8))
+def test_filters__any_combination__choose_from_list_and_log_what_they_admit_one_by_one(
+    chosen: list[Filters],
+) -> None:
+    ada = make_user()
+    send_every_kind(ada)
+    head = services.mark_all_read(ada, category="sync").inbox.head
+    everything = selectors.list_page(ada.pk, limit=1_000).rows
+    for filters in chosen:
+        wanted = [
+            row for row in everything if filters.admits(event_type=row.type, topic=row.topic, level=row.level)
+        ]
+        assert selectors.list_page(ada.pk, filters=filters, limit=1_000).rows == wanted
+        assert all_pages(ada, 5, filters=filters) == [row.position for row in wanted]
+        changes = selectors.changes_after(ada.pk, after=0, up_to=head, limit=1_000, filters=filters)
+        assert [row.position for row in changes] == [*sorted(row.position for row in wanted), head]
+    ada.delete()
+
+
+@pytest.mark.parametrize(
+    ("prefix", "found"),
+    [
+        ("orders.order_item.", {"orders.order_item.shipped"}),
+        ("orders.order.", {"orders.order.shipped"}),
+        ("orders.", {"orders.order.shipped", "orders.order_item.shipped", "orders.orderxitem.shipped"}),
+        ("%.", set()),
+        ("orders.order_.", set()),
+    ],
+)
+def test_type_prefix__underscore_and_percent__mean_themselves(
+    ada: User, prefix: str, found: set[str]
+) -> None:
+    send_every_kind(ada)
+    rows = selectors.list_page(ada.pk, filters=Filters(type_prefixes=(prefix,)), limit=200).rows
+    assert {row.type for row in rows} == found
+
+
+def test_counts__by_category__leave_out_read_deleted_and_staged_ones(ada: User, grace: User) -> None:
+    sync = UntypedEvent(type_name="sync.job.failed", fields={})
+    fill(ada, 3)
+    fill(grace, 1)
+    send(ada, event=sync)
+    read, deleted = send(ada, event=sync), send(ada, event=sync)
+    services.mark_read(ada, [read])
+    services.delete(ada, [deleted])
+    send(ada, deliver_at=timezone.now() + timedelta(hours=1))
+    counts = selectors.counts(ada.pk)
+    assert counts == (services.open_inbox(ada.pk).cursor, 4, {"orders": 3, "sync": 1})
+    services.mark_all_read(ada)
+    assert selectors.counts(ada.pk).by_category == {}
+
+
+def test_changes_after__limit_and_bounds__are_kept(ada: User) -> None:
+    fill(ada, 5)
+
+    def positions(**options: Any) -> list[int]:
+        return [row.position for row in selectors.changes_after(ada.pk, **options)]
+
+    assert positions(after=0, up_to=5, limit=100) == [1, 2, 3, 4, 5]
+    assert positions(after=2, up_to=4, limit=100) == [3, 4]
+    assert positions(after=0, up_to=5, limit=2) == [1, 2]
+    assert positions(after=5, up_to=5, limit=2) == []
+    assert positions(after=10**16 - 1, up_to=5, limit=2) == []
+
+
+@pytest.mark.parametrize("count", [500, 2_000])
+def test_changes_since__of_very_many_users__is_one_statement(ada: User, count: int) -> None:
+    User.objects.bulk_create([User(username=f"many{number}") for number in range(count)])
+    users = list(User.objects.order_by("pk"))
+    for title in ("1", "2", "3"):
+        services.notify_many(users, UntypedEvent(type_name="a.b", fields={}), title=title)
+    with CaptureQueriesContext(connection) as captured:
+        logs = selectors.changes_since({user.pk: user.pk % 5 for user in users}, limit=2)
+    assert len(captured) == 1
+    expected = {user.pk: [user.pk % 5 + 1, user.pk % 5 + 2][: max(0, 3 - user.pk % 5)] for user in users}
+    found = {user_id: [row.position for row in rows] for user_id, rows in logs.items()}
+    assert found == {user_id: positions for user_id, positions in expected.items() if positions}
+
+
+def test_changes_since__nobody_or_unknown_users__has_nothing(ada: User) -> None:
+    assert selectors.changes_since({}, limit=5) == {}
+    assert selectors.changes_since({ada.pk: 0, ada.pk + 1_000: 0}, limit=5) == {}
+
+
+def test_statements__of_each_selector__are_one(ada: User) -> None:
+    public_id = send(ada, topic="order:7")
+    filters = Filters(categories=frozenset({"orders"}), topics=frozenset({"order:7"}))
+    now = timezone.now()
+    reads: list[Callable[[], Any]] = [
+        lambda: selectors.inboxes([ada.pk]),
+        lambda: selectors.list_page(ada.pk),
+        lambda: selectors.list_page(ada.pk, filters=filters, unread_only=True, before=9),
+        lambda: selectors.get_notification(ada.pk, public_id),
+        lambda: selectors.counts(ada.pk),
+        lambda: selectors.changes_after(ada.pk, after=0, up_to=1, limit=10),
+        lambda: selectors.changes_after(ada.pk, after=0, up_to=1, limit=10, filters=filters),
+        lambda: selectors.changes_since({ada.pk: 0}, limit=10),
+        lambda: selectors.recipients_with_staged(now, limit=10),
+        lambda: selectors.recipients_with_staged(now, after=ada.pk, limit=10),
+        lambda: selectors.recipients_with_expired(now, limit=10),
+    ]
+    for read in reads:
+        with CaptureQueriesContext(connection) as captured:
+            read()
+        assert len(captured) == 1
+
+
+@pytest.fixture
+def crowd(ada: User) -> list[User]:
+    """An inbox of 3,000 among 200 others, and statistics about them."""
+    User.objects.bulk_create([User(username=f"many{number}") for number in range(200)])
+    users = list(User.objects.order_by("pk"))
+    for number in range(10):
+        services.notify_many(
+            users, UntypedEvent(type_name="a.b", fields={}), title="t", topic=f"topic:{number}"
+        )
+    event = Event.objects.create(type="a.b", title="t")
+    Notification.objects.bulk_create([Notification(recipient=ada, event=event) for _ in range(3_000)])
+    services.sweep()
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("ANALYZE")
+    return users
+
+
+def statements_of(call: Any) -> list[tuple[str, Any]]:
+    """What a call asks of the database, with its parameters."""
+    seen: list[tuple[str, Any]] = []
+
+    def note(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        seen.append((sql, params))
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(note):
+        call()
+    return seen
+
+
+def explained(sql: str, params: Any) -> Any:
+    """How the database would do a statement, as text."""
+    explain = "EXPLAIN (FORMAT JSON)" if connection.vendor == "postgresql" else "EXPLAIN QUERY PLAN"
+    with connection.cursor() as cursor:
+        cursor.execute(f"{explain} {sql}", params)
+        return "\n".join(str(row[-1]) for row in cursor.fetchall())
+
+
+def plans_of(call: Any) -> list[str]:
+    """How the database would do each statement of a call."""
+    return [
+        explained(sql, params)
+        for sql, params in statements_of(call)
+        if sql.startswith(("SELECT", "INSERT", "UPDATE", "(SELECT"))
+    ]
+
+
+def plan(read: Any) -> str:
+    """How the database would do the one statement of a read."""
+    [text] = plans_of(read)
+    return text
+
+
+def assert_scans_no_table(text: str) -> None:
+    """No plan reads the notifications from end to end."""
+    assert "SCAN notifications_notification" not in text
+    assert not re.search(r"'Seq Scan'[^{}]*'Relation Name': 'notifications_notification'", text)
+
+
+def test_list__of_any_depth__walks_its_index_and_costs_the_same(ada: User, crowd: list[User]) -> None:
+    plans = [
+        plan(lambda before=before: selectors.list_page(ada.pk, before=before)) for before in (None, 3_000, 50)
+    ]
+    for text in plans:
+        assert "notif_list" in text
+        assert (
+            "Seq Scan', 'Parallel Aware': False, 'Async Capable': False, 'Relation Name': 'notifications_notif"
+            not in text
+        )
+        assert "SCAN notifications_notification" not in text
+
+
+@pytest.mark.shape("production")
+def test_list__of_any_depth__reads_no_more_rows_than_the_page(ada: User, crowd: list[User]) -> None:
+    for before in (None, 3_000, 1_500, 50):
+        [(page, params)] = statements_of(lambda before=before: selectors.list_page(ada.pk, before=before))
+        with connection.cursor() as cursor:
+            cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {page}", params)
+            [root] = cursor.fetchone()[0]
+        assert max(_rows_of(root["Plan"], "notifications_notification")) <= 26
+
+
+def _rows_of(node: dict[str, Any], table: str) -> list[int]:
+    """How many rows each scan of a table gave and threw away."""
+    own = (
+        [node["Actual Rows"] + node.get("Rows Removed by Filter", 0)]
+        if node.get("Relation Name") == table
+        else []
+    )
+    return own + [count for child in node.get("Plans", []) for count in _rows_of(child, table)]
+
+
+def test_sweepers_reads__in_a_large_table__go_by_their_indexes(ada: User, crowd: list[User]) -> None:
+    now = timezone.now()
+    staged = plan(lambda: selectors.recipients_with_staged(now, limit=500))
+    assert "notif_staged" in staged
+    assert re.search("notif_(due|scheduled)", staged)
+    assert "notif_expiry" in plan(lambda: selectors.recipients_with_expired(now, limit=500))
+
+
+def test_changes__in_a_large_log__go_by_their_index(ada: User, crowd: list[User]) -> None:
+    index = (
+        "change_log" if connection.vendor == "postgresql" else "(inbox_id=? AND position>? AND position<?)"
+    )
+    assert index in plan(lambda: selectors.changes_after(ada.pk, after=2_000, up_to=3_010, limit=100))
+    assert index in plan(lambda: selectors.changes_since({user.pk: 9 for user in crowd[:3]}, limit=100))
+
+
+def test_sequencer__sending_to_a_large_inbox__reads_only_what_is_staged(ada: User, crowd: list[User]) -> None:
+    plans = plans_of(lambda: send(ada))
+    reads = [text for text in plans if "notif_staged" in text]
+    assert len(reads) == 2
+    for text in reads:
+        assert "notif_scheduled" in text or "notif_due" in text
+    for text in plans:
+        assert "notif_recipient" not in text
+        assert_scans_no_table(text)
