@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError
 
 from notifications import payloads, selectors, services
 from notifications.exceptions import NotFound
@@ -22,15 +22,12 @@ from tests.helpers.factories import make_user, order_event, send
 from tests.helpers.oracle import Client, assert_converged, changes_since, listed
 from tests.helpers.together import beside, run_together
 from tests.helpers.waiting import wait_until
+from tests.helpers.writers import read_all, read_some, send_collapsing, send_one, sweep, work
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 USERS = 5
 ROUNDS = 40
-
-
-class Withdrawn(Exception):
-    """Raised to roll a transaction back."""
 
 
 @pytest.fixture(autouse=True)
@@ -47,92 +44,9 @@ def users() -> list[User]:
     return [make_user() for _ in range(USERS)]
 
 
-def some_ids(user: User, dice: random.Random) -> list[Any]:
-    """A few of a user's ids, listed or not."""
-    known = list(Notification.objects.filter(recipient=user).values_list("public_id", flat=True))
-    return dice.sample(known, min(3, len(known)))
-
-
-def shuffled(users: list[User], dice: random.Random, count: int = 3) -> list[User]:
-    """Some of the users in a random order."""
-    return dice.sample(users, min(count, len(users)))
-
-
-def send_one(users: list[User], dice: random.Random) -> None:
-    send(dice.choice(users))
-
-
-def send_crossed(users: list[User], dice: random.Random) -> None:
-    services.notify_many(shuffled(users, dice), order_event(), title="crossed")
-
-
-def send_crossed_in_one_transaction(users: list[User], dice: random.Random) -> None:
-    with transaction.atomic():
-        for user in shuffled(users, dice):
-            send(user)
-
-
-def send_collapsing(users: list[User], dice: random.Random) -> None:
-    services.notify_many(shuffled(users, dice), order_event(), title="progress", collapse_key="import")
-
-
-def send_and_roll_back(users: list[User], dice: random.Random) -> None:
-    try:
-        with transaction.atomic():
-            services.notify_many(users, order_event(), title="never")
-            services.mark_all_read(dice.choice(users))
-            raise Withdrawn
-    except Withdrawn:
-        pass
-
-
-def send_past_the_services(users: list[User], dice: random.Random) -> None:
-    event = Event.objects.create(type="orders.order.shipped", title="bulk")
-    Notification.objects.bulk_create(
-        [Notification(recipient=user, event=event) for user in shuffled(users, dice)]
-    )
-
-
-def read_some(users: list[User], dice: random.Random) -> None:
-    user = dice.choice(users)
-    services.mark_read(user, some_ids(user, dice))
-
-
-def unread_some(users: list[User], dice: random.Random) -> None:
-    user = dice.choice(users)
-    services.mark_unread(user, some_ids(user, dice))
-
-
-def read_all(users: list[User], dice: random.Random) -> None:
-    services.mark_all_read(dice.choice(users))
-
-
-def delete_some(users: list[User], dice: random.Random) -> None:
-    user = dice.choice(users)
-    services.delete(user, some_ids(user, dice))
-
-
-def sweep(users: list[User], dice: random.Random) -> None:
-    services.sweep()
-
-
-ACTIONS = (
-    send_one, send_crossed, send_crossed_in_one_transaction, send_collapsing, send_and_roll_back, send_past_the_services,
-    read_some, unread_some, read_all, delete_some, sweep,
-)  # fmt: skip
-
-
-def writer(
-    users: list[User], seed: int, actions: tuple[Callable[..., None], ...] = ACTIONS
-) -> Callable[[], None]:
-    """Does the actions in a random order of its own; anything that one raises fails the test."""
-
-    def work() -> None:
-        dice = random.Random(seed)
-        for _ in range(ROUNDS):
-            dice.choice(actions)(users, dice)
-
-    return work
+def writer(users: list[User], seed: int) -> Callable[[], None]:
+    """Does everything in a random order of its own; anything that it raises fails the test."""
+    return partial(work, [user.pk for user in users], seed, ROUNDS)
 
 
 def assert_all_right(users: list[User]) -> None:
@@ -157,7 +71,7 @@ def test_log__crossed_sends_to_the_same_users__deadlock_never(users: list[User])
     def send_many(seed: int) -> None:
         dice = random.Random(seed)
         for _ in range(ROUNDS):
-            services.notify_many(shuffled(users, dice, USERS), order_event(), title="crossed")
+            services.notify_many(dice.sample(users, USERS), order_event(), title="crossed")
 
     run_together(*(partial(send_many, seed) for seed in range(6)))
     assert_all_right(users)
@@ -271,11 +185,13 @@ def test_change__read_again_later__has_the_same_bytes(users: list[User]) -> None
 
 
 def test_user_deleted__while_others_write_to_them__goes_with_all_their_rows(users: list[User]) -> None:
+    keys = [user.pk for user in users]
+
     def write(seed: int) -> None:
         dice = random.Random(seed)
         for _ in range(ROUNDS):
             with suppress(IntegrityError, NotFound):  # nobody can be told who is gone
-                dice.choice((send_one, read_some, read_all, sweep, send_collapsing))(users, dice)
+                dice.choice((send_one, read_some, read_all, sweep, send_collapsing))(keys, dice)
 
     def delete() -> None:
         for user in users[1:]:
