@@ -63,13 +63,13 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def page_factory(browser: Browser, request: pytest.FixtureRequest) -> Iterator[PageFactory]:
-    """Makes pages: `page = page_factory()`. At the end none of them may have complained, and those of a failed test leave a picture."""
+    """Makes pages: `page = page_factory()`. At the end none of them may have complained, and where one did, or the test failed, they leave a picture."""
     factory = PageFactory(browser)
     try:
         yield factory
-        if has_failed(request.node):
-            factory.screenshots(request.node.name)
         problems = factory.problems()
+        if problems or has_failed(request.node):
+            factory.screenshots(request.node.name)
     finally:
         factory.close()
     assert not problems

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
+MEMORY_BYTES = 2 * 2**30
 GUARDIAN = Path(__file__).with_name("guardian.py")
 
 
@@ -125,6 +126,18 @@ class GuardedProcess:
         self.end()
 
 
+def memory_folder() -> str | None:
+    """Where temporary databases are quickest, the system's memory; None where there is too little of it for that."""
+    memory = "/dev/shm"
+    if (
+        "TMPDIR" in os.environ
+        or not os.access(memory, os.W_OK)
+        or shutil.disk_usage(memory).free < MEMORY_BYTES
+    ):
+        return None
+    return memory
+
+
 class GuardedFolder:
     """A temporary folder that a guardian removes when this process is gone without having called `remove()`.
 
@@ -132,7 +145,7 @@ class GuardedFolder:
     """
 
     def __init__(self, prefix: str) -> None:
-        self.path = Path(tempfile.mkdtemp(prefix=prefix))
+        self.path = Path(tempfile.mkdtemp(prefix=prefix, dir=memory_folder()))
         lifeline_read, self._lifeline = os.pipe()
         self._guardian = subprocess.Popen(
             [sys.executable, "-S", "-E", str(GUARDIAN), "--remove", str(self.path), str(lifeline_read), "2"],

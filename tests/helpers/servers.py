@@ -294,6 +294,7 @@ class PostgresServer(Server):
             "full_page_writes": "off",
             "wal_level": "minimal",
             "max_wal_senders": 0,
+            "max_wal_size": "128MB",
             "jit": "off",
         }
         command = [str(self._programs / "postgres"), "-D", str(self.data)]

@@ -10,7 +10,10 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.shape("embedded")
+from tests.helpers.plugin import runs_in
+
+# Each starts a pytest of its own.
+pytestmark = [pytest.mark.shape("embedded"), pytest.mark.timeout(180)]
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -63,32 +66,33 @@ def run(tmp_path: Path, sample: str, *options: str, **env: str) -> subprocess.Co
     )
 
 
-@pytest.mark.parametrize(("shape", "workers"), [("embedded", "0"), ("production", "2")])
-def test_shape__chosen__runs_its_own_tests_and_those_of_both(
-    tmp_path: Path, shape: str, workers: str
-) -> None:
-    outcome = run(tmp_path, SAMPLE, f"--shape={shape}", "-n", workers, "-v")
-    assert outcome.returncode == 0, outcome.stdout + outcome.stderr
-    assert re.search(r"2 passed", outcome.stdout)
-    assert f"::test_{shape}" in outcome.stdout
-
-
-def test_embedded__after_the_run__has_left_no_folder(tmp_path: Path) -> None:
+def test_embedded__run__is_on_a_file_that_is_gone_afterwards(tmp_path: Path) -> None:
     outcome = run(tmp_path, SAMPLE, "-s")
+    assert outcome.returncode == 0, outcome.stdout + outcome.stderr
+    assert "2 passed, 1 deselected" in outcome.stdout
     [folder] = re.findall(r"folder (\S+)", outcome.stdout)
     assert not Path(folder).exists()
 
 
+def test_production__run_by_two_workers__is_on_postgresql_and_redis(tmp_path: Path) -> None:
+    outcome = run(tmp_path, SAMPLE, "--shape=production", "-n", "2", "-v")
+    assert outcome.returncode == 0, outcome.stdout + outcome.stderr
+    assert "2 passed" in outcome.stdout
+    assert "::test_production" in outcome.stdout
+    assert "::test_embedded" not in outcome.stdout
+
+
 def test_skip__in_ci__fails_the_run_and_is_named(tmp_path: Path) -> None:
     sample = "import pytest\ndef test_part():\n    pytest.skip('missing')\n"
-    assert run(tmp_path, sample).returncode == 0
     outcome = run(tmp_path, sample, CI="true")
     assert outcome.returncode == 1
     assert "skipped, which CI does not allow" in outcome.stdout
     assert "::test_part" in outcome.stdout
 
 
-def test_shape__misspelt__is_a_usage_error(tmp_path: Path) -> None:
-    outcome = run(tmp_path, "import pytest\n@pytest.mark.shape('prod')\ndef test_part(): pass\n")
-    assert outcome.returncode == 4
-    assert "wants one of embedded, production" in outcome.stdout + outcome.stderr
+def test_shape__misspelt__is_a_usage_error(request: pytest.FixtureRequest) -> None:
+    assert runs_in("embedded", request.node)
+    assert not runs_in("production", request.node)
+    request.node.add_marker(pytest.mark.shape("prod"), append=False)
+    with pytest.raises(pytest.UsageError, match="wants one of embedded, production"):
+        runs_in("embedded", request.node)
