@@ -68,7 +68,11 @@ def test_notify__something_else_than_an_event__is_refused(ada: User) -> None:
         services.notify(ada, "orders.order.shipped", title="t")  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("recipient", ["nobody", "", 1.5j, AnonymousUser(), ["1"], object()], ids=str)
+@pytest.mark.parametrize(
+    "recipient",
+    ["nobody", "", 1.5j, AnonymousUser(), ["1"], object()],
+    ids=lambda value: type(value).__name__,
+)
 def test_notify__what_can_be_no_user__is_refused(recipient: Any) -> None:
     with pytest.raises(InvalidInput) as caught:
         send(recipient)
