@@ -141,7 +141,8 @@ class HubConfig:
             raise ImproperlyConfigured(f"{SETTING_NAME} has no setting {', '.join(unknown)}.")
         for name, value in values.items():
             kind = type(known[name].default)
-            if not isinstance(value, kind) and not (kind is float and type(value) is int):
+            # Not isinstance: True is an int, and would be a heartbeat of one second.
+            if type(value) is not kind and not (kind is float and type(value) is int):
                 raise ImproperlyConfigured(f"{name} must be {kind.__name__}, not {value!r}.")
         return cls(**values)
 
