@@ -7,12 +7,20 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 
 import pytest
+from hypothesis import settings as hypothesis_settings
 from playwright.sync_api import Browser
 
 from tests.helpers.browser import ChromiumMissing, PageFactory, running_browser
 from tests.helpers.plugin import has_failed
 from tests.helpers.processes import HubProcess, ServerName
 from tests.helpers.servers import RedisServer
+
+
+# A busy machine is no failure. In CI Hypothesis's own profile holds besides: the same examples in every run.
+hypothesis_settings.register_profile(
+    "hub", hypothesis_settings.get_profile("ci" if os.environ.get("CI") else "default"), deadline=None
+)
+hypothesis_settings.load_profile("hub")
 
 
 @pytest.fixture(scope="session")
