@@ -15,7 +15,6 @@ from tests.helpers.plugin import has_failed
 from tests.helpers.processes import HubProcess, ServerName
 from tests.helpers.servers import RedisServer
 
-
 # A busy machine is no failure. In CI Hypothesis's own profile holds besides: the same examples in every run.
 hypothesis_settings.register_profile(
     "hub", hypothesis_settings.get_profile("ci" if os.environ.get("CI") else "default"), deadline=None
