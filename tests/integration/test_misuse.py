@@ -71,7 +71,7 @@ def test_notify__something_else_than_an_event__is_refused(ada: User) -> None:
 @pytest.mark.parametrize(
     "recipient",
     ["nobody", "", 1.5j, AnonymousUser(), ["1"], object()],
-    ids=lambda value: type(value).__name__,
+    ids=["name", "empty", "complex", "anonymous", "list", "object"],
 )
 def test_notify__what_can_be_no_user__is_refused(recipient: Any) -> None:
     with pytest.raises(InvalidInput) as caught:
