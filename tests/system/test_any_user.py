@@ -1,0 +1,36 @@
+"""Any user model and primary key: the master test again, in projects whose users have other keys."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.helpers.processes import ROOT
+
+pytestmark = [pytest.mark.system, pytest.mark.timeout(120)]
+
+
+@pytest.mark.parametrize("project", ["uuid_users", "text_users"])
+def test_services__users_of_another_key__do_all_that_they_do_for_djangos(project: str, shape: str) -> None:
+    arguments = [
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        f"--shape={shape}",
+        f"--ds=tests.projects.{project}.settings",
+    ]
+    files = ["tests/projects/any_user.py", "tests/integration/test_convergence.py"]
+    outcome = subprocess.run(
+        [sys.executable, "-m", "pytest", *arguments, *files, "-k", "not in-small-pieces"],
+        env={name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert outcome.returncode == 0, outcome.stdout + outcome.stderr
+    assert " passed" in outcome.stdout
