@@ -171,7 +171,7 @@ def test_dumps__pythons_own_kinds__are_written_as_what_they_are(value: Any, text
         ({1, 2}, "set"),
         (Decimal("1.5"), "Decimal"),
         (datetime(2026, 1, 1, tzinfo=UTC), "datetime"),
-        (object(), "object"),
+        (object, "type"),
     ],
     ids=str,
 )
