@@ -17,8 +17,16 @@ from notifications.services.origin import Origin, Outcome
 from notifications.services.sequence import sequence
 from notifications.services.state import delete, mark_all_read, mark_read, mark_unread
 from notifications.services.sweep import Swept, sweep
+from notifications.services.tokens import (
+    NewToken,
+    create_token,
+    revoke_tokens,
+    usable_token,
+    write_token_uses,
+)
 
 __all__ = [
+    "NewToken",
     "Origin",
     "Outcome",
     "Swept",
@@ -28,6 +36,7 @@ __all__ = [
     "amark_unread",
     "anotify",
     "anotify_many",
+    "create_token",
     "delete",
     "erase_user",
     "mark_all_read",
@@ -36,6 +45,9 @@ __all__ = [
     "notify",
     "notify_many",
     "open_inbox",
+    "revoke_tokens",
     "sequence",
     "sweep",
+    "usable_token",
+    "write_token_uses",
 ]

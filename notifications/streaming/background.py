@@ -48,6 +48,7 @@ class Sweeper(threading.Thread):
         close_old_connections()
         try:
             services.sweep()
+            services.write_token_uses()
             self._is_failing = False
         except Exception:
             if not self._is_failing:
