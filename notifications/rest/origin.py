@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from ipaddress import IPv6Address, ip_address
+from typing import Final
 
 from rest_framework.request import Request
 
 from notifications.models import Via
-from notifications.rest.authentication import SessionLogin
+from notifications.rest.authentication import token_of
 from notifications.services import Origin
+
+MAX_BY_LENGTH: Final = 254
 
 
 def origin_of(request: Request) -> Origin:
-    """The user, the door (the page logs in with a session, programs with a token) and the peer's address."""
-    is_page = isinstance(request.successful_authenticator, SessionLogin)
+    """The user, the door (the page logs in with a session, programs with a token, which is named) and the peer's address."""
+    token = token_of(request)
+    username = request.user.get_username()
     return Origin(
-        by=request.user.get_username(),
-        via=Via.PAGE if is_page else Via.API,
+        by=f"{username} ({token.name})"[:MAX_BY_LENGTH] if token else username,
+        via=Via.API if token else Via.PAGE,
         address=peer_address(request.META.get("REMOTE_ADDR", "")),
     )
 

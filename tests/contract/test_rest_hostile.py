@@ -295,7 +295,7 @@ def test_bearer__unknown__never_falls_back_to_the_cookie(api: Api, public_id: UU
     for method, path in (("GET", ""), ("DELETE", f"/{public_id}")):
         answer = api.ask(method, path, headers={"Authorization": given})
         assert (answer.status, answer.code) == (401, "bad_credential")
-        assert answer.headers["WWW-Authenticate"] == 'Bearer realm="hub"'
+        assert answer.headers["WWW-Authenticate"] == 'Bearer realm="hub", error="invalid_token"'
     assert state() == before
 
 

@@ -49,9 +49,9 @@ class Answer:
 
 
 class Api:
-    """Asks the REST interface as one user, or as nobody."""
+    """Asks the REST interface as one user with a session, as a program with a token, or as nobody."""
 
-    def __init__(self, user: User | None = None, *, csrf: bool = True) -> None:
+    def __init__(self, user: User | None = None, *, csrf: bool = True, token: str = "") -> None:
         self.client = Client(enforce_csrf_checks=True, raise_request_exception=False)
         self._headers: dict[str, str] = {}
         if user is not None:
@@ -59,6 +59,8 @@ class Api:
         if csrf:
             self.client.cookies["csrftoken"] = CSRF_TOKEN
             self._headers["X-CSRFToken"] = CSRF_TOKEN
+        if token:
+            self._headers["Authorization"] = f"Bearer {token}"
 
     def get(self, path: str = "", params: Any = None, **headers: str) -> Answer:
         """GET below the root; a url that begins with a scheme as it is."""
