@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv6Address, ip_address
 from typing import Final
 
 from rest_framework.request import Request
 
+from notifications.addresses import normal_address
 from notifications.models import Via
 from notifications.rest.authentication import token_of
 from notifications.services import Origin
@@ -21,16 +21,5 @@ def origin_of(request: Request) -> Origin:
     return Origin(
         by=f"{username} ({token.name})"[:MAX_BY_LENGTH] if token else username,
         via=Via.API if token else Via.PAGE,
-        address=peer_address(request.META.get("REMOTE_ADDR", "")),
+        address=normal_address(request.META.get("REMOTE_ADDR") or ""),
     )
-
-
-def peer_address(text: str) -> str | None:
-    """An IP address as every database stores it: without a zone; None for a Unix socket, which has none."""
-    try:
-        address = ip_address(text.partition("%")[0])
-    except ValueError:
-        return None
-    if isinstance(address, IPv6Address) and address.ipv4_mapped:
-        return str(address.ipv4_mapped)
-    return str(address)

@@ -22,6 +22,7 @@ from django.urls import path, re_path
 from notifications.streaming import background
 from notifications.streaming.endpoint import stream
 from notifications.streaming.guard import METHODS
+from notifications.streaming.proxies import settle_client
 from notifications.streaming.refusals import Receive, Send
 from notifications.streaming.requests import Scope
 
@@ -61,6 +62,8 @@ class Serving:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a scope on."""
         background.start()
+        if scope["type"] != "lifespan":
+            settle_client(scope)
         # Daphne takes the root path from a header that any client may send; the router fails on one that does not match.
         if not str(scope.get("path", "")).startswith(scope.get("root_path", "")):
             scope = {**scope, "root_path": ""}
