@@ -49,6 +49,7 @@ class Sweeper(threading.Thread):
         try:
             services.sweep()
             services.write_token_uses()
+            services.forget_used_tickets()
             self._is_failing = False
         except Exception:
             if not self._is_failing:

@@ -20,6 +20,7 @@ from typing import Any
 from django.urls import path, re_path
 
 from notifications.streaming import background
+from notifications.streaming.access_log import keep_out_secrets
 from notifications.streaming.endpoint import stream
 from notifications.streaming.guard import METHODS
 from notifications.streaming.proxies import settle_client
@@ -58,6 +59,7 @@ class Serving:
 
     def __init__(self, application: ASGIApplication) -> None:
         self._application = application
+        keep_out_secrets()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a scope on."""

@@ -74,7 +74,6 @@ def serve(application: str, listening: socket.socket, *, on_serving: Callable[[]
     """
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
     access_log = logging.getLogger("uvicorn.access")
-    access_log.addFilter(without_query)
     access_log.addFilter(without_static)
     server = HubServer(application, on_serving=on_serving)
 
@@ -158,14 +157,6 @@ def listen(host: str, port: int) -> socket.socket:
         listening.close()
         raise
     return listening
-
-
-def without_query(record: logging.LogRecord) -> bool:
-    """Keep query strings, in which a ticket may stand, out of uvicorn's access log."""
-    match record.args:
-        case (client, method, str() as path, *rest):
-            record.args = (client, method, path.partition("?")[0], *rest)
-    return True
 
 
 def without_static(record: logging.LogRecord) -> bool:

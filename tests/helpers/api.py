@@ -13,6 +13,7 @@ from django.test import Client
 from notifications.problems import PROBLEMS
 
 ROOT = "/api/v1/notifications"
+TICKET = "/api/v1/stream/ticket"
 CSRF_TOKEN = "a" * 32
 
 
@@ -107,7 +108,7 @@ class Api:
             **extra,
         )
         answer = Answer(response)
-        assert answer.headers["Cache-Control"] == "private, no-cache"
+        assert answer.headers["Cache-Control"] == ("no-store" if url == TICKET else "private, no-cache")
         assert answer.headers["Vary"] == "Cookie, Authorization"
         return answer
 
