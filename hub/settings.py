@@ -5,23 +5,39 @@ from __future__ import annotations
 import os
 import warnings
 from pathlib import Path
+from typing import Any
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
+from notifications import environment
 from notifications.conf import values_from_environ
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-env = environ.Env()
 
-DEBUG = env.bool("DEBUG", default=False)
+# Read wherever they are used; here, so that a wrong one stops any server before it starts.
+environment.worker_count()
+environment.read_port(os.environ, "PORT")
+
+DEBUG = environment.read_switch(os.environ, "DEBUG")
 DEVELOPMENT_SECRET_KEY = "development-only-" + "0" * 40
-SECRET_KEY = env.str("SECRET_KEY", default=DEVELOPMENT_SECRET_KEY if DEBUG else "")
+SECRET_KEY = environment.read_text(os.environ, "SECRET_KEY", default=DEVELOPMENT_SECRET_KEY if DEBUG else "")
 if not SECRET_KEY:
     raise ImproperlyConfigured("Set SECRET_KEY to a long random text, or DEBUG=1 for development.")
-SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
-ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"] if DEBUG else [])
-CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+SECRET_KEY_FALLBACKS = environment.read_list(os.environ, "SECRET_KEY_FALLBACKS")
+LOOPBACK_HOSTS = ["localhost", "127.0.0.1", "[::1]"]
+ALLOWED_HOSTS = environment.read_hosts(os.environ, "ALLOWED_HOSTS") or (LOOPBACK_HOSTS if DEBUG else [])
+if not ALLOWED_HOSTS:
+    raise ImproperlyConfigured(
+        "Set ALLOWED_HOSTS to the host names that are served, or DEBUG=1 for development."
+    )
+CSRF_TRUSTED_ORIGINS = environment.read_origins(os.environ, "CSRF_TRUSTED_ORIGINS")
+# To try the production shape without certificates; never where anybody else can listen.
+PLAIN_HTTP = environment.read_switch(os.environ, "PLAIN_HTTP")
+if PLAIN_HTTP and not DEBUG and not set(ALLOWED_HOSTS) <= set(LOOPBACK_HOSTS):
+    raise ImproperlyConfigured(
+        f"PLAIN_HTTP is for loopback: ALLOWED_HOSTS must name none but {', '.join(LOOPBACK_HOSTS)}."
+    )
 
 INSTALLED_APPS = [
     "daphne",
@@ -75,7 +91,13 @@ TEMPLATES = [
 
 # One database. SQLite takes its write lock when a transaction begins (IMMEDIATE): with the default, DEFERRED, two writers
 # that both began by reading fail at once with "database is locked" instead of waiting.
-DATABASES = {"default": env.db_url("DATABASE_URL", default=f"sqlite:///{BASE_DIR / 'var' / 'hub.sqlite3'}")}
+DATABASE_URL = environment.read_database_url(
+    os.environ, "DATABASE_URL", default=f"sqlite:///{BASE_DIR / 'var' / 'hub.sqlite3'}"
+)
+DATABASE_POOL_SIZE = environment.read_number(
+    os.environ, "DATABASE_POOL_SIZE", default=8, minimum=4, maximum=100
+)
+DATABASES: dict[str, dict[str, Any]] = {"default": environ.Env.db_url_config(DATABASE_URL)}
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     Path(DATABASES["default"]["NAME"]).parent.mkdir(parents=True, exist_ok=True)
     DATABASES["default"] |= {
@@ -87,12 +109,15 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
         },
     }
 else:
-    DATABASES["default"] |= {
-        "CONN_MAX_AGE": 0,
-        "OPTIONS": {"pool": {"min_size": 1, "max_size": 8, "timeout": 10}},
+    # What the URL says after `?` goes to the driver: sslmode, connect_timeout …
+    DATABASES["default"]["CONN_MAX_AGE"] = 0
+    DATABASES["default"].setdefault("OPTIONS", {})["pool"] = {
+        "min_size": 1,
+        "max_size": DATABASE_POOL_SIZE,
+        "timeout": 10,
     }
 
-REDIS_URL = env.str("REDIS_URL", default="")
+REDIS_URL = environment.read_redis_url(os.environ, "REDIS_URL")
 CHANNEL_LAYERS = {
     "default": {
         "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
@@ -152,7 +177,7 @@ X_FRAME_OPTIONS = "DENY"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 SECURE_REFERRER_POLICY = "same-origin"
-if not DEBUG:
+if not DEBUG and not PLAIN_HTTP:
     SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = True
     SESSION_COOKIE_NAME = "__Host-sessionid"
     CSRF_COOKIE_NAME = "__Host-csrftoken"
@@ -172,9 +197,9 @@ REST_FRAMEWORK = {
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname} {name} {message}", "style": "{"}},
+    "formatters": {"line": {"format": "{asctime} {process} {levelname} {name} {message}", "style": "{"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     # Django brings a handler of its own for DEBUG; each line would stand there twice.
     "loggers": {"django": {"handlers": [], "propagate": True}},
-    "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="INFO")},
+    "root": {"handlers": ["console"], "level": environment.read_level(os.environ, "LOG_LEVEL")},
 }

@@ -17,6 +17,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import connection
 
 from notifications.conf import hub_config
+from notifications.environment import worker_count
 
 MIN_SQLITE: Final = (3, 37, 0)
 
@@ -102,4 +103,25 @@ def check_channel_layer(app_configs: AppConfigs, **kwargs: Any) -> Iterable[Chec
             "Without a channel layer streams are live only by reconciliation, seconds late.",
             hint="Configure CHANNEL_LAYERS: in-memory for one process, channels_redis for several.",
             id="notifications.W001",
+        )
+
+
+@register
+def check_workers(app_configs: AppConfigs, **kwargs: Any) -> Iterable[CheckMessage]:
+    """Several workers have a database and a channel layer that several processes can share."""
+    try:
+        if worker_count() == 1:
+            return
+    except ImproperlyConfigured as error:
+        yield Error(str(error), hint="docs/settings.md lists every setting.", id="notifications.E001")
+        return
+    hint = "Set DATABASE_URL and REDIS_URL, or WEB_CONCURRENCY=1."
+    if connection.vendor == "sqlite":
+        yield Error("Several workers need PostgreSQL; this is SQLite.", hint=hint, id="notifications.E007")
+    layer = getattr(settings, "CHANNEL_LAYERS", {}).get("default", {}).get("BACKEND")
+    if layer == "channels.layers.InMemoryChannelLayer":
+        yield Error(
+            "Several workers need a channel layer that they share; this one is in each one's memory.",
+            hint=hint,
+            id="notifications.E007",
         )

@@ -5,7 +5,7 @@ Each field states its unit, its default and why. An unknown name or an absurd va
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from functools import lru_cache
 from typing import Any, Final
@@ -15,14 +15,27 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 from django.dispatch import receiver
 
+from notifications.addresses import TrustedProxies
+
 SETTING_NAME: Final = "NOTIFICATION_HUB"
 ENVIRON_PREFIX: Final = "HUB_"
 _BOOLEANS: Final = {"1": True, "true": True, "0": False, "false": False}
 
 
-def option(default: Any, *, minimum: float = 0, maximum: float = float("inf"), why: str) -> Any:
-    """A field with its bounds (inclusive) and its reason; the reason is what the documentation shows."""
-    return field(default=default, metadata={"minimum": minimum, "maximum": maximum, "why": why})
+def option(
+    default: Any,
+    *,
+    minimum: float = 0,
+    maximum: float = float("inf"),
+    check: Callable[[Any], object] | None = None,
+    why: str,
+) -> Any:
+    """A field with its bounds (inclusive), a check that raises ``ValueError`` for what cannot be, and its reason.
+
+    The reason is what the documentation shows.
+    """
+    metadata = {"minimum": minimum, "maximum": maximum, "check": check, "why": why}
+    return field(default=default, metadata=metadata)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,6 +126,12 @@ class HubConfig:
         maximum=3_600,
         why="seconds between polls that X-Poll-Interval asks of clients that cannot stream",
     )
+    retention_days: int = option(
+        0,
+        minimum=0,
+        maximum=36_500,
+        why="days that notifications and changes are kept by `manage.py prune_notifications`; 0 keeps them for ever",
+    )
     strict_event_types: bool = option(
         False,
         why="refuse event types that no installed app registers, also from HTTP producers",
@@ -122,9 +141,16 @@ class HubConfig:
         why="exact origins of other sites that may read the stream and the API with credentials",
     )
 
+    trusted_proxies: tuple[str, ...] = option(
+        (),
+        check=TrustedProxies,
+        why="addresses, networks (`10.0.0.0/8`) or `unix` of the proxies whose X-Forwarded headers are believed",
+    )
+
     def __post_init__(self) -> None:
         for item in fields(self):
             value = getattr(self, item.name)
+            _check(item.name, value, item.metadata["check"])
             low, high = item.metadata["minimum"], item.metadata["maximum"]
             if isinstance(value, (int, float)) and not isinstance(value, bool) and not low <= value <= high:
                 raise ImproperlyConfigured(f"{item.name} must be from {low} to {high}, not {value}.")
@@ -167,8 +193,19 @@ def values_from_environ(environ: Mapping[str, str]) -> dict[str, Any]:
             raise ImproperlyConfigured(
                 f"{variable} must be {type(item.default).__name__}, not {text!r}."
             ) from None
-    HubConfig.from_mapping(values)
+        try:
+            HubConfig.from_mapping({item.name: values[item.name]})
+        except ImproperlyConfigured as error:
+            raise ImproperlyConfigured(str(error).replace(item.name, variable, 1)) from None
     return values
+
+
+def _check(name: str, value: Any, check: Callable[[Any], object] | None) -> None:
+    try:
+        if check is not None:
+            check(value)
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{name} cannot be {str(error)!r}.") from None
 
 
 def _read(text: str, kind: type) -> Any:

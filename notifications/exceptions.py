@@ -49,6 +49,17 @@ class EventTypeError(HubError, TypeError):
     code = "invalid"
 
 
+class MissingScope(HubError):
+    """A token that may not do this; ``scope`` is the one that it would need."""
+
+    code = "forbidden"
+    message = "This token lacks a scope."
+
+    def __init__(self, scope: str) -> None:
+        self.scope = scope
+        super().__init__(f"This needs a token with the scope {scope}; have one made that has it.")
+
+
 class NotFound(HubError):
     """A notification that does not exist, is deleted, or belongs to somebody else: the three look the same."""
 

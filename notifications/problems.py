@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 from notifications import exceptions
 
 CONTENT_TYPE: Final = "application/problem+json"
+CHALLENGE: Final = 'Bearer realm="hub"'
 
 
 class Problem(NamedTuple):
@@ -21,11 +22,13 @@ class Problem(NamedTuple):
         status: the HTTP status that it always has.
         detail: the sentence for a person, where the cause brings none of its own.
         retry_after_seconds: what ``Retry-After`` says; None for problems that waiting does not mend.
+        challenge: what ``WWW-Authenticate`` says; empty for problems that no other credential mends.
     """
 
     status: int
     detail: str
     retry_after_seconds: int | None = None
+    challenge: str = ""
 
 
 PROBLEMS: Final[dict[str, Problem]] = {
@@ -35,8 +38,12 @@ PROBLEMS: Final[dict[str, Problem]] = {
     "bad_request": Problem(
         400, "This request breaks the rules of HTTP or names a host that is not served here."
     ),
-    "not_authenticated": Problem(401, "Log in, or send a bearer token."),
-    "bad_credential": Problem(401, "This token is unknown, has expired or was revoked."),
+    "not_authenticated": Problem(401, "Log in, or send a bearer token.", challenge=CHALLENGE),
+    "bad_credential": Problem(
+        401,
+        "This token is unknown, has expired or was revoked.",
+        challenge=f'{CHALLENGE}, error="invalid_token"',
+    ),
     "forbidden": Problem(403, "You may not do this."),
     "csrf_failed": Problem(
         403, "With a session, unsafe methods need the CSRF token of this site; reload the page."
@@ -75,9 +82,15 @@ def code_of_status(status: int) -> str:
 
 
 def problem_headers(code: str) -> dict[str, str]:
-    """The headers that a problem brings beside its ``Content-Type``: ``Retry-After``, where waiting helps."""
-    wait = PROBLEMS[code].retry_after_seconds
-    return {} if wait is None else {"Retry-After": str(wait)}
+    """The headers that a problem brings beside its ``Content-Type``: what would help, to wait or another credential."""
+    problem = PROBLEMS[code]
+    headers = {} if problem.retry_after_seconds is None else {"Retry-After": str(problem.retry_after_seconds)}
+    return headers | ({"WWW-Authenticate": problem.challenge} if problem.challenge else {})
+
+
+def scope_challenge(scope: str) -> str:
+    """What ``WWW-Authenticate`` says to a token that lacks a scope (RFC 6750, section 3.1)."""
+    return f'{CHALLENGE}, error="insufficient_scope", scope="{scope}"'
 
 
 def problem_document(

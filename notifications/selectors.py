@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
+from django.contrib.auth import get_user_model
 from django.db import connection
 from django.db.models import Count, FilteredRelation, Q
 from django.db.models.expressions import RawSQL
 
 from notifications.cursors import Cursor
-from notifications.exceptions import NotFound
+from notifications.exceptions import CursorExpired, NotFound
 from notifications.filters import Filters
-from notifications.models import Change, Inbox, Notification
+from notifications.models import ApiToken, Change, Inbox, Notification
 from notifications.payloads import ChangeRow, NotificationRow
 
 NO_FILTERS: Final = Filters()
@@ -70,6 +72,18 @@ def inboxes(user_ids: Iterable[Any]) -> dict[Any, InboxState]:
     """The counters of some users' inboxes; a user without one is left out. One query."""
     rows = Inbox.objects.filter(pk__in=list(user_ids)).values_list(*InboxState._fields)
     return {row[0]: InboxState(*row) for row in rows}
+
+
+def active_user(**key: Any) -> Any | None:
+    """The user with this key (``pk``, or the field of the username); None when there is none or is not active. One query."""
+    user: Any = get_user_model()._default_manager.filter(**key).first()
+    return user if user is not None and user.is_active else None
+
+
+def is_token_usable(token_id: Any, now: datetime) -> bool:
+    """Whether an API token opens anything at ``now``. One query."""
+    token = ApiToken.objects.select_related("user").filter(pk=token_id).first()
+    return token is not None and token.is_usable(now)
 
 
 def list_page(
@@ -169,11 +183,17 @@ def counts(user_id: Any) -> Counts:
 
 
 def changes_after(
-    user_id: Any, *, after: int, up_to: int, limit: int, filters: Filters = NO_FILTERS
+    user_id: Any, *, after: int, up_to: int, limit: int, filters: Filters = NO_FILTERS, floor: int = 0
 ) -> list[ChangeRow]:
-    """The log of one inbox from ``after`` (exclusive) to ``up_to`` (inclusive), oldest first. One query.
+    """The log of one inbox from ``after`` (exclusive) to ``up_to`` (inclusive), oldest first. One query, two for no rows.
 
     With ``filters``, changes of notifications that do not match are left out; ``read_all`` always stays.
+
+    Args:
+        floor: for reading the base state itself, the floor when that reading began: it must still be the same.
+
+    Raises:
+        CursorExpired: meanwhile the log has been compacted past ``after``, so that a fold from there would be wrong.
     """
     matching = _condition(filters, source="event__") | Q(kind="read_all") if filters else Q()
     rows = (
@@ -184,9 +204,16 @@ def changes_after(
             position__lte=up_to,
         )
         .order_by("position")
-        .values_list(*_CHANGE_COLUMNS)[:limit]
+        .values_list(*_CHANGE_COLUMNS, "inbox__epoch", "inbox__head", "inbox__floor")[:limit]
     )
-    return [ChangeRow(*row) for row in rows]
+    found = list(
+        rows
+    )  # one statement, so one snapshot: these rows are complete if this floor has not passed them
+    inbox = Inbox.objects.filter(pk=user_id).values_list("epoch", "head", "floor")
+    for epoch, head, floor_now in [found[0][-3:]] if found else inbox:
+        if floor_now > max(after, floor):
+            raise CursorExpired(head=str(Cursor(epoch, head)))
+    return [ChangeRow(*row[:-3]) for row in found]
 
 
 def changes_since(positions: Mapping[Any, int], *, limit: int) -> dict[Any, list[ChangeRow]]:

@@ -21,7 +21,21 @@ from xml.etree import ElementTree
 ROOT = Path(__file__).resolve().parent.parent
 PYTHON = sys.executable
 # Nothing of this machine's own deployment may leak into the checks.
-FOREIGN = {"ALLOWED_HOSTS", "DATABASE_URL", "DEBUG", "DJANGO_SETTINGS_MODULE", "REDIS_URL", "SECRET_KEY"}
+FOREIGN = {
+    "ALLOWED_HOSTS",
+    "CSRF_TRUSTED_ORIGINS",
+    "DATABASE_POOL_SIZE",
+    "DATABASE_URL",
+    "DEBUG",
+    "DJANGO_SETTINGS_MODULE",
+    "LOG_LEVEL",
+    "PLAIN_HTTP",
+    "PORT",
+    "REDIS_URL",
+    "SECRET_KEY",
+    "SECRET_KEY_FALLBACKS",
+    "WEB_CONCURRENCY",
+}
 
 
 @dataclass
@@ -42,7 +56,11 @@ class Step:
         """Run it, and print what it says: at once for tests, only when it fails for the rest."""
         print(f"── {self.name}", flush=True)
         started = time.monotonic()
-        env = {name: value for name, value in os.environ.items() if name not in FOREIGN}
+        env = {
+            name: value
+            for name, value in os.environ.items()
+            if name not in FOREIGN and not name.startswith("HUB_")
+        }
         outcome = subprocess.run(
             self.command,
             cwd=ROOT,

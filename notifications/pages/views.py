@@ -13,6 +13,7 @@ from django.urls import reverse, reverse_lazy
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
+from notifications.addresses import normal_address
 from notifications.models import Via
 from notifications.pages.context import demo_usernames, inbox_context
 from notifications.pages.forms import FORMS, InboxForm
@@ -66,5 +67,5 @@ class PasswordChanged(PasswordChangeDoneView):
 
 
 def _origin(request: HttpRequest) -> Origin:
-    address = request.META.get("REMOTE_ADDR") or None
+    address = normal_address(request.META.get("REMOTE_ADDR") or "")
     return Origin(by=request.user.get_username(), via=Via.PAGE, address=address)

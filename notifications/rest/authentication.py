@@ -1,31 +1,41 @@
-"""Who asks: a bearer token, else the session of Django's login (protocol, section 2)."""
+"""Who asks, and by which credential: a bearer token, else the session of Django's login (protocol, section 2)."""
 
 from __future__ import annotations
 
+from typing import Any
+
 from rest_framework.authentication import BaseAuthentication, SessionAuthentication
 from rest_framework.exceptions import AuthenticationFailed, PermissionDenied
+from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
+from notifications import services
+from notifications.exceptions import MissingScope
+from notifications.models import ApiToken
+from notifications.problems import CHALLENGE
 from notifications.rest.errors import CsrfFailed
-
-CHALLENGE = 'Bearer realm="hub"'
+from notifications.services.bearer import bearer_of
 
 
 class BearerAuthentication(BaseAuthentication):
-    """Refuses every bearer token, since none has been issued, and never falls back to the cookie that came with it.
+    """An API token decides alone: a bad one never falls back to the cookie that came with it. No CSRF token is needed.
 
     It stands first in the list, because the first one's challenge makes an answer 401 rather than 403.
     """
 
-    def authenticate(self, request: Request) -> None:
-        """None when there is no bearer token.
+    def authenticate(self, request: Request) -> tuple[Any, ApiToken] | None:
+        """The token's user and the token; None when there is no bearer token. One query.
 
         Raises:
-            AuthenticationFailed: there is one.
+            AuthenticationFailed: it is malformed, repeated, unknown, expired or revoked, or its user is inactive.
         """
-        words = request.headers.get("Authorization", "").split()
-        if words and words[0].lower() == "bearer":
+        text = bearer_of(request.headers.get("Authorization", ""))
+        if text is None:
+            return None
+        token = services.usable_token(text)
+        if token is None:
             raise AuthenticationFailed
+        return token.user, token
 
     def authenticate_header(self, request: Request) -> str:
         """What ``WWW-Authenticate`` says."""
@@ -45,3 +55,24 @@ class SessionLogin(SessionAuthentication):
             super().enforce_csrf(request)
         except PermissionDenied:
             raise CsrfFailed from None
+
+
+class HasScope(BasePermission):
+    """A token may do what its scopes say; a session may do all that its user may."""
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        """True.
+
+        Raises:
+            MissingScope: the token lacks the one that the view's ``needed_scope`` names.
+        """
+        if (token := token_of(request)) is not None:
+            needed = view.needed_scope(request)
+            if needed not in token.scope_set:
+                raise MissingScope(needed)
+        return True
+
+
+def token_of(request: Request) -> ApiToken | None:
+    """The token that a request came with; None with a session."""
+    return request.auth if isinstance(request.auth, ApiToken) else None

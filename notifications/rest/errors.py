@@ -17,8 +17,14 @@ from django.http import Http404, HttpResponse, UnreadablePostError
 from django.http.multipartparser import MultiPartParserError
 from rest_framework import exceptions as drf
 
-from notifications.exceptions import CursorUnusable, HubError, InvalidInput
-from notifications.problems import CONTENT_TYPE, PROBLEMS, problem_document, problem_headers
+from notifications.exceptions import CursorUnusable, HubError, InvalidInput, MissingScope
+from notifications.problems import (
+    CONTENT_TYPE,
+    PROBLEMS,
+    problem_document,
+    problem_headers,
+    scope_challenge,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -94,8 +100,8 @@ def answer_error(error: Exception, context: Mapping[str, Any]) -> HttpResponse |
         errors=error.errors if isinstance(error, InvalidInput) else None,
         cursor=error.head if isinstance(error, CursorUnusable) else "",
     )
-    if response.status_code == 401:
-        response["WWW-Authenticate"] = context["view"].get_authenticate_header(context["request"])
+    if isinstance(error, MissingScope):
+        response["WWW-Authenticate"] = scope_challenge(error.scope)
     if response.status_code == 405:
         response["Allow"] = ", ".join(context["view"].allowed_methods)
     return response

@@ -109,6 +109,20 @@ def parse_read(body: Any) -> bool:
     return read
 
 
+def parse_ticket(body: Any) -> str | None:
+    """For whom ``{"user": …}`` wants a ticket, by username; None for the one who asks.
+
+    Raises:
+        InvalidInput: the body is anything else.
+    """
+    fields = _fields(body, known={"user"})
+    if "user" not in fields:
+        return None
+    if not isinstance(fields["user"], str):
+        raise InvalidInput({"user": "must be a username"})
+    return fields["user"]
+
+
 def parse_action(body: Any) -> IdsAction | ReadAll:
     """Read the body of an action, by ids or up to a cursor.
 

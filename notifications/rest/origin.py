@@ -2,31 +2,24 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv6Address, ip_address
+from typing import Final
 
 from rest_framework.request import Request
 
+from notifications.addresses import normal_address
 from notifications.models import Via
-from notifications.rest.authentication import SessionLogin
+from notifications.rest.authentication import token_of
 from notifications.services import Origin
+
+MAX_BY_LENGTH: Final = 254
 
 
 def origin_of(request: Request) -> Origin:
-    """The user, the door (the page logs in with a session, programs with a token) and the peer's address."""
-    is_page = isinstance(request.successful_authenticator, SessionLogin)
+    """The user, the door (the page logs in with a session, programs with a token, which is named) and the peer's address."""
+    token = token_of(request)
+    username = request.user.get_username()
     return Origin(
-        by=request.user.get_username(),
-        via=Via.PAGE if is_page else Via.API,
-        address=peer_address(request.META.get("REMOTE_ADDR", "")),
+        by=f"{username} ({token.name})"[:MAX_BY_LENGTH] if token else username,
+        via=Via.API if token else Via.PAGE,
+        address=normal_address(request.META.get("REMOTE_ADDR") or ""),
     )
-
-
-def peer_address(text: str) -> str | None:
-    """An IP address as every database stores it: without a zone; None for a Unix socket, which has none."""
-    try:
-        address = ip_address(text.partition("%")[0])
-    except ValueError:
-        return None
-    if isinstance(address, IPv6Address) and address.ipv4_mapped:
-        return str(address.ipv4_mapped)
-    return str(address)

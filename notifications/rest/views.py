@@ -11,7 +11,7 @@ from uuid import UUID
 
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
-from rest_framework.permissions import IsAuthenticated
+from rest_framework.permissions import SAFE_METHODS, IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -19,12 +19,14 @@ from rest_framework.views import APIView
 from notifications import selectors, services
 from notifications.conf import hub_config
 from notifications.exceptions import NotFound
+from notifications.models import Scope
 from notifications.rest import answers, errors, etags
-from notifications.rest.authentication import BearerAuthentication, SessionLogin
+from notifications.rest.authentication import BearerAuthentication, HasScope, SessionLogin
 from notifications.rest.inputs import ChangesQuery, IdsAction, ListQuery, Verb, parse_action, parse_read
 from notifications.rest.origin import origin_of
 from notifications.rest.parsers import HubRequest, StrictJSONParser
 from notifications.rest.renderers import OneRepresentation, OrjsonRenderer
+from notifications.services.bearer import refuse_in_url
 
 ACTIONS: Final[dict[Verb, Callable[..., services.Outcome]]] = {
     "read": services.mark_read,
@@ -37,7 +39,7 @@ class HubView(APIView):
     """What all endpoints share. It takes nothing from the settings of the project that mounts it."""
 
     authentication_classes = (BearerAuthentication, SessionLogin)
-    permission_classes = (IsAuthenticated,)
+    permission_classes = (IsAuthenticated, HasScope)
     throttle_classes = ()
     parser_classes = (StrictJSONParser,)
     renderer_classes = (OrjsonRenderer,)
@@ -63,6 +65,15 @@ class HubView(APIView):
             negotiator=self.get_content_negotiator(),
             parser_context=self.get_parser_context(request),
         )
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Look at the URL before anything else; then who asks, and may they."""
+        refuse_in_url(request.query_params)
+        super().initial(request, *args, **kwargs)
+
+    def needed_scope(self, request: Request) -> str:
+        """What a token needs for this request."""
+        return Scope.READ if request.method in SAFE_METHODS else Scope.INBOX
 
     def options(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Response:
         """The methods that are allowed."""

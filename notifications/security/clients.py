@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import ipaddress
 from dataclasses import dataclass
 from typing import Final
 
 from django.http import HttpRequest
 
+from notifications.addresses import normal_address
 from notifications.security.agents import describe_agent
 
 MAX_AGENT_LENGTH: Final = 300
@@ -40,16 +40,6 @@ def client_of(request: HttpRequest | None) -> Client:
         return NOBODY
     agent = str(request.META.get("HTTP_USER_AGENT", ""))[:MAX_AGENT_LENGTH]
     return Client(
-        address=normal_address(str(request.META.get("REMOTE_ADDR") or "")),
+        address=normal_address(str(request.META.get("REMOTE_ADDR") or "")) or "",
         agent="".join(character for character in agent if character.isprintable()),
     )
-
-
-def normal_address(text: str) -> str:
-    """One spelling for each address, without a zone and with IPv4 as itself; empty for what is no address."""
-    try:
-        address = ipaddress.ip_address(text.partition("%")[0])
-    except ValueError:
-        return ""
-    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    return str(mapped or address)

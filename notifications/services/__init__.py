@@ -17,25 +17,49 @@ from notifications.services.origin import Origin, Outcome
 from notifications.services.sequence import sequence
 from notifications.services.state import delete, mark_all_read, mark_read, mark_unread
 from notifications.services.sweep import Swept, sweep
+from notifications.services.tickets import (
+    Ticket,
+    check_ticket,
+    forget_used_tickets,
+    issue_ticket,
+    use_ticket,
+)
+from notifications.services.tokens import (
+    NewToken,
+    create_token,
+    revoke_tokens,
+    usable_token,
+    write_token_uses,
+)
 
 __all__ = [
+    "NewToken",
     "Origin",
     "Outcome",
     "Swept",
+    "Ticket",
     "adelete",
     "amark_all_read",
     "amark_read",
     "amark_unread",
     "anotify",
     "anotify_many",
+    "check_ticket",
+    "create_token",
     "delete",
     "erase_user",
+    "forget_used_tickets",
+    "issue_ticket",
     "mark_all_read",
     "mark_read",
     "mark_unread",
     "notify",
     "notify_many",
     "open_inbox",
+    "revoke_tokens",
     "sequence",
     "sweep",
+    "usable_token",
+    "use_ticket",
+    "write_token_uses",
 ]

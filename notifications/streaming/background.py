@@ -48,6 +48,8 @@ class Sweeper(threading.Thread):
         close_old_connections()
         try:
             services.sweep()
+            services.write_token_uses()
+            services.forget_used_tickets()
             self._is_failing = False
         except Exception:
             if not self._is_failing:

@@ -79,15 +79,22 @@ def read_page(
     names_are_types: bool,
     max_rows: int,
     max_bytes: int,
+    floor: int = 0,
 ) -> Page:
-    """Read the log of one inbox as frames. One query; call it in the private pool.
+    """Read the log of one inbox as frames. One query, two for no rows; call it in the private pool.
 
     Args:
         after, up_to: positions, exclusive and inclusive.
         max_rows: rows that are read at most.
         max_bytes: the page ends with the frame that reaches this many bytes.
+        floor: where it was when the stream began.
+
+    Raises:
+        CursorExpired: the log has been compacted past ``after`` since then.
     """
-    rows = selectors.changes_after(user_id, after=after, up_to=up_to, limit=max_rows, filters=filters)
+    rows = selectors.changes_after(
+        user_id, after=after, up_to=up_to, limit=max_rows, filters=filters, floor=floor
+    )
     page: list[bytes] = []
     size = 0
     for row in rows:

@@ -17,6 +17,7 @@ from typing import Final
 
 from notifications.conf import hub_config
 from notifications.cursors import Cursor
+from notifications.exceptions import CursorExpired
 from notifications.payloads import timestamp
 from notifications.selectors import InboxState
 from notifications.streaming import frames, limits
@@ -243,6 +244,7 @@ class Connection:
             names_are_types=self._request.names_are_types,
             max_rows=config.max_backlog_page,
             max_bytes=config.max_queue_bytes,
+            floor=self._state.floor,
         )
 
     def _take_page(self) -> Page | None:
@@ -253,6 +255,12 @@ class Connection:
         if error is None:
             self._page_failures = 0
             return page.result()
+        if isinstance(error, CursorExpired):
+            # The log was compacted while it was read from here: what is left of it no longer folds on what was sent.
+            newest = Cursor.parse(error.head)
+            self.restart("expired", newest.epoch, newest.position)
+            self._session.fall_back()
+            return None
         self._page_failures += 1
         self._read_again_at = self._clock() + limits.backoff_seconds(self._page_failures)
         logger.warning("Stream %s could not read its backlog and tries again: %s", self.id, error)

@@ -21,40 +21,71 @@ from django.core.exceptions import ValidationError
 from django.http import parse_cookie
 from django.utils.crypto import constant_time_compare
 
+from notifications import services
+from notifications.exceptions import MissingScope
+from notifications.models import Scope
+from notifications.problems import scope_challenge
+from notifications.services.bearer import bearer_of
 from notifications.streaming.refusals import Refusal
 from notifications.streaming.requests import Headers
 
-CHALLENGE = b'Bearer realm="notifications"'
 MAX_SESSION_KEY_LENGTH = 4_096
 
 
 class Identity(NamedTuple):
-    """Whose stream it is."""
+    """Whose stream it is.
+
+    Attributes:
+        user_id: primary key of the user.
+        token_id: primary key of the token by which it, or its ticket, was asked for; None for a session.
+    """
 
     user_id: Any
+    token_id: Any = None
 
 
-def identify(headers: Headers) -> Identity:
-    """Check the credential that a request carries. Reads the database; call it in the private pool.
+def identify(headers: Headers, ticket: str | None, is_opening: bool) -> Identity:
+    """Check the credential that a request carries. Asks the database; call it in the private pool.
 
-    A bearer token decides alone: a bad one never falls back to the cookie.
+    A token or a ticket decides alone: a bad one never falls back to the cookie.
+
+    Args:
+        headers: of the request.
+        ticket: from its URL; None when there is none.
+        is_opening: the request opens a stream, which uses a ticket up.
 
     Raises:
-        Refusal: there is none, or it is not valid (401).
+        Refusal: there is none, or it is not valid (401), it is a token without the scope ``read`` (403), or there is both a
+            ticket and a token (400).
     """
-    authorization = headers.get("authorization") or ""
-    if authorization.partition(" ")[0].lower() == "bearer":
-        return _by_token(authorization)
+    text = bearer_of(headers.get("authorization") or "")
+    if ticket is not None:
+        if text is not None:
+            raise Refusal("invalid", errors={"ticket": "must not come with a token as well"})
+        return _by_ticket(ticket, is_opening)
+    if text is not None:
+        return _by_token(text)
     user = _session_user(headers)
     if user is None:
-        raise Refusal("not_authenticated", headers=[(b"www-authenticate", CHALLENGE)])
+        raise Refusal("not_authenticated")
     return Identity(user.pk)
 
 
-def _by_token(authorization: str) -> Identity:
-    # No tokens are issued, so none is known.
-    challenge = CHALLENGE + b', error="invalid_token"'
-    raise Refusal("bad_credential", headers=[(b"www-authenticate", challenge)])
+def _by_token(text: str) -> Identity:
+    token = services.usable_token(text)
+    if token is None:
+        raise Refusal("bad_credential")
+    if Scope.READ not in token.scope_set:
+        challenge = scope_challenge(Scope.READ).encode()
+        raise Refusal("forbidden", str(MissingScope(Scope.READ)), headers=[(b"www-authenticate", challenge)])
+    return Identity(token.user_id, token.pk)
+
+
+def _by_ticket(text: str, is_opening: bool) -> Identity:
+    ticket = services.use_ticket(text) if is_opening else services.check_ticket(text)
+    if ticket is None:
+        raise Refusal("bad_credential", "This ticket was used, has expired or is none; ask for another one.")
+    return Identity(*ticket)
 
 
 def _session_user(headers: Headers) -> Any | None:

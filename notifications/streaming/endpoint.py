@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import TypeVar
+from typing import ParamSpec, TypeVar
 
 from notifications import services
 from notifications.streaming import guard
@@ -31,7 +31,7 @@ from notifications.streaming.runtime import current_runtime
 
 logger = logging.getLogger(__name__)
 
-_A = TypeVar("_A")
+_P = ParamSpec("_P")
 _T = TypeVar("_T")
 
 
@@ -65,8 +65,9 @@ async def _open(
     runtime = current_runtime()
     if runtime.is_draining:
         raise Refusal("unavailable", "This process is stopping; try again.")
-    identity = await _read(identify, headers)
-    if scope["method"] == "HEAD":
+    is_opening = scope["method"] != "HEAD"
+    identity = await _read(identify, headers, request.ticket, is_opening)
+    if not is_opening:
         return None
     state = await _read(services.open_inbox, identity.user_id)
     if runtime.is_draining:
@@ -74,10 +75,10 @@ async def _open(
     return Connection(send=send, request=request, fanout=runtime.fanout, state=state, headers=common)
 
 
-async def _read(function: Callable[[_A], _T], argument: _A) -> _T:
+async def _read(function: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
     """Call in the private pool; a database that cannot be had is no fault of the client. Raises ``Refusal``."""
     try:
-        return await in_pool(function, argument)
+        return await in_pool(function, *args, **kwargs)
     except Refusal:
         raise
     except Exception as error:
@@ -88,6 +89,6 @@ async def _read(function: Callable[[_A], _T], argument: _A) -> _T:
 async def _refuse(send: Send, refusal: Refusal, request: StreamRequest, common: HeaderList) -> None:
     if request.takes_refusals_as_stream and refusal.status in (429, 503):
         reason: CloseReason = "shutdown" if current_runtime().is_draining else "error"
-        await send_closed_stream(send, reason, common)
+        await send_closed_stream(send, reason, common, reconnect=request.ticket is None)
     else:
         await send_refusal(send, refusal, common)

@@ -14,12 +14,12 @@ from django.http.request import split_domain_port, validate_host
 
 from notifications.conf import hub_config
 from notifications.exceptions import InvalidInput
+from notifications.services.bearer import refuse_in_url
 from notifications.streaming import limits
 from notifications.streaming.refusals import HeaderList, Refusal
 from notifications.streaming.requests import Headers, Scope, StreamRequest, parse_query
 
 METHODS: Final = ("GET", "HEAD")
-LONG_LIVED_CREDENTIALS: Final = ("token", "access_token", "api_key")
 _DEVELOPMENT_HOSTS: Final = (".localhost", "127.0.0.1", "[::1]")
 _OWN_SITE: Final = frozenset({"same-origin", "none"})
 
@@ -136,10 +136,7 @@ def _quality(parameters: list[str]) -> float:
 def _read_query(scope: Scope, headers: Headers) -> StreamRequest:
     try:
         parameters: Mapping[str, list[str]] = parse_query(scope["query_string"])
-        if leaked := [name for name in LONG_LIVED_CREDENTIALS if name in parameters]:
-            raise InvalidInput(
-                dict.fromkeys(leaked, "must not stand in a URL, which logs keep; send Authorization: Bearer")
-            )
+        refuse_in_url(parameters)
         return StreamRequest.parse(parameters, headers)
     except InvalidInput as invalid:
         raise Refusal("invalid", str(invalid), errors=invalid.errors) from invalid

@@ -71,13 +71,15 @@ async def send_refusal(send: Send, refusal: Refusal, headers: HeaderList) -> Non
     await send_whole(send, refusal.status, [*own, *SECURITY_HEADERS, *headers], body)
 
 
-async def send_closed_stream(send: Send, reason: frames.CloseReason, headers: HeaderList) -> None:
+async def send_closed_stream(
+    send: Send, reason: frames.CloseReason, headers: HeaderList, *, reconnect: bool
+) -> None:
     """A stream that is nothing but its close: native EventSource never comes back from a status other than 200."""
     await send_whole(
         send,
         200,
         [*STREAM_HEADERS, *headers],
-        frames.closed(reason=reason, retry_ms=limits.retry_ms()),
+        frames.closed(reason=reason, retry_ms=limits.retry_ms(), reconnect=reconnect),
     )
 
 

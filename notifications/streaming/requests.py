@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, MutableMapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import unquote_to_bytes
 
@@ -48,6 +48,7 @@ class StreamRequest:
         names_are_types: a created notification's ``event:`` is its own event type.
         ends_when_live: end after the backlog.
         takes_refusals_as_stream: answer 429 and 503 by a stream that closes at once.
+        ticket: the credential in the URL, if there is one. It can be used once, so the client cannot come back with it.
     """
 
     after: str | None
@@ -56,6 +57,7 @@ class StreamRequest:
     names_are_types: bool
     ends_when_live: bool
     takes_refusals_as_stream: bool
+    ticket: str | None = field(repr=False)
 
     @classmethod
     def parse(cls, parameters: Mapping[str, list[str]], headers: Headers) -> StreamRequest:
@@ -77,6 +79,7 @@ class StreamRequest:
             names_are_types=last("names") == "type",
             ends_when_live=last("closeafter") == "live",
             takes_refusals_as_stream=last("on_limit") == "retry",
+            ticket=last("ticket"),
         )
 
 

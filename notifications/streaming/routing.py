@@ -20,8 +20,10 @@ from typing import Any
 from django.urls import path, re_path
 
 from notifications.streaming import background
+from notifications.streaming.access_log import keep_out_secrets
 from notifications.streaming.endpoint import stream
 from notifications.streaming.guard import METHODS
+from notifications.streaming.proxies import settle_client
 from notifications.streaming.refusals import Receive, Send
 from notifications.streaming.requests import Scope
 
@@ -57,10 +59,13 @@ class Serving:
 
     def __init__(self, application: ASGIApplication) -> None:
         self._application = application
+        keep_out_secrets()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a scope on."""
         background.start()
+        if scope["type"] != "lifespan":
+            settle_client(scope)
         # Daphne takes the root path from a header that any client may send; the router fails on one that does not match.
         if not str(scope.get("path", "")).startswith(scope.get("root_path", "")):
             scope = {**scope, "root_path": ""}

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import os
 import signal
 import socket
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import Final
 
@@ -14,11 +17,14 @@ from django.conf import settings
 
 from notifications.conf import hub_config
 from notifications.streaming.runtime import drain_current
+from notifications.streaming.supervisor import READY, Supervisor
 
 BACKLOG: Final = 2_048
 KEEP_ALIVE_SECONDS: Final = 30
 # Longer than a reader may be slow, so that one that wakes up late still reads its `stream.close`.
 USER_TIMEOUT_FACTOR: Final = 2
+# What a worker may need beyond its drain, to end its threads and connections.
+END_SECONDS: Final = 3.0
 
 
 class HubServer(uvicorn.Server):
@@ -68,7 +74,6 @@ def serve(application: str, listening: socket.socket, *, on_serving: Callable[[]
     """
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
     access_log = logging.getLogger("uvicorn.access")
-    access_log.addFilter(without_query)
     access_log.addFilter(without_static)
     server = HubServer(application, on_serving=on_serving)
 
@@ -80,6 +85,53 @@ def serve(application: str, listening: socket.socket, *, on_serving: Callable[[]
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
     server.run(sockets=[listening])
+
+
+def supervise(
+    command: Sequence[str], listening: socket.socket, worker_count: int, *, on_serving: Callable[[], None]
+) -> bool:
+    """Have several workers serve until SIGTERM or SIGINT; a dead one is replaced, SIGHUP replaces them one after the other.
+
+    Args:
+        command: starts a worker, which calls ``work``, once its number and two file descriptors are appended.
+        listening: from ``listen``.
+        worker_count: how many.
+        on_serving: called once all of them serve.
+
+    Returns:
+        False when no worker stayed alive.
+    """
+    supervisor = Supervisor(
+        command, listening, worker_count, stop_seconds=_stop_seconds(), on_serving=on_serving
+    )
+    return asyncio.run(supervisor.run())
+
+
+def work(application: str, listening: socket.socket, lifeline: socket.socket) -> None:
+    """Serve as one of several workers, until SIGTERM, SIGINT, or the end of the supervisor, then drain and return.
+
+    Args:
+        application: import path of the ASGI application.
+        listening: the socket that all of them share.
+        lifeline: the worker's end.
+    """
+    # A hang-up is for the supervisor, which a terminal tells at the same time.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    threading.Thread(target=_end_with, args=(lifeline,), name="hub-lifeline", daemon=True).start()
+    serve(application, listening, on_serving=lambda: lifeline.sendall(READY))
+
+
+def _end_with(lifeline: socket.socket) -> None:
+    """End this process when the other end of the lifeline is closed; for certain, if it does not drain."""
+    lifeline.recv(1)
+    logging.getLogger(__name__).error("The supervisor is gone, so this worker ends")
+    os.kill(os.getpid(), signal.SIGTERM)
+    threading.Event().wait(_stop_seconds())
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _stop_seconds() -> float:
+    return hub_config().drain_seconds + END_SECONDS
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -105,14 +157,6 @@ def listen(host: str, port: int) -> socket.socket:
         listening.close()
         raise
     return listening
-
-
-def without_query(record: logging.LogRecord) -> bool:
-    """Keep query strings, in which a ticket may stand, out of uvicorn's access log."""
-    match record.args:
-        case (client, method, str() as path, *rest):
-            record.args = (client, method, path.partition("?")[0], *rest)
-    return True
 
 
 def without_static(record: logging.LogRecord) -> bool:

@@ -72,10 +72,14 @@ def test_document__of_each_code__is_ascii_and_has_every_member(code: str) -> Non
 
 
 @pytest.mark.parametrize("code", PROBLEMS)
-def test_retry_after__is_whole_seconds_where_waiting_helps(code: str) -> None:
-    needed = PROBLEMS[code].status in (429, 503)
-    assert ("Retry-After" in problem_headers(code)) is needed
-    assert all(value.isdigit() and int(value) > 0 for value in problem_headers(code).values())
+def test_headers__say_what_would_help__to_wait_or_another_credential(code: str) -> None:
+    headers = problem_headers(code)
+    status = PROBLEMS[code].status
+    assert ("Retry-After" in headers) is (status in (429, 503))
+    assert ("WWW-Authenticate" in headers) is (status == 401)
+    assert headers.get("Retry-After", "1").isdigit()
+    assert int(headers.get("Retry-After", "1")) > 0
+    assert headers.get("WWW-Authenticate", "Bearer realm=").startswith("Bearer realm=")
 
 
 def test_code__that_is_not_in_the_list__cannot_be_answered() -> None:

@@ -329,13 +329,14 @@ async def test_method__405_names_the_methods(streams: Streams) -> None:
 async def test_no_credential__401_with_a_challenge(streams: Streams) -> None:
     answer = await streams.answer()
     assert problem(answer)["code"] == "not_authenticated"
-    assert answer.headers["www-authenticate"].startswith("Bearer")
+    assert answer.headers["www-authenticate"] == 'Bearer realm="hub"'
 
 
 @pytest.mark.parametrize("value", ["Bearer x", "bearer x", "BEARER", "Bearer "])
 async def test_bad_bearer__401_and_never_the_cookie(ada: User, streams: Streams, value: str) -> None:
     answer = await streams.answer(ada, headers={"authorization": value})
     assert problem(answer)["code"] == "bad_credential"
+    assert answer.headers["www-authenticate"] == 'Bearer realm="hub", error="invalid_token"'
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from django.test import Client
 from notifications.problems import PROBLEMS
 
 ROOT = "/api/v1/notifications"
+TICKET = "/api/v1/stream/ticket"
 CSRF_TOKEN = "a" * 32
 
 
@@ -49,9 +50,9 @@ class Answer:
 
 
 class Api:
-    """Asks the REST interface as one user, or as nobody."""
+    """Asks the REST interface as one user with a session, as a program with a token, or as nobody."""
 
-    def __init__(self, user: User | None = None, *, csrf: bool = True) -> None:
+    def __init__(self, user: User | None = None, *, csrf: bool = True, token: str = "") -> None:
         self.client = Client(enforce_csrf_checks=True, raise_request_exception=False)
         self._headers: dict[str, str] = {}
         if user is not None:
@@ -59,6 +60,8 @@ class Api:
         if csrf:
             self.client.cookies["csrftoken"] = CSRF_TOKEN
             self._headers["X-CSRFToken"] = CSRF_TOKEN
+        if token:
+            self._headers["Authorization"] = f"Bearer {token}"
 
     def get(self, path: str = "", params: Any = None, **headers: str) -> Answer:
         """GET below the root; a url that begins with a scheme as it is."""
@@ -105,7 +108,7 @@ class Api:
             **extra,
         )
         answer = Answer(response)
-        assert answer.headers["Cache-Control"] == "private, no-cache"
+        assert answer.headers["Cache-Control"] == ("no-store" if url == TICKET else "private, no-cache")
         assert answer.headers["Vary"] == "Cookie, Authorization"
         return answer
 

@@ -17,7 +17,8 @@ _LOGS = """
 _CREATED = """
     SELECT count(*) FROM notifications_notification n
     LEFT JOIN notifications_change c ON c.notification_id = n.id AND c.kind = 'created'
-    WHERE (n.position IS NULL) <> (c.id IS NULL) OR n.position <> c.position OR n.recipient_id <> c.inbox_id"""
+    LEFT JOIN notifications_inbox i ON i.user_id = n.recipient_id
+    WHERE (n.position IS NULL OR c.id IS NULL AND n.position <= i.floor) <> (c.id IS NULL) OR n.position <> c.position OR n.recipient_id <> c.inbox_id"""
 _ORDER = """
     SELECT count(*) FROM notifications_change c
     JOIN notifications_change d ON d.inbox_id = c.inbox_id AND d.position = c.position + 1

@@ -68,3 +68,34 @@ def test_check_transactions__atomic_requests__are_refused(monkeypatch: pytest.Mo
 def test_check_channel_layer__none__is_warned_of(settings: Any) -> None:
     settings.CHANNEL_LAYERS = {}
     assert ids(checks.check_channel_layer) == ["notifications.W001"]
+
+
+@pytest.mark.parametrize("text", ["", "1"])
+def test_check_workers__one__may_have_any_shape(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setenv("WEB_CONCURRENCY", text)
+    assert ids(checks.check_workers) == []
+
+
+@pytest.mark.shape("embedded")
+def test_check_workers__several_on_sqlite_and_memory__are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WEB_CONCURRENCY", "2")
+    assert ids(checks.check_workers) == ["notifications.E007", "notifications.E007"]
+
+
+@pytest.mark.shape("production")
+def test_check_workers__several__need_a_layer_that_they_share(
+    monkeypatch: pytest.MonkeyPatch, settings: Any
+) -> None:
+    monkeypatch.setenv("WEB_CONCURRENCY", "2")
+    assert ids(checks.check_workers) == []
+    settings.CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
+    assert ids(checks.check_workers) == ["notifications.E007"]
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "two", "2.0", "257", "\N{SUPERSCRIPT TWO}"])
+def test_check_workers__no_number_of_workers__is_refused_by_name(
+    monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    monkeypatch.setenv("WEB_CONCURRENCY", text)
+    assert ids(checks.check_workers) == ["notifications.E001"]
+    assert "WEB_CONCURRENCY" in next(iter(checks.check_workers(None))).msg

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 
-from notifications.models import Inbox
+from notifications.models import Change, Inbox
 from notifications.problems import PROBLEMS
 from notifications.rest.handler import MAX_REQUEST_BYTES
 from notifications.rest.parsers import MAX_BODY_BYTES
@@ -145,3 +145,19 @@ def test_head_and_304__carry_no_body_on_the_wire(
         again = ask(hub, *request)
         assert again[2] == b""
         assert again[1]["etag"] == headers["etag"]
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_addresses__are_those_of_the_clients_when_a_trusted_proxy_says_so(
+    start_hub: Callable[..., HubProcess], server: ServerName
+) -> None:
+    ada = make_user("ada")
+    hub = start_hub(server, env={"HUB_TRUSTED_PROXIES": "127.0.0.1"})
+    public_id = send(ada)
+    forwarded = [b"X-Forwarded-For: 198.51.100.1", b"X-Forwarded-For: 203.0.113.9"]
+    mine = [*login(hub, ada), *forwarded, b"Content-Type: application/json", b"Content-Length: 14"]
+    status, *_ = ask(hub, b"PATCH %b/%b" % (PATH, str(public_id).encode()), *mine, body=b'{"read": true}')
+    assert status == 200
+    assert Change.objects.get(inbox_id=ada.pk, position=2).address == "203.0.113.9"
+    if server == "serve":
+        assert "203.0.113.9" in hub.output()

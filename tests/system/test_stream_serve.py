@@ -52,4 +52,25 @@ def test_serve__database_not_migrated__says_so(transactional_db: None, tmp_path:
 
 def test_serve__wrong_setting__refuses_by_its_name(transactional_db: None) -> None:
     told = serve_and_fail("--port", str(free_port()), env={"HUB_HEARTBEAT_SECONDS": "0"})
-    assert "heartbeat_seconds" in told
+    assert "HUB_HEARTBEAT_SECONDS must be" in told
+
+
+@pytest.mark.shape("embedded")
+def test_serve__several_workers_without_postgresql_and_redis__are_refused(transactional_db: None) -> None:
+    outcome = subprocess.run(
+        [sys.executable, str(ROOT / "manage.py"), "serve", "--port=0", "--workers=2"],
+        env=hub_environment(),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert outcome.returncode == 1
+    assert "Traceback" not in outcome.stderr
+    assert outcome.stderr.count("(notifications.E007)") == 2
+
+
+@pytest.mark.parametrize("workers", ["0", "two"])
+def test_serve__no_number_of_workers__one_line(transactional_db: None, workers: str) -> None:
+    assert "WEB_CONCURRENCY" in serve_and_fail("--port=0", f"--workers={workers}")

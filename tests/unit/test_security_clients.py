@@ -2,29 +2,9 @@
 
 from __future__ import annotations
 
-import pytest
 from django.http import HttpRequest
 
-from notifications.security.clients import MAX_AGENT_LENGTH, NOBODY, client_of, normal_address
-
-
-@pytest.mark.parametrize(
-    ("text", "address"),
-    [
-        ("127.0.0.1", "127.0.0.1"),
-        ("::1", "::1"),
-        ("2001:DB8:0:0::1", "2001:db8::1"),
-        ("::ffff:192.0.2.7", "192.0.2.7"),
-        ("fe80::1%eth0", "fe80::1"),
-        ("", ""),
-        ("unix:", ""),
-        ("192.0.2.7, 10.0.0.1", ""),
-    ],
-)
-def test_normal_address__has_one_spelling_for_each_address_and_none_for_anything_else(
-    text: str, address: str
-) -> None:
-    assert normal_address(text) == address
+from notifications.security.clients import MAX_AGENT_LENGTH, NOBODY, client_of
 
 
 def test_client_of__takes_only_what_can_be_stored_from_the_agent() -> None:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import errno
 import os
 import socket
-from argparse import ArgumentParser
+from argparse import SUPPRESS, ArgumentParser
 from typing import Any
 
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections
 from django.db.migrations.executor import MigrationExecutor
+from django.utils.autoreload import get_child_arguments
 
+from notifications.environment import WORKERS_VARIABLE, worker_count
 from notifications.streaming import server
 
 DEFAULT_PORT = "8000"
@@ -22,29 +25,73 @@ class Command(BaseCommand):
     """Serve pages, API and streams until SIGTERM or SIGINT, and close every stream politely then."""
 
     help = "Serve the hub: pages, API and streams, with a clean stop at SIGTERM."
+    # Those that ask the database too are run once it is known to answer.
+    requires_system_checks = ()
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Where to listen."""
+        """Where to listen, and with how many processes."""
         parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
         parser.add_argument(
             "--port",
             default=os.environ.get("PORT") or DEFAULT_PORT,
             help=f"port to listen on (default: $PORT, else {DEFAULT_PORT}; 0 takes a free one)",
         )
+        parser.add_argument(
+            "--workers",
+            help="worker processes (default: $WEB_CONCURRENCY, else 1); more than one need PostgreSQL and Redis",
+        )
+        # How the supervisor starts one: its number, the socket, the lifeline.
+        parser.add_argument("--worker", nargs=3, type=int, help=SUPPRESS)
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Check what can be checked beforehand, then serve."""
+        module, _, name = settings.ASGI_APPLICATION.rpartition(".")
+        application = f"{module}:{name}"
+        if options["worker"]:
+            _, listening, lifeline = options["worker"]
+            server.work(application, socket.socket(fileno=listening), socket.socket(fileno=lifeline))
+            return
+        workers = read_workers(options["workers"])
         check_migrations()
+        self.check(databases=[DEFAULT_DB_ALIAS])
         listening = open_socket(options["host"], options["port"])
         port = listening.getsockname()[1]
         host = f"[{options['host']}]" if listening.family == socket.AF_INET6 else options["host"]
 
         def serving() -> None:
-            self.stdout.write(f"Serving at http://{host}:{port} (Ctrl+C stops)")
+            shared = f" with {workers} workers" if workers > 1 else ""
+            self.stdout.write(f"Serving at http://{host}:{port}{shared} (Ctrl+C stops)")
             self.stdout.flush()
 
-        module, _, name = settings.ASGI_APPLICATION.rpartition(".")
-        server.serve(f"{module}:{name}", listening, on_serving=serving)
+        if workers == 1:
+            server.serve(application, listening, on_serving=serving)
+            return
+        close_databases()
+        command = [*map(str, get_child_arguments()), "--worker"]
+        if not server.supervise(command, listening, workers, on_serving=serving):
+            raise CommandError("No worker stays alive; the log says why.")
+
+
+def read_workers(option: str | None) -> int:
+    """How many processes serve; what the option says holds for the system checks and for the workers too.
+
+    Raises:
+        CommandError: that is no such number.
+    """
+    if option is not None:
+        os.environ[WORKERS_VARIABLE] = option
+    try:
+        return worker_count()
+    except ImproperlyConfigured as error:
+        raise CommandError(str(error)) from error
+
+
+def close_databases() -> None:
+    """Let go of connections and pools: a process that only supervises must not count among the database's clients."""
+    for connection in connections.all(initialized_only=True):
+        connection.close()
+        if connection.vendor == "postgresql":
+            connection.close_pool()  # type: ignore[attr-defined]
 
 
 def check_migrations() -> None:

@@ -1,6 +1,6 @@
 """The four nouns: Event, Notification, Change and Inbox (docs/architecture.md).
 
-Rows are written by ``notifications.services`` alone. Foreign keys do nothing on delete: a user's rows go in chunks, by
+Foreign keys do nothing on delete: a user's rows go in chunks, by
 ``services.erase_user``, because Django's collector would load every one of them.
 """
 

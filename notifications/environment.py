@@ -1,0 +1,174 @@
+"""Variables of the environment: each is read by one function here, and a wrong value is refused by its name, in one sentence.
+
+An empty variable counts as one that is not set.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Final
+from urllib.parse import SplitResult, parse_qs, urlsplit
+
+from django.core.exceptions import ImproperlyConfigured
+
+WORKERS_VARIABLE: Final = "WEB_CONCURRENCY"
+MAX_WORKERS: Final = 256
+LOG_LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+DATABASE_SCHEMES: Final = ("postgres", "postgresql", "sqlite")
+REDIS_SCHEMES: Final = ("redis", "rediss", "unix")
+_SWITCHES: Final = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
+
+Environ = Mapping[str, str]
+
+
+def read_text(environ: Environ, name: str, *, default: str = "") -> str:
+    """A text without the spaces around it."""
+    return environ.get(name, "").strip() or default
+
+
+def read_number(environ: Environ, name: str, *, default: int, minimum: int, maximum: int) -> int:
+    """A whole number within bounds (inclusive).
+
+    Raises:
+        ImproperlyConfigured: it is something else.
+    """
+    text = read_text(environ, name)
+    if not text:
+        return default
+    if text.isascii() and text.isdigit() and len(text) < 10 and minimum <= int(text) <= maximum:
+        return int(text)
+    raise ImproperlyConfigured(f"{name} must be a whole number from {minimum} to {maximum}, not {text!r}.")
+
+
+def read_switch(environ: Environ, name: str) -> bool:
+    """On or off; off when it is not set.
+
+    Raises:
+        ImproperlyConfigured: it is neither.
+    """
+    text = read_text(environ, name, default="0")
+    if text.lower() not in _SWITCHES:
+        raise ImproperlyConfigured(f"{name} must be 1 or 0, not {text!r}.")
+    return _SWITCHES[text.lower()]
+
+
+def read_list(environ: Environ, name: str) -> list[str]:
+    """What stands between the commas."""
+    return [part.strip() for part in environ.get(name, "").split(",") if part.strip()]
+
+
+def read_level(environ: Environ, name: str) -> str:
+    """The name of one of Python's log levels; INFO when it is not set.
+
+    Raises:
+        ImproperlyConfigured: there is no such level.
+    """
+    text = read_text(environ, name, default="INFO").upper()
+    if text not in LOG_LEVELS:
+        raise ImproperlyConfigured(f"{name} must be one of {', '.join(LOG_LEVELS)}, not {text!r}.")
+    return text
+
+
+def read_hosts(environ: Environ, name: str) -> list[str]:
+    """Host names as Django's ``ALLOWED_HOSTS`` takes them: no scheme, no port, no path.
+
+    Raises:
+        ImproperlyConfigured: one of them is something else.
+    """
+    hosts = read_list(environ, name)
+    for host in hosts:
+        bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host.replace(":", "/")
+        if not bare or any(character in "/@?#" or character.isspace() for character in bare):
+            raise ImproperlyConfigured(f"{name} must hold host names without scheme and port, not {host!r}.")
+    return hosts
+
+
+def read_origins(environ: Environ, name: str) -> list[str]:
+    """Origins, ``https://hub.example``; the host may begin with ``*.``.
+
+    Raises:
+        ImproperlyConfigured: one of them is something else.
+    """
+    origins = read_list(environ, name)
+    for origin in origins:
+        parts = _split(name, origin)
+        if (
+            parts.scheme not in ("http", "https")
+            or origin != f"{parts.scheme}://{parts.netloc}"
+            or not parts.hostname
+        ):
+            raise ImproperlyConfigured(f"{name} must hold origins like https://hub.example, not {origin!r}.")
+    return origins
+
+
+def read_database_url(environ: Environ, name: str, *, default: str) -> str:
+    """The address of the database, of a kind that the hub runs on. Passwords are never part of a message.
+
+    Raises:
+        ImproperlyConfigured: it is another kind, lacks the database's name, or asks for what another variable decides.
+    """
+    text = read_text(environ, name, default=default)
+    parts = _split(name, text)
+    if parts.scheme not in DATABASE_SCHEMES:
+        raise ImproperlyConfigured(
+            f"{name} must begin with postgres:// or sqlite:///, as docs/settings.md shows."
+        )
+    if not parts.path.strip("/") or ":memory:" in text:
+        kind = (
+            "a file, sqlite:////var/lib/hub/hub.sqlite3"
+            if parts.scheme == "sqlite"
+            else "a database, postgres://user@host/name"
+        )
+        raise ImproperlyConfigured(f"{name} must name {kind}.")
+    # As text, "false" would switch the pool on.
+    if "pool" in parse_qs(parts.query, keep_blank_values=True):
+        raise ImproperlyConfigured(f"{name} must not set pool; DATABASE_POOL_SIZE sets its size.")
+    return text
+
+
+def read_redis_url(environ: Environ, name: str) -> str:
+    """The address of a Redis; empty when it is not set. Passwords are never part of a message.
+
+    Raises:
+        ImproperlyConfigured: it is no such address.
+    """
+    text = read_text(environ, name)
+    if not text:
+        return ""
+    parts = _split(name, text)
+    database = parts.path.strip("/")
+    is_socket = parts.scheme == "unix" and bool(database)
+    is_server = (
+        parts.scheme in ("redis", "rediss") and bool(parts.hostname) and (not database or database.isdigit())
+    )
+    if not (is_socket or is_server):
+        raise ImproperlyConfigured(f"{name} must be like redis://host:6379/0 (or rediss://…, unix:///path).")
+    return text
+
+
+def worker_count() -> int:
+    """How many worker processes serve: ``WEB_CONCURRENCY``, which ``serve --workers`` sets for itself and its workers.
+
+    Raises:
+        ImproperlyConfigured: it is no number from 1 to 256.
+    """
+    return read_number(os.environ, WORKERS_VARIABLE, default=1, minimum=1, maximum=MAX_WORKERS)
+
+
+def read_port(environ: Environ, name: str) -> int:
+    """Where to listen; 0 takes a free port.
+
+    Raises:
+        ImproperlyConfigured: it is no port.
+    """
+    return read_number(environ, name, default=8000, minimum=0, maximum=65_535)
+
+
+def _split(name: str, text: str) -> SplitResult:
+    try:
+        parts = urlsplit(text)
+        parts.port  # noqa: B018 (it is read when it is asked for, and may be none)
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{name} is no address: {error}.") from None
+    return parts

@@ -1,0 +1,73 @@
+"""``manage.py audit_inboxes``: whether the log of every inbox is whole, and says of its notifications what they are."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from notifications.management.progress import Progress
+from notifications.management.users import user_key, user_names
+from notifications.models import Inbox
+from notifications.services.audit import MAX_FINDINGS, audit, inbox_keys
+
+
+class Command(BaseCommand):
+    """Prints one line for each problem, and ends with status 1 when there is any."""
+
+    help = (
+        "Hold every inbox to the invariants of the log, on the live database: nothing is locked and nothing is changed. Prints one "
+        "line for each thing that is wrong, and exits with 1 if there is any. docs/operations.md says what each means."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Whose."""
+        parser.add_argument("--user", help="only this user's inbox, by user name")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Audit.
+
+        Raises:
+            CommandError: something is wrong.
+        """
+        found: Counter[str] = Counter()
+        total = 1 if options["user"] is not None else Inbox.objects.count()
+        progress = Progress(self.stderr, total=total, what="inboxes", verbosity=options["verbosity"])
+        for keys in runs_of_inboxes(options["user"]):
+            problems = list(audit(keys))
+            names = user_names({problem.user_id for problem in problems}) if problems else {}
+            for problem in problems:
+                name = names.get(problem.user_id, "no such user")
+                self.stdout.write(f"{problem.user_id} ({name}) {problem.code}: {problem.text}")
+                found[problem.code] += 1
+            progress.add(len(keys))
+        if found:
+            counts = ", ".join(f"{count} {code}" for code, count in sorted(found.items()))
+            raise CommandError(
+                f"{found.total()} problems in {progress.count:,} inboxes: {counts}. "
+                f"Of one kind at most {MAX_FINDINGS} are listed for neighbouring inboxes."
+            )
+        if options["verbosity"]:
+            self.stdout.write(f"{progress.count:,} inboxes are whole.")
+
+
+def runs_of_inboxes(user: str | None) -> Iterator[list[Any]]:
+    """The keys of all inboxes, or of one user's, in runs that one statement can look at.
+
+    Raises:
+        CommandError: there is no such user, or they have no inbox yet.
+    """
+    if user is not None:
+        key = user_key(user)
+        if not Inbox.objects.filter(pk=key).exists():
+            raise CommandError(
+                f"{user!r} has no inbox yet: nothing was ever sent to them, and they never looked."
+            )
+        yield [key]
+        return
+    keys = inbox_keys()
+    while keys:
+        yield keys
+        keys = inbox_keys(after=keys[-1])

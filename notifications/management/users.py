@@ -1,0 +1,33 @@
+"""Users as commands are given them, by name, and as commands name them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.core.management.base import CommandError
+
+from notifications import strict_json
+from notifications.exceptions import InvalidInput
+
+
+def user_key(name: str) -> Any:
+    """The primary key of the user of that name.
+
+    Raises:
+        CommandError: there is none.
+    """
+    users = get_user_model()
+    try:
+        strict_json.check_text(name, field="USER")
+        return users._default_manager.values_list("pk", flat=True).get(**{users.USERNAME_FIELD: name})
+    except (InvalidInput, users.DoesNotExist):
+        raise CommandError(f"There is no user {name!r}.") from None
+
+
+def user_names(user_ids: Iterable[Any]) -> dict[Any, str]:
+    """The names of some users by their keys. One query."""
+    users = get_user_model()
+    rows = users._base_manager.filter(pk__in=set(user_ids)).values_list("pk", users.USERNAME_FIELD)
+    return dict(rows)

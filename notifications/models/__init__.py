@@ -1,0 +1,49 @@
+"""The tables of the hub, by concept: inboxes and what is in them, and the credentials of programs.
+
+Rows are written by ``notifications.services`` alone.
+"""
+
+from __future__ import annotations
+
+from notifications.models.inboxes import (
+    MAX_ACTOR_LENGTH,
+    MAX_BODY_LENGTH,
+    MAX_COLLAPSE_KEY_LENGTH,
+    MAX_SOURCE_LENGTH,
+    MAX_TITLE_LENGTH,
+    MAX_TOPIC_LENGTH,
+    MAX_URL_LENGTH,
+    Change,
+    ChangeKind,
+    Event,
+    Inbox,
+    Level,
+    Notification,
+    Reason,
+    Via,
+    new_public_id,
+)
+from notifications.models.tokens import MAX_TOKEN_NAME_LENGTH, ApiToken, Scope, UsedTicket
+
+__all__ = [
+    "MAX_ACTOR_LENGTH",
+    "MAX_BODY_LENGTH",
+    "MAX_COLLAPSE_KEY_LENGTH",
+    "MAX_SOURCE_LENGTH",
+    "MAX_TITLE_LENGTH",
+    "MAX_TOKEN_NAME_LENGTH",
+    "MAX_TOPIC_LENGTH",
+    "MAX_URL_LENGTH",
+    "ApiToken",
+    "Change",
+    "ChangeKind",
+    "Event",
+    "Inbox",
+    "Level",
+    "Notification",
+    "Reason",
+    "Scope",
+    "UsedTicket",
+    "Via",
+    "new_public_id",
+]

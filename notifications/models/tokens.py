@@ -1,0 +1,88 @@
+"""API tokens and used tickets: the credentials of programs. What is stored of one cannot be used as one."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import ClassVar
+
+from django.conf import settings
+from django.db import models
+from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
+
+MAX_TOKEN_NAME_LENGTH = 100
+
+
+class Scope(models.TextChoices):
+    """What a token may do for its user."""
+
+    READ = "read", _("Read the inbox and its stream")
+    INBOX = "inbox", _("Change the inbox: read, unread, delete")
+    PUBLISH = "publish", _("Send notifications")
+
+
+class ApiToken(models.Model):
+    """A program's credential: what it may do for its user, and until when.
+
+    Only a hash of its text is stored. The text has 256 random bits, so nothing is gained by a slow hash, and whoever reads
+    the table learns nothing.
+    """
+
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="api_tokens", verbose_name=_("user")
+    )
+    name = models.CharField(
+        _("name"), max_length=MAX_TOKEN_NAME_LENGTH, help_text=_("What uses it, such as ci-deploy.")
+    )
+    scopes = models.CharField(_("scopes"), max_length=50, help_text=_("Separated by blanks."))
+    # Every request with a bearer token is one look at this index.
+    token_hash = models.CharField(_("hash"), max_length=64, unique=True, editable=False)
+    created_at = models.DateTimeField(_("created at"), db_default=Now(), editable=False)
+    created_by = models.CharField(
+        _("created by"),
+        max_length=254,
+        blank=True,
+        editable=False,
+        help_text=_("The member of staff or the command."),
+    )
+    expires_at = models.DateTimeField(_("expires at"), null=True, blank=True)
+    last_used_at = models.DateTimeField(_("last used at"), null=True, editable=False)
+    revoked_at = models.DateTimeField(_("revoked at"), null=True, editable=False)
+
+    class Meta:
+        verbose_name = _("API token")
+        verbose_name_plural = _("API tokens")
+        # What a token may do is decided when it is made; afterwards it can only be revoked.
+        default_permissions = ("add", "view")
+        permissions = (("revoke_apitoken", "Can revoke API token"),)
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def scope_set(self) -> frozenset[str]:
+        """Its scopes."""
+        return frozenset(self.scopes.split())
+
+    def is_usable(self, now: datetime) -> bool:
+        """Whether it opens anything at all: not revoked, not expired, and its user is active."""
+        is_expired = self.expires_at is not None and self.expires_at <= now
+        return self.revoked_at is None and not is_expired and bool(self.user.is_active)
+
+
+class UsedTicket(models.Model):
+    """A ticket that has opened its stream. The key is what makes it single use, over all workers."""
+
+    id = models.UUIDField(primary_key=True, editable=False)
+    used_at = models.DateTimeField(_("used at"))
+
+    class Meta:
+        verbose_name = _("used ticket")
+        verbose_name_plural = _("used tickets")
+        default_permissions = ()
+        indexes: ClassVar[list[models.Index]] = [
+            models.Index(name="used_ticket_age", fields=["used_at"]),  # the sweeper: which can be forgotten
+        ]
+
+    def __str__(self) -> str:
+        return str(self.id)

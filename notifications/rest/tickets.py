@@ -1,0 +1,55 @@
+"""The endpoint that gives out tickets: for oneself, and for producers for a user whom they name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from rest_framework.exceptions import PermissionDenied
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from notifications import selectors, services
+from notifications.exceptions import InvalidInput
+from notifications.models import Scope
+from notifications.rest.authentication import token_of
+from notifications.rest.inputs import parse_ticket
+from notifications.rest.views import HubView
+from notifications.services.tickets import TICKET_SECONDS
+
+PRODUCER_PERMISSION = "notifications.add_notification"
+
+
+class TicketView(HubView):
+    """``/stream/ticket``"""
+
+    @property
+    def default_response_headers(self) -> dict[str, str]:
+        """A ticket is a credential: nothing keeps the answer."""
+        return super().default_response_headers | {"Cache-Control": "no-store"}
+
+    def needed_scope(self, request: Request) -> str:
+        """To read, for one's own stream; to publish, for another's."""
+        return Scope.READ if _named(request) is None else Scope.PUBLISH
+
+    def post(self, request: Request) -> Response:
+        """A ticket; 400 for a user who does not exist or is not active."""
+        name = _named(request)
+        user = request.user if name is None else _recipient(request, name)
+        ticket = services.issue_ticket(user, token=token_of(request))
+        return Response({"ticket": ticket, "expires_in": TICKET_SECONDS}, status=201)
+
+
+def _named(request: Request) -> str | None:
+    # The body may be left out, its Content-Type with it.
+    return parse_ticket(request.data if request.method == "POST" and request.body else {})
+
+
+def _recipient(request: Request, name: str) -> Any:
+    # With a session, whoever may send to people could also read what others send to them; a token says `publish` on purpose.
+    if token_of(request) is None or not request.user.has_perm(PRODUCER_PERMISSION):
+        raise PermissionDenied
+    user = selectors.active_user(**{get_user_model().USERNAME_FIELD: name})
+    if user is None:
+        raise InvalidInput({"user": "there is no active user of this name"})
+    return user

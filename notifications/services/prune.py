@@ -1,0 +1,165 @@
+"""Retention: notifications that are older than it are deleted, and the part of the log that is older is compacted.
+
+What stays at or below the floor is the base state: the changes from which a fold gives the inbox as it was at the floor.
+Rows that no change needs any more are removed.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+
+from django.db import connection, transaction
+from django.db.models import Exists, F, OuterRef, Q, Subquery
+from django.utils import timezone
+
+from notifications.models import Change, Event, Inbox, Notification, Reason
+from notifications.services.inboxes import announce_on_commit, lock_inboxes
+from notifications.services.log import Listed, LogBatch
+from notifications.services.origin import SYSTEM
+
+MAX_DELETED: Final = 500  # of one inbox in one run, so that a first run does not flood a user's streams
+MIN_KEPT: Final = (
+    1_000  # newest changes that are never compacted: clients that were away a little resume exactly
+)
+MAX_COMPACTED: Final = 10_000  # positions in one transaction; producers wait for the inbox meanwhile
+MAX_INBOXES: Final = 500
+CHUNK: Final = 5_000
+
+
+class Pruned(NamedTuple):
+    """What was done to one inbox.
+
+    Attributes:
+        deleted: notifications that were deleted because of their age.
+        compacted: changes that were removed from the log.
+        removed: notifications and events that no change needed any more.
+        was_busy: somebody else had the inbox; the next run has it.
+    """
+
+    deleted: int = 0
+    compacted: int = 0
+    removed: int = 0
+    was_busy: bool = False
+
+    def plus(self, other: Pruned) -> Pruned:
+        """Both together."""
+        return Pruned(
+            self.deleted + other.deleted, self.compacted + other.compacted, self.removed + other.removed
+        )
+
+
+def inboxes_to_prune(cutoff: datetime, *, after: Any = None, limit: int = MAX_INBOXES) -> list[Any]:
+    """The next users in whose inbox there is something to prune, in the order of their keys. One query, no lock.
+
+    Args:
+        cutoff: what is older is to go.
+        after: the last user of the part before; None for the first.
+        limit: users at most.
+    """
+    listed = Notification.objects.filter(Notification.LISTED, recipient_id=OuterRef("pk"))
+    # Positions and times ascend together, so the first of each says whether there is anything.
+    oldest = listed.order_by("position").values("created_at")[:1]
+    base = Change.objects.filter(inbox_id=OuterRef("pk"), position=OuterRef("floor") + 1, at__lt=cutoff)
+    inboxes = Inbox.objects.annotate(oldest_at=Subquery(oldest)).filter(
+        Q(oldest_at__lt=cutoff) | Q(Exists(base), head__gt=F("floor") + MIN_KEPT)
+    )
+    if after is not None:
+        inboxes = inboxes.filter(pk__gt=after)
+    return list(inboxes.order_by("pk").values_list("pk", flat=True)[:limit])
+
+
+def prune_inbox(user_id: Any, cutoff: datetime) -> Pruned:
+    """Delete what is older than ``cutoff`` from one inbox, then compact its log up to there.
+
+    Transaction: one for the deletions, announced by ``inbox_changed`` after its commit, and one for each
+    ``MAX_COMPACTED`` positions. An inbox that somebody else has locked is left alone. Doing it again goes on.
+    """
+    with transaction.atomic():
+        inboxes = lock_inboxes([user_id], skip_locked=True)
+        if not inboxes:
+            return Pruned(was_busy=True)
+        done = Pruned(deleted=_delete(inboxes[user_id], cutoff))
+    while (step := _compact(user_id, cutoff)) is not None:
+        done = done.plus(step)
+    return done
+
+
+def _delete(inbox: Inbox, cutoff: datetime) -> int:
+    old = Notification.objects.filter(Notification.LISTED, recipient_id=inbox.pk, created_at__lt=cutoff)
+    rows = [Listed(*row) for row in old.order_by("position").values_list(*Listed._fields)[:MAX_DELETED]]
+    batch = LogBatch({inbox.pk: inbox}, now=timezone.now())
+    for listed in rows:
+        batch.deleted(listed, Reason.RETENTION, SYSTEM)
+    announce_on_commit(batch.write())
+    return len(rows)
+
+
+@transaction.atomic
+def _compact(user_id: Any, cutoff: datetime) -> Pruned | None:
+    """Raise the floor by one step; None when it need not rise, or the inbox is locked."""
+    inbox = lock_inboxes([user_id], skip_locked=True).get(user_id)
+    if inbox is None:
+        return None
+    old = Change.objects.filter(
+        inbox_id=user_id,
+        at__lt=cutoff,
+        position__gt=inbox.floor,
+        position__lte=min(inbox.head - MIN_KEPT, inbox.floor + MAX_COMPACTED),
+    )
+    floor = old.order_by("-position").values_list("position", flat=True).first()
+    if floor is None:
+        return None
+    with connection.cursor() as cursor:
+        key = Inbox._meta.pk.get_db_prep_value(user_id, connection)
+        cursor.execute(_named(_COMPACT), [key, floor, key, floor])
+        compacted = cursor.rowcount
+    Inbox.objects.filter(pk=user_id).update(floor=floor)
+    return Pruned(compacted=compacted, removed=_remove_unneeded(user_id))
+
+
+def _remove_unneeded(user_id: Any) -> int:
+    """Remove the deleted notifications of an inbox that no change refers to, and their events unless others need them."""
+    gone = Notification.objects.filter(
+        ~Exists(Change.objects.filter(notification_id=OuterRef("pk"))),
+        recipient_id=user_id,
+        position__isnull=False,
+        deleted_at__isnull=False,
+    )
+    removed = 0
+    while rows := list(gone.values_list("pk", "event_id")[:CHUNK]):
+        Notification.objects.filter(pk__in=[pk for pk, _ in rows]).delete()
+        orphans = Event.objects.filter(
+            ~Exists(Notification.objects.filter(event_id=OuterRef("pk"))),
+            ~Exists(Change.objects.filter(event_id=OuterRef("pk"))),
+            pk__in={event_id for _, event_id in rows},
+        )
+        removed += len(rows) + orphans.delete()[0]
+    return removed
+
+
+# Kept are the last change of each notification that is not deleted by then, and the first all-read that took it along.
+_COMPACT: Final = """
+    DELETE FROM {change} WHERE inbox_id = %s AND position <= %s AND id NOT IN (
+        WITH base AS (
+            SELECT c.id, c.position, c.kind, c.created_position, c.up_to, c.category, n.category AS of_category,
+                   row_number() OVER (PARTITION BY c.notification_id ORDER BY c.position DESC) AS age
+            FROM {change} c LEFT JOIN {notification} n ON n.id = c.notification_id
+            WHERE c.inbox_id = %s AND c.position <= %s
+        ), state AS (
+            SELECT * FROM base WHERE age = 1 AND kind NOT IN ('read_all', 'deleted')
+        ), taken_along AS (
+            SELECT min(r.position) AS position FROM state s JOIN base r
+                ON r.kind = 'read_all' AND r.position > s.position AND r.up_to >= s.created_position
+                   AND r.category IN ('', s.of_category)
+            WHERE s.kind <> 'read' GROUP BY s.id
+        )
+        SELECT id FROM state UNION SELECT b.id FROM base b JOIN taken_along t ON t.position = b.position
+    )"""
+
+
+def _named(statement: str) -> str:
+    quote = connection.ops.quote_name
+    return statement.format(
+        change=quote(Change._meta.db_table), notification=quote(Notification._meta.db_table)
+    )

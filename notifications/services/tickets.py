@@ -1,0 +1,93 @@
+"""Tickets: each opens one stream, within seconds, for a client that can send nothing but a URL.
+
+A ticket is signed, not stored; what is stored is that it was used. A cache would not do: it is one process's own, or gone with
+its server.
+"""
+
+from __future__ import annotations
+
+import uuid
+from datetime import timedelta
+from typing import Any, Final, NamedTuple
+
+from django.contrib.auth import get_user_model
+from django.core import signing
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from notifications import selectors
+from notifications.models import ApiToken, UsedTicket
+
+TICKET_SECONDS: Final = 30
+# Far longer than a ticket lives, so that no difference between two machines' clocks lets one in again.
+USED_KEPT: Final = timedelta(hours=1)
+MAX_FORGOTTEN: Final = 500
+_SALT: Final = "notifications.stream.ticket"
+
+
+class Ticket(NamedTuple):
+    """What a valid ticket says.
+
+    Attributes:
+        user_id: whose stream it opens.
+        token_id: the token that asked for it; None for a session.
+    """
+
+    user_id: Any
+    token_id: Any
+
+
+def issue_ticket(user: Any, *, token: ApiToken | None = None) -> str:
+    """A new ticket for one stream of a user; no query.
+
+    Args:
+        user: whose stream it opens.
+        token: by which it was asked for. The ticket is worth nothing once that is revoked.
+    """
+    return signing.dumps([uuid.uuid4().hex, str(user.pk), token.pk if token else None], salt=_SALT)
+
+
+def check_ticket(text: str) -> Ticket | None:
+    """What a ticket says, without using it up; None for one that opens nothing. Three queries at most."""
+    if (read := _read(text)) is None:
+        return None
+    ticket_id, ticket = read
+    return None if UsedTicket.objects.filter(pk=ticket_id).exists() else ticket
+
+
+def use_ticket(text: str) -> Ticket | None:
+    """What a ticket says, once: None for one that was used, in whatever process, and for any that opens nothing.
+
+    Transaction: its own; inside a caller's the use counts once that commits. Three queries at most.
+    """
+    if (read := _read(text)) is None:
+        return None
+    ticket_id, ticket = read
+    try:
+        with transaction.atomic():
+            UsedTicket(id=ticket_id, used_at=timezone.now()).save(force_insert=True)
+    except IntegrityError:
+        return None
+    return ticket
+
+
+def forget_used_tickets() -> int:
+    """Remove the marks of tickets that have long expired, 500 at most; returns how many. Two statements at most."""
+    old = UsedTicket.objects.filter(used_at__lt=timezone.now() - USED_KEPT).order_by("used_at", "pk")
+    keys = list(old.values_list("pk", flat=True)[:MAX_FORGOTTEN])
+    return UsedTicket.objects.filter(pk__in=keys).delete()[0] if keys else 0
+
+
+def _read(text: str) -> tuple[uuid.UUID, Ticket] | None:
+    """The id and the content of a ticket whose user and token are still good."""
+    try:
+        ticket_id, user_key, token_id = signing.loads(text, salt=_SALT, max_age=TICKET_SECONDS)
+        user_id = get_user_model()._meta.pk.to_python(user_key)
+    except (signing.BadSignature, ValidationError):
+        return None
+    if token_id is not None and not selectors.is_token_usable(token_id, timezone.now()):
+        return None
+    if selectors.active_user(pk=user_id) is None:
+        return None
+    return uuid.UUID(ticket_id), Ticket(user_id, token_id)

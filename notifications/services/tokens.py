@@ -1,0 +1,131 @@
+"""API tokens: made, found by their text, and revoked.
+
+That a token was used is noted in memory and written by the sweeper's thread, so that a request waits for no write.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+from collections.abc import Collection, Iterable
+from datetime import datetime, timedelta
+from typing import Any, Final, NamedTuple
+
+from django.db.models import Q
+from django.utils import timezone
+from django.utils.crypto import constant_time_compare
+
+from notifications import strict_json
+from notifications.exceptions import InvalidInput
+from notifications.models import MAX_TOKEN_NAME_LENGTH, ApiToken, Scope
+
+# Recognisable, so that scanners find a token that somebody has committed.
+PREFIX: Final = "nhub_"
+TOKEN_BYTES: Final = 32
+MAX_TOKENS_NOTED: Final = 10_000
+USE_NOTED_EVERY: Final = timedelta(minutes=1)
+
+_TEXT: Final = re.compile(re.escape(PREFIX) + r"[A-Za-z0-9_-]{43}", re.ASCII)
+
+# Of each token that was used since they were last written: when. Setting one is atomic; each process has its own.
+_used: dict[Any, datetime] = {}
+
+
+class NewToken(NamedTuple):
+    """A token just made.
+
+    Attributes:
+        token: the row.
+        text: what the program sends. It stands nowhere else, and cannot be had again.
+    """
+
+    token: ApiToken
+    text: str
+
+
+def create_token(
+    user: Any, *, name: str, scopes: Collection[str], expires_at: datetime | None, created_by: str = ""
+) -> NewToken:
+    """Make a token for a user.
+
+    Transaction: the caller's, or none. Nothing is announced.
+
+    Args:
+        user: whose inbox it opens, and as whom it publishes.
+        name: what uses it; up to 100 characters.
+        scopes: one at least of ``read``, ``inbox`` and ``publish``.
+        expires_at: when it ends; None for never.
+        created_by: the member of staff, or the command.
+
+    Raises:
+        InvalidInput: one entry for each bad field.
+    """
+    errors: dict[str, str] = {}
+    try:
+        strict_json.check_text(name, field="name")
+    except InvalidInput as error:
+        errors |= error.errors
+    if not 0 < len(name.strip()) <= MAX_TOKEN_NAME_LENGTH:
+        errors["name"] = f"must have 1 to {MAX_TOKEN_NAME_LENGTH} characters"
+    if not scopes or not set(scopes) <= set(Scope.values):
+        errors["scopes"] = f"must be one or more of {', '.join(Scope.values)}"
+    if expires_at is not None and expires_at <= timezone.now():
+        errors["expires_at"] = "must lie in the future"
+    if errors:
+        raise InvalidInput(errors)
+    text = PREFIX + secrets.token_urlsafe(TOKEN_BYTES)
+    token = ApiToken.objects.create(
+        user=user,
+        name=name.strip(),
+        scopes=" ".join(scope for scope in Scope.values if scope in scopes),
+        token_hash=_hash(text),
+        expires_at=expires_at,
+        created_by=created_by,
+    )
+    return NewToken(token, text)
+
+
+def usable_token(text: str) -> ApiToken | None:
+    """The token with this text, with its user; None for one that is unknown, revoked or expired, or whose user is inactive.
+
+    One query, none for what cannot be a token. The use is noted.
+    """
+    if not _TEXT.fullmatch(text):
+        return None
+    wanted = _hash(text)
+    # The index compares hashes, of which a caller cannot choose the beginning, so its timing tells nothing of the text.
+    token = ApiToken.objects.select_related("user").filter(token_hash=wanted).first()
+    now = timezone.now()
+    if token is None or not constant_time_compare(token.token_hash, wanted) or not token.is_usable(now):
+        return None
+    is_fresh = token.last_used_at is not None and now - token.last_used_at < USE_NOTED_EVERY
+    if not is_fresh and len(_used) < MAX_TOKENS_NOTED:
+        _used[token.pk] = now
+    return token
+
+
+def revoke_tokens(keys: Iterable[Any]) -> int:
+    """Revoke tokens for good; those that are revoked already keep their time. Returns how many were revoked.
+
+    Transaction: the caller's, or none. One statement.
+
+    Args:
+        keys: primary keys.
+    """
+    return ApiToken.objects.filter(pk__in=list(keys), revoked_at=None).update(revoked_at=timezone.now())
+
+
+def write_token_uses() -> None:
+    """Write when the noted tokens were used, each at most once a minute over all processes.
+
+    Transaction: must not be called inside one. A statement for each token, so that two processes cannot deadlock.
+    """
+    while _used:
+        key, at = _used.popitem()
+        is_stale = Q(last_used_at=None) | Q(last_used_at__lte=at - USE_NOTED_EVERY)
+        ApiToken.objects.filter(is_stale, pk=key).update(last_used_at=at)
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

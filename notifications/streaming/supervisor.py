@@ -1,0 +1,283 @@
+"""Several workers on one listening socket: started, replaced when they die, restarted one after the other, and drained.
+
+Each worker is a fresh process that inherits the socket and one end of a *lifeline*, a socket pair. It writes one byte there
+when it serves; when the other end closes, because the supervisor is gone however it went, it drains and ends by itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+import time
+from asyncio.subprocess import Process
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, Final
+
+from notifications.streaming.tasks import end_all
+
+logger = logging.getLogger(__name__)
+
+START_SECONDS: Final = 60.0
+# A worker that lives shorter than this has failed to start.
+STABLE_SECONDS: Final = 10.0
+MAX_FAILURES: Final = 5
+MAX_PAUSE_SECONDS: Final = 30.0
+READY: Final = b"r"
+
+
+class Worker:
+    """One worker process, from its start to its end.
+
+    Args:
+        number: of its place, from 1.
+        process: the process itself.
+        lifeline: the supervisor's end, which is closed with the worker's end.
+    """
+
+    def __init__(self, number: int, process: Process, lifeline: socket.socket) -> None:
+        self.number = number
+        self.pid = process.pid
+        self._process = process
+        self._lifeline = lifeline
+        self._has_spoken = asyncio.Event()
+        self._serving_since: float | None = None
+        self._ended_at: float | None = None
+        asyncio.get_running_loop().add_reader(lifeline, self._hear)
+
+    def __str__(self) -> str:
+        return f"Worker {self.number} (process {self.pid})"
+
+    def is_serving(self) -> bool:
+        """Whether it has said so, and has not ended."""
+        return self._serving_since is not None and not self.has_ended()
+
+    def has_ended(self) -> bool:
+        """Whether the process is gone."""
+        return self._process.returncode is not None
+
+    def is_stable(self) -> bool:
+        """Whether it has served, or had until its end, for a while."""
+        now = self._ended_at or time.monotonic()
+        return self._serving_since is not None and now - self._serving_since >= STABLE_SECONDS
+
+    async def wait_serving(self) -> bool:
+        """Wait until it serves; False when it ends before. One that takes longer than a minute is killed."""
+        try:
+            async with asyncio.timeout(START_SECONDS):
+                await self._has_spoken.wait()
+        except TimeoutError:
+            logger.error("%s does not serve after %g s, and is killed", self, START_SECONDS)
+            self.send_signal(signal.SIGKILL)
+        return self.is_serving()
+
+    async def wait_ended(self) -> str:
+        """Wait for its end, and tell in words how it ended."""
+        code = await self._process.wait()
+        if self._ended_at is None:
+            self._ended_at = time.monotonic()
+            asyncio.get_running_loop().remove_reader(self._lifeline)
+            self._lifeline.close()
+            self._has_spoken.set()
+        return f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with status {code}"
+
+    async def stop(self, seconds: float) -> None:
+        """Have it drain; kill it when it has not ended after ``seconds``."""
+        self.send_signal(signal.SIGTERM)
+        try:
+            async with asyncio.timeout(seconds):
+                await self.wait_ended()
+        except TimeoutError:
+            logger.error("%s has not ended %g s after SIGTERM, and is killed", self, seconds)
+            self.send_signal(signal.SIGKILL)
+            await self.wait_ended()
+
+    def send_signal(self, number: signal.Signals) -> None:
+        """Send a signal, unless it has ended."""
+        with contextlib.suppress(ProcessLookupError):
+            self._process.send_signal(number)
+
+    def _hear(self) -> None:
+        if self._lifeline.recv(1) == READY:
+            self._serving_since = time.monotonic()
+        else:
+            asyncio.get_running_loop().remove_reader(self._lifeline)
+        self._has_spoken.set()
+
+
+class Place:
+    """One of the places for workers: who works there, and how often in a row somebody has failed to."""
+
+    def __init__(self, worker: Worker) -> None:
+        self.worker = worker
+        self.failure_count = 0
+        # Held while the worker is being replaced, by whichever of the two that do.
+        self.lock = asyncio.Lock()
+
+    def is_hopeless(self) -> bool:
+        """Whether the last few workers here ended soon after their start."""
+        return self.failure_count >= MAX_FAILURES and not self.worker.is_stable()
+
+    def note_end(self) -> None:
+        """Count the end of the worker; one that had served for a while begins a new row."""
+        self.failure_count = 1 if self.worker.is_stable() else self.failure_count + 1
+
+    def pause_seconds(self) -> float:
+        """How long to wait before the next start: not at all after the first end, then longer each time."""
+        return min(MAX_PAUSE_SECONDS, 0.25 * 2**self.failure_count) if self.failure_count > 1 else 0.0
+
+
+class Supervisor:
+    """Keeps workers serving on one socket.
+
+    Args:
+        command: starts a worker, once the numbers of the worker, the socket and the lifeline are appended.
+        listening: the bound socket.
+        worker_count: how many.
+        stop_seconds: after which a worker that does not end is killed.
+        on_serving: called once, when all of them serve.
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        listening: socket.socket,
+        worker_count: int,
+        *,
+        stop_seconds: float,
+        on_serving: Callable[[], None],
+    ) -> None:
+        self._command = command
+        self._listening = listening
+        self._worker_count = worker_count
+        self._stop_seconds = stop_seconds
+        self._on_serving: Callable[[], None] | None = on_serving
+        self._places: list[Place] = []
+        self._workers: set[Worker] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._restarting: asyncio.Task[None] | None = None
+        self._stopping = asyncio.Event()
+        self._has_failed = False
+
+    async def run(self) -> bool:
+        """Supervise until SIGTERM or SIGINT; SIGHUP restarts the workers one after the other.
+
+        Returns:
+            False when it gave up, because no worker stays alive.
+
+        Raises:
+            OSError: the first workers cannot be started at all.
+        """
+        self._handle_signals()
+        for number in range(1, self._worker_count + 1):
+            self._places.append(Place(await self._launch(number)))
+        for place in self._places:
+            self._begin(self._keep(place))
+        await self._stopping.wait()
+        await end_all(self._tasks)
+        await asyncio.gather(*(worker.stop(self._stop_seconds) for worker in self._workers))
+        return not self._has_failed
+
+    def _handle_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop)
+        # A terminal that closes says the same word, and means the end.
+        loop.add_signal_handler(signal.SIGHUP, self._stop if os.isatty(0) else self._restart)
+
+    def _stop(self) -> None:
+        """Begin the drain; when that is asked for again, do not wait for it."""
+        if self._stopping.is_set():
+            for worker in self._workers:
+                worker.send_signal(signal.SIGKILL)
+        self._stopping.set()
+
+    def _restart(self) -> None:
+        if self._restarting is None or self._restarting.done():
+            self._restarting = self._begin(self._roll())
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._look_at)
+        return task
+
+    def _look_at(self, task: asyncio.Task[None]) -> None:
+        """Nothing here may fail unseen: whoever started the hub starts it again."""
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()):
+            logger.critical("The supervisor has failed, so the hub ends", exc_info=error)
+            self._has_failed = True
+            self._stopping.set()
+
+    async def _launch(self, number: int) -> Worker:
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        inherited = (self._listening.fileno(), theirs.fileno())
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *self._command,
+                *map(str, (number, *inherited)),
+                stdin=asyncio.subprocess.DEVNULL,
+                pass_fds=inherited,
+            )
+        except BaseException:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
+        worker = Worker(number, process, ours)
+        self._workers = {each for each in self._workers if not each.has_ended()} | {worker}
+        self._begin(self._welcome(worker))
+        return worker
+
+    async def _welcome(self, worker: Worker) -> None:
+        if not await worker.wait_serving():
+            await worker.wait_ended()
+            return
+        logger.info("%s serves", worker)
+        if self._on_serving and all(place.worker.is_serving() for place in self._places):
+            on_serving, self._on_serving = self._on_serving, None
+            on_serving()
+
+    async def _keep(self, place: Place) -> None:
+        """Start another worker in this place whenever one has ended that was not to."""
+        while True:
+            worker = place.worker
+            how = await worker.wait_ended()
+            if worker is not place.worker:
+                continue
+            place.note_end()
+            if all(each.is_hopeless() for each in self._places):
+                logger.error("%s %s. No worker stays alive, so the hub ends; why stands above.", worker, how)
+                self._has_failed = True
+                self._stopping.set()
+                return
+            pause_seconds = place.pause_seconds()
+            logger.error("%s %s; another one starts in %g s", worker, how, pause_seconds)
+            await asyncio.sleep(pause_seconds)
+            async with place.lock:
+                if worker is place.worker and (successor := await self._try_launch(worker.number)):
+                    place.worker = successor
+
+    async def _try_launch(self, number: int) -> Worker | None:
+        try:
+            return await self._launch(number)
+        except OSError as error:  # no memory, no file descriptors: it may be there later
+            logger.error("Worker %d cannot be started: %s", number, error)
+            return None
+
+    async def _roll(self) -> None:
+        """Replace the workers one after the other, each by one that serves already; end at the first that does not."""
+        for place in self._places:
+            async with place.lock:
+                former, successor = place.worker, await self._try_launch(place.worker.number)
+                if successor is None or not await successor.wait_serving():
+                    logger.error("The restart ends here: %s stays, its successor does not start", former)
+                    return
+                place.worker, place.failure_count = successor, 0
+            await former.stop(self._stop_seconds)
+        logger.info("Every worker is a new one")

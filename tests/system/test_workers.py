@@ -1,0 +1,148 @@
+"""`manage.py serve --workers`: several processes on one socket, killed, stopped, restarted and orphaned."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import time
+from collections.abc import Collection, Iterator
+from pathlib import Path
+
+import pytest
+from django.contrib.auth.models import User
+
+from tests.helpers.factories import make_user, send
+from tests.helpers.processes import HubProcess
+from tests.helpers.streams import LiveStream
+from tests.helpers.waiting import wait_until
+from tests.helpers.wire import at, complaints, positions
+
+# Each starts three processes, on a machine that may be busy.
+pytestmark = [pytest.mark.system, pytest.mark.shape("production"), pytest.mark.timeout(180)]
+
+
+def workers(hub: HubProcess) -> dict[int, int]:
+    """The process id of each worker that serves now, by its number."""
+    said = re.findall(r"Worker (\d+) \(process (\d+)\) serves", hub.output())
+    return {int(number): int(pid) for number, pid in said}
+
+
+def is_alive(pid: int) -> bool:
+    """Whether the process runs; one that has ended but was not waited for does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def wait_serving(hub: HubProcess, *, beside: Collection[int] = ()) -> dict[int, int]:
+    """The workers, once both serve; none of the processes of `beside` may be among them."""
+    wait_until(
+        lambda: len(found := workers(hub)) == 2 and not set(found.values()) & set(beside),
+        timeout=30,
+        what="two workers that serve",
+    )
+    return dict(sorted(workers(hub).items()))
+
+
+@pytest.fixture
+def hub(transactional_db: None) -> Iterator[HubProcess]:
+    # Short intervals: what one worker misses because of a kill, the other finds soon.
+    environ = {"WEB_CONCURRENCY": "2", "HUB_RECONCILE_SECONDS": "1", "HUB_SWEEP_SECONDS": "0.5"}
+    with HubProcess(env=environ) as running:
+        wait_until(lambda: "with 2 workers" in running.output(), timeout=30)
+        yield running
+
+
+@pytest.fixture
+def ada(transactional_db: None) -> User:
+    return make_user("ada")
+
+
+def live_streams(hub: HubProcess, user: User, count: int) -> list[LiveStream]:
+    streams = [hub.stream(user) for _ in range(count)]
+    for stream in streams:
+        stream.expect("stream.live")
+    return streams
+
+
+def resumed(hub: HubProcess, user: User, stream: LiveStream) -> LiveStream:
+    return hub.stream(user, headers={"Last-Event-ID": stream.ids[-1]})
+
+
+def follow(hub: HubProcess, user: User, streams: list[LiveStream], position: int) -> None:
+    """Take the change of `position` from the last of these streams, or from one that resumes it once it has ended."""
+    wait_until(lambda: streams[-1].ended or position in positions(streams[-1]), timeout=10)
+    if position not in positions(streams[-1]):
+        streams.append(resumed(hub, user, streams[-1]))
+        streams[-1].expect("notification.created", where=at(position), timeout=10)
+
+
+def wait_replaced(hub: HubProcess, number: int, pid: int) -> None:
+    wait_until(lambda: workers(hub)[number] != pid, timeout=30, what=f"a successor of worker {number}")
+
+
+def test_workers__each_one_killed__is_replaced_and_its_clients_resume_and_miss_nothing(
+    hub: HubProcess, ada: User
+) -> None:
+    clients = [[stream] for stream in live_streams(hub, ada, 4)]
+    for number, killed in wait_serving(hub).items():
+        send(ada)
+        for streams in clients:
+            follow(hub, ada, streams, 2 * number - 1)
+        os.kill(killed, signal.SIGKILL)
+        send(ada)
+        for streams in clients:
+            follow(hub, ada, streams, 2 * number)
+        wait_replaced(hub, number, killed)
+    assert [positions(*streams) for streams in clients] == [[1, 2, 3, 4]] * 4
+    assert re.findall(r"Worker (\d) .* was ended by SIGKILL; another one starts in 0 s", hub.output()) == [
+        "1",
+        "2",
+    ]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_workers__stopped__close_every_stream_politely_and_are_gone(
+    hub: HubProcess, ada: User, number: signal.Signals
+) -> None:
+    streams = live_streams(hub, ada, 6)
+    pids = wait_serving(hub)
+    begun = time.monotonic()
+    hub.send_signal(number)
+    assert {stream.expect("stream.close").json["reason"] for stream in streams} == {"shutdown"}
+    assert [stream.wait_ended() for stream in streams] == ["clean"] * 6
+    assert hub.stop() == 0
+    assert time.monotonic() - begun <= 6
+    assert [pid for pid in pids.values() if is_alive(pid)] == []
+    assert complaints(hub.output()) == []
+
+
+def test_workers__supervisor_killed__drain_and_leave_no_orphan(hub: HubProcess, ada: User) -> None:
+    (stream,) = live_streams(hub, ada, 1)
+    pids = wait_serving(hub)
+    os.kill(hub.pid, signal.SIGKILL)
+    assert stream.expect("stream.close").json["reason"] == "shutdown"
+    wait_until(lambda: not any(map(is_alive, pids.values())), timeout=10, what="the end of both workers")
+
+
+def test_workers__one_that_hangs_at_the_stop__is_killed(hub: HubProcess) -> None:
+    pids = wait_serving(hub)
+    os.kill(pids[1], signal.SIGSTOP)
+    assert hub.stop() == 0
+    assert not any(map(is_alive, pids.values()))
+    assert "has not ended" in hub.output()
+
+
+def test_workers__hang_up__replaces_each_by_one_that_serves_already(hub: HubProcess, ada: User) -> None:
+    streams = live_streams(hub, ada, 4)
+    before = wait_serving(hub)
+    hub.send_signal(signal.SIGHUP)
+    for stream in streams:
+        assert stream.expect("stream.close", timeout=30).json["reason"] == "shutdown"
+        assert resumed(hub, ada, stream).status == 200
+    wait_serving(hub, beside=before.values())
+    wait_until(lambda: "Every worker is a new one" in hub.output(), timeout=30)
+    assert not any(map(is_alive, before.values()))
+    assert complaints(hub.output()) == []
