@@ -1,0 +1,143 @@
+"""Plans: which index answers each read, however large the tables are."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import connection
+from django.utils import timezone
+
+from notifications import selectors, services
+from notifications.events import UntypedEvent
+from notifications.models import Event, Notification
+from tests.helpers.factories import make_user, send
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def ada() -> User:
+    return make_user("ada")
+
+
+@pytest.fixture
+def crowd(ada: User) -> list[User]:
+    """An inbox of 3,000 among 200 others, and statistics about them."""
+    User.objects.bulk_create([User(username=f"many{number}") for number in range(200)])
+    users = list(User.objects.order_by("pk"))
+    for number in range(10):
+        services.notify_many(
+            users, UntypedEvent(type_name="a.b", fields={}), title="t", topic=f"topic:{number}"
+        )
+    event = Event.objects.create(type="a.b", title="t")
+    Notification.objects.bulk_create([Notification(recipient=ada, event=event) for _ in range(3_000)])
+    services.sweep()
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("ANALYZE")
+    return users
+
+
+def statements_of(call: Any) -> list[tuple[str, Any]]:
+    """What a call asks of the database, with its parameters."""
+    seen: list[tuple[str, Any]] = []
+
+    def note(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        seen.append((sql, params))
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(note):
+        call()
+    return seen
+
+
+def explained(sql: str, params: Any) -> Any:
+    """How the database would do a statement, as text."""
+    explain = "EXPLAIN (FORMAT JSON)" if connection.vendor == "postgresql" else "EXPLAIN QUERY PLAN"
+    with connection.cursor() as cursor:
+        cursor.execute(f"{explain} {sql}", params)
+        return "\n".join(str(row[-1]) for row in cursor.fetchall())
+
+
+def plans_of(call: Any) -> list[str]:
+    """How the database would do each statement of a call."""
+    return [
+        explained(sql, params)
+        for sql, params in statements_of(call)
+        if sql.startswith(("SELECT", "INSERT", "UPDATE", "(SELECT"))
+    ]
+
+
+def plan(read: Any) -> str:
+    """How the database would do the one statement of a read."""
+    [text] = plans_of(read)
+    return text
+
+
+def assert_scans_no_table(text: str) -> None:
+    """No plan reads the notifications from end to end."""
+    assert "SCAN notifications_notification" not in text
+    assert not re.search(r"'Seq Scan'[^{}]*'Relation Name': 'notifications_notification'", text)
+
+
+def test_list__of_any_depth__walks_its_index_and_costs_the_same(ada: User, crowd: list[User]) -> None:
+    plans = [
+        plan(lambda before=before: selectors.list_page(ada.pk, before=before)) for before in (None, 3_000, 50)
+    ]
+    for text in plans:
+        assert "notif_list" in text
+        assert (
+            "Seq Scan', 'Parallel Aware': False, 'Async Capable': False, 'Relation Name': 'notifications_notif"
+            not in text
+        )
+        assert "SCAN notifications_notification" not in text
+
+
+@pytest.mark.shape("production")
+def test_list__of_any_depth__reads_no_more_rows_than_the_page(ada: User, crowd: list[User]) -> None:
+    for before in (None, 3_000, 1_500, 50):
+        [(page, params)] = statements_of(lambda before=before: selectors.list_page(ada.pk, before=before))
+        with connection.cursor() as cursor:
+            cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {page}", params)
+            [root] = cursor.fetchone()[0]
+        assert max(_rows_of(root["Plan"], "notifications_notification")) <= 26
+
+
+def _rows_of(node: dict[str, Any], table: str) -> list[int]:
+    """How many rows each scan of a table gave and threw away."""
+    own = (
+        [node["Actual Rows"] + node.get("Rows Removed by Filter", 0)]
+        if node.get("Relation Name") == table
+        else []
+    )
+    return own + [count for child in node.get("Plans", []) for count in _rows_of(child, table)]
+
+
+def test_sweepers_reads__in_a_large_table__go_by_their_indexes(ada: User, crowd: list[User]) -> None:
+    now = timezone.now()
+    staged = plan(lambda: selectors.recipients_with_staged(now, limit=500))
+    assert "notif_staged" in staged
+    assert re.search("notif_(due|scheduled)", staged)
+    assert "notif_expiry" in plan(lambda: selectors.recipients_with_expired(now, limit=500))
+
+
+def test_changes__in_a_large_log__go_by_their_index(ada: User, crowd: list[User]) -> None:
+    index = (
+        "change_log" if connection.vendor == "postgresql" else "(inbox_id=? AND position>? AND position<?)"
+    )
+    assert index in plan(lambda: selectors.changes_after(ada.pk, after=2_000, up_to=3_010, limit=100))
+    assert index in plan(lambda: selectors.changes_since({user.pk: 9 for user in crowd[:3]}, limit=100))
+
+
+def test_sequencer__sending_to_a_large_inbox__reads_only_what_is_staged(ada: User, crowd: list[User]) -> None:
+    plans = plans_of(lambda: send(ada))
+    reads = [text for text in plans if "notif_staged" in text]
+    assert len(reads) == 2
+    for text in reads:
+        assert "notif_scheduled" in text or "notif_due" in text
+    for text in plans:
+        assert "notif_recipient" not in text
+        assert_scans_no_table(text)
