@@ -301,7 +301,8 @@ class Connection:
         if self._closing is not None:
             if self._closing in _FLUSHED_BEFORE and self._restarting is None:
                 body = b"".join(waiting)
-            body += frames.closed(reason=self._closing, retry_ms=limits.retry_ms())
+            reconnect = self._request.ticket is None
+            body += frames.closed(reason=self._closing, retry_ms=limits.retry_ms(), reconnect=reconnect)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._send_message({"type": "http.response.body", "body": body, "more_body": False})
