@@ -22,6 +22,7 @@ demo: base ## play a lifelike feed to the demo users of the running hub until st
 
 test: dev ## run everything: linters, types and the whole test-suite on SQLite and on PostgreSQL with Redis
 	@scripts/chromium
+	@scripts/nginx
 	@$(PY) scripts/check.py --everything
 
 check: dev ## run the linters, types, system checks and the embedded tests: what to do before a commit
