@@ -7,21 +7,25 @@ MANAGE := $(PY) manage.py
 development := DEBUG=1
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check format lint types coverage lock clean base dev
+.PHONY: help run run-production demo test check format lint types coverage lock clean base dev
 
 help: ## list the doors
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: base ## serve at http://127.0.0.1:8000 (PORT= changes it) with an embedded database and demo users
 	@$(development) $(MANAGE) migrate --verbosity 0
 	@$(development) $(MANAGE) create_demo_users
 	@$(development) exec $(MANAGE) serve --host 127.0.0.1 --port $(PORT)
 
+run-production: dev ## serve the production shape: PostgreSQL and Redis of its own, two workers, all under var/production
+	@exec $(PY) -m scripts.run_production --port $(PORT)
+
 demo: base ## play a lifelike feed to the demo users of the running hub until stopped
 	@$(development) exec $(MANAGE) demo
 
 test: dev ## run everything: linters, types and the whole test-suite on SQLite and on PostgreSQL with Redis
 	@scripts/chromium
+	@scripts/nginx
 	@$(PY) scripts/check.py --everything
 
 check: dev ## run the linters, types, system checks and the embedded tests: what to do before a commit

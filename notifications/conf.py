@@ -28,6 +28,7 @@ def option(
     minimum: float = 0,
     maximum: float = float("inf"),
     check: Callable[[Any], object] | None = None,
+    is_secret: bool = False,
     why: str,
 ) -> Any:
     """A field with its bounds (inclusive), a check that raises ``ValueError`` for what cannot be, and its reason.
@@ -35,7 +36,7 @@ def option(
     The reason is what the documentation shows.
     """
     metadata = {"minimum": minimum, "maximum": maximum, "check": check, "why": why}
-    return field(default=default, metadata=metadata)
+    return field(default=default, metadata=metadata, repr=not is_secret)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,6 +132,11 @@ class HubConfig:
         minimum=0,
         maximum=36_500,
         why="days that notifications and changes are kept by `manage.py prune_notifications`; 0 keeps them for ever",
+    )
+    metrics_token: str = option(
+        "",
+        is_secret=True,
+        why="the bearer token for `/metrics`; without one only this machine itself may see it",
     )
     strict_event_types: bool = option(
         False,

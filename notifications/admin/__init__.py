@@ -4,5 +4,6 @@ from __future__ import annotations
 
 from notifications.admin.inboxes import InboxAdmin
 from notifications.admin.notifications import NotificationAdmin
+from notifications.admin.tokens import ApiTokenAdmin
 
-__all__ = ["InboxAdmin", "NotificationAdmin"]
+__all__ = ["ApiTokenAdmin", "InboxAdmin", "NotificationAdmin"]

@@ -23,6 +23,8 @@ from notifications.models import MAX_TOKEN_NAME_LENGTH, ApiToken, Scope
 # Recognisable, so that scanners find a token that somebody has committed.
 PREFIX: Final = "nhub_"
 TOKEN_BYTES: Final = 32
+DEFAULT_DAYS: Final = 90
+MAX_DAYS: Final = 3_650
 MAX_TOKENS_NOTED: Final = 10_000
 USE_NOTED_EVERY: Final = timedelta(minutes=1)
 

@@ -19,16 +19,18 @@ class SharedChange:
 
     Attributes:
         position: its place in the log.
+        changed_at: its time, in seconds as ``time.time()`` has them.
         frame: the bytes under the name of the change; empty for a row that cannot be rendered, which hurts only itself.
     """
 
-    __slots__ = ("_row", "_typed", "epoch", "frame", "position")
+    __slots__ = ("_row", "_typed", "changed_at", "epoch", "frame", "position")
 
     def __init__(self, row: ChangeRow, epoch: str) -> None:
         self._row = row
         self._typed: bytes | None = None
         self.epoch = epoch
         self.position = row.position
+        self.changed_at = row.at.timestamp()
         self.frame = self._render(CHANGE_NAMES.get(row.kind, ""))
 
     def admitted_by(self, filters: Filters) -> bool:

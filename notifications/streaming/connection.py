@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 import uuid
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -24,6 +25,7 @@ from notifications.streaming import frames, limits
 from notifications.streaming.changes import Page, SharedChange, read_page
 from notifications.streaming.fanout import Fanout
 from notifications.streaming.frames import CloseReason, ResetReason
+from notifications.streaming.metrics import METRICS
 from notifications.streaming.outbox import Outbox, joined
 from notifications.streaming.pool import in_pool
 from notifications.streaming.refusals import STREAM_HEADERS, HeaderList, Receive, Send
@@ -70,6 +72,7 @@ class Connection:
         self._read_again_at = 0.0
         self._written_at = loop.time()
         self._rotate_at = loop.time() + limits.spread(config.max_stream_seconds, ROTATION_JITTER)
+        self._waiting_since: float | None = None
         self._replayed = 0
         self._is_announced = False
         self._is_over = False
@@ -96,8 +99,11 @@ class Connection:
             if not frame:
                 return
             if self._outbox.add(frame):
+                if self._waiting_since is None:
+                    self._waiting_since = change.changed_at
                 self._wake.set()
                 return
+            METRICS.overflows += 1
         self._outbox.take()
         session.fall_back()
         self._wake.set()
@@ -120,6 +126,7 @@ class Connection:
 
     async def run(self, receive: Receive) -> None:
         """Serve the stream until it is over or the client has gone; nothing is left behind then."""
+        METRICS.opened[self._plan.resume] += 1
         try:
             async with asyncio.TaskGroup() as group:
                 writing = group.create_task(self._write(), name=f"hub stream {self.id}")
@@ -127,6 +134,7 @@ class Connection:
                 writing.add_done_callback(lambda _: watching.cancel())
                 watching.add_done_callback(lambda _: writing.cancel())
         finally:
+            METRICS.closed[self._closing or ("backlog" if self._is_over else "client")] += 1
             self._leave()
 
     async def _watch(self, receive: Receive) -> None:
@@ -194,8 +202,11 @@ class Connection:
             await self._announce()
         elif self._outbox:
             waiting = self._outbox.take()
+            since, self._waiting_since = self._waiting_since, None
             self._session.flushed()
             await self._send(waiting)
+            if since is not None:
+                METRICS.write.add(time.time() - since)
         elif now >= self._heartbeat_at:
             await self._heartbeat()
         else:
@@ -289,7 +300,10 @@ class Connection:
 
     async def _send(self, waiting: Iterable[bytes]) -> None:
         """Write frames. Raises ``TimeoutError`` when the reader has taken nothing for too long."""
-        for body in joined(list(waiting)):
+        waiting = list(waiting)
+        METRICS.frames += len(waiting)
+        for body in joined(waiting):
+            METRICS.bytes += len(body)
             async with asyncio.timeout(hub_config().slow_reader_seconds):
                 await self._send_message({"type": "http.response.body", "body": body, "more_body": True})
             self._written_at = self._clock()
@@ -301,7 +315,8 @@ class Connection:
         if self._closing is not None:
             if self._closing in _FLUSHED_BEFORE and self._restarting is None:
                 body = b"".join(waiting)
-            body += frames.closed(reason=self._closing, retry_ms=limits.retry_ms())
+            reconnect = self._request.ticket is None
+            body += frames.closed(reason=self._closing, retry_ms=limits.retry_ms(), reconnect=reconnect)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._send_message({"type": "http.response.body", "body": body, "more_body": False})

@@ -21,6 +21,7 @@ from channels.layers import InMemoryChannelLayer, get_channel_layer
 
 from notifications.streaming.fanout import user_key
 from notifications.streaming.groups import ALL_INBOXES, group_of, hint_message
+from notifications.streaming.metrics import METRICS
 
 logger = logging.getLogger(__name__)
 
@@ -123,7 +124,9 @@ class LoopPublisher:
                 return
             try:
                 await send_hints(get_channel_layer(), heads)
+                METRICS.hints["sent"] += len(heads)
             except Exception:
+                METRICS.hints["dropped"] += len(heads)
                 logger.exception("Hints were not sent; streams will notice by themselves")
 
 
@@ -183,6 +186,7 @@ class ThreadPublisher:
     def _drop(self, heads: Mapping[str, int]) -> None:
         with self._changed:
             self._pending.dropped_count += len(heads)
+            METRICS.hints["dropped"] += len(heads)
 
     async def _send(self, heads: Mapping[str, int]) -> bool:
         try:
@@ -195,6 +199,7 @@ class ThreadPublisher:
                 )
             self._is_failing = True
             return False
+        METRICS.hints["sent"] += len(heads)
         if self._is_failing:
             logger.info("Hints are sent again; %d were dropped so far", self.dropped_count)
         self._is_failing = False

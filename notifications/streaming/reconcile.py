@@ -16,6 +16,7 @@ from notifications.conf import hub_config
 from notifications.selectors import InboxState
 from notifications.streaming import limits
 from notifications.streaming.fanout import Fanout, SharedInbox
+from notifications.streaming.metrics import METRICS
 from notifications.streaming.pool import in_pool
 
 logger = logging.getLogger(__name__)
@@ -49,10 +50,11 @@ class Reconciler:
                     await self._asked.wait()
             except TimeoutError:
                 self._on_tick()
+            is_regular = not self._asked.is_set()
             self._asked.clear()
-            await self._look()
+            await self._look(is_regular=is_regular)
 
-    async def _look(self) -> None:
+    async def _look(self, *, is_regular: bool) -> None:
         known = {inbox: (inbox.epoch, inbox.position) for inbox in self._fanout}
         if not known:
             return
@@ -67,6 +69,7 @@ class Reconciler:
         for inbox, (epoch, position) in known.items():
             state = states.get(inbox.user_id)
             if state is not None and inbox.epoch == epoch:
+                METRICS.repairs += is_regular and state.head > inbox.position
                 self._compare(inbox, state, position)
 
     def _compare(self, inbox: SharedInbox, state: InboxState, position: int) -> None:

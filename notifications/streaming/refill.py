@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 
 from notifications import selectors
 from notifications.conf import hub_config
@@ -11,6 +12,7 @@ from notifications.payloads import ChangeRow
 from notifications.streaming import limits
 from notifications.streaming.changes import SharedChange
 from notifications.streaming.fanout import SharedInbox
+from notifications.streaming.metrics import METRICS
 from notifications.streaming.pool import in_pool
 from notifications.streaming.tasks import end_all
 
@@ -69,6 +71,7 @@ class Refill:
             if (inbox.epoch, inbox.position) != known[inbox]:
                 self._behind[inbox] = None  # its positions were reused meanwhile
                 continue
+            METRICS.fan_out.add(time.time() - changes[0].changed_at)
             inbox.deliver(changes)
             if len(changes) >= max_rows:
                 self._behind[inbox] = None

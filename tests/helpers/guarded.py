@@ -138,6 +138,17 @@ def memory_folder() -> str | None:
     return memory
 
 
+class KeptFolder:
+    """A folder that stays, where a `GuardedFolder` would go: what is in it is for the next run."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        path.mkdir(parents=True, exist_ok=True)
+
+    def remove(self) -> None:
+        """Leave it there."""
+
+
 class GuardedFolder:
     """A temporary folder that a guardian removes when this process is gone without having called `remove()`.
 

@@ -22,7 +22,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from tests.helpers.guarded import GuardedFolder, GuardedProcess
+from tests.helpers.guarded import GuardedFolder, GuardedProcess, KeptFolder
 from tests.helpers.waiting import wait_until
 
 HOST = "127.0.0.1"
@@ -83,8 +83,8 @@ class Server:
 
     port: int
 
-    def __init__(self, folder_prefix: str) -> None:
-        self._folder = GuardedFolder(folder_prefix)
+    def __init__(self, folder: GuardedFolder | KeptFolder) -> None:
+        self._folder = folder
         self._process: GuardedProcess | None = None
 
     @property
@@ -140,7 +140,7 @@ class RedisServer(Server):
     """
 
     def __init__(self) -> None:
-        super().__init__("hub-redis-")
+        super().__init__(GuardedFolder("hub-redis-"))
         try:
             self._start_on_a_free_port()
         except BaseException:
@@ -206,19 +206,24 @@ class RedisServer(Server):
 
 
 class PostgresServer(Server):
-    """A PostgreSQL cluster of one's own with an empty database `hub`, tuned to be quick and thrown away."""
+    """A PostgreSQL cluster of one's own with a database `hub`: empty, tuned to be quick and thrown away.
+
+    In a `folder` it is kept for the next run, and safe from power cuts; `is_new` tells whether this run has made it.
+    """
 
     user = "hub"
 
-    def __init__(self) -> None:
-        super().__init__("hub-pg-")
+    def __init__(self, folder: Path | None = None) -> None:
+        super().__init__(GuardedFolder("hub-pg-") if folder is None else KeptFolder(folder))
+        self._is_kept = folder is not None
+        self.is_new = not (self.data / "PG_VERSION").exists()
         self._owner = unprivileged_owner()
         try:
             self._programs = self._readable_programs(postgres_programs())
-            self._make_cluster()
+            if self.is_new:
+                self._make_cluster()
             self._start_on_a_free_port()
-            with self.connect("postgres") as connection:
-                connection.execute("CREATE DATABASE hub")
+            self._make_database()
         except BaseException:
             self.stop()
             raise
@@ -282,16 +287,22 @@ class PostgresServer(Server):
         command = [str(self._programs / "initdb"), *options, "--locale=C", f"--pgdata={self.data}"]
         self._run_as_owner(command)
 
+    def _make_database(self) -> None:
+        with self.connect("postgres") as connection:
+            if not connection.execute("SELECT 1 FROM pg_database WHERE datname = 'hub'").fetchone():
+                connection.execute("CREATE DATABASE hub")
+
     def _launch(self) -> GuardedProcess:
+        # What is thrown away need not survive a power cut. What was committed survives `kill()` all the same.
+        safe = "on" if self._is_kept else "off"
         settings = {
             "listen_addresses": HOST,
             "port": self.port,
             "unix_socket_directories": "",
             "max_connections": 200,
             "shared_buffers": "64MB",
-            # Nothing here must survive a power cut. What was committed still survives `kill()`.
-            "fsync": "off",
-            "full_page_writes": "off",
+            "fsync": safe,
+            "full_page_writes": safe,
             "wal_level": "minimal",
             "max_wal_senders": 0,
             "max_wal_size": "128MB",
@@ -324,8 +335,8 @@ class PostgresServer(Server):
     def stop(self) -> None:
         """End it for good and remove its folder. May be called again."""
         if self._process is not None and self._process.is_running():
-            # The quick way down that still ends its own children.
-            self._process.send_signal(signal.SIGQUIT)
+            # The quick way down that still ends its own children; what is kept is written down first.
+            self._process.send_signal(signal.SIGINT if self._is_kept else signal.SIGQUIT)
             self._process.wait(START_SECONDS)
         super().stop()
 

@@ -14,6 +14,7 @@ from tests.helpers.factories import make_user
 
 LIST = "/admin/notifications/notification/"
 INBOXES = "/admin/notifications/inbox/"
+TOKENS = "/admin/notifications/apitoken/"
 ADDRESS = "203.0.113.9"
 
 

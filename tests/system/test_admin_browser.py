@@ -15,7 +15,8 @@ from notifications.models import Change, Event, Notification
 from tests.helpers.browser import PageFactory, expect
 from tests.helpers.factories import make_user, send
 from tests.helpers.processes import HubProcess
-from tests.helpers.staff import INBOXES, LIST, page_of
+from tests.helpers.staff import INBOXES, LIST, TOKENS, page_of
+from tests.helpers.tokens import make_token
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -103,6 +104,27 @@ def test_staff__send_one_with_the_recipient_looked_up(
     assert Notification.objects.filter(recipient=ada).count() == 1
 
 
+def test_staff__make_a_token_and_see_its_text_once(
+    live_hub: HubProcess, page_factory: PageFactory, ada: User
+) -> None:
+    page = page_factory(bypass_csp=True)  # for the checker, which sets inline styles
+    enter(page, live_hub, f"{TOKENS}add/")
+    page.locator(".select2-selection").click()
+    page.locator(".select2-search__field").fill("ada")
+    page.get_by_role("option", name="ada").click()
+    page.get_by_label("Name").fill("ci-deploy")
+    page.get_by_label("Read the inbox and its stream").check()
+    page.get_by_role("button", name="Make token").click()
+    text = page.locator("pre.hub-code").inner_text()
+    token = services.usable_token(text)
+    assert token is not None
+    assert (token.user, token.scopes) == (ada, "read")
+    assert violations(page) == []
+    page.get_by_role("link", name="I have copied it").click()
+    expect(page.locator("td.field-owner")).to_have_text("ada")
+    assert text not in page.content()
+
+
 @pytest.fixture
 def addresses(ada: User) -> dict[str, str]:
     """Every page of ours in every state, with text that is as long and as hostile as it may be."""
@@ -133,6 +155,9 @@ def addresses(ada: User) -> dict[str, str]:
         "inboxes": INBOXES,
         "inbox": f"{INBOXES}{ada.pk}/change/",
         "users": "/admin/auth/user/",
+        "tokens": TOKENS,
+        "token": f"{TOKENS}{make_token(ada, name=LONG[:100]).token.pk}/change/",
+        "make a token": f"{TOKENS}add/",
     }
 
 

@@ -23,7 +23,7 @@ def test_each_setting__says_why_and_has_a_default_within_its_bounds(item: Any) -
 
 @pytest.mark.parametrize("item", NUMBERS, ids=lambda item: item.name)
 def test_each_number__names_its_unit_or_that_it_is_a_limit(item: Any) -> None:
-    assert item.name.endswith(("_seconds", "_milliseconds")) or item.name.startswith("max_")
+    assert item.name.endswith(("_seconds", "_milliseconds", "_days")) or item.name.startswith("max_")
 
 
 @pytest.mark.parametrize("item", NUMBERS, ids=lambda item: item.name)

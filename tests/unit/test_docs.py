@@ -20,7 +20,7 @@ def test_settings__each_has_a_row_with_its_default_and_its_reason(item: object) 
         rf"^\| `HUB_{name.upper()}` \| (.+?) \| (.+) \|$", (ROOT / "docs/settings.md").read_text(), re.M
     )
     assert row is not None
-    shown = "empty" if default == () else f"`{int(default) if isinstance(default, bool) else default}`"
+    shown = "empty" if default in ((), "") else f"`{int(default) if isinstance(default, bool) else default}`"
     assert row.groups() == (shown, why)
 
 

@@ -1,0 +1,70 @@
+"""``manage.py new_epoch``: after a restore, tell every client that its cursor means nothing any more."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import OperationalError
+
+from notifications.management.progress import Progress
+from notifications.management.users import user_key
+from notifications.models import Inbox
+from notifications.services.audit import inbox_keys
+from notifications.services.epochs import renew_epochs
+
+EXPLANATION = """\
+A backup that was restored is older than what clients have seen: positions after it will be given out again, to other changes. A client that
+resumed from its old cursor would miss them and never know. A new epoch ends all cursors: open streams are told to reset within
+HUB_RECONCILE_SECONDS, polling clients get 410, and all of them fetch their list again. Nothing is lost; clients only load more for a moment.
+"""
+
+
+class Command(BaseCommand):
+    """Replaces epochs, after it has explained itself and asked."""
+
+    help = (
+        "Give every inbox a new epoch, so that all cursors that clients hold end and they fetch their lists again. Run it after a "
+        "restore from a backup, before the hub serves again."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Whose, and whether to ask."""
+        parser.add_argument("--user", help="only this user's inbox, by user name")
+        parser.add_argument("--yes", action="store_true", help="do not ask")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Replace them.
+
+        Raises:
+            CommandError: the answer was no, or an inbox stayed locked; what was done until then is said.
+        """
+        keys = None if options["user"] is None else [user_key(options["user"])]
+        total = Inbox.objects.count() if keys is None else Inbox.objects.filter(pk__in=keys).count()
+        if not options["yes"]:
+            self.ask(total)
+        progress = Progress(self.stderr, total=total, what="inboxes", verbosity=options["verbosity"])
+        part = inbox_keys() if keys is None else keys
+        try:
+            while part:
+                progress.add(renew_epochs(part))
+                part = inbox_keys(after=part[-1]) if keys is None else []
+        except OperationalError as error:
+            raise CommandError(
+                f"{progress.count:,} inboxes have a new epoch, then one stayed locked. Run it again: {error}"
+            ) from error
+        if options["verbosity"]:
+            self.stdout.write(f"{progress.count:,} inboxes have a new epoch.")
+
+    def ask(self, total: int) -> None:
+        """Explain, and go on only after a yes.
+
+        Raises:
+            CommandError: there is nobody to ask, or the answer is another one.
+        """
+        self.stdout.write(EXPLANATION)
+        if not sys.stdin.isatty():
+            raise CommandError("Nothing was changed: there is nobody to ask. --yes goes on without.")
+        if input(f"Give {total:,} inboxes a new epoch? Type yes: ").strip() != "yes":
+            raise CommandError("Nothing was changed.")

@@ -1,0 +1,74 @@
+"""``create_token``."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from io import StringIO
+
+import pytest
+from django.contrib.auth.models import User
+from django.core.management import CommandError, call_command
+from django.utils import timezone
+
+from notifications import services
+from notifications.models import ApiToken
+from tests.helpers.factories import make_user
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def ada() -> User:
+    return make_user("ada")
+
+
+def run(*arguments: str) -> tuple[str, str]:
+    out, err = StringIO(), StringIO()
+    call_command("create_token", *arguments, stdout=out, stderr=err)
+    return out.getvalue(), err.getvalue()
+
+
+def test_create_token__prints_the_text_alone_and_it_works(ada: User) -> None:
+    out, err = run("ada", "--scope", "inbox", "--scope", "read", "--name", "ci-deploy")
+    text = out.removesuffix("\n")
+    token = services.usable_token(text)
+    assert token is not None
+    assert (token.user, token.name, token.scopes) == (ada, "ci-deploy", "read inbox")
+    assert token.created_by == "manage.py create_token"
+    assert token.expires_at is not None
+    assert abs(token.expires_at - timezone.now() - timedelta(days=90)) < timedelta(minutes=1)
+    assert text not in err
+    assert "read inbox" in err
+
+
+@pytest.mark.parametrize(("days", "expected"), [("1", 1), ("3650", 3650), ("0", None)])
+def test_create_token__for_so_many_days(days: str, expected: int | None) -> None:
+    run("ada", "--scope=read", f"--days={days}")
+    end = ApiToken.objects.get().expires_at
+    assert (end is None) is (expected is None)
+    assert end is None or round((end - timezone.now()) / timedelta(days=1)) == expected
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["nobody", "--scope=read"], "USER: there is no active user 'nobody'"),
+        (["gone", "--scope=read"], "USER: there is no active user 'gone'"),
+        (["\udcff", "--scope=read"], "USER: holds a lone surrogate"),
+        (["ada"], "required: --scope"),
+        (["ada", "--scope=admin"], "invalid choice: 'admin'"),
+        (["ada", "--scope=read", "--name="], "name: must have 1 to 100 characters"),
+        (["ada", "--scope=read", "--name=" + "x" * 101], "name: must have"),
+        (["ada", "--scope=read", "--days=-1"], "days: must lie between"),
+        (["ada", "--scope=read", "--days=3651"], "days: must lie between"),
+        (["ada", "--scope=read", "--days=soon"], "invalid int value: 'soon'"),
+    ],
+)
+def test_create_token__with_something_wrong__says_what_and_makes_none(
+    arguments: list[str], said: str
+) -> None:
+    make_user("gone", is_active=False)
+    with pytest.raises(CommandError) as refused:
+        run(*arguments)
+    assert said in str(refused.value)
+    assert not ApiToken.objects.exists()
