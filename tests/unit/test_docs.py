@@ -16,7 +16,9 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.mark.parametrize("item", fields(HubConfig), ids=lambda item: item.name)
 def test_settings__each_has_a_row_with_its_default_and_its_reason(item: object) -> None:
     name, default, why = item.name, item.default, item.metadata["why"]  # type: ignore[attr-defined]
-    row = re.search(rf"^\| `HUB_{name.upper()}` \| (.+?) \| (.+) \|$", (ROOT / "docs/settings.md").read_text(), re.M)
+    row = re.search(
+        rf"^\| `HUB_{name.upper()}` \| (.+?) \| (.+) \|$", (ROOT / "docs/settings.md").read_text(), re.M
+    )
     assert row is not None
     shown = "empty" if default in ((), "") else f"`{int(default) if isinstance(default, bool) else default}`"
     assert row.groups() == (shown, why)
@@ -25,7 +27,9 @@ def test_settings__each_has_a_row_with_its_default_and_its_reason(item: object) 
 def test_links__between_the_pages__lead_somewhere() -> None:
     pages = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
     assert pages
-    links = [(page, link) for page in pages for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text())]
+    links = [
+        (page, link) for page in pages for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text())
+    ]
     assert [f"{page.name}: {link}" for page, link in links if not (page.parent / link).exists()] == []
 
 
