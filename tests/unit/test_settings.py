@@ -67,6 +67,7 @@ WRONG = {
     ],
     "PORT": ["abc", "-1", "65536", "80.0", "\N{SUPERSCRIPT TWO}"],
     "WEB_CONCURRENCY": ["0", "two", "-2", "257", "1e1"],
+    "LOG_FORMAT": ["xml", "JSON"],
     "LOG_LEVEL": ["LOUD", "7"],
     "PLAIN_HTTP": ["1", "perhaps"],
     "HUB_HEARTBEAT_SECONDS": ["4", "15.5", "abc", "301"],
