@@ -16,16 +16,19 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "hub.settings")
 django.setup(set_prefix=False)
 
 # Django must be set up before anything of the app is imported.
+from notifications.ops.requests import RequestIds  # noqa: E402
 from notifications.ops.routing import ops_routes  # noqa: E402
 from notifications.rest.handler import HubASGIHandler  # noqa: E402
 from notifications.streaming.routing import Serving, http_routes, lifespan, refuse_websocket  # noqa: E402
 
-application = Serving(
-    ProtocolTypeRouter(
-        {
-            "http": URLRouter([*ops_routes(), *http_routes(HubASGIHandler())]),
-            "websocket": refuse_websocket,
-            "lifespan": lifespan,
-        }
+application = RequestIds(
+    Serving(
+        ProtocolTypeRouter(
+            {
+                "http": URLRouter([*ops_routes(), *http_routes(HubASGIHandler())]),
+                "websocket": refuse_websocket,
+                "lifespan": lifespan,
+            }
+        )
     )
 )

@@ -198,8 +198,15 @@ REST_FRAMEWORK = {
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {process} {levelname} {name} {message}", "style": "{"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "formatters": {
+        "chosen": {
+            "()": "notifications.ops.logs.formatter",
+            "style": environment.read_choice(
+                os.environ, "LOG_FORMAT", ("line", "json"), default="line" if DEBUG else "json"
+            ),
+        }
+    },
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "chosen"}},
     # Django brings a handler of its own for DEBUG; each line would stand there twice.
     "loggers": {"django": {"handlers": [], "propagate": True}},
     "root": {"handlers": ["console"], "level": environment.read_level(os.environ, "LOG_LEVEL")},

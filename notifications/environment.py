@@ -70,6 +70,18 @@ def read_level(environ: Environ, name: str) -> str:
     return text
 
 
+def read_choice(environ: Environ, name: str, choices: tuple[str, ...], *, default: str) -> str:
+    """One of some words.
+
+    Raises:
+        ImproperlyConfigured: it is none of them.
+    """
+    text = read_text(environ, name, default=default)
+    if text not in choices:
+        raise ImproperlyConfigured(f"{name} must be one of {', '.join(choices)}, not {text!r}.")
+    return text
+
+
 def read_hosts(environ: Environ, name: str) -> list[str]:
     """Host names as Django's ``ALLOWED_HOSTS`` takes them: no scheme, no port, no path.
 

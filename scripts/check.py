@@ -28,6 +28,7 @@ FOREIGN = {
     "DATABASE_URL",
     "DEBUG",
     "DJANGO_SETTINGS_MODULE",
+    "LOG_FORMAT",
     "LOG_LEVEL",
     "PLAIN_HTTP",
     "PORT",

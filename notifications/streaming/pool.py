@@ -7,6 +7,7 @@ own thread-sensitive executor has one thread for a whole process, in which a slo
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, ParamSpec, TypeVar
@@ -24,13 +25,14 @@ _executor = ThreadPoolExecutor(MAX_THREADS, thread_name_prefix="hub-stream")
 async def in_pool(function: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
     """Call a function that reads the database in a private thread.
 
-    A caller that is cancelled waits no longer; the function runs to its end.
+    A caller that is cancelled waits no longer; the function runs to its end. What it logs bears the caller's request id.
     """
+    context = contextvars.copy_context()
 
     def call() -> _T:
         close_old_connections()
         try:
-            return function(*args, **kwargs)
+            return context.run(function, *args, **kwargs)
         finally:
             close_old_connections()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import logging
 import time
 
@@ -34,7 +35,9 @@ class Refill:
         """Bring an inbox up to date soon."""
         self._behind[inbox] = None
         if self._task is None or self._task.done():
-            self._task = asyncio.get_running_loop().create_task(self._run(), name="hub refill")
+            # For everybody, so in nobody's name: not in the log of the request that was the first to be behind.
+            loop, context = asyncio.get_running_loop(), contextvars.Context()
+            self._task = loop.create_task(self._run(), name="hub refill", context=context)
 
     async def stop(self) -> None:
         """End at once."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from collections.abc import Coroutine
 from typing import Any, Final
 
@@ -104,8 +105,9 @@ def current_runtime() -> Runtime:
         for known in tuple(_runtimes):
             if known.is_closed():
                 del _runtimes[known]
-        _runtimes[loop] = Runtime()
-        _runtimes[loop].start()
+        # Its tasks outlive the request that happens to be the first, and must not log in its name.
+        _runtimes[loop] = contextvars.Context().run(Runtime)
+        contextvars.Context().run(_runtimes[loop].start)
     return _runtimes[loop]
 
 

@@ -135,9 +135,7 @@ def _stop_seconds() -> float:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A bound socket with the options that accepted connections inherit.
-
-    ``TCP_USER_TIMEOUT`` closes peers that have vanished, and those that never read.
+    """A listening socket, tuned.
 
     Raises:
         OSError: the address cannot be had.
@@ -148,15 +146,20 @@ def listen(host: str, port: int) -> socket.socket:
     listening = socket.socket(family, kind, protocol)
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if hasattr(socket, "TCP_USER_TIMEOUT"):
-            milliseconds = round(hub_config().slow_reader_seconds * USER_TIMEOUT_FACTOR * 1000)
-            listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
+        tune(listening)
         listening.bind(address)
         listening.listen(BACKLOG)
     except OSError:
         listening.close()
         raise
     return listening
+
+
+def tune(listening: socket.socket) -> None:
+    """Set what accepted connections inherit: ``TCP_USER_TIMEOUT`` closes peers that have vanished, and those that never read."""
+    if hasattr(socket, "TCP_USER_TIMEOUT"):
+        milliseconds = round(hub_config().slow_reader_seconds * USER_TIMEOUT_FACTOR * 1000)
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
 
 
 def without_static(record: logging.LogRecord) -> bool:

@@ -67,6 +67,7 @@ WRONG = {
     ],
     "PORT": ["abc", "-1", "65536", "80.0", "\N{SUPERSCRIPT TWO}"],
     "WEB_CONCURRENCY": ["0", "two", "-2", "257", "1e1"],
+    "LOG_FORMAT": ["xml", "JSON"],
     "LOG_LEVEL": ["LOUD", "7"],
     "PLAIN_HTTP": ["1", "perhaps"],
     "HUB_HEARTBEAT_SECONDS": ["4", "15.5", "abc", "301"],
@@ -150,3 +151,15 @@ def test_settings__every_variable_that_is_read__has_a_row(monkeypatch: pytest.Mo
     assert len(read) >= 12
     assert read <= set(rows)
     assert {name for name in rows if not name.startswith("HUB_")} == read
+
+
+def test_settings__the_example_of_deploy__is_complete_but_for_its_secret(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lines = (ROOT / "deploy" / "environment.example").read_text().splitlines()
+    example = dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
+    with pytest.raises(ImproperlyConfigured, match=r"^Set SECRET_KEY"):
+        load(monkeypatch, **example)
+    values = load(monkeypatch, **{**example, "SECRET_KEY": "k" * 60})
+    assert values["DATABASES"]["default"]["ENGINE"] == "django.db.backends.postgresql"
+    assert values["NOTIFICATION_HUB"] == {"trusted_proxies": ("127.0.0.1",)}

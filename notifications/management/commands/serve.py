@@ -16,7 +16,7 @@ from django.db.migrations.executor import MigrationExecutor
 from django.utils.autoreload import get_child_arguments
 
 from notifications.environment import WORKERS_VARIABLE, worker_count
-from notifications.streaming import server
+from notifications.streaming import server, systemd
 
 DEFAULT_PORT = "8000"
 
@@ -54,14 +54,15 @@ class Command(BaseCommand):
         workers = read_workers(options["workers"])
         check_migrations()
         self.check(databases=[DEFAULT_DB_ALIAS])
-        listening = open_socket(options["host"], options["port"])
-        port = listening.getsockname()[1]
-        host = f"[{options['host']}]" if listening.family == socket.AF_INET6 else options["host"]
+        listening = take_socket() or open_socket(options["host"], options["port"])
+        host, port, *_ = listening.getsockname()
+        host = f"[{host}]" if listening.family == socket.AF_INET6 else host
 
         def serving() -> None:
             shared = f" with {workers} workers" if workers > 1 else ""
             self.stdout.write(f"Serving at http://{host}:{port}{shared} (Ctrl+C stops)")
             self.stdout.flush()
+            systemd.notify_ready()
 
         if workers == 1:
             server.serve(application, listening, on_serving=serving)
@@ -109,6 +110,21 @@ def check_migrations() -> None:
         connections.close_all()
     if missing:
         raise CommandError(f"{len(missing)} migrations are not applied yet; run: manage.py migrate")
+
+
+def take_socket() -> socket.socket | None:
+    """The socket that systemd listens on for the hub, if it does.
+
+    Raises:
+        CommandError: it is of the wrong kind.
+    """
+    try:
+        listening = systemd.inherited_socket()
+    except OSError as error:
+        raise CommandError(str(error)) from error
+    if listening is not None:
+        server.tune(listening)
+    return listening
 
 
 def open_socket(host: str, port: str) -> socket.socket:

@@ -1,0 +1,147 @@
+"""Examines the hub from inside: settings, database, clock, channel layer, and what waits that should not."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any, Final
+
+from channels.layers import InMemoryChannelLayer, channel_layers, get_channel_layer
+from django.core import checks
+from django.db import DatabaseError, connection
+from django.db.models import Q
+from django.utils import timezone
+
+from notifications.models import Notification
+from notifications.ops.findings import Finding, error, ok, warning
+from notifications.ops.readiness import missing_migrations
+
+MAX_CLOCK_SECONDS: Final = 1.0
+LAYER_SECONDS: Final = 3.0
+WAITING: Final = timedelta(minutes=1)
+_GROUP: Final = "notifications.doctor"
+
+
+def examine() -> Iterator[Finding]:
+    """Everything that can be seen from here. Reads the database, sends one message to itself, and changes nothing."""
+    yield from _settings()
+    try:
+        yield from _database()
+        yield from _migrations()
+    except DatabaseError as failure:
+        yield error("database", f"cannot be had: {' '.join(str(failure).split())}")
+    else:
+        yield from _waiting()
+    yield asyncio.run(_layer())
+
+
+def _settings() -> Iterator[Finding]:
+    """Django's system checks, the hub's among them; those of the database need it, and come with it."""
+    found = checks.run_checks()
+    for message in found:
+        level = error if message.level >= checks.ERROR else warning
+        yield level("settings", f"{message.id}: {message.msg} {message.hint or ''}".strip())
+    if not found:
+        yield ok("settings", "no system check complains")
+
+
+def _database() -> Iterator[Finding]:
+    for message in checks.run_checks(tags=[checks.Tags.database], databases=["default"]):
+        level = error if message.level >= checks.ERROR else warning
+        yield level("database", f"{message.id}: {message.msg} {message.hint or ''}".strip())
+    yield _sqlite() if connection.vendor == "sqlite" else _postgresql()
+    if connection.vendor == "postgresql":
+        yield _clock()
+
+
+def _sqlite() -> Finding:
+    (mode,) = _row("PRAGMA journal_mode")
+    if mode != "wal":
+        return warning(
+            "database", f"SQLite in the journal mode {mode}: every writer blocks the readers; use WAL"
+        )
+    return ok("database", "SQLite with a write-ahead log; its clock is this machine's")
+
+
+def _postgresql() -> Finding:
+    version, is_replica, commit = _row(
+        "SELECT current_setting('server_version'), pg_is_in_recovery(), current_setting('synchronous_commit')"
+    )
+    if is_replica:
+        return error("database", "is a replica, which cannot be written; DATABASE_URL must name the primary")
+    if commit == "off":
+        return warning("database", "synchronous_commit is off: a crash can lose what was answered as sent")
+    return ok("database", f"PostgreSQL {version}, the primary")
+
+
+def _clock() -> Finding:
+    before = time.time()
+    (theirs,) = _row("SELECT clock_timestamp()")
+    after = time.time()
+    seconds = theirs.timestamp() - (before + after) / 2
+    text = f"the database's clock is {abs(seconds):.3f} s {'ahead' if seconds > 0 else 'behind'}"
+    if abs(seconds) > MAX_CLOCK_SECONDS + (after - before) / 2:
+        return warning("clock", f"{text}; times and schedules are off by as much: keep both by NTP")
+    return ok("clock", text)
+
+
+def _migrations() -> Iterator[Finding]:
+    if missing := missing_migrations():
+        yield error("migrations", f"{len(missing)} are not applied yet; run: manage.py migrate")
+    else:
+        yield ok("migrations", "all are applied")
+
+
+def _waiting() -> Iterator[Finding]:
+    """What the sweeper of any serving process would have taken within seconds, and what nobody could."""
+    long_ago = timezone.now() - WAITING
+    due = Q(deliver_at__lt=long_ago) | Q(deliver_at__isnull=True, event__created_at__lt=long_ago)
+    overdue = Notification.objects.filter(Notification.STAGED & due).count()
+    expired = Notification.objects.filter(Notification.LISTED, expires_at__lt=long_ago).count()
+    if overdue or expired:
+        yield warning(
+            "sweeper",
+            f"{overdue:,} notifications wait for their position and {expired:,} are past their end, for more than a minute: "
+            "no process serves, or none can lock those inboxes",
+        )
+    else:
+        yield ok("sweeper", "nothing waits longer than a minute")
+    if failed := Notification.objects.filter(failed_at__isnull=False).count():
+        yield warning(
+            "failed", f"{failed:,} notifications could not be shown; the admin lists them with the reason"
+        )
+
+
+async def _layer() -> Finding:
+    """A message to oneself, over a group. On a layer of its own: connections belong to the loop that made them."""
+    if get_channel_layer() is None:
+        return warning("layer", "there is none: streams are live only by reconciliation, seconds late")
+    layer: Any = channel_layers.make_backend("default")
+    if isinstance(layer, InMemoryChannelLayer):
+        return ok("layer", "in memory: for one serving process")
+    try:
+        async with asyncio.timeout(LAYER_SECONDS):
+            return await _round_trip(layer)
+    except Exception as failure:  # noqa: BLE001 (a layer may raise anything)
+        return error(
+            "layer", f"no message came back within {LAYER_SECONDS:.0f} s: {failure!r}; look at REDIS_URL"
+        )
+
+
+async def _round_trip(layer: Any) -> Finding:
+    channel = await layer.new_channel()
+    await layer.group_add(_GROUP, channel)
+    started = time.monotonic()
+    await layer.group_send(_GROUP, {"type": "notifications.doctor"})
+    await layer.receive(channel)
+    seconds = time.monotonic() - started
+    await layer.group_discard(_GROUP, channel)
+    return ok("layer", f"{type(layer).__name__}: there and back in {seconds * 1000:.1f} ms")
+
+
+def _row(statement: str) -> Any:
+    with connection.cursor() as cursor:
+        cursor.execute(statement)
+        return cursor.fetchone()
