@@ -112,7 +112,7 @@ def _compact(user_id: Any, cutoff: datetime) -> Pruned | None:
         return None
     with connection.cursor() as cursor:
         key = Inbox._meta.pk.get_db_prep_value(user_id, connection)
-        cursor.execute(_named(_COMPACT), [key, floor, key, floor])
+        cursor.execute(_named(_COMPACT), [key, floor])
         compacted = cursor.rowcount
     Inbox.objects.filter(pk=user_id).update(floor=floor)
     return Pruned(compacted=compacted, removed=_remove_unneeded(user_id))
@@ -138,23 +138,30 @@ def _remove_unneeded(user_id: Any) -> int:
     return removed
 
 
-# Kept are the last change of each notification that is not deleted by then, and the first all-read that took it along.
+# What goes: all of a notification but its last change, that too if it is its deletion, and each all-read that was not the
+# first to take along something that stays. By `IN`, and over small sets that are made once: with
+# `NOT IN` over all of them PostgreSQL took 99 s for 90,000 changes instead of 3.
 _COMPACT: Final = """
-    DELETE FROM {change} WHERE inbox_id = %s AND position <= %s AND id NOT IN (
-        WITH base AS (
+    DELETE FROM {change} WHERE id IN (
+        WITH base AS MATERIALIZED (
             SELECT c.id, c.position, c.kind, c.created_position, c.up_to, c.category, n.category AS of_category,
                    row_number() OVER (PARTITION BY c.notification_id ORDER BY c.position DESC) AS age
             FROM {change} c LEFT JOIN {notification} n ON n.id = c.notification_id
             WHERE c.inbox_id = %s AND c.position <= %s
-        ), state AS (
-            SELECT * FROM base WHERE age = 1 AND kind NOT IN ('read_all', 'deleted')
+        ), all_read AS MATERIALIZED (
+            SELECT position, up_to, category FROM base WHERE kind = 'read_all'
+        ), unread AS MATERIALIZED (
+            SELECT id, position, created_position, of_category FROM base
+            WHERE age = 1 AND kind IN ('created', 'unread')
         ), taken_along AS (
-            SELECT min(r.position) AS position FROM state s JOIN base r
-                ON r.kind = 'read_all' AND r.position > s.position AND r.up_to >= s.created_position
-                   AND r.category IN ('', s.of_category)
-            WHERE s.kind <> 'read' GROUP BY s.id
+            SELECT min(r.position) AS position FROM unread u JOIN all_read r
+                ON r.position > u.position AND r.up_to >= u.created_position AND r.category IN ('', u.of_category)
+            GROUP BY u.id
         )
-        SELECT id FROM state UNION SELECT b.id FROM base b JOIN taken_along t ON t.position = b.position
+        SELECT id FROM base WHERE kind = 'deleted' OR kind <> 'read_all' AND age > 1
+        UNION ALL
+        SELECT b.id FROM base b LEFT JOIN (SELECT DISTINCT position FROM taken_along) t ON t.position = b.position
+        WHERE b.kind = 'read_all' AND t.position IS NULL
     )"""
 
 
