@@ -20,9 +20,10 @@ from tests.helpers.servers import HOST, free_port
 from tests.helpers.streams import LiveStream
 from tests.helpers.waiting import wait_until
 
-pytestmark = [pytest.mark.system, pytest.mark.shape("embedded")]
+# On a busy machine each of the several commands takes its time.
+pytestmark = [pytest.mark.system, pytest.mark.shape("embedded"), pytest.mark.timeout(240)]
 
-START_SECONDS = 30
+START_SECONDS = 90
 README = (ROOT / "README.md").read_text()
 COMMANDS = [
     re.sub(r"\\\n\s+", "", command).split("  #")[0].strip()
