@@ -29,6 +29,42 @@ class InvalidInput(HubError):
         super().__init__(message or "; ".join(f"{field}: {text}" for field, text in errors.items()) or None)
 
 
+class FieldErrors:
+    """Collects what is wrong with several fields, so that an answer names them all at once.
+
+    ::
+
+        errors = FieldErrors()
+        with errors:
+            limit = parse_limit(...)
+        with errors:
+            before = parse_before(...)
+        errors.check()
+    """
+
+    def __init__(self) -> None:
+        self._found: dict[str, str] = {}
+
+    def __enter__(self) -> None:
+        """Begin a part that may raise ``InvalidInput``."""
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> bool:
+        """Keep what is wrong, and go on with the next part."""
+        if isinstance(error, InvalidInput):
+            self._found.update(error.errors)
+            return True
+        return False
+
+    def check(self) -> None:
+        """Raise what was collected.
+
+        Raises:
+            InvalidInput: anything was.
+        """
+        if self._found:
+            raise InvalidInput(self._found)
+
+
 class NotificationTooLarge(HubError):
     """A notification over 64 KiB."""
 

@@ -12,7 +12,7 @@ from typing import Final
 
 from notifications import strict_json
 from notifications.events import LEVELS, category_of
-from notifications.exceptions import InvalidInput
+from notifications.exceptions import FieldErrors, InvalidInput
 
 MAX_VALUES: Final = 50
 MAX_VALUE_LENGTH: Final = 100
@@ -49,11 +49,14 @@ class Filters:
         Raises:
             InvalidInput: an empty, overlong or impossible value, or more than 50 in all.
         """
-        values = {name: _split(name, given.get(name, ())) for name in NAMES}
+        values: dict[str, list[str]] = {}
+        errors = FieldErrors()
+        for name in NAMES:
+            with errors:
+                values[name] = _split(name, given.get(name, ()))
+        errors.check()
         if sum(map(len, values.values())) > MAX_VALUES:
             raise InvalidInput({"filter": f"at most {MAX_VALUES} filter values may be given"})
-        if unknown := set(values["level"]) - set(LEVELS):
-            raise InvalidInput({"level": f"{min(unknown)!r} is none of {', '.join(LEVELS)}"})
         return cls(
             categories=frozenset(values["category"]),
             types=frozenset(value for value in values["type"] if not value.endswith(".*")),
@@ -87,4 +90,6 @@ def _split(name: str, given: Sequence[str]) -> list[str]:
         strict_json.check_text(value, field=name)
         if name in _GRAMMAR and not _GRAMMAR[name].fullmatch(value):
             raise InvalidInput({name: f"{value!r} can be no {name}; a * may stand only after the last dot"})
+        if name == "level" and value not in LEVELS:
+            raise InvalidInput({name: f"{value!r} is none of {', '.join(LEVELS)}"})
     return values

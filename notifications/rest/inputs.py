@@ -11,7 +11,7 @@ from uuid import UUID
 from django.http import QueryDict
 
 from notifications.cursors import Cursor
-from notifications.exceptions import InvalidInput, MalformedCursor
+from notifications.exceptions import FieldErrors, InvalidInput, MalformedCursor
 from notifications.filters import MAX_VALUE_LENGTH, Filters
 
 DEFAULT_LIST_LIMIT: Final = 25
@@ -46,15 +46,18 @@ class ListQuery:
         Raises:
             InvalidInput: a bad filter value, ``unread``, ``limit`` or ``before``.
         """
-        unread = params.get("unread", "false")
-        if unread not in _BOOLEANS:
-            raise InvalidInput({"unread": "must be true or false"})
-        return cls(
-            filters=Filters.parse(dict(params.lists())),
-            unread_only=_BOOLEANS[unread],
-            before=_number(params, "before", minimum=0, maximum=MAX_POSITION),
-            limit=_number(params, "limit", minimum=1, maximum=MAX_LIST_LIMIT) or DEFAULT_LIST_LIMIT,
-        )
+        filters, unread_only, before, limit = Filters(), False, None, None
+        errors = FieldErrors()
+        with errors:
+            filters = Filters.parse(dict(params.lists()))
+        with errors:
+            unread_only = _boolean(params, "unread")
+        with errors:
+            before = _number(params, "before", minimum=0, maximum=MAX_POSITION)
+        with errors:
+            limit = _number(params, "limit", minimum=1, maximum=MAX_LIST_LIMIT)
+        errors.check()
+        return cls(filters=filters, unread_only=unread_only, before=before, limit=limit or DEFAULT_LIST_LIMIT)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,11 +76,18 @@ class ChangesQuery:
             InvalidInput: a bad filter value or ``limit``.
             MalformedCursor: ``after`` is not a cursor.
         """
+        filters, limit = Filters(), None
+        errors = FieldErrors()
+        with errors:
+            filters = Filters.parse(dict(params.lists()))
+        with errors:
+            limit = _number(params, "limit", minimum=1, maximum=MAX_CHANGES_LIMIT)
+        errors.check()
         after = params.get("after")
         return cls(
-            filters=Filters.parse(dict(params.lists())),
+            filters=filters,
             after=None if after is None else Cursor.parse(after),
-            limit=_number(params, "limit", minimum=1, maximum=MAX_CHANGES_LIMIT) or DEFAULT_CHANGES_LIMIT,
+            limit=limit or DEFAULT_CHANGES_LIMIT,
         )
 
 
@@ -175,6 +185,13 @@ def _category(value: Any) -> str:
     if not isinstance(value, str) or len(value) > MAX_VALUE_LENGTH or not _CATEGORY.fullmatch(value):
         raise InvalidInput({"category": "must be the first segment of event types, such as orders"})
     return value
+
+
+def _boolean(params: QueryDict, name: str) -> bool:
+    text = params.get(name, "false")
+    if text not in _BOOLEANS:
+        raise InvalidInput({name: "must be true or false"})
+    return _BOOLEANS[text]
 
 
 def _number(params: QueryDict, name: str, *, minimum: int, maximum: int) -> int | None:

@@ -327,3 +327,9 @@ def test_counts__by_category__leave_out_what_has_none_unread(
 def test_counts__of_a_user_without_inbox__are_zero(api: Api) -> None:
     answer = api.get("/counts").json
     assert (answer["unread"], answer["by_category"]) == (0, {})
+
+
+def test_list__several_bad_parameters__are_all_named(api: Api) -> None:
+    answer = api.get("?level=loud&category=Orders&limit=0&before=x&unread=maybe")
+    assert (answer.status, answer.json["code"]) == (400, "invalid")
+    assert sorted(answer.json["errors"]) == ["before", "category", "level", "limit", "unread"]
