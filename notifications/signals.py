@@ -1,8 +1,11 @@
-"""What the hub tells other code, always after the commit.
+"""What the hub tells other code, always after the commit, in the thread that committed, and with ``send_robust``: a receiver that
+fails is logged and hurts nobody else. Each is a hint, not a record: a process that dies between commit and signal sends none.
 
 ``inbox_changed`` is sent with ``heads``: a dict from the primary key of each recipient whose inbox changed to its new head.
-It is sent in the thread that committed, with ``send_robust``: a receiver that fails is logged and hurts nobody else. It is a
-hint, not a record: a process that dies between commit and signal sends none, and readers find the change in the log.
+Readers that missed it find the change in the log.
+
+``streams_changed`` is sent with ``user_ids``: primary keys of users whose open streams may have to end: a client replaced, a
+stream closed, a logout, a deactivation, a new password, a token revoked. Who missed it finds out by looking at the rows.
 """
 
 from __future__ import annotations
@@ -10,3 +13,4 @@ from __future__ import annotations
 from django.dispatch import Signal
 
 inbox_changed = Signal()
+streams_changed = Signal()

@@ -12,7 +12,7 @@ from notifications import selectors
 from notifications.conf import hub_config
 from notifications.models import Inbox
 from notifications.selectors import InboxState
-from notifications.signals import inbox_changed
+from notifications.signals import inbox_changed, streams_changed
 
 
 def open_inbox(user_id: Any) -> InboxState:
@@ -70,3 +70,14 @@ def announce_on_commit(heads: Mapping[Any, int]) -> None:
         transaction.on_commit(
             partial(inbox_changed.send_robust, sender=Inbox, heads=dict(heads)), robust=True
         )
+
+
+def announce_streams_on_commit(user_ids: Iterable[Any]) -> None:
+    """Send ``streams_changed`` once the running transaction has committed; outside of one, at once.
+
+    Args:
+        user_ids: primary keys of the users whose open streams may have to end.
+    """
+    told = list(user_ids)
+    if told:
+        transaction.on_commit(partial(streams_changed.send_robust, sender=Inbox, user_ids=told), robust=True)

@@ -72,14 +72,20 @@ class Fanout:
     Args:
         on_membership: called with a user's key when the first connection has come or the last has gone.
         on_behind: called with an inbox whose log may hold more than was delivered.
+        on_look: called with an inbox of whose streams something other than the log may have changed.
     """
 
     def __init__(
-        self, *, on_membership: Callable[[str], None], on_behind: Callable[[SharedInbox], None]
+        self,
+        *,
+        on_membership: Callable[[str], None],
+        on_behind: Callable[[SharedInbox], None],
+        on_look: Callable[[SharedInbox], None],
     ) -> None:
         self._inboxes: dict[str, SharedInbox] = {}
         self._on_membership = on_membership
         self._on_behind = on_behind
+        self._on_look = on_look
 
     def __len__(self) -> int:
         return len(self._inboxes)
@@ -120,6 +126,12 @@ class Fanout:
         inbox = self._inboxes.get(key)
         if inbox is not None and head > inbox.position:
             self._on_behind(inbox)
+
+    def look(self, key: str) -> None:
+        """The rights or rows of a user's streams are said to have changed; costs a query, and decides nothing."""
+        inbox = self._inboxes.get(key)
+        if inbox is not None:
+            self._on_look(inbox)
 
     def reached(self, inbox: SharedInbox, head: int) -> None:
         """An inbox was read, and has reached a position."""

@@ -1,6 +1,7 @@
-"""The hint on the wire between processes: numbers and keys only, so that a forged one can cost a query and nothing else.
+"""Hints and looks on the wire between processes: numbers and keys only, so that a forged one can cost a query and nothing else.
 
-Pure.
+A *hint* says which inboxes have reached which positions; a *look*, that something other than the log has changed for some users:
+look again at the rights and rows of their streams. Both may be lost. Pure.
 """
 
 from __future__ import annotations
@@ -10,9 +11,12 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
-# Every serving process is a member: one hint for very many inboxes costs one message.
+# Every serving process is a member: what concerns very many users costs few messages.
 ALL_INBOXES: Final = "notifications.inboxes"
-MESSAGE_TYPE: Final = "notifications.hint"
+MAX_SINGLE: Final = 32  # users at once from which on messages go to every process
+MAX_KEYS: Final = 500  # users that one message names
+_HINT: Final = "notifications.hint"
+_LOOK: Final = "notifications.look"
 _SAFE: Final = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 
 
@@ -24,7 +28,7 @@ def group_of(key: str) -> str:
 
 def hint_message(heads: Iterable[tuple[str, int]]) -> dict[str, Any]:
     """The message that says which inboxes have reached which positions."""
-    return {"type": MESSAGE_TYPE, "heads": [[key, head] for key, head in heads]}
+    return {"type": _HINT, "heads": [[key, head] for key, head in heads]}
 
 
 def read_hint(message: Any) -> Iterator[tuple[str, int]]:
@@ -34,3 +38,17 @@ def read_hint(message: Any) -> Iterator[tuple[str, int]]:
         match item:
             case [str() as key, int() as head] if not isinstance(head, bool):
                 yield key, head
+
+
+def look_message(keys: Iterable[str]) -> dict[str, Any]:
+    """The message that says whose streams are to be looked at."""
+    return {"type": _LOOK, "keys": list(keys)}
+
+
+def read_look(message: Any) -> Iterator[str]:
+    """The key of each user in a message; whatever is not a look is passed over."""
+    is_look = isinstance(message, Mapping) and message.get("type") == _LOOK
+    keys = message.get("keys") if is_look else None
+    for key in keys if isinstance(keys, (list, tuple)) else ():
+        if isinstance(key, str):
+            yield key

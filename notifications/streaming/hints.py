@@ -1,8 +1,8 @@
-"""Tells every process that inboxes have changed, after the commit: best effort, and never in anybody's way.
+"""Tells every process that inboxes or streams have changed, after the commit: best effort, and never in anybody's way.
 
 A hint that is lost costs the reconciliation interval and never a notification. So hints wait in a bounded queue that keeps
-one position for each user, a hung channel layer holds up nobody but the publisher's own thread, and what cannot be sent is
-dropped and counted.
+one position for each user (``pending``), a hung channel layer holds up nobody but the publisher's own thread, and what cannot be
+sent is dropped and counted.
 """
 
 from __future__ import annotations
@@ -14,20 +14,17 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from channels.layers import InMemoryChannelLayer, get_channel_layer
 
 from notifications.streaming.fanout import user_key
-from notifications.streaming.groups import ALL_INBOXES, group_of, hint_message
 from notifications.streaming.metrics import METRICS
+from notifications.streaming.pending import Batch, Pending
 
 logger = logging.getLogger(__name__)
 
-MAX_PENDING: Final = 100_000  # users whose hints may wait; what comes on top is dropped
-MAX_SINGLE_HINTS: Final = 32  # users at once from which on one hint goes to every process
-MAX_HEADS_PER_HINT: Final = 500
 SEND_SECONDS: Final = 2.0
 BREAKER_SECONDS: Final = 2.0
 EXIT_SECONDS: Final = 1.0
@@ -39,16 +36,28 @@ def publish(heads: Mapping[Any, int]) -> None:
     Args:
         heads: from the primary key of each user to the inbox's new head, committed.
     """
+    _publish(Batch(heads={user_key(user_id): head for user_id, head in heads.items()}))
+
+
+def publish_looks(user_ids: Iterable[Any]) -> None:
+    """Ask every process to look at the streams of some users. Any thread; never blocks, never raises, promises nothing.
+
+    Args:
+        user_ids: primary keys of the users of whose streams something other than the log has changed, committed.
+    """
+    _publish(Batch(looks=dict.fromkeys(map(user_key, user_ids))))
+
+
+def _publish(batch: Batch) -> None:
     try:
         layer = get_channel_layer()
         if layer is None:
             return
-        by_key = {user_key(user_id): head for user_id, head in heads.items()}
         if isinstance(layer, InMemoryChannelLayer):
             for publisher in tuple(_loop_publishers.values()):
-                publisher.put(by_key)
+                publisher.put(batch)
         else:
-            _thread_publisher().put(by_key)
+            _thread_publisher().put(batch)
     except Exception:
         logger.exception("A hint was not sent; streams will notice by themselves")
 
@@ -66,32 +75,6 @@ def stop_in(loop: asyncio.AbstractEventLoop) -> None:
     _loop_publishers.pop(loop, None)
 
 
-class Pending:
-    """Hints that wait: the newest position of each user, for a bounded number of users."""
-
-    def __init__(self) -> None:
-        self._heads: dict[str, int] = {}
-        self.dropped_count = 0
-
-    def __bool__(self) -> bool:
-        return bool(self._heads)
-
-    def add(self, heads: Mapping[str, int]) -> None:
-        """Add hints; those of further users are dropped once it is full."""
-        for key, head in heads.items():
-            if key in self._heads:
-                self._heads[key] = max(head, self._heads[key])
-            elif len(self._heads) < MAX_PENDING:
-                self._heads[key] = head
-            else:
-                self.dropped_count += 1
-
-    def take(self) -> dict[str, int]:
-        """All of them; none wait after it."""
-        taken, self._heads = self._heads, {}
-        return taken
-
-
 class LoopPublisher:
     """Sends hints over a channel layer that lives in this process, on the loop of its streams.
 
@@ -104,11 +87,11 @@ class LoopPublisher:
         self._pending = Pending()
         self._sending: asyncio.Task[None] | None = None
 
-    def put(self, heads: Mapping[str, int]) -> None:
-        """Take hints from any thread."""
+    def put(self, batch: Batch) -> None:
+        """Take hints and looks from any thread."""
         with self._lock:
             is_scheduled = bool(self._pending)
-            self._pending.add(heads)
+            self._pending.add(batch)
         if not is_scheduled and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._send)
 
@@ -119,14 +102,14 @@ class LoopPublisher:
     async def _send_all(self) -> None:
         while True:
             with self._lock:
-                heads = self._pending.take()
-            if not heads:
+                batch = self._pending.take()
+            if not batch:
                 return
             try:
-                await send_hints(get_channel_layer(), heads)
-                METRICS.hints["sent"] += len(heads)
+                await send_batch(get_channel_layer(), batch)
+                METRICS.hints["sent"] += len(batch)
             except Exception:
-                METRICS.hints["dropped"] += len(heads)
+                METRICS.hints["dropped"] += len(batch)
                 logger.exception("Hints were not sent; streams will notice by themselves")
 
 
@@ -149,10 +132,10 @@ class ThreadPublisher:
         """Hints that were dropped so far."""
         return self._pending.dropped_count
 
-    def put(self, heads: Mapping[str, int]) -> None:
-        """Take hints from any thread."""
+    def put(self, batch: Batch) -> None:
+        """Take hints and looks from any thread."""
         with self._changed:
-            self._pending.add(heads)
+            self._pending.add(batch)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="hub-hints", daemon=True)
                 self._thread.start()
@@ -168,14 +151,14 @@ class ThreadPublisher:
         with asyncio.Runner(loop_factory=_PublisherLoop) as runner:
             closed_until = 0.0
             while True:
-                heads = self._take()
+                batch = self._take()
                 if time.monotonic() < closed_until:
-                    self._drop(heads)
-                elif not runner.run(self._send(heads)):
-                    self._drop(heads)
+                    self._drop(batch)
+                elif not runner.run(self._send(batch)):
+                    self._drop(batch)
                     closed_until = time.monotonic() + BREAKER_SECONDS
 
-    def _take(self) -> dict[str, int]:
+    def _take(self) -> Batch:
         with self._changed:
             self._is_sending = False
             self._changed.notify_all()
@@ -183,15 +166,15 @@ class ThreadPublisher:
             self._is_sending = True
             return self._pending.take()
 
-    def _drop(self, heads: Mapping[str, int]) -> None:
+    def _drop(self, batch: Batch) -> None:
         with self._changed:
-            self._pending.dropped_count += len(heads)
-            METRICS.hints["dropped"] += len(heads)
+            self._pending.dropped_count += len(batch)
+            METRICS.hints["dropped"] += len(batch)
 
-    async def _send(self, heads: Mapping[str, int]) -> bool:
+    async def _send(self, batch: Batch) -> bool:
         try:
             async with asyncio.timeout(SEND_SECONDS):
-                await send_hints(get_channel_layer(), heads)
+                await send_batch(get_channel_layer(), batch)
         except Exception as error:  # noqa: BLE001 (a layer may raise anything)
             if not self._is_failing:
                 logger.warning(
@@ -199,7 +182,7 @@ class ThreadPublisher:
                 )
             self._is_failing = True
             return False
-        METRICS.hints["sent"] += len(heads)
+        METRICS.hints["sent"] += len(batch)
         if self._is_failing:
             logger.info("Hints are sent again; %d were dropped so far", self.dropped_count)
         self._is_failing = False
@@ -213,15 +196,10 @@ class _PublisherLoop(asyncio.SelectorEventLoop):
         return socket.getaddrinfo(*args, **kwargs)
 
 
-async def send_hints(layer: Any, heads: Mapping[str, int]) -> None:
-    """Send hints to each user's group; for very many users, to every process instead."""
-    items = list(heads.items())
-    if len(items) <= MAX_SINGLE_HINTS:
-        for key, head in items:
-            await layer.group_send(group_of(key), hint_message([(key, head)]))
-        return
-    for start in range(0, len(items), MAX_HEADS_PER_HINT):
-        await layer.group_send(ALL_INBOXES, hint_message(items[start : start + MAX_HEADS_PER_HINT]))
+async def send_batch(layer: Any, batch: Batch) -> None:
+    """Send all messages of a batch, in order."""
+    for group, message in batch.messages():
+        await layer.group_send(group, message)
 
 
 _loop_publishers: dict[asyncio.AbstractEventLoop, LoopPublisher] = {}

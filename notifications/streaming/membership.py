@@ -1,4 +1,4 @@
-"""This process's one channel: it hears hints there, and is a member of one group for each connected user.
+"""This process's one channel: it hears hints and looks there, and is a member of one group for each connected user.
 
 The channel layer may fail, hang or lose everything at any time: streams are then live by reconciliation alone, and this
 recovers by itself.
@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from notifications.streaming import limits
-from notifications.streaming.groups import ALL_INBOXES, group_of, read_hint
+from notifications.streaming.groups import ALL_INBOXES, group_of, read_hint, read_look
 from notifications.streaming.tasks import end_all
 
 logger = logging.getLogger(__name__)
@@ -21,12 +21,13 @@ Hinted = Callable[[str, int], None]
 
 
 class Membership:
-    """Joins and leaves groups one after the other, and passes on the hints that come.
+    """Joins and leaves groups one after the other, and passes on what comes.
 
     Args:
         layer: the channel layer; None when the project has none.
         is_wanted: whether a user (by key) is connected.
         on_hint: called with key and head for each hint.
+        on_look: called with a key for each look.
         on_joined: called with a key once hints for it can come; earlier ones were missed.
     """
 
@@ -36,11 +37,13 @@ class Membership:
         *,
         is_wanted: Callable[[str], bool],
         on_hint: Hinted,
+        on_look: Callable[[str], None],
         on_joined: Callable[[str], None],
     ) -> None:
         self._layer = layer
         self._is_wanted = is_wanted
         self._on_hint = on_hint
+        self._on_look = on_look
         self._on_joined = on_joined
         self._channel: str | None = None
         self._joined: set[str] = set()
@@ -86,6 +89,8 @@ class Membership:
                 failures = 0
                 for key, head in read_hint(message):
                     self._on_hint(key, head)
+                for key in read_look(message):
+                    self._on_look(key)
 
     async def _settle(self) -> None:
         failures = 0

@@ -12,7 +12,7 @@ from channels.layers import get_channel_layer
 from notifications.conf import hub_config
 from notifications.streaming import hints
 from notifications.streaming.connection import Connection
-from notifications.streaming.fanout import Fanout
+from notifications.streaming.fanout import Fanout, SharedInbox
 from notifications.streaming.membership import Membership
 from notifications.streaming.reconcile import Reconciler, watch_database, watched_database
 from notifications.streaming.refill import Refill
@@ -29,11 +29,14 @@ class Runtime:
     def __init__(self) -> None:
         self.is_draining = False
         self._refill = Refill()
-        self.fanout = Fanout(on_membership=self._look_at, on_behind=self._refill.add)
+        self.fanout = Fanout(
+            on_membership=self._look_at, on_behind=self._refill.add, on_look=self._check_standing
+        )
         self._membership = Membership(
             get_channel_layer(),
             is_wanted=self.fanout.__contains__,
             on_hint=self.fanout.hint,
+            on_look=self.fanout.look,
             on_joined=self.fanout.look_again,
         )
         self._reconciler = Reconciler(self.fanout, on_tick=self._repair)
@@ -88,6 +91,9 @@ class Runtime:
 
     def _look_at(self, key: str) -> None:
         self._membership.look_at(key)
+
+    def _check_standing(self, inbox: SharedInbox) -> None:
+        """Nothing can end a stream from outside yet."""
 
     def _repair(self) -> None:
         """A layer that was restarted has forgotten its groups, and tells nobody."""

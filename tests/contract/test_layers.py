@@ -12,8 +12,10 @@ from channels_redis.core import RedisChannelLayer
 from channels_redis.pubsub import RedisPubSubChannelLayer
 
 from notifications.streaming import limits
-from notifications.streaming.hints import MAX_SINGLE_HINTS, send_hints
+from notifications.streaming.groups import MAX_SINGLE
+from notifications.streaming.hints import send_batch
 from notifications.streaming.membership import Membership
+from notifications.streaming.pending import Batch
 from tests.helpers.servers import RedisServer
 from tests.helpers.waiting import wait_until_async
 
@@ -21,16 +23,18 @@ KINDS = ("memory", "pubsub", "core")
 
 
 class Process:
-    """What a serving process is to the layer: its users, and the hints that reached it."""
+    """What a serving process is to the layer: its users, and the hints and looks that reached it."""
 
     def __init__(self, layer: Any) -> None:
         self.users: set[str] = set()
         self.heard: list[tuple[str, int]] = []
+        self.looks: list[str] = []
         self.joined: list[str] = []
         self.membership = Membership(
             layer,
             is_wanted=self.users.__contains__,
             on_hint=lambda key, head: self.heard.append((key, head)),
+            on_look=self.looks.append,
             on_joined=self.joined.append,
         )
         self.membership.start()
@@ -44,6 +48,10 @@ class Process:
     def leave(self, key: str) -> None:
         self.users.discard(key)
         self.membership.look_at(key)
+
+
+async def send_hints(layer: Any, heads: dict[str, int]) -> None:
+    await send_batch(layer, Batch(heads=heads))
 
 
 @pytest.fixture(params=KINDS)
@@ -111,10 +119,28 @@ async def test_hints_for_very_many__go_to_every_process_at_once(
 ) -> None:
     process = start()
     await process.connect("1")
-    heads = {str(number): number for number in range(MAX_SINGLE_HINTS * 40)}
+    heads = {str(number): number for number in range(MAX_SINGLE * 40)}
     await send_hints(make_layer(), heads)
     await wait_until_async(lambda: len(process.heard) == len(heads))
     assert dict(process.heard) == heads
+
+
+async def test_looks__reach_the_processes_of_their_users__for_very_many_every_process(
+    start: Callable[[], Process], make_layer: Callable[[], Any]
+) -> None:
+    first, second = start(), start()
+    await first.connect("1")
+    await second.connect("2")
+    sender = make_layer()
+    await send_batch(sender, Batch(looks={"1": None}))
+    await send_batch(sender, Batch(looks={"2": None}))
+    await wait_until_async(lambda: first.looks and second.looks)
+    assert (first.looks, second.looks) == (["1"], ["2"])
+    many = {str(number): None for number in range(MAX_SINGLE * 40)}
+    await send_batch(sender, Batch(looks=many))
+    await wait_until_async(lambda: len(first.looks) > len(many) and len(second.looks) > len(many))
+    assert (first.looks[1:], second.looks[1:]) == (list(many), list(many))
+    assert first.heard == second.heard == []
 
 
 async def test_leaving__ends_the_hints__coming_back_begins_them_again(

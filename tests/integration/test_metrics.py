@@ -16,6 +16,7 @@ from notifications.ops.prometheus import exposition
 from notifications.ops.routing import ops_routes
 from notifications.streaming import hints
 from notifications.streaming.metrics import BUCKETS, Durations
+from notifications.streaming.pending import Batch
 from notifications.streaming.pool import in_pool
 from tests.helpers.asgi import Streams, send_to, stream_scope
 from tests.helpers.factories import make_user
@@ -116,11 +117,11 @@ async def test_hints_that_cannot_be_sent__are_counted(ada: Any, monkeypatch: pyt
     async def fail(*args: Any) -> None:
         raise ConnectionError
 
-    monkeypatch.setattr(hints, "send_hints", fail)
+    monkeypatch.setattr(hints, "send_batch", fail)
     publisher = hints.ThreadPublisher()
-    publisher.put({"7": 1, "8": 1})
+    publisher.put(Batch(heads={"7": 1}, looks={"8": None}))
     assert await in_pool(publisher.flush, 5)
-    publisher.put({"7": 2})
+    publisher.put(Batch(heads={"7": 2}))
     assert await in_pool(publisher.flush, 5)
     assert (since("hub_hints_total", "dropped"), since("hub_hints_total", "sent")) == (3, 0)
 

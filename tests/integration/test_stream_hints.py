@@ -14,7 +14,9 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.test import override_settings
 
-from notifications.streaming import hints
+from notifications.services.inboxes import announce_streams_on_commit
+from notifications.streaming import hints, pending
+from notifications.streaming.pending import Batch
 from tests.helpers.factories import make_user, send
 from tests.helpers.processes import manage
 from tests.helpers.servers import RedisServer
@@ -25,13 +27,13 @@ class RecordingLayer:
     """A layer that keeps what is sent, or does with it what a test says."""
 
     def __init__(self) -> None:
-        self.sent: list[tuple[str, list[list[Any]]]] = []
+        self.sent: list[tuple[str, list[Any]]] = []
         self.before_send: Any = None
 
     async def group_send(self, group: str, message: dict[str, Any]) -> None:
         if self.before_send is not None:
             await self.before_send()
-        self.sent.append((group, message["heads"]))
+        self.sent.append((group, message.get("heads") or message["keys"]))
 
 
 @pytest.fixture
@@ -109,13 +111,13 @@ def test_layer_that_hangs__nobody_waits_and_hints_are_dropped_and_counted(
 
 
 def test_queue__is_bounded(layer: RecordingLayer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hints, "MAX_PENDING", 3)
-    pending = hints.Pending()
-    pending.add({"1": 1, "2": 1, "3": 1, "4": 1})
-    pending.add({"2": 5, "3": 0, "5": 1})
-    assert pending.dropped_count == 2
-    assert pending.take() == {"1": 1, "2": 5, "3": 1}
-    assert not pending
+    monkeypatch.setattr(pending, "MAX_PENDING", 3)
+    waiting = pending.Pending()
+    waiting.add(Batch(heads={"1": 1, "2": 1, "3": 1, "4": 1}, looks=dict.fromkeys("1234")))
+    waiting.add(Batch(heads={"2": 5, "3": 0, "5": 1}, looks=dict.fromkeys("15")))
+    assert waiting.dropped_count == 4
+    assert waiting.take() == Batch(heads={"1": 1, "2": 5, "3": 1}, looks=dict.fromkeys("123"))
+    assert not waiting
 
 
 def test_layer_that_cannot_even_be_made__publish_raises_nothing(
@@ -159,6 +161,22 @@ def test_rolled_back__no_hint__committed__one(layer: RecordingLayer, transaction
         assert layer.sent == []
     assert flush()
     assert layer.sent == [(f"notifications.inbox.{ada.pk}", [[str(ada.pk), 2]])]
+
+
+def test_streams_changed__announced_once_it_is_committed__asks_for_a_look(
+    layer: RecordingLayer, transactional_db: None
+) -> None:
+    with transaction.atomic():
+        announce_streams_on_commit([7])
+        transaction.set_rollback(True)
+    assert hints._publisher is None
+    with transaction.atomic():
+        announce_streams_on_commit([7, 8])
+        assert hints._publisher is None
+    assert flush()
+    announce_streams_on_commit({9})
+    assert flush()
+    assert layer.sent == [(f"notifications.inbox.{key}", [key]) for key in ("7", "8", "9")]
 
 
 def test_short_lived_command__its_last_hint_goes_out_before_it_exits(

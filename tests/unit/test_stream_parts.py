@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from notifications.streaming import limits
-from notifications.streaming.groups import group_of, hint_message, read_hint
+from notifications.streaming.groups import group_of, hint_message, look_message, read_hint, read_look
 from notifications.streaming.outbox import Outbox, joined
 
 
@@ -71,6 +71,20 @@ def test_hint__comes_back_as_it_was(heads: list[tuple[str, int]]) -> None:
 )
 def test_hint__forged__is_passed_over(message: Any) -> None:
     assert list(read_hint(message)) == []
+
+
+@given(keys=st.lists(st.text()))
+def test_look__comes_back_as_it_was__and_is_no_hint(keys: list[str]) -> None:
+    assert list(read_look(look_message(keys))) == keys
+    assert list(read_hint(look_message(keys))) == []
+
+
+@pytest.mark.parametrize(
+    "message",
+    [None, [], {}, {"keys": ["7"]}, {**look_message([]), "keys": 5}, {**look_message([]), "keys": [7, None]}],
+)
+def test_look__forged__is_passed_over(message: Any) -> None:
+    assert list(read_look(message)) == []
 
 
 def test_backoff__grows_to_its_bound() -> None:
