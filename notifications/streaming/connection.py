@@ -23,6 +23,7 @@ from notifications.payloads import timestamp
 from notifications.selectors import InboxState
 from notifications.streaming import frames, limits
 from notifications.streaming.changes import Page, SharedChange, read_page
+from notifications.streaming.credentials import Credential
 from notifications.streaming.fanout import Fanout
 from notifications.streaming.frames import CloseReason, ResetReason
 from notifications.streaming.metrics import METRICS
@@ -46,13 +47,21 @@ class Connection:
     Args:
         send: the ASGI callable.
         request: what the client asked for.
+        credential: by what right it may.
         fanout: where to take changes from.
         state: the inbox, read just now.
         headers: those of every answer to this client.
     """
 
     def __init__(
-        self, *, send: Send, request: StreamRequest, fanout: Fanout, state: InboxState, headers: HeaderList
+        self,
+        *,
+        send: Send,
+        request: StreamRequest,
+        credential: Credential,
+        fanout: Fanout,
+        state: InboxState,
+        headers: HeaderList,
     ) -> None:
         config = hub_config()
         loop = asyncio.get_running_loop()
@@ -80,6 +89,7 @@ class Connection:
         self._restarting: frames.ResetReason | None = None
         self._is_disconnected = False
         self.id = str(uuid.uuid4())
+        self.credential = credential
         self._inbox = fanout.join(self, state)
 
     # What the fan-out calls; none of it awaits.

@@ -6,8 +6,9 @@ session's key without a cookie going out, the second would flush the session. No
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from importlib import import_module
-from typing import Any, NamedTuple
+from typing import Any
 
 from django.conf import settings
 from django.contrib.auth import (
@@ -17,6 +18,7 @@ from django.contrib.auth import (
     get_user_model,
     load_backend,
 )
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.exceptions import ValidationError
 from django.http import parse_cookie
 from django.utils.crypto import constant_time_compare
@@ -32,19 +34,24 @@ from notifications.streaming.requests import Headers
 MAX_SESSION_KEY_LENGTH = 4_096
 
 
-class Identity(NamedTuple):
-    """Whose stream it is.
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """By what right a stream is open: whose it is, and what has to stay as it was for the stream to stay open.
 
     Attributes:
         user_id: primary key of the user.
-        token_id: primary key of the token by which it, or its ticket, was asked for; None for a session.
+        token_id: primary key of the token by which the stream, or its ticket, was asked for; None for a session.
+        session_key: of the session by which it was asked for; None for a token. A secret.
+        user_mark: ``session_mark`` of the user at that moment; None for a token, which outlives a password.
     """
 
     user_id: Any
     token_id: Any = None
+    session_key: str | None = field(default=None, repr=False)
+    user_mark: int | None = field(default=None, repr=False)
 
 
-def identify(headers: Headers, ticket: str | None, is_opening: bool) -> Identity:
+def identify(headers: Headers, ticket: str | None, is_opening: bool) -> Credential:
     """Check the credential that a request carries. Asks the database; call it in the private pool.
 
     A token or a ticket decides alone: a bad one never falls back to the cookie.
@@ -65,35 +72,56 @@ def identify(headers: Headers, ticket: str | None, is_opening: bool) -> Identity
         return _by_ticket(ticket, is_opening)
     if text is not None:
         return _by_token(text)
-    user = _session_user(headers)
+    key = _session_key(headers)
+    user = _session_user(key) if key else None
     if user is None:
         raise Refusal("not_authenticated")
-    return Identity(user.pk)
+    return Credential(user.pk, session_key=key, user_mark=session_mark(user))
 
 
-def _by_token(text: str) -> Identity:
+def session_mark(user: Any) -> int | None:
+    """What moves when all sessions of a user end, as a number that says nothing outside this process.
+
+    By Django's rule a session holds as long as the user's password does, and ``rights`` can compare that for thousands of users.
+    A user model with a rule of its own is asked for what the rule gives.
+    """
+    if not hasattr(user, "get_session_auth_hash"):
+        return None
+    is_plain = has_plain_sessions(type(user))
+    return hash(user.password if is_plain else user.get_session_auth_hash())
+
+
+def has_plain_sessions(user_model: type) -> bool:
+    """Whether the sessions of these users hold as long as their password does, by Django's rule and none of their own."""
+    names = ("get_session_auth_hash", "_get_session_auth_hash")
+    return all(getattr(user_model, name, None) is getattr(AbstractBaseUser, name) for name in names)
+
+
+def _by_token(text: str) -> Credential:
     token = services.usable_token(text)
     if token is None:
         raise Refusal("bad_credential")
     if Scope.READ not in token.scope_set:
         challenge = scope_challenge(Scope.READ).encode()
         raise Refusal("forbidden", str(MissingScope(Scope.READ)), headers=[(b"www-authenticate", challenge)])
-    return Identity(token.user_id, token.pk)
+    return Credential(token.user_id, token.pk)
 
 
-def _by_ticket(text: str, is_opening: bool) -> Identity:
+def _by_ticket(text: str, is_opening: bool) -> Credential:
     ticket = services.use_ticket(text) if is_opening else services.check_ticket(text)
     if ticket is None:
         raise Refusal("bad_credential", "This ticket was used, has expired or is none; ask for another one.")
-    return Identity(*ticket)
+    return Credential(*ticket)
 
 
-def _session_user(headers: Headers) -> Any | None:
-    """The active user of a valid session, by the rules of ``django.contrib.auth.get_user``; None for any other."""
+def _session_key(headers: Headers) -> str | None:
     key = parse_cookie("; ".join(headers.all("cookie"))).get(settings.SESSION_COOKIE_NAME)
     # A quoted cookie can spell any octet, and PostgreSQL takes no NUL.
-    if not key or len(key) > MAX_SESSION_KEY_LENGTH or not (key.isascii() and key.isprintable()):
-        return None
+    return key if key and len(key) <= MAX_SESSION_KEY_LENGTH and key.isascii() and key.isprintable() else None
+
+
+def _session_user(key: str) -> Any | None:
+    """The active user of a valid session, by the rules of ``django.contrib.auth.get_user``; None for any other."""
     session = import_module(settings.SESSION_ENGINE).SessionStore(key).load()
     path = session.get(BACKEND_SESSION_KEY)
     if path not in settings.AUTHENTICATION_BACKENDS:

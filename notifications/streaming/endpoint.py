@@ -66,13 +66,20 @@ async def _open(
     if runtime.is_draining:
         raise Refusal("unavailable", "This process is stopping; try again.")
     is_opening = scope["method"] != "HEAD"
-    identity = await _read(identify, headers, request.ticket, is_opening)
+    credential = await _read(identify, headers, request.ticket, is_opening)
     if not is_opening:
         return None
-    state = await _read(services.open_inbox, identity.user_id)
+    state = await _read(services.open_inbox, credential.user_id)
     if runtime.is_draining:
         raise Refusal("unavailable", "This process is stopping; try again.")
-    return Connection(send=send, request=request, fanout=runtime.fanout, state=state, headers=common)
+    return Connection(
+        send=send,
+        request=request,
+        credential=credential,
+        fanout=runtime.fanout,
+        state=state,
+        headers=common,
+    )
 
 
 async def _read(function: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:

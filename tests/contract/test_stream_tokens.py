@@ -113,5 +113,5 @@ def test_identity__by_token__one_query() -> None:
     token, text = make_token(make_user("ada"))
     headers = Headers(stream_scope(headers={"authorization": f"Bearer {text}"}))
     with CaptureQueriesContext(connection) as captured:
-        assert credentials.identify(headers, None, True) == (token.user_id, token.pk)
+        assert credentials.identify(headers, None, True) == credentials.Credential(token.user_id, token.pk)
     assert len(captured) == 1
