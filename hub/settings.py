@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import warnings
 from pathlib import Path
 from typing import Any
@@ -40,7 +41,8 @@ if PLAIN_HTTP and not DEBUG and not set(ALLOWED_HOSTS) <= set(LOOPBACK_HOSTS):
     )
 
 INSTALLED_APPS = [
-    "daphne",
+    # Its runserver takes the place of Django's; nothing else needs it, and importing it takes 0.3 s and 15 MB of each command.
+    *(["daphne"] if sys.argv[1:2] == ["runserver"] else []),
     "hub.apps.HubAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",

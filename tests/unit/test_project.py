@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -51,3 +53,16 @@ def test_make__without_a_goal__lists_every_door() -> None:
 def test_ci__runs__exactly_make_test() -> None:
     lines = (ROOT / ".ci" / "run").read_text().splitlines()
     assert [line for line in lines if line.startswith(("exec ", "make "))] == ["exec make test"]
+
+
+def test_runserver__is_that_of_daphne__which_no_other_command_imports() -> None:
+    def manage(*arguments: str) -> str:
+        command = [sys.executable, "-X", "importtime", "manage.py", *arguments]
+        environment = {**os.environ, "DEBUG": "1"}
+        outcome = subprocess.run(
+            command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+        )
+        return outcome.stdout + outcome.stderr
+
+    assert "--http_timeout" in manage("runserver", "--help")
+    assert "daphne" not in manage("check")
