@@ -3,21 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Any
+from typing import Any, Final
 
 from django.conf import settings
-from django.db.models.signals import pre_delete
+from django.contrib.auth import get_user_model, user_logged_out
+from django.db.models.signals import post_save, pre_delete
 from django.dispatch import receiver
 
 from notifications import services
 from notifications.signals import inbox_changed, streams_changed
 from notifications.streaming import hints
 
+# What, on a user, a session's right depends on.
+_RIGHTS: Final = frozenset({"is_active", "password"})
+
 
 @receiver(pre_delete, sender=settings.AUTH_USER_MODEL)
 def erase_deleted_user(*, instance: Any, **kwargs: Any) -> None:
     """Remove a user's inbox before the user: the foreign keys do nothing by themselves."""
     services.erase_user(instance.pk)
+
+
+@receiver(user_logged_out)
+def announce_logout(*, user: Any, **kwargs: Any) -> None:
+    """Django ends the session a moment after this signal, so whoever looks because of it looks twice."""
+    if user is not None:
+        services.announce_streams_on_commit([user.pk])
+
+
+# The signal names the class that was saved, which may be a proxy of the user model: this one is heard of every class.
+@receiver(post_save)
+def announce_saved_user(
+    *, instance: Any, created: bool, update_fields: frozenset[str] | None, **kwargs: Any
+) -> None:
+    """A user who may have been deactivated, or given another password."""
+    if created or not isinstance(instance, get_user_model()):
+        return
+    if update_fields is None or not update_fields.isdisjoint(_RIGHTS):
+        services.announce_streams_on_commit([instance.pk])
 
 
 @receiver(inbox_changed)

@@ -36,7 +36,9 @@ class TicketView(HubView):
         """A ticket; 400 for a user who does not exist or is not active."""
         name = _named(request)
         user = request.user if name is None else _recipient(request, name)
-        ticket = services.issue_ticket(user, token=token_of(request))
+        token = token_of(request)
+        session_key = None if token else request.session.session_key
+        ticket = services.issue_ticket(user, token=token, session_key=session_key)
         return Response({"ticket": ticket, "expires_in": TICKET_SECONDS}, status=201)
 
 

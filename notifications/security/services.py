@@ -173,6 +173,7 @@ def _end(sign_ins: Iterable[SignIn], reason: EndReason) -> list[SignIn]:
             gone.append(sign_in)
     _mark_ended([sign_in.pk for sign_in in live], reason)
     _mark_ended([sign_in.pk for sign_in in gone], EndReason.EXPIRED)
+    services.announce_streams_on_commit({sign_in.user_id for sign_in in live})
     return live
 
 

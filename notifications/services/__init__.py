@@ -11,7 +11,7 @@ from notifications.services.aio import (
     anotify_many,
 )
 from notifications.services.erase import erase_user
-from notifications.services.inboxes import open_inbox
+from notifications.services.inboxes import announce_streams_on_commit, open_inbox
 from notifications.services.notify import notify, notify_many
 from notifications.services.origin import Origin, Outcome
 from notifications.services.sequence import sequence
@@ -42,6 +42,7 @@ __all__ = [
     "amark_all_read",
     "amark_read",
     "amark_unread",
+    "announce_streams_on_commit",
     "anotify",
     "anotify_many",
     "check_ticket",

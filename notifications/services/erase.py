@@ -8,7 +8,7 @@ from django.contrib.auth import get_user_model
 from django.db import transaction
 
 from notifications.models import Change, Event, Inbox, Notification
-from notifications.services.inboxes import lock_inboxes
+from notifications.services.inboxes import announce_streams_on_commit, lock_inboxes
 
 CHUNK: Final = 5_000
 
@@ -31,6 +31,7 @@ def erase_user(user_id: Any) -> None:
             orphans = Event.objects.filter(pk__in={row[1] for row in rows}, notifications__isnull=True)
             Event.objects.filter(pk__in=list(orphans.values_list("pk", flat=True))).delete()
         Inbox.objects.filter(pk=user_id).delete()
+        announce_streams_on_commit([user_id])
 
 
 def _delete_chunked(model: Any, **condition: Any) -> None:

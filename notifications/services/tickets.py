@@ -1,7 +1,8 @@
 """Tickets: each opens one stream, within seconds, for a client that can send nothing but a URL.
 
 A ticket is signed, not stored; what is stored is that it was used. A cache would not do: it is one process's own, or gone with
-its server.
+its server. One that a session has asked for carries the session's key, so that what it opens ends with the session; the key is
+sealed, because URLs are seen by more than those who may use it.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from django.core import signing
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.utils import timezone
+from django.utils.crypto import salted_hmac
 
 from notifications import selectors
 from notifications.models import ApiToken, UsedTicket
@@ -23,6 +25,7 @@ TICKET_SECONDS: Final = 30
 # Far longer than a ticket lives, so that no difference between two machines' clocks lets one in again.
 USED_KEPT: Final = timedelta(hours=1)
 MAX_FORGOTTEN: Final = 500
+MAX_SEALED_BYTES: Final = 64
 _SALT: Final = "notifications.stream.ticket"
 
 
@@ -32,20 +35,25 @@ class Ticket(NamedTuple):
     Attributes:
         user_id: whose stream it opens.
         token_id: the token that asked for it; None for a session.
+        session_key: of the session that asked for it; None for a token. Whether it still holds is for the caller to find out.
     """
 
     user_id: Any
     token_id: Any
+    session_key: str | None
 
 
-def issue_ticket(user: Any, *, token: ApiToken | None = None) -> str:
+def issue_ticket(user: Any, *, token: ApiToken | None = None, session_key: str | None = None) -> str:
     """A new ticket for one stream of a user; no query.
 
     Args:
         user: whose stream it opens.
         token: by which it was asked for. The ticket is worth nothing once that is revoked.
+        session_key: of the session by which it was asked for. The same holds for that.
     """
-    return signing.dumps([uuid.uuid4().hex, str(user.pk), token.pk if token else None], salt=_SALT)
+    ticket_id = uuid.uuid4().hex
+    sealed = _seal(ticket_id, session_key) if session_key else None
+    return signing.dumps([ticket_id, str(user.pk), token.pk if token else None, sealed], salt=_SALT)
 
 
 def check_ticket(text: str) -> Ticket | None:
@@ -82,12 +90,29 @@ def forget_used_tickets() -> int:
 def _read(text: str) -> tuple[uuid.UUID, Ticket] | None:
     """The id and the content of a ticket whose user and token are still good."""
     try:
-        ticket_id, user_key, token_id = signing.loads(text, salt=_SALT, max_age=TICKET_SECONDS)
+        ticket_id, user_key, token_id, sealed = signing.loads(text, salt=_SALT, max_age=TICKET_SECONDS)
         user_id = get_user_model()._meta.pk.to_python(user_key)
-    except (signing.BadSignature, ValidationError):
+    except (signing.BadSignature, ValidationError, ValueError):  # the last: one that another version has made
         return None
     if token_id is not None and not selectors.is_token_usable(token_id, timezone.now()):
         return None
     if selectors.active_user(pk=user_id) is None:
         return None
-    return uuid.UUID(ticket_id), Ticket(user_id, token_id)
+    return uuid.UUID(ticket_id), Ticket(user_id, token_id, _unseal(ticket_id, sealed) if sealed else None)
+
+
+def _seal(ticket_id: str, session_key: str) -> str | None:
+    """A session's key, unreadable without ``SECRET_KEY``; None for one so long that it is the whole session, kept by its cookie."""
+    octets = session_key.encode()
+    return _mask(ticket_id, octets).hex() if len(octets) <= MAX_SEALED_BYTES else None
+
+
+def _unseal(ticket_id: str, sealed: str) -> str:
+    # Sealed by a key that is a fallback now, it turns out as a session that nobody has.
+    return _mask(ticket_id, bytes.fromhex(sealed)).decode("ascii", "replace")
+
+
+def _mask(ticket_id: str, octets: bytes) -> bytes:
+    """Each octet combined with one of a pad that no other ticket has; doing it twice gives the first text again."""
+    pad = salted_hmac(f"{_SALT}.session", ticket_id, algorithm="sha512").digest()
+    return bytes(octet ^ key for octet, key in zip(octets, pad, strict=False))

@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
+from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare
@@ -19,6 +20,7 @@ from django.utils.crypto import constant_time_compare
 from notifications import strict_json
 from notifications.exceptions import InvalidInput
 from notifications.models import MAX_TOKEN_NAME_LENGTH, ApiToken, Scope
+from notifications.services.inboxes import announce_streams_on_commit
 
 # Recognisable, so that scanners find a token that somebody has committed.
 PREFIX: Final = "nhub_"
@@ -110,12 +112,18 @@ def usable_token(text: str) -> ApiToken | None:
 def revoke_tokens(keys: Iterable[Any]) -> int:
     """Revoke tokens for good; those that are revoked already keep their time. Returns how many were revoked.
 
-    Transaction: the caller's, or none. One statement.
+    Transaction: its own, or the caller's. Two statements at most. Streams that were opened by them end soon after the commit.
 
     Args:
         keys: primary keys.
     """
-    return ApiToken.objects.filter(pk__in=list(keys), revoked_at=None).update(revoked_at=timezone.now())
+    usable = ApiToken.objects.filter(pk__in=list(keys), revoked_at=None)
+    user_ids = set(usable.values_list("user_id", flat=True))
+    if not user_ids:
+        return 0
+    with transaction.atomic():
+        announce_streams_on_commit(user_ids)
+        return usable.update(revoked_at=timezone.now())
 
 
 def write_token_uses() -> None:

@@ -111,17 +111,25 @@ def _by_ticket(text: str, is_opening: bool) -> Credential:
     ticket = services.use_ticket(text) if is_opening else services.check_ticket(text)
     if ticket is None:
         raise Refusal("bad_credential", "This ticket was used, has expired or is none; ask for another one.")
-    return Credential(*ticket)
+    key = ticket.session_key
+    if key is None:
+        return Credential(ticket.user_id, ticket.token_id)
+    user = _session_user(key)
+    if user is None or user.pk != ticket.user_id:
+        raise Refusal("bad_credential", "The session that asked for this ticket is over.")
+    return Credential(user.pk, session_key=key, user_mark=session_mark(user))
 
 
 def _session_key(headers: Headers) -> str | None:
     key = parse_cookie("; ".join(headers.all("cookie"))).get(settings.SESSION_COOKIE_NAME)
-    # A quoted cookie can spell any octet, and PostgreSQL takes no NUL.
-    return key if key and len(key) <= MAX_SESSION_KEY_LENGTH and key.isascii() and key.isprintable() else None
+    return key if key and len(key) <= MAX_SESSION_KEY_LENGTH else None
 
 
 def _session_user(key: str) -> Any | None:
     """The active user of a valid session, by the rules of ``django.contrib.auth.get_user``; None for any other."""
+    # A quoted cookie can spell any octet, and PostgreSQL takes no NUL.
+    if not (key.isascii() and key.isprintable()):
+        return None
     session = import_module(settings.SESSION_ENGINE).SessionStore(key).load()
     path = session.get(BACKEND_SESSION_KEY)
     if path not in settings.AUTHENTICATION_BACKENDS:
