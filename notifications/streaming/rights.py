@@ -21,14 +21,15 @@ from django.utils import timezone
 
 from notifications.models import ApiToken
 from notifications.streaming.credentials import Credential, has_plain_sessions, session_mark
+from notifications.streaming.frames import CloseReason
 
 MAX_KEYS: Final = 1_000
 
 _T = TypeVar("_T")
 
 
-def ended(credentials: Iterable[Credential]) -> set[Credential]:
-    """Those whose right has ended; the others may go on.
+def ended(credentials: Iterable[Credential]) -> dict[Credential, CloseReason]:
+    """Those whose right has ended, with why their streams close; the others may go on.
 
     Three statements at most for each 1,000: users, sessions, tokens. A session that is in no table is loaded by itself, and
     users with a rule of their own for when sessions end are loaded whole. Writes nothing.
@@ -49,7 +50,7 @@ def ended(credentials: Iterable[Credential]) -> set[Credential]:
             and (credential.token_id is None or credential.token_id in tokens)
         )
 
-    return {credential for credential in given if not holds(credential)}
+    return {credential: "revoked" for credential in given if not holds(credential)}
 
 
 def _by_thousands(read: Callable[[list[Any]], Iterable[_T]], keys: Iterable[Any]) -> Iterator[_T]:
