@@ -7,7 +7,7 @@ rows second, up to the head that was seen: what came in between is then read nex
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
@@ -21,6 +21,7 @@ from notifications.cursors import Cursor
 from notifications.exceptions import CursorExpired, NotFound
 from notifications.filters import Filters
 from notifications.models import ApiToken, Change, Inbox, Notification
+from notifications.models.search import has_words
 from notifications.payloads import ChangeRow, NotificationRow
 
 NO_FILTERS: Final = Filters()
@@ -90,6 +91,7 @@ def list_page(
     user_id: Any,
     *,
     filters: Filters = NO_FILTERS,
+    words: Collection[str] | None = None,
     unread_only: bool = False,
     before: int | None = None,
     limit: int = 25,
@@ -99,6 +101,7 @@ def list_page(
     Args:
         user_id: primary key of the recipient.
         filters: which notifications are wanted.
+        words: what their title and body must have, each of them; None for whatever they have.
         unread_only: leave out what has been read.
         before: only positions below this one; for the next page, ``Page.next_before``.
         limit: rows at most.
@@ -108,6 +111,8 @@ def list_page(
     """
     listed = Notification.objects.filter(Notification.UNREAD if unread_only else Notification.LISTED)
     listed = listed.filter(_condition(filters), recipient_id=user_id).order_by("-position")
+    if words is not None:
+        listed = listed.filter(has_words(words))
     if before is not None:
         listed = listed.filter(position__lt=max(before, 0))
     page, params = listed[: limit + 1].query.sql_with_params()

@@ -13,6 +13,7 @@ from django.http import QueryDict
 from notifications.cursors import Cursor
 from notifications.exceptions import FieldErrors, InvalidInput, MalformedCursor
 from notifications.filters import MAX_VALUE_LENGTH, Filters
+from notifications.search import parse_words
 
 DEFAULT_LIST_LIMIT: Final = 25
 MAX_LIST_LIMIT: Final = 200
@@ -32,9 +33,10 @@ _BOOLEANS: Final = {"true": True, "false": False}
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ListQuery:
-    """Which part of the list is wanted."""
+    """Which part of the list is wanted; ``words`` are those of ``q``, None without it."""
 
     filters: Filters
+    words: frozenset[str] | None
     unread_only: bool
     before: int | None
     limit: int
@@ -44,12 +46,14 @@ class ListQuery:
         """Read the query parameters of a list.
 
         Raises:
-            InvalidInput: a bad filter value, ``unread``, ``limit`` or ``before``.
+            InvalidInput: a bad filter value, ``q``, ``unread``, ``limit`` or ``before``.
         """
-        filters, unread_only, before, limit = Filters(), False, None, None
+        filters, words, unread_only, before, limit = Filters(), None, False, None, None
         errors = FieldErrors()
         with errors:
             filters = Filters.parse(dict(params.lists()))
+        with errors:
+            words = parse_words(params.get("q", ""))
         with errors:
             unread_only = _boolean(params, "unread")
         with errors:
@@ -57,7 +61,13 @@ class ListQuery:
         with errors:
             limit = _number(params, "limit", minimum=1, maximum=MAX_LIST_LIMIT)
         errors.check()
-        return cls(filters=filters, unread_only=unread_only, before=before, limit=limit or DEFAULT_LIST_LIMIT)
+        return cls(
+            filters=filters,
+            words=words,
+            unread_only=unread_only,
+            before=before,
+            limit=limit or DEFAULT_LIST_LIMIT,
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -92,6 +92,7 @@ class ListView(HubView):
         page = selectors.list_page(
             request.user.pk,
             filters=query.filters,
+            words=query.words,
             unread_only=query.unread_only,
             before=query.before,
             limit=query.limit,

@@ -146,7 +146,7 @@ def test_list__changed_between_pages__neither_skips_nor_repeats(api: Api, ada: U
         ("before=1", []),
         ("before=0", []),
         ("limit=1", [5]),
-        ("limit=200&wait=20&q=nothing&page=7&format=xml&_method=DELETE", [5, 4, 3, 2, 1]),
+        ("limit=200&wait=20&page=7&format=xml&_method=DELETE", [5, 4, 3, 2, 1]),
     ],
 )
 def test_filters__admit_what_they_say(api: Api, ada: User, query: str, expected: list[int]) -> None:

@@ -141,3 +141,23 @@ def test_sequencer__sending_to_a_large_inbox__reads_only_what_is_staged(ada: Use
     for text in plans:
         assert "notif_recipient" not in text
         assert_scans_no_table(text)
+
+
+@pytest.mark.shape("production")
+def test_search__for_a_rare_word__goes_by_its_index_and_for_a_common_one_walks_the_list(
+    ada: User, crowd: list[User]
+) -> None:
+    Event.objects.bulk_create(Event(type="a.b", title=f"common {number}") for number in range(3_000))
+    staged = Notification.objects.bulk_create(
+        Notification(recipient=ada, event=event) for event in Event.objects.filter(title__startswith="common")
+    )
+    services.sweep()
+    with connection.cursor() as cursor:
+        cursor.execute("VACUUM ANALYZE")
+    assert len(staged) == 3_000
+    rare = plan(lambda: selectors.list_page(ada.pk, words={"1234"}))
+    assert "event_words" in rare
+    assert_scans_no_table(rare)
+    common = plan(lambda: selectors.list_page(ada.pk, words={"common"}))
+    assert "notif_list" in common
+    assert "event_words" not in common
