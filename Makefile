@@ -7,7 +7,7 @@ MANAGE := $(PY) manage.py
 development := DEBUG=1
 
 .DEFAULT_GOAL := help
-.PHONY: help run run-production demo test check format lint types coverage lock clean base dev
+.PHONY: help run run-production demo test bench check format lint types coverage lock clean base dev
 
 help: ## list the doors
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,6 +27,9 @@ test: dev ## run everything: linters, types and the whole test-suite on SQLite a
 	@scripts/chromium
 	@scripts/nginx
 	@$(PY) scripts/check.py --everything
+
+bench: dev ## measure speed and memory against a bare asyncio server (ARGS= "--help" says what it takes)
+	@$(PY) -m benchmarks $(ARGS)
 
 check: dev ## run the linters, types, system checks and the embedded tests: what to do before a commit
 	@$(PY) scripts/check.py

@@ -1,0 +1,1 @@
+"""How much the hub costs: `make bench`, read by docs/benchmarks.md."""

@@ -1,0 +1,1 @@
+"""One module for each scenario: `measure(run)` yields figures."""
