@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 from datetime import datetime
+from functools import lru_cache
 from json.encoder import encode_basestring_ascii
 from typing import Any, Final, NamedTuple
 from uuid import UUID
@@ -20,6 +21,8 @@ from notifications.strict_json import refuse_constant
 logger = logging.getLogger(__name__)
 
 _text: Final = encode_basestring_ascii
+# Events whose rendered text is kept, so that one to very many users is rendered once; at most some megabytes.
+MAX_EVENTS: Final = 32
 
 
 class NotificationRow(NamedTuple):
@@ -114,13 +117,20 @@ def _notification(
     created_at: datetime | None,
     read_at: datetime | None,
 ) -> str:
+    event = _event(row.type, row.topic, row.level, row.title, row.body, row.url, row.actor, row.data)
     return (
-        f'{{"id":"{row.public_id}","position":{position},"type":{_text(row.type)},'
-        f'"category":{_text(category_of(row.type))},'
-        f'"topic":{_text(row.topic)},"level":{_text(row.level)},"title":{_text(row.title)},"body":{_text(row.body)},'
-        f'"url":{_text(row.url)},"actor":{_text(row.actor)},"data":{_data(row)},"created_at":{_time(created_at)},'
+        f'{{"id":"{row.public_id}","position":{position},{event},"created_at":{_time(created_at)},'
         f'"read_at":{_time(read_at)},"expires_at":{_time(row.expires_at)},'
         f'"replay_of":{_id(row.replay_of)}}}'
+    )
+
+
+@lru_cache(maxsize=MAX_EVENTS)
+def _event(type_: str, topic: str, level: str, title: str, body: str, url: str, actor: str, data: str) -> str:
+    """What the notifications of one event have in common, rendered once for all of their recipients."""
+    return (
+        f'"type":{_text(type_)},"category":{_text(category_of(type_))},"topic":{_text(topic)},"level":{_text(level)},'
+        f'"title":{_text(title)},"body":{_text(body)},"url":{_text(url)},"actor":{_text(actor)},"data":{_data(data, type_)}'
     )
 
 
@@ -132,9 +142,8 @@ def _id(public_id: UUID | None) -> str:
     return f'"{public_id}"' if public_id else "null"
 
 
-def _data(row: Any) -> str:
+def _data(text: str, type_: str) -> str:
     """The stored text, unless somebody rewrote it past the services: a bad row may break nothing but itself (I18)."""
-    text: str = row.data
     try:
         value = json.loads(text, parse_constant=refuse_constant)
         if not isinstance(value, dict):
@@ -143,8 +152,5 @@ def _data(row: Any) -> str:
             return text
         return json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
     except (ValueError, TypeError, RecursionError):
-        logger.exception(
-            "Notification %s is shown without its data, which is not valid JSON",
-            row.public_id,
-        )
+        logger.exception("An event of type %s is shown without its data, which is not valid JSON", type_)
         return "{}"

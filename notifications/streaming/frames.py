@@ -38,17 +38,15 @@ def frame(event: str, data: bytes, *, cursor: str = "", retry_ms: int | None = N
     Raises:
         BrokenFrame: a field is empty, is not ASCII, or holds a line break.
     """
-    lines = [f"event: {event}"]
-    if retry_ms is not None:
-        lines.append(f"retry: {retry_ms}")
     try:
-        head = "\n".join(lines).encode("ascii")
-        tail = f"\nid: {cursor}".encode("ascii") if cursor else b""
+        name, last = event.encode("ascii"), cursor.encode("ascii")
     except UnicodeEncodeError as error:
         raise BrokenFrame(f"not ASCII: {event!r} {cursor!r}") from error
-    built = head + b"\ndata: " + data + tail + b"\n\n"
-    line_count = len(lines) + 1 + bool(cursor) + 1
-    if built.count(b"\n") != line_count or b"\r" in built or not (event and data and data.isascii()):
+    retry = b"" if retry_ms is None else b"\nretry: %d" % retry_ms
+    tail = b"\nid: %b" % last if last else b""
+    built = b"event: %b%b\ndata: %b%b\n\n" % (name, retry, data, tail)
+    line_count = 3 + bool(retry) + bool(tail)
+    if built.count(b"\n") != line_count or b"\r" in built or not (name and data and data.isascii()):
         raise BrokenFrame(f"{event!r} would not stay one frame")
     return built
 
