@@ -15,6 +15,7 @@ MAX_PARAMETERS: Final = 1_000
 MAX_WRITE_BYTES: Final = 64 * 1024  # one write to the server; a larger frame goes alone, never in parts
 MAX_USERS_PER_QUERY: Final = 500  # with MIN_ROWS_PER_USER each: one query stays short enough for the others
 MIN_ROWS_PER_USER: Final = 8
+MAX_REPAIRS_PER_TICK: Final = 1_000  # groups rejoined at a reconciliation; more wait their turn
 MIN_REFILL_SECONDS: Final = 0.01
 MAX_BACKOFF_SECONDS: Final = 10.0
 

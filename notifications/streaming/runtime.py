@@ -10,7 +10,7 @@ from typing import Any, Final
 from channels.layers import get_channel_layer
 
 from notifications.conf import hub_config
-from notifications.streaming import hints
+from notifications.streaming import hints, limits
 from notifications.streaming.connection import Connection
 from notifications.streaming.fanout import Fanout, SharedInbox
 from notifications.streaming.membership import Membership
@@ -42,6 +42,7 @@ class Runtime:
         self._reconciler = Reconciler(self.fanout, on_tick=self._repair)
         self._serving: dict[Connection, asyncio.Task[None]] = {}
         self._tasks: list[asyncio.Task[None]] = []
+        self._unrepaired: list[str] = []
 
     def start(self) -> None:
         """Begin, on the running loop."""
@@ -97,8 +98,11 @@ class Runtime:
 
     def _repair(self) -> None:
         """A layer that was restarted has forgotten its groups, and tells nobody."""
-        for key in self.fanout.keys():  # noqa: SIM118 (a list; the fan-out is no mapping)
+        if not self._unrepaired:
+            self._unrepaired = self.fanout.keys()
+        for key in self._unrepaired[-limits.MAX_REPAIRS_PER_TICK :]:
             self._membership.look_at(key)
+        del self._unrepaired[-limits.MAX_REPAIRS_PER_TICK :]
 
 
 _runtimes: dict[asyncio.AbstractEventLoop, Runtime] = {}
