@@ -6,18 +6,16 @@ times as long; ``tests/integration/test_rows.py`` holds both to the same result.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any
 
 import orjson
 from django.db import connection
-from django.db.models import AutoField, Field, Model
+from django.db.models import Field, Model
+
+from notifications.arrays import array_text, sql_type
 
 Values = Sequence[tuple[Any, ...]]
-
-# ``varchar(100)`` would cut longer text off without a word; ``varchar`` lets the column refuse it.
-_LENGTH: Final = re.compile(r"\(\d+\)")
 
 
 def insert_rows(model: type[Model], columns: Sequence[str], rows: Values) -> None:
@@ -78,7 +76,7 @@ class _Table:
             if index >= max(varying, 1) and all(cell is first or cell == first for cell in cells):
                 self.constants.append(field.get_db_prep_save(first, connection))
                 self.values.append(
-                    f"CAST(%s AS {_type(field)})" if connection.vendor == "postgresql" else "%s"
+                    f"CAST(%s AS {sql_type(field)})" if connection.vendor == "postgresql" else "%s"
                 )
             else:
                 self.values.append(f"r.c{len(arrays)}")
@@ -92,9 +90,9 @@ class _Table:
 
 
 def _postgresql(arrays: list[tuple[Field[Any, Any], list[Any]]]) -> tuple[list[Any], str]:
-    casts = ", ".join(f"%s::{_type(field)}[]" for field, _ in arrays)
+    casts = ", ".join(f"%s::{sql_type(field)}[]" for field, _ in arrays)
     names = ", ".join(f"c{index}" for index in range(len(arrays)))
-    return [cells for _, cells in arrays], f"FROM unnest({casts}) AS r({names})"
+    return [array_text(cells) for _, cells in arrays], f"FROM unnest({casts}) AS r({names})"
 
 
 def _sqlite(arrays: list[tuple[Field[Any, Any], list[Any]]]) -> tuple[list[Any], str]:
@@ -106,9 +104,3 @@ def _sqlite(arrays: list[tuple[Field[Any, Any], list[Any]]]) -> tuple[list[Any],
 
 def _field(model: type[Model], attname: str) -> Field[Any, Any]:
     return next(field for field in model._meta.concrete_fields if attname in (field.attname, field.name))
-
-
-def _type(field: Field[Any, Any]) -> str:
-    # A serial column's own type is no type to cast to; what refers to it has the integer type.
-    serial: Any = field if isinstance(field, AutoField) else None
-    return _LENGTH.sub("", serial.rel_db_type(connection) if serial else field.db_type(connection) or "text")

@@ -1,0 +1,65 @@
+"""Many values as one parameter of a statement: an array on PostgreSQL, JSON on SQLite.
+
+A placeholder for each value costs the driver about 2 µs of Python each, and SQLite takes no more than 32,766 of them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+from uuid import UUID
+
+import orjson
+from django.db import connection
+from django.db.models import AutoField, Field, Lookup
+
+if TYPE_CHECKING:
+    _AnyLookup = Lookup[Any]
+else:  # at run time it takes no parameter
+    _AnyLookup = Lookup
+
+# ``varchar(100)`` would cut longer text off without a word; ``varchar`` lets the column refuse it.
+_LENGTH: Final = re.compile(r"\(\d+\)")
+_PLAIN: Final[dict[type, Callable[[Any], str]]] = {
+    type(None): lambda cell: "NULL",
+    int: str,
+    UUID: str,
+    datetime: datetime.isoformat,
+}
+
+
+class AnyOf(_AnyLookup):
+    """``AnyOf(F("recipient_id"), keys)``: a condition like ``recipient_id__in=keys``, with one parameter for all keys."""
+
+    lookup_name = "any_of"
+    prepare_rhs = False
+
+    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:
+        """The condition and its parameters."""
+        column, params = self.process_lhs(compiler, connection)
+        field = self.lhs.output_field
+        if connection.vendor == "postgresql":
+            return f"{column} = ANY(%s::{sql_type(field)}[])", [*params, array_text(self.rhs)]
+        keys = [field.get_db_prep_value(key, connection) for key in self.rhs]
+        return f"{column} IN (SELECT value FROM json_each(%s))", [*params, orjson.dumps(keys).decode()]  # noqa: S608 (no input)
+
+
+def array_text(cells: Collection[Any]) -> str:
+    """PostgreSQL's text form of an array; each element as text that the array's type reads back."""
+    if set(map(type, cells)) == {int}:
+        return f"{{{str(list(cells))[1:-1]}}}"
+    return f"{{{','.join([_PLAIN.get(type(cell), _quoted)(cell) for cell in cells])}}}"
+
+
+def sql_type(field: Field[Any, Any]) -> str:
+    """The type to cast a parameter to, that holds a value of this field."""
+    # A serial column's own type is no type to cast to; what refers to it has the integer type.
+    serial: Any = field if isinstance(field, AutoField) else None
+    return _LENGTH.sub("", serial.rel_db_type(connection) if serial else field.db_type(connection) or "text")
+
+
+def _quoted(cell: Any) -> str:
+    text = str(cell).replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{text}"'
