@@ -121,6 +121,12 @@ class HubConfig:
         maximum=60,
         why="seconds the sequencer waits for an inbox lock; after that the sweeper has it",
     )
+    broadcast_lease_seconds: float = option(
+        15.0,
+        minimum=0.5,
+        maximum=600,
+        why="seconds after which another process goes on with a broadcast whose process is gone",
+    )
     poll_interval_seconds: int = option(
         15,
         minimum=1,

@@ -20,7 +20,7 @@ from django.db.models.expressions import RawSQL
 from notifications.cursors import Cursor
 from notifications.exceptions import CursorExpired, NotFound
 from notifications.filters import Filters
-from notifications.models import ApiToken, Change, Inbox, Notification
+from notifications.models import ApiToken, Broadcast, Change, Inbox, Notification
 from notifications.models.search import has_words
 from notifications.payloads import ChangeRow, NotificationRow
 
@@ -85,6 +85,18 @@ def is_token_usable(token_id: Any, now: datetime) -> bool:
     """Whether an API token opens anything at ``now``. One query."""
     token = ApiToken.objects.select_related("user").filter(pk=token_id).first()
     return token is not None and token.is_usable(now)
+
+
+def get_broadcast(broadcast_id: UUID, *, owner_id: Any) -> Broadcast:
+    """A producer's own broadcast. One query.
+
+    Raises:
+        NotFound: it does not exist, or is somebody else's.
+    """
+    job = Broadcast.objects.filter(pk=broadcast_id, owner_id=owner_id).first()
+    if job is None:
+        raise NotFound
+    return job
 
 
 def list_page(

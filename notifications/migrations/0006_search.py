@@ -40,6 +40,6 @@ class Migration(migrations.Migration):
 
     atomic = False
 
-    dependencies = [("notifications", "0002_api_tokens")]
+    dependencies = [("notifications", "0005_broadcasts")]
 
     operations = [migrations.RunPython(run(FORWARDS), run(BACKWARDS))]

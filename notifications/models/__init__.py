@@ -1,10 +1,11 @@
-"""The tables of the hub, by concept: inboxes and what is in them, and the credentials of programs.
+"""The tables of the hub, by concept: inboxes and what is in them, broadcasts, and the credentials of programs.
 
 Rows are written by ``notifications.services`` alone.
 """
 
 from __future__ import annotations
 
+from notifications.models.broadcasts import Broadcast, BroadcastRecipient, BroadcastState
 from notifications.models.inboxes import (
     MAX_ACTOR_LENGTH,
     MAX_BODY_LENGTH,
@@ -35,6 +36,9 @@ __all__ = [
     "MAX_TOPIC_LENGTH",
     "MAX_URL_LENGTH",
     "ApiToken",
+    "Broadcast",
+    "BroadcastRecipient",
+    "BroadcastState",
     "Change",
     "ChangeKind",
     "Event",

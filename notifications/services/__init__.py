@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from notifications.services.aio import (
+    abroadcast,
     adelete,
     amark_all_read,
     amark_read,
@@ -10,10 +11,13 @@ from notifications.services.aio import (
     anotify,
     anotify_many,
 )
+from notifications.services.broadcast import broadcast, cancel_broadcast, cancel_broadcasts_of
+from notifications.services.broadcasting import run_broadcast_chunk
 from notifications.services.erase import erase_user
 from notifications.services.inboxes import announce_streams_on_commit, open_inbox
 from notifications.services.notify import notify, notify_many
 from notifications.services.origin import Origin, Outcome
+from notifications.services.recipients import Recipients
 from notifications.services.sequence import sequence
 from notifications.services.state import delete, mark_all_read, mark_read, mark_unread
 from notifications.services.sweep import Swept, sweep
@@ -36,8 +40,10 @@ __all__ = [
     "NewToken",
     "Origin",
     "Outcome",
+    "Recipients",
     "Swept",
     "Ticket",
+    "abroadcast",
     "adelete",
     "amark_all_read",
     "amark_read",
@@ -45,6 +51,9 @@ __all__ = [
     "announce_streams_on_commit",
     "anotify",
     "anotify_many",
+    "broadcast",
+    "cancel_broadcast",
+    "cancel_broadcasts_of",
     "check_ticket",
     "create_token",
     "delete",
@@ -58,6 +67,7 @@ __all__ = [
     "notify_many",
     "open_inbox",
     "revoke_tokens",
+    "run_broadcast_chunk",
     "sequence",
     "sweep",
     "usable_token",

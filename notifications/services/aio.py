@@ -10,6 +10,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from asgiref.sync import sync_to_async
 
+from notifications.services.broadcast import broadcast
 from notifications.services.notify import notify, notify_many
 from notifications.services.state import delete, mark_all_read, mark_read, mark_unread
 
@@ -22,6 +23,7 @@ def _twin(service: Callable[P, R]) -> Callable[P, Coroutine[Any, Any, R]]:
 
 
 anotify = _twin(notify)
+abroadcast = _twin(broadcast)
 anotify_many = _twin(notify_many)
 amark_read = _twin(mark_read)
 amark_unread = _twin(mark_unread)

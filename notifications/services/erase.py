@@ -28,7 +28,9 @@ def erase_user(user_id: Any) -> None:
             Notification.objects.filter(recipient_id=user_id).values_list("pk", "event_id")[:CHUNK]
         ):
             Notification.objects.filter(pk__in=[row[0] for row in rows]).delete()
-            orphans = Event.objects.filter(pk__in={row[1] for row in rows}, notifications__isnull=True)
+            orphans = Event.objects.filter(
+                pk__in={row[1] for row in rows}, notifications__isnull=True, broadcasts__isnull=True
+            )
             Event.objects.filter(pk__in=list(orphans.values_list("pk", flat=True))).delete()
         Inbox.objects.filter(pk=user_id).delete()
         announce_streams_on_commit([user_id])

@@ -6,6 +6,7 @@ Rows that no change needs any more are removed.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
@@ -13,7 +14,7 @@ from django.db import connection, transaction
 from django.db.models import Exists, F, OuterRef, Q, Subquery
 from django.utils import timezone
 
-from notifications.models import Change, Event, Inbox, Notification, Reason
+from notifications.models import Broadcast, Change, Event, Inbox, Notification, Reason
 from notifications.services.inboxes import announce_on_commit, lock_inboxes
 from notifications.services.log import Listed, LogBatch
 from notifications.services.origin import SYSTEM
@@ -129,13 +130,35 @@ def _remove_unneeded(user_id: Any) -> int:
     removed = 0
     while rows := list(gone.values_list("pk", "event_id")[:CHUNK]):
         Notification.objects.filter(pk__in=[pk for pk, _ in rows]).delete()
-        orphans = Event.objects.filter(
-            ~Exists(Notification.objects.filter(event_id=OuterRef("pk"))),
-            ~Exists(Change.objects.filter(event_id=OuterRef("pk"))),
-            pk__in={event_id for _, event_id in rows},
-        )
-        removed += len(rows) + orphans.delete()[0]
+        removed += len(rows) + _remove_orphans({event_id for _, event_id in rows})
     return removed
+
+
+def prune_broadcasts(cutoff: datetime) -> int:
+    """Remove the broadcasts that ended before ``cutoff``, and those of their events that nothing needs any more.
+
+    Transaction: one for each ``MAX_INBOXES`` of them.
+
+    Returns:
+        How many rows were removed.
+    """
+    removed = 0
+    ended = Broadcast.objects.filter(finished_at__lt=cutoff).order_by("finished_at")
+    while rows := dict(ended.values_list("pk", "event_id")[:MAX_INBOXES]):
+        with transaction.atomic():
+            Broadcast.objects.filter(pk__in=rows).delete()
+            removed += len(rows) + _remove_orphans(set(rows.values()))
+    return removed
+
+
+def _remove_orphans(event_ids: Collection[int]) -> int:
+    orphans = Event.objects.filter(
+        ~Exists(Notification.objects.filter(event_id=OuterRef("pk"))),
+        ~Exists(Change.objects.filter(event_id=OuterRef("pk"))),
+        ~Exists(Broadcast.objects.filter(event_id=OuterRef("pk"))),
+        pk__in=event_ids,
+    )
+    return orphans.delete()[0]
 
 
 # What goes: all of a notification but its last change, that too if it is its deletion, and each all-read that was not the

@@ -1,4 +1,5 @@
-"""What a serving process runs beside its event loop: the sweeper. It starts with the first ASGI scope, never with Django.
+"""What a serving process runs beside its event loop: the sweeper and the broadcaster. They start with the first ASGI scope,
+never with Django.
 
 A management command or a shell that imports the hub starts nothing.
 """
@@ -8,9 +9,11 @@ from __future__ import annotations
 import logging
 import os
 import threading
+import time
+from abc import ABC, abstractmethod
 from typing import Final
 
-from django.db import close_old_connections, connections
+from django.db import close_old_connections, connection, connections
 
 from notifications import services
 from notifications.conf import hub_config
@@ -22,62 +25,111 @@ JITTER: Final = 0.2
 STOP_SECONDS: Final = 1.0
 
 
-class Sweeper(threading.Thread):
-    """Sweeps every ``sweep_seconds``, so that any committed row is announced, whoever wrote it. Outlives any failure."""
+class Routine(threading.Thread, ABC):
+    """Does one kind of work again and again until it is stopped. Outlives any failure.
 
-    def __init__(self) -> None:
-        super().__init__(name="hub-sweeper", daemon=True)
+    Args:
+        name: of the thread, and of the work in the log.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name=f"hub-{name}", daemon=True)
         self.pid = os.getpid()
+        self._what = name
         self._stopping = threading.Event()
         self._is_failing = False
 
+    @abstractmethod
+    def work(self) -> float:
+        """Do a part of the work; the seconds until the next."""
+
     def run(self) -> None:
-        """Sweep until ``stop``."""
-        while True:
-            self._sweep()
-            if self._stopping.wait(limits.spread(hub_config().sweep_seconds, JITTER)):
-                connections.close_all()
-                return
+        """Work until ``stop``."""
+        while not self._stopping.wait(self._try()):
+            pass
+        connections.close_all()
+
+    def ask_to_stop(self) -> None:
+        """End after the part that is being done."""
+        self._stopping.set()
 
     def stop(self) -> None:
-        """End after the run that is going on, which is waited for a second at most."""
-        self._stopping.set()
+        """The same, and wait for it, a second at most."""
+        self.ask_to_stop()
         self.join(STOP_SECONDS)
 
-    def _sweep(self) -> None:
+    def _try(self) -> float:
         close_old_connections()
         try:
-            services.sweep()
-            services.write_token_uses()
-            services.forget_used_tickets()
+            pause_seconds = self.work()
             self._is_failing = False
         except Exception:
             if not self._is_failing:
-                logger.exception("A sweep failed; the next one tries again")
+                logger.exception("The %s failed; it tries again", self._what)
             self._is_failing = True
+            pause_seconds = _interval()
         finally:
             close_old_connections()
+        return pause_seconds
 
 
-_sweeper: Sweeper | None = None
+class Sweeper(Routine):
+    """Sweeps every ``sweep_seconds``, so that any committed row is announced, whoever wrote it."""
+
+    def __init__(self) -> None:
+        super().__init__("sweeper")
+
+    def work(self) -> float:
+        """Sweep once."""
+        services.sweep()
+        services.write_token_uses()
+        services.forget_used_tickets()
+        return _interval()
+
+
+class Broadcaster(Routine):
+    """Sends broadcasts, one chunk at a time: a thread of its own, so that they never hold up what the sweeper does."""
+
+    def __init__(self) -> None:
+        super().__init__("broadcaster")
+
+    def work(self) -> float:
+        """Send one chunk."""
+        began_at = time.monotonic()
+        if not services.run_broadcast_chunk():
+            return _interval()
+        # SQLite has one writer at a time, and whoever waits for it looks again at intervals: half of the time is theirs.
+        return time.monotonic() - began_at if connection.vendor == "sqlite" else 0
+
+
+def _interval() -> float:
+    return limits.spread(hub_config().sweep_seconds, JITTER)
+
+
+_routines: list[Routine] = []
 _lock = threading.Lock()
 
 
 def start() -> None:
     """Start what a serving process needs; again, it does nothing. A child of fork() starts its own."""
-    global _sweeper
-    if _sweeper is not None and _sweeper.pid == os.getpid():
+    if _is_started():
         return
     with _lock:
-        if _sweeper is None or _sweeper.pid != os.getpid():
-            _sweeper = Sweeper()
-            _sweeper.start()
+        if not _is_started():
+            _routines[:] = [Sweeper(), Broadcaster()]
+            for routine in _routines:
+                routine.start()
 
 
 def stop() -> None:
     """Stop it again."""
-    global _sweeper
     with _lock:
-        if _sweeper is not None:
-            _sweeper.stop()
-        _sweeper = None
+        for routine in _routines:
+            routine.ask_to_stop()
+        for routine in _routines:
+            routine.stop()
+        _routines.clear()
+
+
+def _is_started() -> bool:
+    return any(routine.pid == os.getpid() for routine in tuple(_routines))

@@ -12,7 +12,7 @@ from django.utils import timezone
 from notifications.conf import hub_config
 from notifications.management.progress import Progress
 from notifications.models import Inbox
-from notifications.services.prune import Pruned, inboxes_to_prune, prune_inbox
+from notifications.services.prune import Pruned, inboxes_to_prune, prune_broadcasts, prune_inbox
 
 
 class Command(BaseCommand):
@@ -49,6 +49,8 @@ class Command(BaseCommand):
                 done, busy_count = done.plus(pruned), busy_count + pruned.was_busy
                 progress.add(1)
             user_ids = inboxes_to_prune(cutoff, after=user_ids[-1])
+        if not options["dry_run"]:
+            done = done.plus(Pruned(removed=prune_broadcasts(cutoff)))
         if options["verbosity"]:
             self.say(done, progress.count, busy_count, dry_run=options["dry_run"])
 

@@ -1,0 +1,147 @@
+"""The producer's verb for very many: what is asked for here is sent by ``services.broadcasting``, outside the request."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime
+from itertools import islice
+from typing import Any, Final
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import Q, QuerySet
+from django.db.models.functions import Now
+
+from notifications.events import EventType, UntypedEvent
+from notifications.exceptions import InvalidInput, NotFound
+from notifications.models import Broadcast, BroadcastRecipient, BroadcastState, Event
+from notifications.services.content import build_event, check_schedule, text_errors
+from notifications.services.recipients import Recipients
+from notifications.services.rows import insert_rows
+
+CHUNK: Final = 5_000
+
+
+def broadcast(
+    to: Recipients,
+    event: EventType | UntypedEvent,
+    *,
+    title: Any,
+    body: Any = "",
+    url: str = "",
+    topic: str = "",
+    level: str | None = None,
+    actor: Any = None,
+    collapse_key: str = "",
+    deliver_at: datetime | None = None,
+    expires_at: datetime | None = None,
+    source: str = "",
+    owner: Any = None,
+) -> Broadcast:
+    """Notify very many users of one event, outside the caller's request.
+
+    Transaction: the broadcast is part of the caller's transaction. Once that has committed, the processes that serve send it,
+    in transactions of at most ``max_sequence_chunk`` recipients each; the first of them begins within ``sweep_seconds``.
+    Guarantee: each recipient is notified once, whatever is killed meanwhile. Who belongs to the groups, and who is active, is
+    decided when the turn comes to that user; somebody who is made a user meanwhile may be left out.
+
+    Args:
+        to: its recipients.
+        owner: the user who may look at its progress and cancel it through the REST interface.
+        event: what happened; this and all others as for ``notify``.
+
+    Returns:
+        The broadcast, queued; ``total_count`` is the number of its recipients now.
+
+    Raises:
+        InvalidInput: one entry for each bad field.
+        NotificationTooLarge: over 64 KiB.
+        UnknownEventType: the registry is strict and does not know the type.
+    """
+    row = build_event(
+        event, title=title, body=body, url=url, topic=topic, level=level, actor=actor, expires_at=expires_at, source=source
+    )  # fmt: skip
+    check_schedule(deliver_at, expires_at)
+    if errors := text_errors({"collapse_key": collapse_key}):
+        raise InvalidInput(errors)
+    return start_broadcast(
+        row, to, owner_id=owner and owner.pk, collapse_key=collapse_key, deliver_at=deliver_at
+    )
+
+
+def start_broadcast(
+    event: Event,
+    to: Recipients,
+    *,
+    owner_id: Any = None,
+    collapse_key: str = "",
+    deliver_at: datetime | None = None,
+) -> Broadcast:
+    """Queue an event that has been checked, but not saved. Transaction and arguments as for ``broadcast``."""
+    job = Broadcast(
+        owner_id=owner_id,
+        to_everyone=to.everyone,
+        group_ids=list(to.groups),
+        collapse_key=collapse_key,
+        deliver_at=deliver_at,
+        total_count=to.count(),
+    )
+    with transaction.atomic():
+        event.save(force_insert=True)
+        job.event = event
+        job.save(force_insert=True)
+        keys = iter(to.users)
+        while part := list(islice(keys, CHUNK)):
+            insert_rows(BroadcastRecipient, ("user_id", "broadcast_id"), [(key, job.pk) for key in part])
+    return job
+
+
+def cancel_broadcast(broadcast_id: UUID, *, owner_id: Any = None) -> Broadcast:
+    """End a broadcast where it is; those who have been notified stay so. One that has ended already stays as it is.
+
+    Args:
+        owner_id: only if it is this user's.
+
+    Returns:
+        The broadcast as it is now.
+
+    Raises:
+        NotFound: there is none of this id, or it is not the owner's.
+    """
+    found = Broadcast.objects.filter(pk=broadcast_id)
+    if owner_id is not None:
+        found = found.filter(owner_id=owner_id)
+    _cancel(found)
+    job = found.first()
+    if job is None:
+        raise NotFound
+    return job
+
+
+def cancel_broadcasts_of(event_ids: Collection[int]) -> int:
+    """End the broadcasts of some events; how many were still under way."""
+    return _cancel(Broadcast.objects.filter(event_id__in=event_ids))
+
+
+def _cancel(broadcasts: QuerySet[Broadcast]) -> int:
+    live = list(broadcasts.filter(Broadcast.LIVE).values_list("pk", flat=True))
+    return end_broadcasts(live, BroadcastState.CANCELLED) if live else 0
+
+
+@transaction.atomic
+def end_broadcasts(
+    ids: Collection[UUID], state: BroadcastState, *, failure: str = "", condition: Q = Broadcast.LIVE
+) -> int:
+    """Write the end of some live broadcasts, and remove the rows that name their recipients.
+
+    Args:
+        condition: leaves out those of which it does not hold.
+
+    Returns:
+        How many there were.
+    """
+    live = Broadcast.objects.filter(condition, Broadcast.LIVE, pk__in=ids)
+    ended = live.update(state=state, finished_at=Now(), failure=failure[:500], lease=None, leased_until=None)
+    if ended:
+        BroadcastRecipient.objects.filter(broadcast_id__in=ids, broadcast__finished_at__isnull=False).delete()
+    return ended
