@@ -10,7 +10,8 @@ import orjson
 from rest_framework.request import Request
 
 from notifications.cursors import Cursor
-from notifications.payloads import ChangeRow, NotificationRow, change_json, notification_json
+from notifications.models import Broadcast
+from notifications.payloads import ChangeRow, NotificationRow, change_json, notification_json, timestamp
 from notifications.selectors import Counts, InboxState, Page
 from notifications.services import Outcome
 
@@ -78,6 +79,21 @@ def counts_body(counts: Counts) -> dict[str, Any]:
         "unread": counts.unread_count,
         "by_category": counts.by_category,
         "cursor": str(counts.cursor),
+    }
+
+
+def job_body(job: Broadcast) -> dict[str, Any]:
+    """How far a broadcast is."""
+    return {
+        "id": str(job.pk),
+        "state": job.state,
+        "total": job.total_count,
+        "done": job.done_count,
+        "failed": job.failed_count,
+        "rate": job.rate,
+        "created_at": timestamp(job.created_at),
+        "started_at": job.started_at and timestamp(job.started_at),
+        "finished_at": job.finished_at and timestamp(job.finished_at),
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.urls import path
 
 from notifications.rest import views
+from notifications.rest.jobs import JobView
 from notifications.rest.tickets import TicketView
 
 app_name = "notifications_api"
@@ -13,6 +14,7 @@ urlpatterns = [
     path("notifications/actions", views.ActionsView.as_view(), name="actions"),
     path("notifications/changes", views.ChangesView.as_view(), name="changes"),
     path("notifications/counts", views.CountsView.as_view(), name="counts"),
+    path("publish/jobs/<uuid:broadcast_id>", JobView.as_view(), name="job"),
     path("stream/ticket", TicketView.as_view(), name="ticket"),
     path("notifications/<uuid:public_id>", views.NotificationView.as_view(), name="notification"),
 ]
