@@ -8,5 +8,6 @@ from django.urls import include, path
 urlpatterns = [
     path("api/v1/", include("notifications.rest.urls")),
     path("admin/", admin.site.urls),
+    path("", include("notifications.rest.keria")),
     path("", include("notifications.pages.urls")),
 ]

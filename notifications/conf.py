@@ -133,6 +133,12 @@ class HubConfig:
         maximum=3_600,
         why="seconds between polls that X-Poll-Interval asks of clients that cannot stream",
     )
+    max_poll_interval_seconds: int = option(
+        300,
+        minimum=1,
+        maximum=86_400,
+        why="seconds between polls that X-Poll-Interval asks for at most, however busy the process is",
+    )
     retention_days: int = option(
         0,
         minimum=0,
@@ -143,6 +149,10 @@ class HubConfig:
         "",
         is_secret=True,
         why="the bearer token for `/metrics`; without one only this machine itself may see it",
+    )
+    range_dialect: bool = option(
+        True,
+        why="serve the Range dialect of KERIA/SignifyPy clients, where the project mounts it: `/notifications` at the root",
     )
     strict_event_types: bool = option(
         False,

@@ -100,6 +100,28 @@ def change_json(row: ChangeRow, epoch: str) -> bytes:
     return (head + _subject(row) + "}").encode("ascii")
 
 
+def note_json(row: NotificationRow) -> bytes:
+    """A notification as the Range dialect of section 5 has it."""
+    return _note(row, is_read=row.read_at is not None).encode("ascii")
+
+
+def note_change_json(row: ChangeRow, epoch: str) -> bytes:
+    """The ``data`` of a change's frame on the dialect's stream: the note, of a deleted one what is left; others as ever."""
+    if row.kind == "read_all":
+        return change_json(row, epoch)
+    if row.kind == "deleted":
+        return f'{{"i":"{row.public_id}"}}'.encode("ascii")
+    return _note(row, is_read=row.kind == "read").encode("ascii")
+
+
+def _note(row: Any, *, is_read: bool) -> str:
+    route = "/" + row.type.replace(".", "/")
+    return (
+        f'{{"i":"{row.public_id}","dt":{_time(row.created_at)},"r":{"true" if is_read else "false"},'
+        f'"a":{{"r":{_text(route)},"d":{_data(row.data, row.type)},"title":{_text(row.title)}}}}}'
+    )
+
+
 def _subject(row: ChangeRow) -> str:
     if row.kind == "read_all":
         return f'"up_to":{row.up_to},"category":{_text(row.category) if row.category else "null"}'

@@ -27,7 +27,7 @@ def notification_body(row: NotificationRow) -> orjson.Fragment:
 def list_body(page: Page, request: Request) -> dict[str, Any]:
     """Part of the list, with the url of the next part."""
     return {
-        "results": _rendered(page.rows, notification_json),
+        "results": rendered(page.rows, notification_json),
         "next": None if page.next_before is None else next_url(request, page.next_before),
         "cursor": str(page.cursor),
         "unread_count": page.unread_count,
@@ -66,7 +66,7 @@ def changes_body(inbox: InboxState, rows: list[ChangeRow], *, limit: int) -> dic
     has_more = len(rows) > limit
     position = rows[limit - 1].position if has_more else inbox.head
     return {
-        "changes": _rendered(rows[:limit], lambda row: change_json(row, inbox.epoch)),
+        "changes": rendered(rows[:limit], lambda row: change_json(row, inbox.epoch)),
         "cursor": str(Cursor(inbox.epoch, position)),
         "has_more": has_more,
         "unread_count": inbox.unread_count,
@@ -97,7 +97,8 @@ def job_body(job: Broadcast) -> dict[str, Any]:
     }
 
 
-def _rendered(rows: Iterable[Row], render: Callable[[Row], bytes]) -> list[orjson.Fragment]:
+def rendered(rows: Iterable[Row], render: Callable[[Row], bytes]) -> list[orjson.Fragment]:
+    """Rows as they are spliced in; one that cannot be rendered is left out, and hurts no other."""
     fragments = []
     for row in rows:
         try:

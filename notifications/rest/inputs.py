@@ -129,6 +129,15 @@ def parse_read(body: Any) -> bool:
     return read
 
 
+def parse_nothing(body: Any) -> None:
+    """Let an empty object pass.
+
+    Raises:
+        InvalidInput: the body is anything else.
+    """
+    _fields(body, known=())
+
+
 def parse_ticket(body: Any) -> str | None:
     """For whom ``{"user": …}`` wants a ticket, by username; None for the one who asks.
 

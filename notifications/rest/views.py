@@ -17,8 +17,8 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from notifications import selectors, services
-from notifications.conf import hub_config
 from notifications.exceptions import NotFound
+from notifications.load import LOAD, poll_interval_seconds
 from notifications.models import Scope
 from notifications.rest import answers, errors, etags
 from notifications.rest.authentication import BearerAuthentication, HasScope, SessionLogin
@@ -55,6 +55,11 @@ class HubView(APIView):
     def get_exception_handler(self) -> Any:
         """The one table of errors."""
         return errors.answer_error
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        """Answer, and count towards the load of this process."""
+        with LOAD.request():
+            return super().dispatch(request, *args, **kwargs)
 
     def initialize_request(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Request:
         """A request whose body is read whether its length was announced or not."""
@@ -144,7 +149,7 @@ class ChangesView(HubView):
     @property
     def default_response_headers(self) -> dict[str, str]:
         """Every answer, a refusal too, says how often to come back."""
-        return super().default_response_headers | {"X-Poll-Interval": str(hub_config().poll_interval_seconds)}
+        return super().default_response_headers | {"X-Poll-Interval": str(poll_interval_seconds())}
 
     def get(self, request: Request) -> Response:
         """The changes after a cursor, up to the head that was read before them; none without a cursor."""

@@ -54,7 +54,7 @@ def test_changes__without_after__are_none_and_the_head(api: Api, ada: User, epoc
     live_a_little(ada)
     answer = api.get("/changes")
     assert answer.json == {"changes": [], "cursor": f"{epoch}-9", "has_more": False, "unread_count": 0}
-    assert answer.headers["X-Poll-Interval"] == str(hub_config().poll_interval_seconds)
+    assert int(answer.headers["X-Poll-Interval"]) >= hub_config().poll_interval_seconds
 
 
 def test_changes__after_the_head__are_none(api: Api, ada: User, epoch: str) -> None:
@@ -153,7 +153,7 @@ def test_cursor__of_another_epoch__is_gone(api: Api, ada: User, epoch: str) -> N
     other = services.open_inbox(make_user().pk).epoch
     answer = api.get("/changes", {"after": f"{other}-0"})
     assert (answer.status, answer.code, answer.problem["cursor"]) == (410, "cursor_epoch", f"{epoch}-0")
-    assert answer.headers["X-Poll-Interval"] == str(hub_config().poll_interval_seconds)
+    assert int(answer.headers["X-Poll-Interval"]) >= hub_config().poll_interval_seconds
 
 
 def test_cursor__ahead_of_the_head__is_gone(api: Api, ada: User, epoch: str) -> None:

@@ -95,7 +95,7 @@ class Api:
         **environ: str,
     ) -> Answer:
         """Any request."""
-        url = path if path.startswith(("/api/", "http")) else ROOT + path
+        url = path if path.startswith(("/api/", "/notifications", "http")) else ROOT + path
         extra: Any = {"CONTENT_TYPE": content_type} | environ
         response = self.client.generic(
             method,

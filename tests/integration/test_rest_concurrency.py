@@ -13,6 +13,7 @@ import pytest
 from django.contrib.auth.models import User
 
 from notifications import selectors, services
+from notifications.conf import hub_config
 from notifications.models import Notification
 from tests.helpers.api import Answer, Api
 from tests.helpers.factories import make_user, order_event, send
@@ -196,6 +197,16 @@ def test_paging__while_others_write__neither_skips_nor_repeats_what_stays(ada: U
     for seen in readings:
         assert len(set(seen)) == len(seen)
         assert [public_id for public_id in seen if public_id in set(kept)] == kept[::-1]
+
+
+def test_poll_interval__while_many_ask_at_once__rises(ada: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("notifications.load.WINDOW_SECONDS", 0.2)
+
+    def poll() -> int:
+        api = Api(ada)
+        return max(int(api.get("/changes").headers["X-Poll-Interval"]) for _ in range(30))
+
+    assert max(run_together(*[poll] * 6)) > 2 * hub_config().poll_interval_seconds
 
 
 @pytest.mark.parametrize("body", [{"read": True}, {"read": False}], ids=["read", "unread"])

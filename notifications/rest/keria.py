@@ -1,0 +1,121 @@
+"""The Range dialect of KERIA and SignifyPy clients: the same inbox as notes, at the site's root (protocol, section 5).
+
+A project mounts it with ``path("", include("notifications.rest.keria"))``; ``range_dialect`` in the settings switches it off.
+Its stream is routed with the other one (``notifications.streaming.routing``).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final, NamedTuple
+from uuid import UUID
+
+import orjson
+from django.http import Http404
+from django.urls import path
+from django.urls.converters import UUIDConverter
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from notifications import selectors, services
+from notifications.conf import hub_config
+from notifications.exceptions import InvalidInput, NotFound
+from notifications.payloads import note_json
+from notifications.rest.answers import rendered
+from notifications.rest.inputs import parse_nothing
+from notifications.rest.origin import origin_of
+from notifications.rest.views import HubView
+
+DEFAULT_COUNT: Final = 25
+MAX_COUNT: Final = 200
+ORDERS: Final = {"asc": False, "desc": True}
+_RANGE: Final = re.compile(r"notes=(0|[1-9][0-9]{0,15})-(0|[1-9][0-9]{0,15})?", re.ASCII)
+_ID: Final = re.compile(UUIDConverter.regex, re.ASCII)
+_OTHER_UNIT: Final = re.compile(r"(?!notes=)[A-Za-z0-9._-]+=", re.ASCII)
+
+
+class Wanted(NamedTuple):
+    """Which notes are wanted, by their index in the list; ``is_ranged`` when the client said so."""
+
+    start: int
+    limit: int
+    is_ranged: bool
+
+    @classmethod
+    def parse(cls, header: str | None) -> Wanted:
+        """Read ``Range: notes=<first>-<last>``; the last may be left out. A range of another unit is none (RFC 9110).
+
+        More than 200 are cut to 200, as ``Content-Range`` then shows.
+
+        Raises:
+            InvalidInput: it is no range of notes.
+        """
+        if header is None or _OTHER_UNIT.match(header):
+            return cls(0, DEFAULT_COUNT, False)
+        match = _RANGE.fullmatch(header)
+        start = int(match[1]) if match else 0
+        last = int(match[2]) if match and match[2] else start + DEFAULT_COUNT - 1
+        if match is None or last < start:
+            raise InvalidInput({"Range": "must be notes=<first>-<last>, such as notes=0-24"})
+        return cls(start, min(last - start + 1, MAX_COUNT), True)
+
+
+class DialectView(HubView):
+    """What both endpoints share: they are not there when the dialect is switched off."""
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Before anybody is asked who they are."""
+        if not hub_config().range_dialect:
+            raise Http404
+        super().initial(request, *args, **kwargs)
+
+
+class NotesView(DialectView):
+    """``/notifications``"""
+
+    def get(self, request: Request) -> Response:
+        """Part of the list as notes, oldest first; 206 when a range was asked for."""
+        wanted = Wanted.parse(request.headers.get("Range"))
+        order = request.query_params.get("order", "asc")
+        if order not in ORDERS:
+            raise InvalidInput({"order": "must be asc or desc"})
+        services.open_inbox(request.user.pk)
+        rows, total = selectors.list_slice(
+            request.user.pk, start=wanted.start, limit=wanted.limit, newest_first=ORDERS[order]
+        )
+        last = wanted.start + len(rows) - 1 if rows else 0
+        headers = {"Accept-Ranges": "notes", "Content-Range": f"notes {wanted.start}-{last}/{total}"}
+        notes: list[orjson.Fragment] = rendered(rows, note_json)
+        return Response(notes, status=206 if wanted.is_ranged else 200, headers=headers)
+
+
+class NoteView(DialectView):
+    """``/notifications/{id}``"""
+
+    def put(self, request: Request, note: str) -> Response:
+        """Mark it read; what is read stays so."""
+        if request.body:
+            parse_nothing(request.data)
+        return _accepted(services.mark_read(request.user, [_public_id(note)], origin=origin_of(request)))
+
+    def delete(self, request: Request, note: str) -> Response:
+        """Take it off the list for good."""
+        return _accepted(services.delete(request.user, [_public_id(note)], origin=origin_of(request)))
+
+
+def _public_id(text: str) -> UUID:
+    if not _ID.fullmatch(text):
+        raise NotFound
+    return UUID(text)
+
+
+def _accepted(outcome: services.Outcome) -> Response:
+    if outcome.not_found:
+        raise NotFound
+    return Response(status=202)
+
+
+urlpatterns = [
+    path("notifications", NotesView.as_view(), name="notes"),
+    path("notifications/<str:note>", NoteView.as_view(), name="note"),
+]
