@@ -21,8 +21,8 @@ from notifications.ops.routing import ops_routes  # noqa: E402
 from notifications.rest.handler import HubASGIHandler  # noqa: E402
 from notifications.streaming.routing import Serving, http_routes, lifespan, refuse_websocket  # noqa: E402
 
-application = RequestIds(
-    Serving(
+application = Serving(
+    RequestIds(
         ProtocolTypeRouter(
             {
                 "http": URLRouter([*ops_routes(), *http_routes(HubASGIHandler())]),

@@ -103,6 +103,12 @@ class HubConfig:
         maximum=2**30,
         why="bytes that may wait for one connection; one frame is always admitted",
     )
+    max_stream_bytes: int = option(
+        16_777_216,
+        minimum=65_536,
+        maximum=2**40,
+        why="bytes after which a stream is rotated under a server that does not say whether its reader keeps up",
+    )
     max_backlog_page: int = option(
         200,
         minimum=1,

@@ -14,6 +14,7 @@ import time
 import uuid
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final
 
 from notifications.conf import hub_config
@@ -32,13 +33,17 @@ from notifications.streaming.pool import in_pool
 from notifications.streaming.refusals import STREAM_HEADERS, HeaderList, Receive, Send
 from notifications.streaming.requests import StreamRequest
 from notifications.streaming.session import Session, Verdict, plan
+from notifications.streaming.wire import LAST_WORD_PART, Wire
 
 logger = logging.getLogger(__name__)
 
 ROTATION_JITTER: Final = 0.2
 LAST_WORD_SECONDS: Final = 0.25
+DISCONNECT_SECONDS: Final = 1.0  # what a server may take to say that a dropped connection is gone
 # What waits in the queue is still sent before these; a client resumes after all of them.
 _FLUSHED_BEFORE: Final = frozenset({"rotate", "shutdown"})
+# Not a byte of data follows these (I15).
+_SILENT: Final = frozenset({"revoked"})
 
 
 class Connection:
@@ -46,6 +51,7 @@ class Connection:
 
     Args:
         send: the ASGI callable.
+        wire: what lies under it.
         request: what the client asked for.
         credential: by what right it may.
         fanout: where to take changes from.
@@ -57,6 +63,7 @@ class Connection:
         self,
         *,
         send: Send,
+        wire: Wire,
         request: StreamRequest,
         credential: Credential,
         fanout: Fanout,
@@ -65,7 +72,8 @@ class Connection:
     ) -> None:
         config = hub_config()
         loop = asyncio.get_running_loop()
-        self._send_message = send
+        self._send_message = wire.pace(send, partial(self.close, "rotate"))
+        self.wire = wire
         self._request = request
         self._fanout = fanout
         self._state = state
@@ -86,8 +94,9 @@ class Connection:
         self._is_announced = False
         self._is_over = False
         self._closing: CloseReason | None = None
+        self._deadline: asyncio.Timeout | None = None
         self._restarting: frames.ResetReason | None = None
-        self._is_disconnected = False
+        self._gone = asyncio.Event()
         self.id = str(uuid.uuid4())
         self.credential = credential
         self._inbox = fanout.join(self, state)
@@ -129,8 +138,11 @@ class Connection:
 
     def close(self, reason: CloseReason) -> None:
         """End the stream soon, with this reason unless there is one already."""
-        self._closing = self._closing or reason
+        if self._closing is None or reason in _SILENT:
+            self._closing = reason
         self._wake.set()
+        if reason in _SILENT and self._deadline is not None:
+            self._deadline.reschedule(self._clock())  # what waits to be written must not be
 
     # The two tasks.
 
@@ -150,7 +162,7 @@ class Connection:
     async def _watch(self, receive: Receive) -> None:
         while (await receive())["type"] != "http.disconnect":
             pass
-        self._is_disconnected = True
+        self._gone.set()
 
     async def _write(self) -> None:
         try:
@@ -160,11 +172,12 @@ class Connection:
                 if not await self._act():
                     await self._sleep()
         except TimeoutError:
-            logger.info("Stream %s ends: its reader takes nothing", self.id)
-            self._closing = "slow"
+            if self._closing not in _SILENT:
+                logger.info("Stream %s ends: its reader takes nothing", self.id)
+                self._closing = "slow"
         except asyncio.CancelledError:
             # A server that stops cancels; one whose client has gone does, too, and then there is nobody to tell.
-            if not self._is_disconnected:
+            if not self._gone.is_set():
                 self._closing = "shutdown"
                 await self._finish(LAST_WORD_SECONDS)
             raise
@@ -172,7 +185,8 @@ class Connection:
             logger.exception("Stream %s ends by an error", self.id)
             self._closing = "error"
         self._leave()
-        await self._finish(hub_config().slow_reader_seconds)
+        seconds = hub_config().slow_reader_seconds
+        await self._finish(seconds * LAST_WORD_PART if self._closing == "slow" else seconds)
 
     def _leave(self) -> None:
         self._fanout.leave(self, self._inbox)
@@ -314,12 +328,23 @@ class Connection:
         METRICS.frames += len(waiting)
         for body in joined(waiting):
             METRICS.bytes += len(body)
-            async with asyncio.timeout(hub_config().slow_reader_seconds):
-                await self._send_message({"type": "http.response.body", "body": body, "more_body": True})
+            await self._write_body(body, hub_config().slow_reader_seconds)
             self._written_at = self._clock()
+            if self._closing in _SILENT:
+                return
+
+    async def _write_body(self, body: bytes, seconds: float, *, is_last: bool = False) -> None:
+        """One write. Raises ``TimeoutError`` when the reader has not taken enough for it for so long, or must not have it any more."""
+        self._deadline = asyncio.timeout(seconds)
+        try:
+            async with self._deadline:
+                message = {"type": "http.response.body", "body": body, "more_body": not is_last}
+                await self._send_message(message)
+        finally:
+            self._deadline = None
 
     async def _finish(self, seconds: float) -> None:
-        """Send the last frame and end the answer, unless the reader takes nothing more."""
+        """Send the last frame and end the answer; drop the connection when the reader does not take it within ``seconds``."""
         waiting = self._outbox.take()
         body = b""
         if self._closing is not None:
@@ -327,6 +352,12 @@ class Connection:
                 body = b"".join(waiting)
             reconnect = self._request.ticket is None
             body += frames.closed(reason=self._closing, retry_ms=limits.retry_ms(), reconnect=reconnect)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._send_message({"type": "http.response.body", "body": body, "more_body": False})
+        if self._closing in _SILENT and self.wire.is_behind:
+            seconds = 0  # what the server still holds would go out first
+        try:
+            await self._write_body(body, seconds, is_last=True)
+        except TimeoutError:
+            self.wire.abort()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(DISCONNECT_SECONDS):
+                    await self._gone.wait()

@@ -28,6 +28,7 @@ from notifications.streaming.refusals import (
 )
 from notifications.streaming.requests import Headers, Scope, StreamRequest
 from notifications.streaming.runtime import current_runtime
+from notifications.streaming.wire import SERVER_SEND, wire_under
 
 logger = logging.getLogger(__name__)
 
@@ -74,6 +75,7 @@ async def _open(
         raise Refusal("unavailable", "This process is stopping; try again.")
     return Connection(
         send=send,
+        wire=wire_under(scope.get(SERVER_SEND)),
         request=request,
         credential=credential,
         fanout=runtime.fanout,

@@ -26,6 +26,7 @@ from notifications.streaming.guard import METHODS
 from notifications.streaming.proxies import settle_client
 from notifications.streaming.refusals import Receive, Send
 from notifications.streaming.requests import Scope
+from notifications.streaming.wire import SERVER_SEND
 
 ASGIApplication = Callable[[Any, Any, Any], Awaitable[None]]
 
@@ -53,6 +54,8 @@ def http_routes(django_application: ASGIApplication) -> list[Any]:
 class Serving:
     """The outermost application: starts the background with the first scope, and mends what a stranger may set.
 
+    Nothing should stand around it that puts a ``send`` of its own before the server's: a stream then knows nothing of its wire.
+
     Args:
         application: Channels' router.
     """
@@ -65,6 +68,7 @@ class Serving:
         """Pass a scope on."""
         background.start()
         if scope["type"] != "lifespan":
+            scope[SERVER_SEND] = send
             settle_client(scope)
         # Daphne takes the root path from a header that any client may send; the router fails on one that does not match.
         if not str(scope.get("path", "")).startswith(scope.get("root_path", "")):

@@ -18,6 +18,7 @@ from notifications.streaming.reconcile import Reconciler, watch_database, watche
 from notifications.streaming.refill import Refill
 from notifications.streaming.refusals import Receive
 from notifications.streaming.tasks import end_all
+from notifications.streaming.wire import watch_peers
 
 # Of the time for a stop: the first part is for readers to take their last frame, the rest to end what hangs.
 POLITE_PART: Final = 0.6
@@ -49,6 +50,7 @@ class Runtime:
         self._membership.start()
         hints.start_in(asyncio.get_running_loop())
         self._begin(self._reconciler.run(), "hub reconciler")
+        self._begin(watch_peers(self._serving), "hub peers")
         if uri := watched_database():
             self._begin(watch_database(uri, self._reconciler.ask), "hub database watcher")
 

@@ -18,11 +18,10 @@ from django.conf import settings
 from notifications.conf import hub_config
 from notifications.streaming.runtime import drain_current
 from notifications.streaming.supervisor import READY, Supervisor
+from notifications.streaming.wire import tune
 
 BACKLOG: Final = 2_048
 KEEP_ALIVE_SECONDS: Final = 30
-# Longer than a reader may be slow, so that one that wakes up late still reads its `stream.close`.
-USER_TIMEOUT_FACTOR: Final = 2
 # What a worker may need beyond its drain, to end its threads and connections.
 END_SECONDS: Final = 3.0
 
@@ -153,13 +152,6 @@ def listen(host: str, port: int) -> socket.socket:
         listening.close()
         raise
     return listening
-
-
-def tune(listening: socket.socket) -> None:
-    """Set what accepted connections inherit: ``TCP_USER_TIMEOUT`` closes peers that have vanished, and those that never read."""
-    if hasattr(socket, "TCP_USER_TIMEOUT"):
-        milliseconds = round(hub_config().slow_reader_seconds * USER_TIMEOUT_FACTOR * 1000)
-        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
 
 
 def without_static(record: logging.LogRecord) -> bool:

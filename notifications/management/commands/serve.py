@@ -17,6 +17,7 @@ from django.utils.autoreload import get_child_arguments
 
 from notifications.environment import WORKERS_VARIABLE, worker_count
 from notifications.streaming import server, systemd
+from notifications.streaming.wire import tune
 
 DEFAULT_PORT = "8000"
 
@@ -123,7 +124,7 @@ def take_socket() -> socket.socket | None:
     except OSError as error:
         raise CommandError(str(error)) from error
     if listening is not None:
-        server.tune(listening)
+        tune(listening)
     return listening
 
 

@@ -1,0 +1,176 @@
+"""Peers that never read, and peers that vanish without a word: closed in time, with bounded memory, under each server."""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import os
+import re
+import socket
+import struct
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from django.contrib.auth.models import User
+
+from notifications import services
+from notifications.events import UntypedEvent
+from tests.helpers.factories import make_user
+from tests.helpers.processes import HubProcess, session_headers
+from tests.helpers.servers import HOST
+from tests.helpers.waiting import wait_until
+from tests.helpers.wire import complaints
+
+# The kernel and the servers are the same in both shapes.
+pytestmark = [pytest.mark.system, pytest.mark.shape("embedded")]
+
+SLOW_SECONDS = 3
+# All is to be over after 35 s where a reader may be slow for 30; the kernel counts whole seconds, the machine may be busy.
+OVER_SECONDS = SLOW_SECONDS * 35 / 30
+SLACK_SECONDS = 4
+MEGABYTE = 1024 * 1024
+VISITS = int(os.environ.get("VISITS", "600"))  # VISITS=10000 for the whole claim
+LARGE = UntypedEvent(type_name="big.event", fields={"x": "x" * 50_000})
+
+
+def asking(cookie: str) -> bytes:
+    """The request for a stream."""
+    head = "GET /api/v1/notifications/stream HTTP/1.1\r\nHost: localhost\r\n"
+    return f"{head}Cookie: {cookie}\r\n\r\n".encode()
+
+
+@pytest.fixture(scope="module", params=["serve", "daphne", "uvicorn"])
+def running_hub(django_db_setup: None, request: pytest.FixtureRequest) -> Iterator[HubProcess]:
+    env = {"HUB_SLOW_READER_SECONDS": str(SLOW_SECONDS), "HUB_HEARTBEAT_SECONDS": "5"}
+    with HubProcess(request.param, env=env) as running:
+        yield running
+
+
+@pytest.fixture
+def hub(running_hub: HubProcess, transactional_db: None) -> Iterator[HubProcess]:
+    yield running_hub
+    running_hub.close_clients()
+
+
+class Stranger:
+    """A raw client of the stream: asks for it, reads the beginning of the answer, and then does nothing more."""
+
+    def __init__(self, hub: HubProcess, user: User) -> None:
+        self.socket = socket.socket()
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+        self.socket.settimeout(10)
+        self.socket.connect((HOST, hub.port))
+        self.socket.sendall(asking(session_headers(user)["Cookie"]))
+        read = b""
+        while b"event: stream.live" not in read:
+            read += self.socket.recv(1_000)
+
+    def vanish(self) -> None:
+        """From now on this end's kernel drops every segment unseen and answers nothing, as a machine without power. No privilege needed."""
+        drop_all = ctypes.create_string_buffer(struct.pack("HBBI", 0x06, 0, 0, 0))  # BPF: return 0
+        program = struct.pack("HL", 1, ctypes.addressof(drop_all))
+        self.socket.setsockopt(socket.SOL_SOCKET, 26, program)  # SO_ATTACH_FILTER
+
+    def close(self) -> None:
+        """Let go of it."""
+        self.socket.close()
+
+
+def memory_of(hub: HubProcess) -> int:
+    """The resident memory of a process."""
+    pages = int(Path(f"/proc/{hub.pid}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def threads_of(hub: HubProcess) -> int:
+    """How many threads a process has."""
+    return len(list(Path(f"/proc/{hub.pid}/task").iterdir()))
+
+
+def metric(hub: HubProcess, name: str) -> float:
+    """One number of `/metrics`; 0 while it is not there."""
+    text = httpx.get(f"{hub.base_url}/metrics", trust_env=False).text
+    found = re.search(rf"^{re.escape(name)} (\S+)$", text, re.MULTILINE)
+    return float(found[1]) if found else 0.0
+
+
+def connections_of(hub: HubProcess) -> int:
+    """The hub's TCP connections that are not closed."""
+    inode = re.compile(r"socket:\[(\d+)\]")
+    own = set()
+    for link in Path(f"/proc/{hub.pid}/fd").iterdir():
+        try:
+            if found := inode.fullmatch(str(link.readlink())):
+                own.add(found[1])
+        except FileNotFoundError:
+            continue
+    rows = [line.split() for line in Path(f"/proc/{hub.pid}/net/tcp").read_text().splitlines()[1:]]
+    return sum(row[9] in own and row[1].endswith(f":{hub.port:04X}") and row[3] != "0A" for row in rows)
+
+
+def test_peers_that_never_read_and_one_that_vanished__are_gone_in_time_and_cost_little_memory(
+    hub: HubProcess,
+) -> None:
+    users = [make_user() for _ in range(4)]
+    before, opened_before = memory_of(hub), connections_of(hub)
+    never_reading = [Stranger(hub, user) for user in users for _ in range(5)]
+    vanished = Stranger(hub, make_user())
+    vanished.vanish()
+    began = time.monotonic()
+    peak = 0
+
+    def look() -> int:
+        nonlocal peak
+        peak = max(peak, memory_of(hub))
+        return connections_of(hub) - opened_before
+
+    for _ in range(100):
+        services.notify_many(users, LARGE, title="Large")  # 5 MB for each of the 20
+        look()
+    wait_until(lambda: look() <= 0, timeout=began + OVER_SECONDS + SLACK_SECONDS - time.monotonic())
+    # Two megabytes for each stream would be within the stated bound; streams of one user share the frames that wait.
+    assert peak - before < 40 * MEGABYTE
+    assert metric(hub, 'hub_streams_closed_total{reason="slow"}') == len(never_reading)
+    assert metric(hub, "hub_streams_open") == 0
+    for stranger in (*never_reading, vanished):
+        stranger.close()
+    assert complaints(hub.output()) == []
+
+
+async def come_and_go(port: int, cookies: Iterable[str]) -> None:
+    """Open a stream, read its first frame, and leave: every other time without a farewell."""
+    for number, cookie in enumerate(cookies):
+        reader, writer = await asyncio.open_connection(HOST, port)
+        writer.write(asking(cookie))
+        await asyncio.wait_for(reader.readuntil(b"event: stream.open"), 30)
+        if number % 2:
+            writer.transport.abort()
+        writer.close()
+
+
+async def crowd(port: int, cookies: list[str], count: int) -> None:
+    """That many visits, some at once."""
+    visits = iter((cookies * count)[:count])
+    await asyncio.gather(*(come_and_go(port, visits) for _ in range(20)))
+
+
+def test_disconnect__is_noticed_within_a_second_and_many_leave_nothing_behind(hub: HubProcess) -> None:
+    cookies = [session_headers(make_user())["Cookie"] for _ in range(40)]
+
+    def left() -> tuple[int, int]:
+        return threads_of(hub), len(list(Path(f"/proc/{hub.pid}/fd").iterdir()))
+
+    def open_count() -> float:
+        return metric(hub, "hub_streams_open")
+
+    asyncio.run(crowd(hub.port, cookies, 200))  # what grows once, as pools do, has grown
+    wait_until(lambda: not open_count())
+    memory, before = memory_of(hub), left()
+    asyncio.run(crowd(hub.port, cookies, VISITS))
+    wait_until(lambda: not open_count(), timeout=1, what="the end of all streams")
+    wait_until(lambda: left() <= before, timeout=10, what=f"no more threads and files than {before}")
+    assert memory_of(hub) - memory < max(6 * MEGABYTE, 1_000 * VISITS)
+    assert complaints(hub.output()) == []
