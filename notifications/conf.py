@@ -115,6 +115,36 @@ class HubConfig:
         maximum=10_000,
         why="changes read at a time for a backlog or a refill",
     )
+    max_exact_backlog: int = option(
+        1_000,
+        minimum=0,
+        maximum=10_000_000,
+        why="changes that a client may be behind and still get each one; a longer backlog is compacted, with 0 every one",
+    )
+    max_backlog: int = option(
+        250_000,
+        minimum=0,
+        maximum=2**53,
+        why="changes behind which a cursor is reset with `too_far`, because a new list is cheaper; 0 for no such limit",
+    )
+    max_openings: int = option(
+        3,
+        minimum=1,
+        maximum=1_000,
+        why="streams that one process opens at once; the others wait in line, so that open ones stay live",
+    )
+    max_waiting_openings: int = option(
+        1_000,
+        minimum=0,
+        maximum=1_000_000,
+        why="streams that may wait in that line; further ones are told to come back later",
+    )
+    max_resumes: int = option(
+        2,
+        minimum=1,
+        maximum=1_000,
+        why="backlogs that one process reads at once, a page each in turn, so that open streams stay live",
+    )
     max_sequence_chunk: int = option(
         500,
         minimum=1,

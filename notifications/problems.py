@@ -1,11 +1,12 @@
 """The closed list of problem codes, and the one form an error has on the wire (protocol, section 3; docs/errors.md).
 
-Pure: shared by REST, by the stream's refusals and by the middleware, so that one cause looks the same everywhere.
+Shared by REST, by the stream's refusals and by the middleware, so that one cause looks the same everywhere.
 """
 
 from __future__ import annotations
 
 import json
+import random
 from http import HTTPStatus
 from typing import Final, NamedTuple
 
@@ -21,7 +22,7 @@ class Problem(NamedTuple):
     Attributes:
         status: the HTTP status that it always has.
         detail: the sentence for a person, where the cause brings none of its own.
-        retry_after_seconds: what ``Retry-After`` says; None for problems that waiting does not mend.
+        retry_after_seconds: what ``Retry-After`` says, ± 50 %; None for problems that waiting does not mend.
         challenge: what ``WWW-Authenticate`` says; empty for problems that no other credential mends.
     """
 
@@ -84,8 +85,11 @@ def code_of_status(status: int) -> str:
 def problem_headers(code: str) -> dict[str, str]:
     """The headers that a problem brings beside its ``Content-Type``: what would help, to wait or another credential."""
     problem = PROBLEMS[code]
-    headers = {} if problem.retry_after_seconds is None else {"Retry-After": str(problem.retry_after_seconds)}
-    return headers | ({"WWW-Authenticate": problem.challenge} if problem.challenge else {})
+    headers = {"WWW-Authenticate": problem.challenge} if problem.challenge else {}
+    if (seconds := problem.retry_after_seconds) is not None:
+        # Spread, or all who were refused together come back together.
+        headers["Retry-After"] = str(random.randint((seconds + 1) // 2, seconds + seconds // 2))  # noqa: S311
+    return headers
 
 
 def scope_challenge(scope: str) -> str:

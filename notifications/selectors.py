@@ -14,7 +14,7 @@ from uuid import UUID
 
 from django.contrib.auth import get_user_model
 from django.db import connection, connections
-from django.db.models import Count, FilteredRelation, Q, Subquery
+from django.db.models import Count, Exists, FilteredRelation, OuterRef, Q, Subquery
 from django.db.models.expressions import RawSQL
 
 from notifications.cursors import Cursor
@@ -224,7 +224,14 @@ def counts(user_id: Any) -> Counts:
 
 
 def changes_after(
-    user_id: Any, *, after: int, up_to: int, limit: int, filters: Filters = NO_FILTERS, floor: int = 0
+    user_id: Any,
+    *,
+    after: int,
+    up_to: int,
+    limit: int,
+    filters: Filters = NO_FILTERS,
+    floor: int = 0,
+    compacted_to: int = 0,
 ) -> list[ChangeRow]:
     """The log of one inbox from ``after`` (exclusive) to ``up_to`` (inclusive), oldest first. One query, two for no rows.
 
@@ -232,11 +239,20 @@ def changes_after(
 
     Args:
         floor: for reading the base state itself, the floor when that reading began: it must still be the same.
+        compacted_to: leave out each change that a later one of the same notification, at or below this position, supersedes.
 
     Raises:
         CursorExpired: meanwhile the log has been compacted past ``after``, so that a fold from there would be wrong.
     """
     matching = _condition(filters, source="event__") | Q(kind="read_all") if filters else Q()
+    if compacted_to:
+        # One look at an index for each change, which ends at the first later one. All-read has no notification.
+        later = Change.objects.filter(
+            notification_id=OuterRef("notification_id"),
+            position__gt=OuterRef("position"),
+            position__lte=compacted_to,
+        )
+        matching &= Q(~Exists(later))
     rows = (
         Change.objects.filter(
             matching,

@@ -320,6 +320,7 @@ class Change(models.Model):
         null=True,
         on_delete=models.DO_NOTHING,
         related_name="changes",
+        db_index=False,
         verbose_name=_("notification"),
     )
     event = models.ForeignKey(
@@ -350,6 +351,12 @@ class Change(models.Model):
     class Meta:
         verbose_name = _("change")
         verbose_name_plural = _("changes")
+        indexes: ClassVar[list[models.Index]] = [
+            models.Index(
+                name="change_superseded",  # compacted backlogs: whether a later one follows; and the foreign key's own look
+                fields=["notification", "position"],
+            ),
+        ]
         constraints: ClassVar[list[models.BaseConstraint]] = [
             models.UniqueConstraint(name="change_log", fields=["inbox", "position"]),  # the log, in order
         ]

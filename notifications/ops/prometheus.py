@@ -38,6 +38,7 @@ class HubCollector(Collector):
         yield GaugeMetricFamily("hub_streams_open", "Streams that are open.", value=METRICS.open_count)
         yield _by("hub_streams_opened", "Streams opened, by how they began.", "resume", METRICS.opened)
         yield _by("hub_streams_closed", "Streams closed, by reason.", "reason", METRICS.closed)
+        yield _by("hub_streams_refused", "Streams refused, by problem.", "code", METRICS.refused)
         yield _by("hub_hints", "Hints to be sent, by what came of them.", "result", METRICS.hints)
         for name, text, value in (
             ("hub_frames_written", "Frames written to streams.", METRICS.frames),

@@ -10,6 +10,7 @@ from notifications.cursors import Cursor
 from notifications.filters import Filters
 from notifications.payloads import CHANGE_NAMES, ChangeRow, change_json
 from notifications.streaming import frames
+from notifications.streaming.session import Stretch
 
 logger = logging.getLogger(__name__)
 
@@ -64,7 +65,7 @@ class Page(NamedTuple):
 
     Attributes:
         frames: in order; those of rows that cannot be rendered are left out.
-        position: everything up to here is in it, or hidden by the filter.
+        position: everything up to here is in it, hidden by the filter, or superseded.
     """
 
     frames: list[bytes]
@@ -73,10 +74,9 @@ class Page(NamedTuple):
 
 def read_page(
     user_id: Any,
+    stretch: Stretch,
     *,
     epoch: str,
-    after: int,
-    up_to: int,
     filters: Filters,
     names_are_types: bool,
     max_rows: int,
@@ -86,17 +86,15 @@ def read_page(
     """Read the log of one inbox as frames. One query, two for no rows; call it in the private pool.
 
     Args:
-        after, up_to: positions, exclusive and inclusive.
+        stretch: the part of the log; the page may end before it does.
         max_rows: rows that are read at most.
         max_bytes: the page ends with the frame that reaches this many bytes.
         floor: where it was when the stream began.
 
     Raises:
-        CursorExpired: the log has been compacted past ``after`` since then.
+        CursorExpired: the log has been compacted past the beginning of the stretch since then.
     """
-    rows = selectors.changes_after(
-        user_id, after=after, up_to=up_to, limit=max_rows, filters=filters, floor=floor
-    )
+    rows = selectors.changes_after(user_id, **stretch._asdict(), limit=max_rows, filters=filters, floor=floor)
     page: list[bytes] = []
     size = 0
     for row in rows:
@@ -106,4 +104,4 @@ def read_page(
             size += len(frame)
         if size >= max_bytes:
             return Page(page, row.position)
-    return Page(page, up_to if len(rows) < max_rows else rows[-1].position)
+    return Page(page, stretch.up_to if len(rows) < max_rows else rows[-1].position)

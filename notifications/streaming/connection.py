@@ -33,6 +33,7 @@ from notifications.streaming.pool import in_pool
 from notifications.streaming.refusals import STREAM_HEADERS, HeaderList, Receive, Send
 from notifications.streaming.requests import StreamRequest
 from notifications.streaming.session import Session, Verdict, plan
+from notifications.streaming.turns import Turns
 from notifications.streaming.wire import LAST_WORD_PART, Wire
 
 logger = logging.getLogger(__name__)
@@ -55,6 +56,7 @@ class Connection:
         request: what the client asked for.
         credential: by what right it may.
         fanout: where to take changes from.
+        backlog_turns: those of this process for reading a page of the log.
         state: the inbox, read just now.
         headers: those of every answer to this client.
     """
@@ -67,6 +69,7 @@ class Connection:
         request: StreamRequest,
         credential: Credential,
         fanout: Fanout,
+        backlog_turns: Turns,
         state: InboxState,
         headers: HeaderList,
     ) -> None:
@@ -76,10 +79,20 @@ class Connection:
         self.wire = wire
         self._request = request
         self._fanout = fanout
+        self._backlog_turns = backlog_turns
         self._state = state
         self._headers = headers
-        self._plan = plan(request.after, epoch=state.epoch, floor=state.floor, head=state.head)
-        self._session = Session(state.epoch, self._plan.start)
+        self._plan = plan(
+            request.after,
+            epoch=state.epoch,
+            floor=state.floor,
+            head=state.head,
+            max_exact=config.max_exact_backlog,
+            max_backlog=config.max_backlog,
+        )
+        self._session = Session(
+            state.epoch, self._plan.start, floor=state.floor, compacted_to=self._plan.compacted_to
+        )
         self._target = state.head
         self._outbox = Outbox(max_frames=config.max_queue_frames, max_bytes=config.max_queue_bytes)
         self._wake = asyncio.Event()
@@ -268,19 +281,19 @@ class Connection:
         self._wake.set()
 
     async def _read(self, up_to: int) -> Page:
-        config = hub_config()
-        return await in_pool(
-            read_page,
-            self._inbox.user_id,
-            epoch=self._session.epoch,
-            after=self._session.position,
-            up_to=up_to,
-            filters=self._request.filters,
-            names_are_types=self._request.names_are_types,
-            max_rows=config.max_backlog_page,
-            max_bytes=config.max_queue_bytes,
-            floor=self._state.floor,
-        )
+        config, session = hub_config(), self._session
+        async with self._backlog_turns.turn():
+            return await in_pool(
+                read_page,
+                self._inbox.user_id,
+                session.next_stretch(up_to),
+                epoch=session.epoch,
+                filters=self._request.filters,
+                names_are_types=self._request.names_are_types,
+                max_rows=config.max_backlog_page,
+                max_bytes=config.max_queue_bytes,
+                floor=session.floor,
+            )
 
     def _take_page(self) -> Page | None:
         page, self._page = self._page, None

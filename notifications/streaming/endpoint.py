@@ -5,8 +5,10 @@ It is a plain callable and no Channels consumer, whose loop would see neither th
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import ParamSpec, TypeVar
 
 from notifications import services
@@ -14,6 +16,7 @@ from notifications.streaming import guard
 from notifications.streaming.connection import Connection
 from notifications.streaming.credentials import identify
 from notifications.streaming.frames import CloseReason
+from notifications.streaming.metrics import METRICS
 from notifications.streaming.pool import in_pool
 from notifications.streaming.refusals import (
     SECURITY_HEADERS,
@@ -27,7 +30,8 @@ from notifications.streaming.refusals import (
     send_whole,
 )
 from notifications.streaming.requests import Headers, Scope, StreamRequest
-from notifications.streaming.runtime import current_runtime
+from notifications.streaming.runtime import Runtime, current_runtime
+from notifications.streaming.turns import LineFull, Turns
 from notifications.streaming.wire import SERVER_SEND, wire_under
 
 logger = logging.getLogger(__name__)
@@ -49,39 +53,77 @@ async def stream(scope: Scope, receive: Receive, send: Send) -> None:
         await send_refusal(send, refusal, common)
         return
     try:
-        connection = await _open(scope, headers, request, send, common)
+        connection = await _open(scope, headers, request, receive, send, common)
     except Refusal as refusal:
+        METRICS.refused[refusal.code] += 1
         await _refuse(send, refusal, request, common)
-        return
-    if connection is None:
-        await send_whole(send, 200, [*STREAM_HEADERS, *common])
-        return
-    await current_runtime().serve(connection, receive)
+    except ClientGone:
+        METRICS.refused["gone"] += 1
+    else:
+        if connection is None:
+            await send_whole(send, 200, [*STREAM_HEADERS, *common])
+        else:
+            await current_runtime().serve(connection, receive)
+
+
+class ClientGone(Exception):
+    """Whoever asked has disconnected while it waited in line."""
 
 
 async def _open(
-    scope: Scope, headers: Headers, request: StreamRequest, send: Send, common: HeaderList
+    scope: Scope, headers: Headers, request: StreamRequest, receive: Receive, send: Send, common: HeaderList
 ) -> Connection | None:
-    """The connection that was asked for; None when only its headers were. Raises ``Refusal``."""
+    """The connection that was asked for; None when only its headers were. Raises ``Refusal`` or ``ClientGone``."""
     runtime = current_runtime()
-    if runtime.is_draining:
-        raise Refusal("unavailable", "This process is stopping; try again.")
-    is_opening = scope["method"] != "HEAD"
-    credential = await _read(identify, headers, request.ticket, is_opening)
-    if not is_opening:
-        return None
-    state = await _read(services.open_inbox, credential.user_id)
-    if runtime.is_draining:
-        raise Refusal("unavailable", "This process is stopping; try again.")
+    try:
+        async with _turn(runtime.opening_turns, receive):
+            _refuse_when_draining(runtime)
+            is_opening = scope["method"] != "HEAD"
+            credential = await _read(identify, headers, request.ticket, is_opening)
+            if not is_opening:
+                return None
+            state = await _read(services.open_inbox, credential.user_id)
+    except LineFull:
+        raise Refusal("unavailable", "Very many streams are being opened just now; try again.") from None
+    _refuse_when_draining(runtime)
     return Connection(
         send=send,
         wire=wire_under(scope.get(SERVER_SEND)),
         request=request,
         credential=credential,
         fanout=runtime.fanout,
+        backlog_turns=runtime.backlog_turns,
         state=state,
         headers=common,
     )
+
+
+def _refuse_when_draining(runtime: Runtime) -> None:
+    if runtime.is_draining:
+        raise Refusal("unavailable", "This process is stopping; try again.")
+
+
+@contextlib.asynccontextmanager
+async def _turn(turns: Turns, receive: Receive) -> AsyncIterator[None]:
+    """A turn to open a stream. Raises ``LineFull``, or ``ClientGone`` when the client did not wait for it."""
+    turn = turns.line_up()
+    try:
+        if not turn.done():
+            watching = asyncio.create_task(_disconnect(receive))
+            try:
+                await asyncio.wait([turn, watching], return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                watching.cancel()
+            if watching.done() and not watching.cancelled():
+                raise ClientGone
+        yield
+    finally:
+        turns.leave(turn)
+
+
+async def _disconnect(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 async def _read(function: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:

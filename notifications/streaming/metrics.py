@@ -41,6 +41,7 @@ class Metrics:
     Attributes:
         opened: streams by how they began (``resume`` of ``stream.open``).
         closed: streams by the reason of ``stream.close``; ``client`` went by itself, ``backlog`` wanted no more than that.
+        refused: requests for a stream that got none, by the problem's code; ``gone`` left while it waited in line.
         frames, bytes: written to open streams.
         overflows: queues that were full, so that their connection read the log again.
         repairs: inboxes that a regular look at the heads found behind: their hint was lost, or has not come yet.
@@ -49,11 +50,23 @@ class Metrics:
         write: from a change to the socket, of the oldest change of each write to a live stream.
     """
 
-    __slots__ = ("bytes", "closed", "fan_out", "frames", "hints", "opened", "overflows", "repairs", "write")
+    __slots__ = (
+        "bytes",
+        "closed",
+        "fan_out",
+        "frames",
+        "hints",
+        "opened",
+        "overflows",
+        "refused",
+        "repairs",
+        "write",
+    )
 
     def __init__(self) -> None:
         self.opened: Counter[str] = Counter()
         self.closed: Counter[str] = Counter()
+        self.refused: Counter[str] = Counter()
         self.hints: Counter[str] = Counter()
         self.frames = self.bytes = self.overflows = self.repairs = 0
         self.fan_out, self.write = Durations(), Durations()

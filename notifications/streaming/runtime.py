@@ -18,6 +18,7 @@ from notifications.streaming.reconcile import Reconciler, watch_database, watche
 from notifications.streaming.refill import Refill
 from notifications.streaming.refusals import Receive
 from notifications.streaming.tasks import end_all
+from notifications.streaming.turns import Turns
 from notifications.streaming.wire import watch_peers
 
 # Of the time for a stop: the first part is for readers to take their last frame, the rest to end what hangs.
@@ -28,7 +29,11 @@ class Runtime:
     """The streams of one event loop, and everything that feeds them."""
 
     def __init__(self) -> None:
+        config = hub_config()
         self.is_draining = False
+        # Live changes are read by the same few threads, so what storms may ask of those is bounded.
+        self.opening_turns = Turns(config.max_openings, max_waiting=config.max_waiting_openings)
+        self.backlog_turns = Turns(config.max_resumes)
         self._refill = Refill()
         self.fanout = Fanout(
             on_membership=self._look_at, on_behind=self._refill.add, on_look=self._check_standing

@@ -20,7 +20,10 @@ Notification = dict[str, Any]
 
 @dataclass
 class Client:
-    """A client's map of one inbox, and the cursor up to which it is right."""
+    """A client's map of one inbox, and the cursor up to which it is right.
+
+    A log that is read from its beginning may have gaps at or below the inbox's `floor`; a compacted backlog, up to the head that it was planned to.
+    """
 
     items: dict[str, Notification] = field(default_factory=dict)
     position: int = 0
@@ -28,7 +31,7 @@ class Client:
     floor: int = 0
 
     def fold(self, change: dict[str, Any]) -> None:
-        """Apply one change, as the protocol's section 6 says. A log read from its beginning has gaps at or below the floor only."""
+        """Apply one change, as the protocol's section 6 says."""
         if change["position"] > self.floor:
             expected = max(self.position, self.floor) + 1
             assert change["position"] == expected, "a change is missing, repeated or out of order"
@@ -39,7 +42,8 @@ class Client:
             case "notification.created" | "notification.read" | "notification.unread":
                 self.items[change["notification"]["id"]] = change["notification"]
             case "notification.deleted":
-                del self.items[change["notification"]["id"]]
+                # A compacted backlog, also one that was cut, may have left out that it ever was there.
+                self.items.pop(change["notification"]["id"], None)
             case "inbox.read":
                 for item in self.items.values():
                     unread = item["read_at"] is None and item["position"] <= change["up_to"]
@@ -64,6 +68,18 @@ def changes_since(user_id: Any, position: int) -> list[dict[str, Any]]:
     floor = 0 if position else inbox.floor
     rows = selectors.changes_after(user_id, after=position, up_to=inbox.head, limit=PAGE, floor=floor)
     return [json.loads(payloads.change_json(row, inbox.epoch)) for row in rows]
+
+
+def compacted(changes: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What the protocol leaves of a backlog that is compacted: of each notification its last change, and every `inbox.read`."""
+    last = {
+        change["notification"]["id"]: change["position"] for change in changes if "notification" in change
+    }
+    return [
+        change
+        for change in changes
+        if "notification" not in change or last[change["notification"]["id"]] == change["position"]
+    ]
 
 
 def assert_converged(client: Client, user_id: Any) -> None:

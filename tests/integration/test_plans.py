@@ -132,6 +132,16 @@ def test_changes__in_a_large_log__go_by_their_index(ada: User, crowd: list[User]
     assert index in plan(lambda: selectors.changes_since({user.pk: 9 for user in crowd[:3]}, limit=100))
 
 
+def test_changes__compacted__look_at_one_index_for_each_change_of_the_stretch(
+    ada: User, crowd: list[User]
+) -> None:
+    text = plan(
+        lambda: selectors.changes_after(ada.pk, after=500, up_to=2_500, limit=200, compacted_to=3_010)
+    )
+    assert "change_superseded" in text
+    assert ("SCAN" if connection.vendor == "sqlite" else "Seq Scan") not in text
+
+
 def test_sequencer__sending_to_a_large_inbox__reads_only_what_is_staged(ada: User, crowd: list[User]) -> None:
     plans = plans_of(lambda: send(ada))
     reads = [text for text in plans if "notif_staged" in text]

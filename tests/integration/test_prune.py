@@ -329,10 +329,10 @@ async def test_stream__whose_backlog_is_compacted_under_it__is_reset_once_and_go
     ada: User, streams: Streams, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await in_pool(live_and_age, ada)
-    pages: list[int] = []
+    pages: list[Any] = []
 
     def prune_before_the_third_page(*args: Any, **options: Any) -> Any:
-        pages.append(options["after"])
+        pages.append(args)
         if len(pages) == 3:
             run()
         return read_page(*args, **options)

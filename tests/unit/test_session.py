@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from notifications.cursors import Cursor
-from notifications.streaming.session import EARLIEST, Plan, Session, Verdict, plan
+from notifications.streaming import session as module
+from notifications.streaming.session import EARLIEST, MAX_STRETCH, Plan, Session, Stretch, Verdict
 
 EPOCH = "abcdefgh"
 OTHER = "zzzzzzzz"
+
+
+def plan(given: str | None, *, max_exact: int = 1_000, max_backlog: int = 0, **inbox: Any) -> Plan:
+    return module.plan(given, max_exact=max_exact, max_backlog=max_backlog, **inbox)
 
 
 @pytest.mark.parametrize(
@@ -41,6 +48,37 @@ def test_plan__what_the_client_sent__decides(given_text: str | None, expected: P
 
 def test_plan__earliest_of_a_whole_log__is_exact() -> None:
     assert plan(EARLIEST, epoch=EPOCH, floor=0, head=9) == Plan("exact", 0)
+
+
+@pytest.mark.parametrize(
+    ("position", "expected"),
+    [
+        (30, Plan("exact", 30)),
+        (29, Plan("compacted", 29, compacted_to=33)),
+        (23, Plan("compacted", 23, compacted_to=33)),
+        (22, Plan("reset", 33, "too_far")),
+    ],
+)
+def test_plan__the_length_of_the_backlog__decides(position: int, expected: Plan) -> None:
+    cursor = str(Cursor(EPOCH, position))
+    assert plan(cursor, epoch=EPOCH, floor=0, head=33, max_exact=3, max_backlog=10) == expected
+
+
+def test_plan__earliest__is_never_too_far_and_without_a_limit_nothing_is() -> None:
+    inbox: dict[str, Any] = {"epoch": EPOCH, "floor": 0, "head": 33, "max_exact": 3}
+    assert plan(EARLIEST, max_backlog=10, **inbox) == Plan("compacted", 0, compacted_to=33)
+    assert plan(f"{EPOCH}-0", max_backlog=0, **inbox) == Plan("compacted", 0, compacted_to=33)
+
+
+def test_plan__earliest_with_a_base_state__compacts_what_lies_above_it_when_that_is_long() -> None:
+    assert plan(EARLIEST, epoch=EPOCH, floor=30, head=33, max_exact=3) == Plan("compacted", 0)
+    assert plan(EARLIEST, epoch=EPOCH, floor=29, head=33, max_exact=3) == Plan(
+        "compacted", 0, compacted_to=33
+    )
+
+
+def test_plan__compacting_everything__leaves_a_client_that_missed_nothing_exact() -> None:
+    assert plan(f"{EPOCH}-9", epoch=EPOCH, floor=0, head=9, max_exact=0) == Plan("exact", 9)
 
 
 @given(text=st.text(), floor=st.integers(0, 50), length=st.integers(0, 50))
@@ -85,6 +123,33 @@ def test_go_live__others_are_ahead__refused() -> None:
     assert not session.go_live(4)
     session.read_up_to(4)
     assert session.go_live(4)
+
+
+@given(
+    start=st.integers(0, 9_000),
+    length=st.integers(0, 9_000),
+    later=st.integers(0, 9_000),
+    floor=st.integers(0, 9_000),
+    rows=st.integers(1, 3_000),
+)
+def test_next_stretch__one_after_the_other__are_the_log_and_only_its_planned_part_is_compacted(
+    start: int, length: int, later: int, floor: int, rows: int
+) -> None:
+    planned = start + length
+    session = Session(EPOCH, start, floor=min(floor, planned), compacted_to=planned)
+    while session.position < planned + later:
+        stretch = session.next_stretch(planned + later)
+        assert stretch.after == session.position < stretch.up_to <= planned + later
+        assert stretch.compacted_to == (planned if stretch.after < planned else 0)
+        assert not stretch.after < planned < stretch.up_to
+        assert stretch.up_to - stretch.after <= MAX_STRETCH or stretch.up_to <= session.floor
+        session.read_up_to(min(stretch.up_to, stretch.after + rows))
+
+
+def test_next_stretch__positions_were_reused__is_exact() -> None:
+    session = Session(EPOCH, 3, floor=9, compacted_to=20)
+    session.restart(OTHER, 5)
+    assert session.next_stretch(12) == Stretch(5, 12, 0)
 
 
 class OneStream(RuleBasedStateMachine):

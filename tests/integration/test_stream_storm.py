@@ -1,0 +1,200 @@
+"""Everybody comes at once: openings and backlogs wait their turn, open streams stay live, and who waits can still be told and leave."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import override_settings
+
+from notifications.streaming.changes import read_page
+from notifications.streaming.credentials import identify
+from notifications.streaming.pool import in_pool
+from notifications.streaming.runtime import current_runtime
+from notifications.streaming.turns import LineFull, Turns
+from tests.helpers.asgi import AsgiStream, Streams, send_to
+from tests.helpers.factories import make_user, send
+from tests.helpers.waiting import wait_until_async
+from tests.helpers.wire import positions
+
+CLIENTS = 60
+BACKLOG = 12
+
+
+@pytest.fixture
+def ada(transactional_db: None) -> User:
+    return make_user("ada")
+
+
+@pytest.fixture
+async def streams(transactional_db: None) -> AsyncIterator[Streams]:
+    opened = Streams()
+    yield opened
+    await opened.close()
+
+
+class Valve:
+    """Stands before a function: lets calls through while open, and knows how many are inside, at most were, and wait."""
+
+    def __init__(self, function: Any) -> None:
+        self._function = function
+        self._lock = threading.Lock()
+        self.opened = threading.Event()
+        self.opened.set()
+        self.inside = self.most_inside = self.calls = 0
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        with self._lock:
+            self.inside += 1
+            self.calls += 1
+            self.most_inside = max(self.inside, self.most_inside)
+        try:
+            assert self.opened.wait(20)
+            return self._function(*args, **kwargs)
+        finally:
+            with self._lock:
+                self.inside -= 1
+
+
+@pytest.fixture
+def credentials(monkeypatch: pytest.MonkeyPatch) -> Iterator[Valve]:
+    valve = Valve(identify)
+    monkeypatch.setattr("notifications.streaming.endpoint.identify", valve)
+    yield valve
+    valve.opened.set()
+
+
+@pytest.fixture
+def pages(monkeypatch: pytest.MonkeyPatch) -> Iterator[Valve]:
+    valve = Valve(read_page)
+    monkeypatch.setattr("notifications.streaming.connection.read_page", valve)
+    yield valve
+    valve.opened.set()
+
+
+async def many(streams: Streams, user: Any, query: str, count: int = CLIENTS) -> list[AsgiStream]:
+    return [await streams.open(user, query) for _ in range(count)]
+
+
+@override_settings(NOTIFICATION_HUB={"max_openings": 2, "max_resumes": 1, "max_backlog_page": 5})
+async def test_storm__all_resume_at_once__few_work_at_once_and_everybody_gets_everything(
+    ada: User, streams: Streams, credentials: Valve, pages: Valve
+) -> None:
+    for _ in range(BACKLOG):
+        await send_to(ada)
+    opened = await many(streams, ada, "after=earliest")
+    for stream in opened:
+        await stream.expect("stream.live", timeout=30)
+        assert positions(stream) == list(range(1, BACKLOG + 1))
+    assert (credentials.most_inside, credentials.calls) == (2, CLIENTS)
+    assert (pages.most_inside, pages.calls) == (1, 3 * CLIENTS)
+
+
+@override_settings(NOTIFICATION_HUB={"database_watch_seconds": 60.0, "reconcile_seconds": 300.0})
+async def test_storm__backlogs_do_not_come_forward__an_open_stream_stays_live(
+    ada: User, streams: Streams, pages: Valve
+) -> None:
+    """All that storms may ask of the private threads hangs; changes still pass, by hints alone."""
+    grace = await in_pool(make_user, "grace")
+    live = await streams.open(grace)
+    await live.expect("stream.live")
+    await send_to(ada)
+    pages.opened.clear()
+    opened = await many(streams, ada, "after=earliest")
+    for stream in opened:
+        await stream.expect("stream.open", timeout=30)
+    await wait_until_async(lambda: pages.inside == 2)
+    for number in range(1, 6):
+        await in_pool(send, grace)
+        assert (await live.expect("notification.created")).json["position"] == number
+    pages.opened.set()
+    for stream in opened:
+        await stream.expect("stream.live", timeout=30)
+        assert positions(stream) == [1]
+
+
+async def test_backlog__waiting_for_its_turn__has_heartbeats_and_obeys(
+    ada: User, streams: Streams, pages: Valve
+) -> None:
+    await send_to(ada)
+    pages.opened.clear()
+    busy = await many(streams, ada, "after=earliest", count=2)
+    await wait_until_async(lambda: pages.inside == 2)
+    waiting = await streams.open(ada, "after=earliest&heartbeat=5")
+    leaving = await streams.open(ada, "after=earliest")
+    await leaving.expect("stream.open")
+    await wait_until_async(lambda: current_runtime().backlog_turns.waiting_count == 2)
+    await leaving.disconnect()
+    assert current_runtime().backlog_turns.waiting_count == 1
+    with override_settings(NOTIFICATION_HUB={"max_stream_seconds": 1}):
+        rotating = await streams.open(ada, "after=earliest")
+        assert (await rotating.expect("stream.close")).json["reason"] == "rotate"
+    beat = await waiting.expect("stream.heartbeat", timeout=10)
+    assert beat.id == waiting.ids[0]
+    pages.opened.set()
+    for stream in (*busy, waiting):
+        await stream.expect("stream.live")
+        assert positions(stream) == [1]
+
+
+@override_settings(NOTIFICATION_HUB={"max_openings": 1, "max_waiting_openings": 3})
+async def test_openings__beyond_the_line__are_told_to_come_back_at_different_times(
+    ada: User, streams: Streams, credentials: Valve
+) -> None:
+    credentials.opened.clear()
+    first = await streams.open(ada)
+    await wait_until_async(lambda: credentials.inside == 1)
+    line = await many(streams, ada, "", count=3)
+    await wait_until_async(lambda: current_runtime().opening_turns.waiting_count == 3)
+    refused = [await streams.answer(ada) for _ in range(20)]
+    assert {answer.status for answer in refused} == {503}
+    assert b'"unavailable"' in refused[0].raw
+    assert {answer.headers["retry-after"] for answer in refused} == {"1", "2", "3"}
+    told = [await streams.answer(ada, "on_limit=retry") for _ in range(5)]
+    assert {(answer.status, answer.events[0].type) for answer in told} == {(200, "stream.close")}
+    assert {answer.events[0].json["reconnect"] for answer in told} == {True}
+    assert len({answer.events[0].retry for answer in told}) > 1
+    await line[1].disconnect()
+    assert current_runtime().opening_turns.waiting_count == 2
+    assert line[1].status is None
+    credentials.opened.set()
+    for stream in (first, line[0], line[2]):
+        await stream.expect("stream.live")
+    assert credentials.calls == 3
+
+
+@override_settings(NOTIFICATION_HUB={"max_openings": 1})
+async def test_drain__who_waits_in_line__is_refused(ada: User, streams: Streams, credentials: Valve) -> None:
+    credentials.opened.clear()
+    line = await many(streams, ada, "", count=4)
+    await wait_until_async(lambda: current_runtime().opening_turns.waiting_count == 3)
+    draining = asyncio.create_task(current_runtime().drain())
+    await wait_until_async(lambda: current_runtime().is_draining)
+    credentials.opened.set()
+    for stream in line:
+        await stream.wait_ended()
+        assert stream.status == 503
+    await draining
+
+
+async def test_turns__cancelled_at_the_moment_they_come__go_to_the_next() -> None:
+    turns = Turns(1, max_waiting=2)
+    held = turns.line_up()
+    first, second = turns.line_up(), turns.line_up()
+    with pytest.raises(LineFull):
+        turns.line_up()
+    assert (held.done(), first.done(), turns.waiting_count) == (True, False, 2)
+    first.cancel()
+    turns.leave(held)
+    assert second.done()
+    turns.leave(first)
+    turns.leave(second)
+    async with turns.turn():
+        third = turns.line_up()
+        turns.leave(third)
+    async with asyncio.timeout(1), turns.turn():
+        assert turns.waiting_count == 0
