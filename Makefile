@@ -7,7 +7,7 @@ MANAGE := $(PY) manage.py
 development := DEBUG=1
 
 .DEFAULT_GOAL := help
-.PHONY: help run run-production demo test bench check format lint types coverage lock clean base dev
+.PHONY: help run run-production demo test bench check format lint types coverage schema lock clean base dev
 
 help: ## list the doors
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +50,9 @@ coverage: dev ## measure the tests' branch coverage, embedded, and write htmlcov
 	@$(PY) -m coverage combine --quiet
 	@$(PY) -m coverage html --quiet
 	@$(PY) -m coverage report
+
+schema: dev ## write the OpenAPI description anew, after a change of what the API takes or answers
+	@$(PY) -m scripts.write_schema
 
 lock: base ## pin the newest allowed versions of requirements/*.in
 	@for name in tools base dev; do \

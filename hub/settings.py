@@ -52,6 +52,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "channels",
     "rest_framework",
+    "drf_spectacular_sidecar",  # the files of the page at /api/docs/
     "csp",
     "notifications",
     "notifications.security",

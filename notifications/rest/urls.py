@@ -6,6 +6,7 @@ from django.urls import path
 
 from notifications.rest import views
 from notifications.rest.jobs import JobView
+from notifications.rest.schema.views import SchemaView
 from notifications.rest.tickets import TicketView
 
 app_name = "notifications_api"
@@ -15,6 +16,7 @@ urlpatterns = [
     path("notifications/changes", views.ChangesView.as_view(), name="changes"),
     path("notifications/counts", views.CountsView.as_view(), name="counts"),
     path("publish/jobs/<uuid:broadcast_id>", JobView.as_view(), name="job"),
+    path("schema", SchemaView.as_view(), name="schema"),
     path("stream/ticket", TicketView.as_view(), name="ticket"),
     path("notifications/<uuid:public_id>", views.NotificationView.as_view(), name="notification"),
 ]

@@ -1,0 +1,209 @@
+"""What operations share: the shapes of JSON, parameters and headers, in the words of OpenAPI 3.1."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from notifications.events import LEVELS
+from notifications.exceptions import HubError
+from notifications.filters import MAX_VALUE_LENGTH
+from notifications.models import (
+    MAX_ACTOR_LENGTH,
+    MAX_BODY_LENGTH,
+    MAX_TITLE_LENGTH,
+    MAX_TOPIC_LENGTH,
+    MAX_URL_LENGTH,
+    Reason,
+)
+from notifications.payloads import CHANGE_NAMES
+from notifications.problems import CONTENT_TYPE, PROBLEMS
+from notifications.search import MAX_SEARCH_LENGTH
+
+Schema = dict[str, Any]
+
+TEXT: Final[Schema] = {"type": "string"}
+INTEGER: Final[Schema] = {"type": "integer"}
+COUNT: Final[Schema] = {"type": "integer", "minimum": 0}
+BOOLEAN: Final[Schema] = {"type": "boolean"}
+ID: Final[Schema] = {"type": "string", "format": "uuid"}
+TIME: Final[Schema] = {"type": "string", "format": "date-time"}
+MAYBE_TIME: Final[Schema] = {"type": ["string", "null"], "format": "date-time"}
+CURSOR: Final[Schema] = {"$ref": "#/components/schemas/Cursor"}
+NOTIFICATION: Final[Schema] = {"$ref": "#/components/schemas/Notification"}
+TYPE_PATTERN: Final = r"^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*){1,3}$"
+
+
+def obj(properties: Mapping[str, Schema], *, optional: Iterable[str] = (), closed: bool = False) -> Schema:
+    """An object with these properties, all there but for the ``optional`` ones; ``closed`` when others are refused."""
+    left_out = set(optional)
+    schema: Schema = {"type": "object", "properties": dict(properties)}
+    if required := [name for name in properties if name not in left_out]:
+        schema["required"] = required
+    return schema | ({"additionalProperties": False} if closed else {})
+
+
+def several(items: Schema, **bounds: int) -> Schema:
+    """A list."""
+    return {"type": "array", "items": items, **bounds}
+
+
+def _change(name: str, **more: Schema) -> Schema:
+    fields = {
+        "change": {"const": name},
+        "cursor": CURSOR,
+        "position": INTEGER,
+        "at": TIME,
+        "unread_count": COUNT,
+    }
+    return obj(fields | more)
+
+
+SCHEMAS: Final[dict[str, Schema]] = {
+    "Cursor": {
+        "type": "string",
+        "pattern": "^[a-z2-7]{8}-(0|[1-9][0-9]{0,15})$",
+        "description": "`<epoch>-<position>`: everything up to there has been seen. Echo it unchanged.",
+    },
+    "Notification": obj(
+        {
+            "id": ID | {"description": "A UUIDv7."},
+            "position": {"type": "integer", "minimum": 1},
+            "type": {"type": "string", "examples": ["orders.order.shipped"]},
+            "category": TEXT,
+            "topic": TEXT | {"maxLength": MAX_TOPIC_LENGTH},
+            "level": {"enum": list(LEVELS)},
+            "title": TEXT | {"maxLength": MAX_TITLE_LENGTH},
+            "body": TEXT | {"maxLength": MAX_BODY_LENGTH},
+            "url": TEXT | {"maxLength": MAX_URL_LENGTH},
+            "actor": TEXT | {"maxLength": MAX_ACTOR_LENGTH},
+            "data": {"type": "object"},
+            "created_at": TIME,
+            "read_at": MAYBE_TIME,
+            "expires_at": MAYBE_TIME,
+            "replay_of": {"type": ["string", "null"], "format": "uuid"},
+        }
+    ),
+    "Change": {
+        "oneOf": [
+            *(
+                _change(CHANGE_NAMES[kind], notification=NOTIFICATION)
+                for kind in ("created", "read", "unread")
+            ),
+            _change(
+                CHANGE_NAMES["deleted"], notification=obj({"id": ID}), reason={"enum": list(Reason.values)}
+            ),
+            _change(CHANGE_NAMES["read_all"], up_to=INTEGER, category={"type": ["string", "null"]}),
+        ]
+    },
+    "Note": obj({"i": ID, "dt": TIME, "r": BOOLEAN, "a": obj({"r": TEXT, "d": {"type": "object"}, "title": TEXT})}),
+    "Outcome": obj({"changed": COUNT, "not_found": several(ID), "cursor": CURSOR, "unread_count": COUNT}),
+    "Job": obj(
+        {
+            "id": ID,
+            "state": TEXT,
+            "total": COUNT,
+            "done": COUNT,
+            "failed": COUNT,
+            "rate": {"type": ["number", "null"]},
+            "created_at": TIME,
+            "started_at": MAYBE_TIME,
+            "finished_at": MAYBE_TIME,
+        }
+    ),
+    "Problem": obj(
+        {
+            "type": TEXT,
+            "title": TEXT,
+            "status": INTEGER,
+            "code": {"enum": sorted(PROBLEMS)},
+            "detail": TEXT,
+            "errors": {"type": "object", "additionalProperties": TEXT},
+            "cursor": CURSOR,
+        },
+        optional=("errors", "cursor"),
+    )
+    | {"description": "RFC 9457. `code` alone is for programs; docs/errors.md says what to do about each."},
+}  # fmt: skip
+
+
+def parameter(name: str, where: str, schema: Schema, description: str = "") -> Schema:
+    """A parameter; those of the path are required."""
+    given: Schema = {"name": name, "in": where, "schema": schema}
+    return (
+        given
+        | ({"description": description} if description else {})
+        | ({"required": True} if where == "path" else {})
+    )
+
+
+def query(name: str, schema: Schema, description: str = "") -> Schema:
+    """A parameter of the query string."""
+    return parameter(name, "query", schema, description)
+
+
+def _filter(name: str, schema: Schema, description: str) -> Schema:
+    return query(name, several(schema), f"{description} Several by comma or repetition.") | {"explode": True}
+
+
+_NAME: Final = "[a-z][a-z0-9_]*"
+FILTERS: Final[list[Schema]] = [
+    _filter("category", {"type": "string", "pattern": f"^{_NAME}$", "maxLength": MAX_VALUE_LENGTH}, "First segments of types."),
+    _filter(
+        "type",
+        {"type": "string", "pattern": rf"^{_NAME}(\.{_NAME}){{0,3}}(\.\*)?$", "maxLength": MAX_VALUE_LENGTH},
+        "Event types; a trailing `.*` takes the prefix.",
+    ),
+    _filter("topic", {"type": "string", "minLength": 1, "maxLength": MAX_VALUE_LENGTH}, "Topics."),
+    _filter("level", {"enum": list(LEVELS)}, "Levels."),
+]  # fmt: skip
+SEARCH: Final = query(
+    "q", TEXT | {"maxLength": MAX_SEARCH_LENGTH}, "Words in title and body, each of them, whole."
+)
+IF_NONE_MATCH: Final = parameter(
+    "If-None-Match", "header", TEXT, "The ETag of the answer that the client holds."
+)
+ETAG: Final[Schema] = {"ETag": {"schema": {"type": "string", "pattern": '^"[a-z2-7]{8}-[0-9]+"$'}}}
+RETRY_AFTER: Final[Schema] = {"Retry-After": {"schema": {"type": "string", "pattern": "^[0-9]+$"}}}
+CHALLENGE: Final[Schema] = {"WWW-Authenticate": {"schema": TEXT}}
+SECURITY: Final[list[dict[str, list[str]]]] = [{"bearer": []}, {"session": []}]
+SECURITY_SCHEMES: Final[dict[str, Schema]] = {
+    "bearer": {"type": "http", "scheme": "bearer", "description": "An API token."},
+    "session": {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": "__Host-sessionid",
+        "description": "The session of a login; unsafe methods need the header `X-CSRFToken` too. Without https the cookie is called `sessionid`.",
+    },
+    "ticket": {"type": "apiKey", "in": "query", "name": "ticket", "description": "Opens one stream, once."},
+}
+
+
+def answer(
+    schema: Schema | None, description: str, *, headers: Schema | None = None, media: str = "application/json"
+) -> Schema:
+    """An answer with a body of this shape, or none."""
+    given: Schema = {"description": description}
+    if headers:
+        given["headers"] = headers
+    return given | ({} if schema is None else {"content": {media: {"schema": schema}}})
+
+
+def refusals(codes: Iterable[str | type[HubError]]) -> dict[str, Schema]:
+    """The answers for these codes of the closed list, by their status."""
+    by_status: dict[int, list[str]] = {}
+    for code in codes:
+        name = code if isinstance(code, str) else code.code
+        by_status.setdefault(PROBLEMS[name].status, []).append(name)
+    return {str(status): _refusal(status, names) for status, names in sorted(by_status.items())}
+
+
+def _refusal(status: int, codes: list[str]) -> Schema:
+    only = {"properties": {"code": {"enum": sorted(codes)}, "status": {"const": status}}}
+    headers = RETRY_AFTER if status in (429, 503) else CHALLENGE if status == 401 else None
+    return answer(
+        {"allOf": [{"$ref": "#/components/schemas/Problem"}, only]},
+        " or ".join(f"`{code}`" for code in sorted(codes)),
+        headers=headers,
+        media=CONTENT_TYPE,
+    )

@@ -1,0 +1,85 @@
+"""Puts the description together: drf-spectacular walks the paths, and each view's operations come out of the table.
+
+What is served is the file beside this module, so a serving process generates nothing. ``make schema`` writes it; a test
+compares it.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Final
+
+from django.urls import include, path
+from drf_spectacular.generators import SchemaGenerator
+from drf_spectacular.openapi import AutoSchema
+from drf_spectacular.settings import patched_settings
+
+from notifications.rest.schema.components import SCHEMAS, SECURITY_SCHEMES
+from notifications.rest.schema.operations import TAGS
+from notifications.rest.schema.streams import PATHS
+
+FILE: Final = Path(__file__).parent / "openapi.json"
+_DESCRIPTION: Final = (
+    "Durable notifications, read by polling or live over server-sent events. docs/protocol.md is the contract; "
+    "errors are problem documents whose codes docs/errors.md lists."
+)
+_SETTINGS: Final[dict[str, Any]] = {
+    "TITLE": "Notification hub",
+    "DESCRIPTION": _DESCRIPTION,
+    "VERSION": "1",
+    "OAS_VERSION": "3.1.0",
+    "APPEND_COMPONENTS": {"schemas": SCHEMAS, "securitySchemes": SECURITY_SCHEMES},
+    "POSTPROCESSING_HOOKS": [],
+    "SCHEMA_COERCE_PATH_PK_SUFFIX": False,
+}
+
+
+class NotDescribed(LookupError):
+    """A view or method that the table of operations lacks."""
+
+
+class TableSchema(AutoSchema):
+    """Looks operations up rather than guess them: the views parse by themselves and have no serializers."""
+
+    def get_operation(
+        self, path: str, path_regex: str, path_prefix: str, method: str, registry: Any
+    ) -> dict[str, Any]:
+        """The operation of this view.
+
+        Raises:
+            NotDescribed: the table has none.
+        """
+        key = (type(self.view), method.lower())
+        for tag, operations in TAGS.items():
+            if key in operations:
+                return operations[key].described(
+                    f"{key[0].__name__.removesuffix('View')}_{key[1]}".lower(), tag
+                )
+        raise NotDescribed(f"{method} {path} has no entry in notifications/rest/schema/operations.py")
+
+
+class TableGenerator(SchemaGenerator):
+    """Gives each view the schema that looks up."""
+
+    def create_view(self, callback: Any, method: str, request: Any = None) -> Any:
+        """The view, described by the table whatever the project's settings say."""
+        view = super().create_view(callback, method, request)
+        self._set_schema_to_view(view, TableSchema())
+        return view
+
+
+def generate() -> str:
+    """The description as it ought to be, as JSON.
+
+    Raises:
+        NotDescribed: a view lacks its entry.
+    """
+    patterns = [
+        path("api/v1/", include("notifications.rest.urls")),
+        path("", include("notifications.rest.keria")),
+    ]
+    with patched_settings(_SETTINGS):
+        document = TableGenerator(patterns=patterns).get_schema(public=True)
+    document["paths"] = dict(sorted((document["paths"] | PATHS).items()))
+    return json.dumps(document, indent=1, sort_keys=False, ensure_ascii=False) + "\n"

@@ -1,0 +1,267 @@
+"""One entry for each view and method: what it takes, and every answer that it can give."""
+
+from __future__ import annotations
+
+from typing import Any, Final, NamedTuple
+
+from notifications.models import Scope
+from notifications.rest import inputs, jobs, keria, tickets, views
+from notifications.rest.schema.components import (
+    BOOLEAN,
+    COUNT,
+    CURSOR,
+    ETAG,
+    FILTERS,
+    ID,
+    IF_NONE_MATCH,
+    INTEGER,
+    NOTIFICATION,
+    SEARCH,
+    SECURITY,
+    TEXT,
+    Schema,
+    answer,
+    obj,
+    parameter,
+    query,
+    refusals,
+    several,
+)  # fmt: skip
+from notifications.rest.schema.views import FORMATS, SchemaView
+
+# Any request may get these: a Host that is not served, a NUL in its query, a body that is too large, a database that is away.
+ALWAYS: Final = ("bad_request", "invalid", "too_large", "unavailable")
+# Whoever must say who they are may get these.
+CREDENTIAL: Final = (*ALWAYS, "not_authenticated", "bad_credential", "forbidden")
+# Whoever changes something, with a body where there is one.
+UNSAFE: Final = (*CREDENTIAL, "csrf_failed")
+BODY: Final = (*UNSAFE, "unsupported_media_type")
+
+_CURSOR_CODES: Final = ("cursor_expired", "cursor_epoch", "cursor_ahead")
+_OUTCOME: Final = answer({"$ref": "#/components/schemas/Outcome"}, "What it did, and the inbox after it.")
+_NOT_MODIFIED: Final = answer(None, "The client holds the answer already.", headers=ETAG)
+_JOB: Final = answer({"$ref": "#/components/schemas/Job"}, "How far it is.")
+_INTERVAL: Final[Schema] = {
+    "X-Poll-Interval": {
+        "schema": {"type": "string", "pattern": "^[1-9][0-9]*$"},
+        "description": "After how many seconds to poll again.",
+    }
+}
+_RANGE_HEADERS: Final[Schema] = {
+    "Accept-Ranges": {"schema": {"const": "notes"}},
+    "Content-Range": {"schema": {"type": "string", "pattern": "^notes [0-9]+-[0-9]+/[0-9]+$"}},
+}
+
+
+class Operation(NamedTuple):
+    """What one method of one view does.
+
+    Attributes:
+        summary: in a few words.
+        answers: by status.
+        problems: the codes of the closed list that it may refuse with.
+        parameters: of path, query and headers.
+        body: the shape of the body; None when it takes none.
+        scope: what a token needs; empty when nobody is asked.
+        needs_body: False when the body may be left out.
+    """
+
+    summary: str
+    answers: dict[str, Schema]
+    problems: tuple[str, ...]
+    parameters: tuple[Schema, ...] = ()
+    body: Schema | None = None
+    scope: str = Scope.READ
+    needs_body: bool = True
+
+    def described(self, name: str, tag: str) -> Schema:
+        """It as OpenAPI has it."""
+        described: Schema = {
+            "operationId": name,
+            "summary": self.summary,
+            "tags": [tag],
+            "parameters": list(self.parameters),
+            "responses": self.answers | refusals(self.problems),
+            "security": SECURITY if self.scope else [{}],
+        }
+        if self.scope:
+            described["description"] = f"A token needs the scope `{self.scope}`."
+        if self.body is not None:
+            content = {"application/json": {"schema": self.body}}
+            described["requestBody"] = {"content": content, "required": self.needs_body}
+        return described
+
+
+_ID_IN_PATH: Final = parameter("public_id", "path", ID)
+_IDS: Final = several(ID, maxItems=inputs.MAX_ACTION_IDS)
+_BEFORE: Final = query(
+    "before", {"type": "integer", "minimum": 0, "maximum": inputs.MAX_POSITION}, "Only positions below."
+)
+
+
+def _limit(default: int, maximum: int) -> Schema:
+    return query("limit", {"type": "integer", "minimum": 1, "maximum": maximum, "default": default})
+
+
+_ACTION: Final[Schema] = {
+    "oneOf": [
+        obj({"action": {"enum": ["read", "unread", "delete"]}, "ids": _IDS}, closed=True),
+        obj(
+            {"action": {"const": "read"}, "up_to": CURSOR, "category": {"type": ["string", "null"], "pattern": "^[a-z][a-z0-9_]*$"}},
+            optional=("category",),
+            closed=True,
+        ),
+    ]
+}  # fmt: skip
+
+READING: Final[dict[tuple[Any, str], Operation]] = {
+    (views.ListView, "get"): Operation(
+        "The list, newest first",
+        {
+            "200": answer(
+                obj({
+                    "results": several(NOTIFICATION),
+                    "next": {"type": ["string", "null"], "format": "uri"},
+                    "cursor": CURSOR,
+                    "unread_count": COUNT,
+                }),
+                "Part of the list. Cursor and count are the whole inbox's, of the same snapshot.",
+                headers=ETAG,
+            ),
+            "304": _NOT_MODIFIED,
+        },
+        CREDENTIAL,
+        (
+            *FILTERS, SEARCH, query("unread", {"enum": ["true", "false"]}),
+            _limit(inputs.DEFAULT_LIST_LIMIT, inputs.MAX_LIST_LIMIT), _BEFORE, IF_NONE_MATCH,
+        ),
+    ),
+    (views.NotificationView, "get"): Operation(
+        "One notification",
+        {"200": answer(NOTIFICATION, "It.")},
+        (*CREDENTIAL, "not_found"),
+        (_ID_IN_PATH,),
+    ),
+    (views.NotificationView, "patch"): Operation(
+        "Mark read or unread",
+        {"200": answer(NOTIFICATION, "It, as it is then.")},
+        (*BODY, "not_found"),
+        (_ID_IN_PATH,),
+        obj({"read": BOOLEAN}, closed=True),
+        Scope.INBOX,
+    ),
+    (views.NotificationView, "delete"): Operation(
+        "Take it off the list for good",
+        {"204": answer(None, "It is gone.")},
+        (*UNSAFE, "not_found"),
+        (_ID_IN_PATH,),
+        scope=Scope.INBOX,
+    ),
+    (views.ActionsView, "post"): Operation(
+        "Read, unread or delete many, or mark all read as of what was seen",
+        {"200": _OUTCOME},
+        (*BODY, "cursor_malformed", "cursor_epoch", "cursor_ahead"),
+        body=_ACTION,
+        scope=Scope.INBOX,
+    ),
+    (views.ChangesView, "get"): Operation(
+        "The polling delta",
+        {
+            "200": answer(
+                obj({
+                    "changes": several({"$ref": "#/components/schemas/Change"}),
+                    "cursor": CURSOR,
+                    "has_more": BOOLEAN,
+                    "unread_count": COUNT,
+                }),
+                "What happened after the cursor, oldest first.",
+                headers=_INTERVAL,
+            )
+        },
+        (*CREDENTIAL, "cursor_malformed", *_CURSOR_CODES),
+        (
+            query("after", CURSOR, "Without it: no changes, the head."), *FILTERS,
+            _limit(inputs.DEFAULT_CHANGES_LIMIT, inputs.MAX_CHANGES_LIMIT),
+            query("wait", {"type": "number"}, "Seconds to wait for a change, clamped to 0–25."),
+        ),
+    ),
+    (views.CountsView, "get"): Operation(
+        "How much is unread",
+        {
+            "200": answer(
+                obj({"unread": COUNT, "by_category": {"type": "object", "additionalProperties": INTEGER}, "cursor": CURSOR}),
+                "In all, and by category; categories with nothing unread are left out.",
+                headers=ETAG,
+            ),
+            "304": _NOT_MODIFIED,
+        },
+        CREDENTIAL,
+        (IF_NONE_MATCH,),
+    ),
+    (tickets.TicketView, "post"): Operation(
+        "A ticket for one stream; with the scope `publish`, for a named user",
+        {"201": answer(obj({"ticket": TEXT, "expires_in": INTEGER}), "It is shown once.")},
+        BODY,
+        body=obj({"user": TEXT}, optional=("user",), closed=True),
+        needs_body=False,
+    ),
+}  # fmt: skip
+
+ABOUT: Final[dict[tuple[Any, str], Operation]] = {
+    (SchemaView, "get"): Operation(
+        "This description",
+        {
+            "200": {
+                "description": "OpenAPI 3.1.",
+                "content": {
+                    FORMATS["json"]: {"schema": {"type": "object"}},
+                    FORMATS["yaml"]: {"schema": TEXT},
+                },
+            }
+        },
+        ALWAYS,
+        (query("format", {"enum": list(FORMATS)}),),
+        scope="",
+    )
+}
+
+_JOB_ID: Final = parameter("broadcast_id", "path", ID)
+PUBLISHING: Final[dict[tuple[Any, str], Operation]] = {
+    (jobs.JobView, "get"): Operation(
+        "How far a large send is", {"200": _JOB}, (*CREDENTIAL, "not_found"), (_JOB_ID,), scope=Scope.PUBLISH
+    ),
+    (jobs.JobView, "delete"): Operation(
+        "End a large send", {"200": _JOB}, (*UNSAFE, "not_found"), (_JOB_ID,), scope=Scope.PUBLISH
+    ),
+}
+
+_NOTE: Final = parameter("note", "path", ID)
+_ACCEPTED: Final = {"202": answer(None, "Done.")}
+DIALECT: Final[dict[tuple[Any, str], Operation]] = {
+    (keria.NotesView, "get"): Operation(
+        "The list as notes, oldest first",
+        {
+            status: answer(several({"$ref": "#/components/schemas/Note"}), text, headers=_RANGE_HEADERS)
+            for status, text in (("200", "The first notes."), ("206", "The notes of the range."))
+        },
+        (*CREDENTIAL, "not_found"),
+        (
+            parameter("Range", "header", {"type": "string", "examples": ["notes=0-24"]}),
+            query("order", {"enum": ["asc", "desc"]}),
+        ),
+    ),
+    (keria.NoteView, "put"): Operation(
+        "Mark a note read",
+        _ACCEPTED,
+        (*BODY, "not_found"),
+        (_NOTE,),
+        obj({}, closed=True),
+        Scope.INBOX,
+        needs_body=False,
+    ),
+    (keria.NoteView, "delete"): Operation(
+        "Take a note off the list", _ACCEPTED, (*UNSAFE, "not_found"), (_NOTE,), scope=Scope.INBOX
+    ),
+}
+
+TAGS: Final = {"reading": READING, "publishing": PUBLISHING, "range dialect": DIALECT, "about": ABOUT}

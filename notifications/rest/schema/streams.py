@@ -1,0 +1,71 @@
+"""The paths that no view serves: the streams, which stand among the ASGI applications."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from notifications.models import Scope
+from notifications.rest.schema.components import (
+    CURSOR,
+    FILTERS,
+    ID,
+    TEXT,
+    Schema,
+    answer,
+    parameter,
+    query,
+    refusals,
+)  # fmt: skip
+
+# Of the closed list, what a request for a stream may get; docs/errors.md has the whole of it.
+PROBLEMS: Final = (
+    "bad_request", "invalid", "not_authenticated", "bad_credential", "forbidden", "cross_site", "not_acceptable",
+    "uri_too_long", "headers_too_large", "unavailable",
+)  # fmt: skip
+_AFTER: Final = {"anyOf": [CURSOR, {"const": "earliest"}, TEXT]}
+_PARAMETERS: Final[list[Schema]] = [
+    parameter("Last-Event-ID", "header", TEXT, "The cursor to resume from; it always wins."),
+    query(
+        "after", _AFTER, "The cursor to resume from, or `earliest`. Also `last_event_id` and `lastEventId`."
+    ),
+    *FILTERS,
+    query("heartbeat", {"type": "number"}, "Seconds between heartbeats, clamped to 5–300."),
+    query("transient", {"enum": ["true", "false"]}, "`false`: no transient events."),
+    query("names", {"enum": ["type"]}, "`type`: a created notification's `event:` is its own event type."),
+    query("closeafter", {"enum": ["live"]}, "`live`: end after the backlog."),
+    query("client", ID, "A name for this tab or device; a new stream of the same name replaces the old one."),
+    query("on_limit", {"enum": ["retry"]}, "`retry`: 429 and 503 become a stream that closes at once."),
+]
+_HEADERS: Final[Schema] = {
+    "Cache-Control": {"schema": {"const": "no-store, no-transform"}},
+    "X-Accel-Buffering": {"schema": {"const": "no"}},
+}
+
+
+def _stream(name: str, summary: str, tag: str, *, also: tuple[str, ...] = ()) -> dict[str, Any]:
+    events = answer(
+        {
+            "type": "string",
+            "description": "Server-sent events; docs/protocol.md, section 6, has every frame.",
+        },
+        "It stays open. A cursor that cannot be resumed is no error here: `stream.reset` says so.",
+        headers=_HEADERS,
+        media="text/event-stream",
+    )
+    return {
+        "get": {
+            "operationId": name,
+            "summary": summary,
+            "description": f"A token needs the scope `{Scope.READ}`.",
+            "tags": [tag],
+            "parameters": _PARAMETERS,
+            "responses": {"200": events} | refusals((*PROBLEMS, *also)),
+            "security": [{"bearer": []}, {"session": []}, {"ticket": []}],
+        }
+    }
+
+
+PATHS: Final[dict[str, dict[str, Any]]] = {
+    "/api/v1/notifications/stream": _stream("stream", "The live stream", "stream"),
+    "/api/v1/events": _stream("events", "The same stream by another name", "stream"),
+}

@@ -1,0 +1,86 @@
+"""The OpenAPI description: it is the one that the code gives, whole, valid, and served for programs and people."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+import yaml
+from django.test import Client
+from django.urls import get_resolver
+
+from notifications.problems import PROBLEMS
+from notifications.rest.schema.document import FILE, generate
+from notifications.streaming.routing import EVENTS_PATH, STREAM_PATH
+from tests.helpers.api import Api
+
+SCHEMA = "/api/v1/schema"
+
+
+@pytest.fixture(scope="module")
+def document() -> dict[str, Any]:
+    described: dict[str, Any] = json.loads(FILE.read_bytes())
+    return described
+
+
+def test_committed_schema__is_what_the_code_gives() -> None:
+    assert FILE.read_text() == generate(), "run `make schema`"
+
+
+def test_schema__is_openapi(document: dict[str, Any]) -> None:
+    from drf_spectacular.validation import validate_schema
+
+    validate_schema(document)
+    assert document["openapi"].startswith("3.")
+
+
+def test_schema__names_every_path_of_the_api_and_no_other(document: dict[str, Any]) -> None:
+    routes = {
+        "/" + re.sub(r"<\w+:(\w+)>", r"{\1}", route)
+        for route in routes_of(get_resolver())
+        if route.startswith(("api/v1/", "notifications"))
+    }
+    assert set(document["paths"]) == routes | {f"/{STREAM_PATH}", f"/{EVENTS_PATH}"}
+
+
+def routes_of(resolver: Any, prefix: str = "") -> list[str]:
+    routes: list[str] = []
+    for pattern in resolver.url_patterns:
+        route = prefix + str(pattern.pattern)
+        routes += routes_of(pattern, route) if hasattr(pattern, "url_patterns") else [route]
+    return routes
+
+
+def test_schema__names_each_problem_code_and_gives_it_the_status_it_has(document: dict[str, Any]) -> None:
+    assert document["components"]["schemas"]["Problem"]["properties"]["code"]["enum"] == sorted(PROBLEMS)
+    for path, operations in document["paths"].items():
+        for operation in operations.values():
+            for status, answer in operation["responses"].items():
+                content = answer.get("content", {})
+                if int(status) < 400:
+                    assert "application/problem+json" not in content
+                    continue
+                [schema] = [media["schema"] for media in content.values()]
+                codes = schema["allOf"][1]["properties"]["code"]["enum"]
+                assert {PROBLEMS[code].status for code in codes} == {int(status)}, path
+
+
+def test_schema__for_nobody__comes_as_json_or_yaml() -> None:
+    api = Api()
+    as_json, as_yaml = api.get(SCHEMA), api.get(f"{SCHEMA}?format=yaml")
+    assert as_json.headers["Content-Type"] == "application/vnd.oai.openapi+json"
+    assert as_yaml.headers["Content-Type"] == "application/vnd.oai.openapi"
+    assert json.loads(as_json.body) == yaml.safe_load(as_yaml.body) == json.loads(FILE.read_bytes())
+    assert api.get(f"{SCHEMA}?format=xml").code == "invalid"
+
+
+def test_docs__for_nobody__load_nothing_from_elsewhere() -> None:
+    page = Client().get("/api/docs/")
+    assert page.status_code == 200
+    text = page.content.decode()
+    assert "<style" not in text
+    assert not re.search(r"<script(?![^>]*\bsrc=)|\son\w+=|\sstyle=", text)
+    assert all(url.startswith("/") for url in re.findall(r'(?:src|href|data-schema)="([^"]*)"', text))
+    assert "unsafe" not in page.headers["Content-Security-Policy"]
