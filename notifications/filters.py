@@ -20,6 +20,7 @@ _GRAMMAR: Final = {
     "category": re.compile(r"[a-z][a-z0-9_]*", re.ASCII),
     "type": re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*){0,3}(\.\*)?", re.ASCII),
 }
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 NAMES: Final = ("category", "type", "topic", "level")
 
 
@@ -90,6 +91,8 @@ def _split(name: str, given: Sequence[str]) -> list[str]:
         strict_json.check_text(value, field=name)
         if name in _GRAMMAR and not _GRAMMAR[name].fullmatch(value):
             raise InvalidInput({name: f"{value!r} can be no {name}; a * may stand only after the last dot"})
+        if name == "topic" and _CONTROL.search(value):
+            raise InvalidInput({name: "no topic holds a control character"})
         if name == "level" and value not in LEVELS:
             raise InvalidInput({name: f"{value!r} is none of {', '.join(LEVELS)}"})
     return values

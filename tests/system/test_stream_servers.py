@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
 from collections.abc import Iterator
 
 import pytest
 from django.contrib.auth.models import User
 
 from tests.helpers.factories import make_user, send
-from tests.helpers.processes import HubProcess
+from tests.helpers.processes import HubProcess, session_headers
+from tests.helpers.servers import HOST
 from tests.helpers.wire import ask, complaints, positions, status_of
 
 pytestmark = pytest.mark.system
@@ -104,4 +107,88 @@ def test_strangers__no_traceback_and_no_answer_above_499(hub: HubProcess, ada: U
         stream = hub.stream(ada, headers={"Last-Event-ID": text.encode().decode("latin-1")})
         assert stream.expect("stream.reset").json["reason"] == "malformed"
         stream.close()
+    assert "Traceback" not in hub.output()
+
+
+MALFORMED: tuple[bytes, ...] = (
+    b"nonsense", b"-1", b"0", b"NaN", b"%00", b"aaaaaaaa-", b"-", b"aaaaaaaa--1", b"aaaaaaaa-01", b"aaaaaaaa-1.0", b"aaaaaaaa-%2B1",
+    b"AAAAAAAA-1", b"aaaaaaa1-1", b"aaaaaaa-1", b"aaaaaaaaa-1", b"aaaaaaaa-12345678901234567", b"aaaaaaaa-1%20", b"%20aaaaaaaa-1",
+    b"aaaaaaaa-1%0A", b"aaaaaaaa-%D9%A1", b"aaaaaaaa-1,aaaaaaaa-1", b"earliest%20", b"EARLIEST", b"null", b"%F0%9F%98%80", b"x" * 8_000,
+)  # fmt: skip
+# What an authenticated client asks, and the status it gets; 0 where servers may differ, but never above 499.
+RULED_OUT: tuple[tuple[bytes, bytes, int], ...] = (
+    *((b"after=%00" + name, b"", 400) for name in (b"", b"x")),
+    *((b"?" * 3 + b"&" * 900, b"", 200) for _ in range(1)),
+    (b"&" * 1_001, b"", 400),
+    (b"x=%ED%A0%80", b"", 400),
+    (b"x=%zz&y=%&=&==&%00", b"", 400),
+    (b"x=%zz&y=%&=&==&", b"", 200),
+    (b"token=a", b"", 400), (b"access_token=a", b"", 400), (b"api_key=", b"", 400), (b"%74oken=a", b"", 400),
+    (b"ticket=", b"", 401), (b"ticket=a:b:c", b"", 401), (b"ticket=" + b"x" * 5_000, b"", 401), (b"ticket=%F0%9F%98%80", b"", 401),
+    (b"ticket=a", b"Authorization: Bearer a\r\n", 400),
+    (b"category=", b"", 400), (b"category=Orders", b"", 400), (b"category=a.b", b"", 400), (b"category=a,,b", b"", 400),
+    (b"type=", b"", 400), (b"type=*", b"", 400), (b"type=a.*.b", b"", 400), (b"type=a.b.c.d.e", b"", 400), (b"type=.", b"", 400),
+    (b"topic=%0A", b"", 400), (b"topic=" + b"x" * 101, b"", 400), (b"topic=" + b"x," * 51, b"", 400), (b"level=fatal", b"", 400),
+    (b"level=info,", b"", 400), (b"&".join([b"level=info"] * 51), b"", 400),
+    *((b"heartbeat=" + value, b"", 200) for value in (b"", b"-1", b"0", b"1e999", b"nan", b"inf", b"x", b"99999999999", b"5,5", b"%D9%A1")),
+    *((b"transient=" + value, b"", 200) for value in (b"", b"FALSE", b"%F0%9F%98%80", b"x" * 1_000)),
+    (b"names=other&on_limit=never&closeafter=never&closeafter=live", b"", 200),
+    (b"", b"Authorization: Bearer\r\n", 401), (b"", b"Authorization: Bearer a b\r\n", 401), (b"", b"Authorization: bearer nhub_x\r\n", 401),
+    (b"", b"Authorization: Bearer a\r\nAuthorization: Bearer b\r\n", 401), (b"", b"Authorization: Basic eDp5\r\n", 200),
+    (b"", b"Accept: text/event-stream;q=0\r\n", 406), (b"", b"Accept: application/json\r\n", 406), (b"", b"Accept: ;;;,,,q=\r\n", 406),
+    (b"", b"Accept: */*;q=nan\r\n", 406), (b"", b"Accept: TEXT/EVENT-STREAM\r\n", 200),
+    (b"", b"Origin: https://evil.example\r\n", 403), (b"", b"Origin:\r\n", 403), (b"", b"Origin: null\r\nOrigin: null\r\n", 403),
+    (b"", b"Sec-Fetch-Site: same-site\r\n", 403), (b"", b"Sec-Fetch-Site: SAME-ORIGIN\r\n", 403), (b"", b"Sec-Fetch-Site: none\r\n", 200),
+    (b"", b"X-Request-ID: " + b"\xff" * 10 + b"\r\n", 0), (b"", b"X-Forwarded-For: , ,\r\nX-Forwarded-Proto: \xff\r\n", 0),
+    (b"", b"Content-Length: 0\r\n", 200), (b"", b"Range: bytes=0-1\r\n", 200), (b"", b"If-None-Match: *\r\n", 200),
+    (b"", b"Expect: 100-continue\r\n", 0), (b"", b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n", 0),
+)  # fmt: skip
+METHODS_RULED_OUT = (b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS", b"TRACE", b"PROPFIND", b"get", b"X")
+
+
+def ask_whole(port: int, raw: bytes) -> bytes:
+    """Send raw bytes, and return the whole answer, at whose end the server closes the connection."""
+    answer = b""
+    with socket.create_connection((HOST, port), timeout=10) as connection:
+        connection.sendall(raw)
+        with contextlib.suppress(ConnectionError):
+            while chunk := connection.recv(65_536):
+                answer += chunk
+    return answer
+
+
+def test_everything_that_the_protocol_rules_out__has_its_answer_and_no_traceback(
+    hub: HubProcess, ada: User
+) -> None:
+    always = b" HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nCookie: "
+    always += session_headers(ada)["Cookie"].encode() + b"\r\n"
+
+    def asked(query: bytes, headers: bytes = b"", method: bytes = b"GET") -> bytes:
+        return ask_whole(
+            hub.port, method + b" " + STREAM + b"?closeafter=live&" + query + always + headers + b"\r\n"
+        )
+
+    for text in MALFORMED:
+        for name in (b"after=", b"last_event_id=", b"lastEventId="):
+            answer = asked(name + text)
+            if b"%00" in text:
+                assert status_of(answer) == 400
+            else:
+                assert answer.count(b'"reason":"malformed"') == answer.count(b"event: stream.live") == 1, (
+                    text,
+                    answer,
+                )
+        if b"%" not in text:
+            assert asked(b"", b"Last-Event-ID: " + text + b"\r\n").count(b'"reason":"malformed"') == 1, text
+    for query, headers, status in RULED_OUT:
+        answer = asked(query, headers)
+        assert status_of(answer) == status if status else status_of(answer) < 500, (
+            query,
+            headers,
+            answer[:300],
+        )
+        if status >= 400:
+            assert b"application/problem+json" in answer, (query, headers, answer[:300])
+    for method in METHODS_RULED_OUT:
+        assert 400 <= status_of(asked(b"", method=method)) <= 405, method
     assert "Traceback" not in hub.output()

@@ -48,6 +48,8 @@ def test_parse__parameters_of_other_names__are_ignored() -> None:
         ({"topic": [",,"]}, "topic"),
         ({"topic": ["x" * 101]}, "topic"),
         ({"topic": ["a\0"]}, "topic"),
+        ({"topic": ["a\n"]}, "topic"),
+        ({"topic": ["a\x85"]}, "topic"),
         ({"topic": ["\ud800"]}, "topic"),
         ({"level": ["loud"]}, "level"),
         ({"level": ["INFO"]}, "level"),
