@@ -6,9 +6,8 @@ session's key without a cookie going out, the second would flush the session. No
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from importlib import import_module
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.contrib.auth import (
@@ -34,8 +33,7 @@ from notifications.streaming.requests import Headers
 MAX_SESSION_KEY_LENGTH = 4_096
 
 
-@dataclass(frozen=True, slots=True)
-class Credential:
+class Credential(NamedTuple):
     """By what right a stream is open: whose it is, and what has to stay as it was for the stream to stay open.
 
     Attributes:
@@ -47,8 +45,11 @@ class Credential:
 
     user_id: Any
     token_id: Any = None
-    session_key: str | None = field(default=None, repr=False)
-    user_mark: int | None = field(default=None, repr=False)
+    session_key: str | None = None
+    user_mark: int | None = None
+
+    def __repr__(self) -> str:
+        return f"Credential(user_id={self.user_id!r}, token_id={self.token_id!r})"
 
 
 def identify(headers: Headers, ticket: str | None, is_opening: bool) -> Credential:

@@ -37,24 +37,25 @@ def ended(credentials: Iterable[Credential]) -> dict[Credential, CloseReason]:
     Raises:
         Exception: the database, or whatever holds the sessions, did not answer. Nothing is known then, and nothing has ended.
     """
-    given = set(credentials)
-    marks = dict(_by_thousands(_user_marks, (each.user_id for each in given)))
-    sessions = set(_by_thousands(_live_sessions, (each.session_key for each in given)))
-    tokens = set(_by_thousands(_usable_tokens, (each.token_id for each in given)))
+    given = list(credentials)
+    marks = dict(_by_thousands(_user_marks, {each.user_id for each in given}))
+    sessions = set(_by_thousands(_live_sessions, {each.session_key for each in given}))
+    tokens = set(_by_thousands(_usable_tokens, {each.token_id for each in given}))
 
     def holds(credential: Credential) -> bool:
+        user_id, token_id, session_key, user_mark = credential
         return (
-            credential.user_id in marks
-            and (credential.user_mark is None or credential.user_mark == marks[credential.user_id])
-            and (credential.session_key is None or credential.session_key in sessions)
-            and (credential.token_id is None or credential.token_id in tokens)
+            user_id in marks
+            and (user_mark is None or user_mark == marks[user_id])
+            and (session_key is None or session_key in sessions)
+            and (token_id is None or token_id in tokens)
         )
 
     return {credential: "revoked" for credential in given if not holds(credential)}
 
 
-def _by_thousands(read: Callable[[list[Any]], Iterable[_T]], keys: Iterable[Any]) -> Iterator[_T]:
-    waiting = iter(set(keys) - {None})
+def _by_thousands(read: Callable[[list[Any]], Iterable[_T]], keys: set[Any]) -> Iterator[_T]:
+    waiting = iter(keys - {None})
     while chunk := list(islice(waiting, MAX_KEYS)):
         yield from read(chunk)
 
@@ -65,9 +66,12 @@ def _user_marks(keys: list[Any]) -> Iterable[tuple[Any, int | None]]:
     if not _has_plain_users(user_model):
         users = user_model._default_manager.filter(pk__in=keys)
         return [(user.pk, session_mark(user)) for user in users if user.is_active]
-    key_of = user_model._meta.pk.get_db_prep_value
-    by_column = {key_of(key, connection): key for key in keys}
-    rows = _rows(user_model, user_model._meta.pk.attname, list(by_column), "password", where="is_active")
+    primary_key: Any = user_model._meta.pk
+    if isinstance(primary_key, models.IntegerField):
+        by_column = dict(zip(keys, keys, strict=True))
+    else:
+        by_column = {primary_key.get_db_prep_value(key, connection): key for key in keys}
+    rows = _rows(user_model, primary_key.attname, list(by_column), "password", where="is_active")
     return [(by_column[column], hash(password)) for column, password in rows]
 
 
