@@ -72,6 +72,15 @@ class NotificationTooLarge(HubError):
     message = "A notification may hold at most 64 KiB; put what is large behind its url."
 
 
+class TransientEventTooLarge(HubError):
+    """A transient event over 16 KiB."""
+
+    code = "too_large"
+    message = (
+        "A transient event may hold at most 16 KiB of data; put what is large where its reader can fetch it."
+    )
+
+
 class UnknownEventType(HubError):
     """An event type that no installed app registers, while the registry is strict."""
 

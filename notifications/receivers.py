@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from datetime import datetime
 from typing import Any, Final
 
 from django.conf import settings
@@ -11,7 +12,7 @@ from django.db.models.signals import post_save, pre_delete
 from django.dispatch import receiver
 
 from notifications import services
-from notifications.signals import inbox_changed, streams_changed
+from notifications.signals import event_emitted, inbox_changed, streams_changed
 from notifications.streaming import hints
 
 # What, on a user, a session's right depends on.
@@ -53,3 +54,11 @@ def hint_at_new_heads(*, heads: Mapping[Any, int], **kwargs: Any) -> None:
 def look_at_streams(*, user_ids: Collection[Any], **kwargs: Any) -> None:
     """After the commit: every process looks again at the rights and rows of these users' streams; so it does by itself, later."""
     hints.publish_looks(user_ids)
+
+
+@receiver(event_emitted)
+def pass_on_event(
+    *, user_ids: Collection[Any], event_type: str, topic: str, at: datetime, data: str, **kwargs: Any
+) -> None:
+    """At once: to every process that streams to these users; best effort."""
+    hints.publish_event(user_ids, event_type=event_type, topic=topic, at=at, data=data)

@@ -1,11 +1,16 @@
-"""What the hub tells other code, always after the commit, in the thread that committed, and with ``send_robust``: a receiver that
-fails is logged and hurts nobody else. Each is a hint, not a record: a process that dies between commit and signal sends none.
+"""What the hub tells other code, with ``send_robust``: a receiver that fails is logged and hurts nobody else.
+
+The first two are sent after the commit, in the thread that committed. They are hints, not records: a process that dies between
+commit and signal sends none.
 
 ``inbox_changed`` is sent with ``heads``: a dict from the primary key of each recipient whose inbox changed to its new head.
 Readers that missed it find the change in the log.
 
 ``streams_changed`` is sent with ``user_ids``: primary keys of users whose open streams may have to end: a client replaced, a
 stream closed, a logout, a deactivation, a new password, a token revoked. Who missed it finds out by looking at the rows.
+
+``event_emitted`` is a transient event itself, sent at once: ``user_ids``, ``event_type``, ``topic``, ``at`` (a time) and ``data``
+(one line of ASCII JSON). Who missed it never knows.
 """
 
 from __future__ import annotations
@@ -14,3 +19,4 @@ from django.dispatch import Signal
 
 inbox_changed = Signal()
 streams_changed = Signal()
+event_emitted = Signal()

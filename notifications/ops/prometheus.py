@@ -40,6 +40,15 @@ class HubCollector(Collector):
         yield _by("hub_streams_closed", "Streams closed, by reason.", "reason", METRICS.closed)
         yield _by("hub_streams_refused", "Streams refused, by problem.", "code", METRICS.refused)
         yield _by("hub_hints", "Hints to be sent, by what came of them.", "result", METRICS.hints)
+        yield _by(
+            "hub_transient_messages",
+            "Transient events to be sent to a group.",
+            "result",
+            METRICS.transient_messages,
+        )
+        yield _by(
+            "hub_transient_frames", "Transient events for a connection.", "result", METRICS.transient_frames
+        )
         for name, text, value in (
             ("hub_frames_written", "Frames written to streams.", METRICS.frames),
             ("hub_bytes_written", "Bytes written to streams.", METRICS.bytes),

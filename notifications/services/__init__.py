@@ -5,6 +5,7 @@ from __future__ import annotations
 from notifications.services.aio import (
     abroadcast,
     adelete,
+    aemit,
     amark_all_read,
     amark_read,
     amark_unread,
@@ -13,6 +14,7 @@ from notifications.services.aio import (
 )
 from notifications.services.broadcast import broadcast, cancel_broadcast, cancel_broadcasts_of
 from notifications.services.broadcasting import run_broadcast_chunk
+from notifications.services.emit import emit
 from notifications.services.erase import erase_user
 from notifications.services.inboxes import announce_streams_on_commit, open_inbox
 from notifications.services.notify import notify, notify_many
@@ -45,6 +47,7 @@ __all__ = [
     "Ticket",
     "abroadcast",
     "adelete",
+    "aemit",
     "amark_all_read",
     "amark_read",
     "amark_unread",
@@ -57,6 +60,7 @@ __all__ = [
     "check_ticket",
     "create_token",
     "delete",
+    "emit",
     "erase_user",
     "forget_used_tickets",
     "issue_ticket",

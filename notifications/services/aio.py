@@ -11,6 +11,7 @@ from typing import Any, ParamSpec, TypeVar
 from asgiref.sync import sync_to_async
 
 from notifications.services.broadcast import broadcast
+from notifications.services.emit import emit
 from notifications.services.notify import notify, notify_many
 from notifications.services.state import delete, mark_all_read, mark_read, mark_unread
 
@@ -29,3 +30,4 @@ amark_read = _twin(mark_read)
 amark_unread = _twin(mark_unread)
 amark_all_read = _twin(mark_all_read)
 adelete = _twin(delete)
+aemit = _twin(emit)

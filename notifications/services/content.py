@@ -14,7 +14,12 @@ from django.utils.functional import Promise
 from notifications import strict_json
 from notifications.conf import hub_config
 from notifications.events import LEVELS, EventType, UntypedEvent, check_name, encode_data, registry
-from notifications.exceptions import InvalidInput, NotificationTooLarge, UnknownEventType
+from notifications.exceptions import (
+    InvalidInput,
+    NotificationTooLarge,
+    TransientEventTooLarge,
+    UnknownEventType,
+)
 from notifications.models import (
     MAX_ACTOR_LENGTH,
     MAX_BODY_LENGTH,
@@ -27,6 +32,7 @@ from notifications.models import (
 )
 
 MAX_NOTIFICATION_BYTES: Final = 65_536
+MAX_TRANSIENT_BYTES: Final = 16_384
 _LENGTHS: Final = {
     "title": MAX_TITLE_LENGTH,
     "body": MAX_BODY_LENGTH,
@@ -59,10 +65,7 @@ def build_event(
         NotificationTooLarge: over 64 KiB.
         UnknownEventType: the registry is strict and does not know the type.
     """
-    if not isinstance(event, (EventType, UntypedEvent)):
-        raise InvalidInput({"type": f"must be an EventType or an UntypedEvent, not {type(event).__name__}"})
-    if hub_config().strict_event_types and event.type_name not in registry:
-        raise UnknownEventType
+    _check_kind(event)
     row = Event(
         type=event.type_name,
         topic=topic,
@@ -92,8 +95,8 @@ def check_event(event: Event) -> None:
         errors["title"] = "must not be empty"
     if event.level not in LEVELS:
         errors["level"] = f"must be one of {', '.join(LEVELS)}"
-    if "topic" not in errors and ("," in event.topic or _CONTROL.search(event.topic)):
-        errors["topic"] = "may hold no comma and no control character"
+    if "topic" not in errors and (problem := _topic_problem(event.topic)):
+        errors["topic"] = problem
     if "url" not in errors and (problem := url_problem(event.url)):
         errors["url"] = problem
     for check, argument in ((check_name, event.type), (_check_data, event.data)):
@@ -105,6 +108,33 @@ def check_event(event: Event) -> None:
         raise InvalidInput(errors)
     if sum(len(text.encode()) for text in texts.values()) + len(event.data.encode()) > MAX_NOTIFICATION_BYTES:
         raise NotificationTooLarge
+
+
+def check_transient(event: EventType | UntypedEvent, topic: str) -> str:
+    """Refuse a transient event that breaks a rule, and give its data as JSON.
+
+    Raises:
+        InvalidInput: one entry for each bad field.
+        TransientEventTooLarge: over 16 KiB.
+        UnknownEventType: the registry is strict and does not know the type.
+    """
+    _check_kind(event)
+    errors, data = text_errors({"topic": topic}), ""
+    if not errors and (problem := _topic_problem(topic)):
+        errors["topic"] = problem
+    try:
+        check_name(event.type_name)
+    except InvalidInput as error:
+        errors.update(error.errors)
+    try:
+        data = encode_data(event.data())
+    except InvalidInput as error:
+        errors.update(error.errors)
+    if errors:
+        raise InvalidInput(errors)
+    if len(data) > MAX_TRANSIENT_BYTES:
+        raise TransientEventTooLarge
+    return data
 
 
 def text_errors(texts: Mapping[str, Any]) -> dict[str, str]:
@@ -155,6 +185,17 @@ def check_schedule(deliver_at: Any, expires_at: Any) -> None:
             raise InvalidInput({name: "must be a time with a time zone"})
     if deliver_at and expires_at and expires_at <= deliver_at:
         raise InvalidInput({"expires_at": "must come after deliver_at"})
+
+
+def _check_kind(event: Any) -> None:
+    if not isinstance(event, (EventType, UntypedEvent)):
+        raise InvalidInput({"type": f"must be an EventType or an UntypedEvent, not {type(event).__name__}"})
+    if hub_config().strict_event_types and event.type_name not in registry:
+        raise UnknownEventType
+
+
+def _topic_problem(topic: str) -> str | None:
+    return "may hold no comma and no control character" if "," in topic or _CONTROL.search(topic) else None
 
 
 def _check_data(text: str) -> None:

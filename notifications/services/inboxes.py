@@ -72,6 +72,13 @@ def announce_on_commit(heads: Mapping[Any, int]) -> None:
         )
 
 
+def announce(user_ids: Collection[Any]) -> None:
+    """Send ``inbox_changed`` with the heads that are in the database now. One query."""
+    heads = {user_id: state.head for user_id, state in selectors.inboxes(user_ids).items()}
+    if heads:
+        inbox_changed.send_robust(sender=Inbox, heads=heads)
+
+
 def announce_streams_on_commit(user_ids: Iterable[Any]) -> None:
     """Send ``streams_changed`` once the running transaction has committed; outside of one, at once.
 

@@ -112,13 +112,18 @@ _lock = threading.Lock()
 
 def start() -> None:
     """Start what a serving process needs; again, it does nothing. A child of fork() starts its own."""
-    if _is_started():
+    if is_running():
         return
     with _lock:
-        if not _is_started():
+        if not is_running():
             _routines[:] = [Sweeper(), Broadcaster()]
             for routine in _routines:
                 routine.start()
+
+
+def is_running() -> bool:
+    """Whether this process serves."""
+    return any(routine.pid == os.getpid() for routine in tuple(_routines))
 
 
 def stop() -> None:
@@ -129,7 +134,3 @@ def stop() -> None:
         for routine in _routines:
             routine.stop()
         _routines.clear()
-
-
-def _is_started() -> bool:
-    return any(routine.pid == os.getpid() for routine in tuple(_routines))

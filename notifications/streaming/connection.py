@@ -33,6 +33,7 @@ from notifications.streaming.pool import in_pool
 from notifications.streaming.refusals import STREAM_HEADERS, HeaderList, Receive, Send
 from notifications.streaming.requests import StreamRequest
 from notifications.streaming.session import Session, Verdict, plan
+from notifications.streaming.transient import TransientEvent
 from notifications.streaming.turns import Turns
 from notifications.streaming.wire import LAST_WORD_PART, Wire
 
@@ -94,6 +95,7 @@ class Connection:
             state.epoch, self._plan.start, floor=state.floor, compacted_to=self._plan.compacted_to
         )
         self._target = state.head
+        self._is_filtered = bool(request.filters)
         self._outbox = Outbox(max_frames=config.max_queue_frames, max_bytes=config.max_queue_bytes)
         self._wake = asyncio.Event()
         self._clock = loop.time
@@ -136,14 +138,24 @@ class Connection:
                 self._wake.set()
                 return
             METRICS.overflows += 1
-        self._outbox.take()
+        self._outbox.clear()
         session.fall_back()
         self._wake.set()
+
+    def offer_transient(self, event: TransientEvent) -> None:
+        """Queue a transient event, unless it is not wanted, or this connection has enough to do with changes."""
+        request = self._request
+        if not request.takes_transient or (self._is_filtered and not event.admitted_by(request.filters)):
+            return
+        if self._session.is_live and self._outbox.add_transient(event.frame):
+            self._wake.set()
+        else:
+            METRICS.transient_frames["dropped"] += 1
 
     def restart(self, reason: ResetReason, epoch: str, head: int) -> None:
         """Tell the client that positions were reused, and go on from the head."""
         self._drop_page()
-        self._outbox.take()
+        self._outbox.clear()
         self._session.restart(epoch, head)
         self._target = head
         self._restarting = reason
@@ -238,6 +250,7 @@ class Connection:
         elif self._session.is_live and not self._is_announced:
             await self._announce()
         elif self._outbox:
+            METRICS.transient_frames["written"] += self._outbox.transient_count
             waiting = self._outbox.take()
             since, self._waiting_since = self._waiting_since, None
             self._session.flushed()

@@ -5,6 +5,7 @@ Everything here runs on one event loop and never awaits: between two awaits of a
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol
 
@@ -12,6 +13,9 @@ from notifications.cursors import Cursor
 from notifications.selectors import InboxState
 from notifications.streaming.changes import SharedChange
 from notifications.streaming.frames import CloseReason, ResetReason
+from notifications.streaming.held import Held
+from notifications.streaming.metrics import METRICS
+from notifications.streaming.transient import Received, TransientEvent
 
 
 class Listener(Protocol):
@@ -19,6 +23,9 @@ class Listener(Protocol):
 
     def offer(self, change: SharedChange) -> None:
         """Take a change that was just read from the log."""
+
+    def offer_transient(self, event: TransientEvent) -> None:
+        """Take a transient event, or leave it."""
 
     def restart(self, reason: ResetReason, epoch: str, head: int) -> None:
         """Go on from the head of an inbox whose positions were reused."""
@@ -38,13 +45,14 @@ class SharedInbox:
         connections: those of this user in this process.
     """
 
-    __slots__ = ("connections", "epoch", "head", "position", "user_id")
+    __slots__ = ("_held", "connections", "epoch", "head", "position", "user_id")
 
     def __init__(self, state: InboxState) -> None:
         self.user_id = state.user_id
         self.epoch = state.epoch
         self.position = self.head = state.head
         self.connections: set[Listener] = set()
+        self._held: Held | None = None
 
     @property
     def head_cursor(self) -> str:
@@ -57,11 +65,39 @@ class SharedInbox:
             self.position = change.position
             for connection in tuple(self.connections):
                 connection.offer(change)
+        self.release()
+
+    def show(self, event: TransientEvent, *, after: int) -> None:
+        """Offer a transient event to every connection, once all changes up to a position were (I19)."""
+        if self._held is not None or after > self.position:
+            self._held = self._held or Held()
+            self._held.add(event, head=after, now=time.monotonic())
+            self.release()
+            return
+        for connection in tuple(self.connections):
+            connection.offer_transient(event)
+
+    def release(self) -> None:
+        """Offer what was held back and need not be any more; drop what has waited too long."""
+        held = self._held
+        if held is None:
+            return
+        for event in held.release(position=self.position, now=time.monotonic()):
+            for connection in tuple(self.connections):
+                connection.offer_transient(event)
+        if not held:
+            self._forget_held()
+
+    def _forget_held(self) -> None:
+        if self._held is not None:
+            METRICS.transient_frames["dropped"] += self._held.dropped_count + len(self._held)
+            self._held = None
 
     def restart(self, reason: ResetReason, epoch: str, head: int) -> None:
         """Positions were reused: every connection is told so, and goes on from the head."""
         self.epoch = epoch
         self.position = self.head = head
+        self._forget_held()  # it waits for positions that may never come
         for connection in tuple(self.connections):
             connection.restart(reason, epoch, head)
 
@@ -133,9 +169,20 @@ class Fanout:
         if inbox is not None:
             self._on_look(inbox)
 
+    def show(self, received: Received) -> None:
+        """Offer a transient event to its users; one that knows of a change which is missing here is as good as a hint."""
+        for key in received.keys:
+            inbox = self._inboxes.get(key)
+            if inbox is not None:
+                after = received.heads.get(key, 0)
+                inbox.show(received.event, after=after)
+                if after > inbox.position:
+                    self._on_behind(inbox)
+
     def reached(self, inbox: SharedInbox, head: int) -> None:
         """An inbox was read, and has reached a position."""
         inbox.head = max(inbox.head, head)
+        inbox.release()
         if head > inbox.position:
             self._on_behind(inbox)
 

@@ -88,6 +88,16 @@ def heartbeat(*, cursor: str, head: str, at: str) -> bytes:
     return frame("stream.heartbeat", _json({"cursor": cursor, "head": head, "at": at}), cursor=cursor)
 
 
+def transient(*, event_type: str, topic: str, at: str, data: str) -> bytes:
+    """A transient event under its own type, without an id: it is no change, and no cursor moves.
+
+    Args:
+        data: one line of ASCII JSON.
+    """
+    about = _json({"type": event_type, "topic": topic, "at": at})
+    return frame(event_type, b'%s,"data":%s}' % (about[:-1], data.encode("ascii")))
+
+
 def closed(*, reason: CloseReason, retry_ms: int, reconnect: bool = True) -> bytes:
     """``stream.close``: the last frame, with when to come back; without ``reconnect`` practically never."""
     retry_ms = retry_ms if reconnect else NO_RECONNECT_MS

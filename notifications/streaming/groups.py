@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Final
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Final, TypeVar
 
 # Every serving process is a member: what concerns very many users costs few messages.
 ALL_INBOXES: Final = "notifications.inboxes"
@@ -19,11 +19,26 @@ _HINT: Final = "notifications.hint"
 _LOOK: Final = "notifications.look"
 _SAFE: Final = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 
+_Item = TypeVar("_Item")
+_Message = TypeVar("_Message")
+
 
 def group_of(key: str) -> str:
     """The channel-layer group of one user's inbox; a key that no layer admits in a name goes by its digest."""
     safe = key if _SAFE.fullmatch(key) else hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
     return f"notifications.inbox.{safe}"
+
+
+def addressed(
+    items: list[_Item], key_of: Callable[[_Item], str], message_of: Callable[[Iterable[_Item]], _Message]
+) -> Iterator[tuple[str, _Message]]:
+    """Group and message for what concerns users: each user's own group; for very many of them, every process instead."""
+    if len(items) <= MAX_SINGLE:
+        for item in items:
+            yield group_of(key_of(item)), message_of([item])
+        return
+    for start in range(0, len(items), MAX_KEYS):
+        yield ALL_INBOXES, message_of(items[start : start + MAX_KEYS])
 
 
 def hint_message(heads: Iterable[tuple[str, int]]) -> dict[str, Any]:

@@ -1,8 +1,8 @@
-"""Tells every process that inboxes or streams have changed, after the commit: best effort, and never in anybody's way.
+"""Tells every process that inboxes or streams have changed, and passes transient events on: best effort, never in anybody's way.
 
 A hint that is lost costs the reconciliation interval and never a notification. So hints wait in a bounded queue that keeps
 one position for each user (``pending``), a hung channel layer holds up nobody but the publisher's own thread, and what cannot be
-sent is dropped and counted.
+sent is dropped and counted. A transient event that is lost is lost; it goes after the hints that wait with it.
 """
 
 from __future__ import annotations
@@ -15,16 +15,25 @@ import socket
 import threading
 import time
 from collections.abc import Iterable, Mapping
+from datetime import datetime
+from functools import cache
 from typing import Any, Final
 
 from channels.layers import InMemoryChannelLayer, get_channel_layer
 
+from notifications.conf import hub_config
+from notifications.payloads import timestamp
+from notifications.streaming import background, frames
+from notifications.streaming.announced import Announced
 from notifications.streaming.fanout import user_key
 from notifications.streaming.metrics import METRICS
 from notifications.streaming.pending import Batch, Pending
+from notifications.streaming.transient import TransientEvent, TransientFrame, event_items
 
 logger = logging.getLogger(__name__)
 
+# A stream is behind for hardly longer than one interval: its look at the heads repairs it.
+ANNOUNCED_INTERVALS: Final = 3
 SEND_SECONDS: Final = 2.0
 BREAKER_SECONDS: Final = 2.0
 EXIT_SECONDS: Final = 1.0
@@ -36,7 +45,9 @@ def publish(heads: Mapping[Any, int]) -> None:
     Args:
         heads: from the primary key of each user to the inbox's new head, committed.
     """
-    _publish(Batch(heads={user_key(user_id): head for user_id, head in heads.items()}))
+    by_key = {user_key(user_id): head for user_id, head in heads.items()}
+    _announced.add(by_key, now=time.monotonic(), span_seconds=_span_seconds())
+    _publish(Batch(heads=by_key))
 
 
 def publish_looks(user_ids: Iterable[Any]) -> None:
@@ -48,18 +59,51 @@ def publish_looks(user_ids: Iterable[Any]) -> None:
     _publish(Batch(looks=dict.fromkeys(map(user_key, user_ids))))
 
 
+def publish_event(user_ids: Iterable[Any], *, event_type: str, topic: str, at: datetime, data: str) -> None:
+    """Pass a transient event on to the streams of some users. Any thread; never blocks, never raises, promises nothing.
+
+    On no stream does it come before a change that this process has announced before it.
+
+    Args:
+        user_ids: primary keys of the users.
+        event_type, topic, at: what its frame says.
+        data: one line of ASCII JSON.
+    """
+    frame = frames.transient(event_type=event_type, topic=topic, at=timestamp(at), data=data)
+    event = TransientEvent(TransientFrame(frame), event_type, topic)
+    keys = map(user_key, user_ids)
+    heads = _announced.of(keys, now=time.monotonic(), span_seconds=_span_seconds())
+    _publish(Batch(events=list(event_items(event, heads))))
+
+
+def _span_seconds() -> float:
+    return ANNOUNCED_INTERVALS * hub_config().reconcile_seconds
+
+
 def _publish(batch: Batch) -> None:
     try:
         layer = get_channel_layer()
         if layer is None:
+            METRICS.transient_messages["dropped"] += len(batch.events)
             return
         if isinstance(layer, InMemoryChannelLayer):
+            if batch.events and not _loop_publishers and not background.is_running():
+                _warn_of_nobody()
             for publisher in tuple(_loop_publishers.values()):
                 publisher.put(batch)
         else:
             _thread_publisher().put(batch)
     except Exception:
         logger.exception("A hint was not sent; streams will notice by themselves")
+
+
+@cache
+def _warn_of_nobody() -> None:
+    """Once. Notifications are noticed by other processes through the database; there is nothing in it for these."""
+    logger.warning(
+        "A transient event was emitted in a process that serves no streams, without a channel layer that others share: nobody sees it. "
+        "Set REDIS_URL, or emit it in the serving process."
+    )
 
 
 def start_in(loop: asyncio.AbstractEventLoop) -> None:
@@ -88,7 +132,7 @@ class LoopPublisher:
         self._sending: asyncio.Task[None] | None = None
 
     def put(self, batch: Batch) -> None:
-        """Take hints and looks from any thread."""
+        """Take what is to be told, in any thread."""
         with self._lock:
             is_scheduled = bool(self._pending)
             self._pending.add(batch)
@@ -107,9 +151,9 @@ class LoopPublisher:
                 return
             try:
                 await send_batch(get_channel_layer(), batch)
-                METRICS.hints["sent"] += len(batch)
+                _count(batch, "sent")
             except Exception:
-                METRICS.hints["dropped"] += len(batch)
+                _count(batch, "dropped")
                 logger.exception("Hints were not sent; streams will notice by themselves")
 
 
@@ -123,6 +167,7 @@ class ThreadPublisher:
         self.pid = os.getpid()
         self._changed = threading.Condition()
         self._pending = Pending()
+        self._dropped_count = 0
         self._is_sending = False
         self._is_failing = False
         self._thread: threading.Thread | None = None
@@ -130,10 +175,10 @@ class ThreadPublisher:
     @property
     def dropped_count(self) -> int:
         """Hints that were dropped so far."""
-        return self._pending.dropped_count
+        return self._dropped_count + self._pending.dropped_hints
 
     def put(self, batch: Batch) -> None:
-        """Take hints and looks from any thread."""
+        """Take what is to be told, in any thread."""
         with self._changed:
             self._pending.add(batch)
             if self._thread is None:
@@ -168,8 +213,8 @@ class ThreadPublisher:
 
     def _drop(self, batch: Batch) -> None:
         with self._changed:
-            self._pending.dropped_count += len(batch)
-            METRICS.hints["dropped"] += len(batch)
+            self._dropped_count += batch.hint_count
+            _count(batch, "dropped")
 
     async def _send(self, batch: Batch) -> bool:
         try:
@@ -182,7 +227,7 @@ class ThreadPublisher:
                 )
             self._is_failing = True
             return False
-        METRICS.hints["sent"] += len(batch)
+        _count(batch, "sent")
         if self._is_failing:
             logger.info("Hints are sent again; %d were dropped so far", self.dropped_count)
         self._is_failing = False
@@ -202,6 +247,12 @@ async def send_batch(layer: Any, batch: Batch) -> None:
         await layer.group_send(group, message)
 
 
+def _count(batch: Batch, outcome: str) -> None:
+    METRICS.hints[outcome] += batch.hint_count
+    METRICS.transient_messages[outcome] += len(batch.events)
+
+
+_announced = Announced()
 _loop_publishers: dict[asyncio.AbstractEventLoop, LoopPublisher] = {}
 _publisher: ThreadPublisher | None = None
 _publisher_lock = threading.Lock()

@@ -1,4 +1,4 @@
-"""This process's one channel: it hears hints and looks there, and is a member of one group for each connected user.
+"""This process's one channel: it hears hints, looks and transient events there, and is a member of one group for each connected user.
 
 The channel layer may fail, hang or lose everything at any time: streams are then live by reconciliation alone, and this
 recovers by itself.
@@ -14,6 +14,7 @@ from typing import Any
 from notifications.streaming import limits
 from notifications.streaming.groups import ALL_INBOXES, group_of, read_hint, read_look
 from notifications.streaming.tasks import end_all
+from notifications.streaming.transient import Received, read_events
 
 logger = logging.getLogger(__name__)
 
@@ -28,6 +29,7 @@ class Membership:
         is_wanted: whether a user (by key) is connected.
         on_hint: called with key and head for each hint.
         on_look: called with a key for each look.
+        on_event: called with each transient event.
         on_joined: called with a key once hints for it can come; earlier ones were missed.
     """
 
@@ -38,12 +40,14 @@ class Membership:
         is_wanted: Callable[[str], bool],
         on_hint: Hinted,
         on_look: Callable[[str], None],
+        on_event: Callable[[Received], None],
         on_joined: Callable[[str], None],
     ) -> None:
         self._layer = layer
         self._is_wanted = is_wanted
         self._on_hint = on_hint
         self._on_look = on_look
+        self._on_event = on_event
         self._on_joined = on_joined
         self._channel: str | None = None
         self._joined: set[str] = set()
@@ -91,6 +95,8 @@ class Membership:
                     self._on_hint(key, head)
                 for key in read_look(message):
                     self._on_look(key)
+                for event in read_events(message):
+                    self._on_event(event)
 
     async def _settle(self) -> None:
         failures = 0

@@ -46,6 +46,9 @@ class Metrics:
         overflows: queues that were full, so that their connection read the log again.
         repairs: inboxes that a regular look at the heads found behind: their hint was lost, or has not come yet.
         hints: hints that were to be sent, by what came of them: ``sent`` or ``dropped``.
+        transient_messages: the same of transient events, each as often as the groups that it went to.
+        transient_frames: transient events that were to be shown on one connection: ``written``, or ``dropped`` because its queue was
+            full, it was not live yet, or the changes before it did not come in time.
         fan_out: from a change to its being read for the connections of its user.
         write: from a change to the socket, of the oldest change of each write to a live stream.
     """
@@ -60,6 +63,8 @@ class Metrics:
         "overflows",
         "refused",
         "repairs",
+        "transient_frames",
+        "transient_messages",
         "write",
     )
 
@@ -68,6 +73,8 @@ class Metrics:
         self.closed: Counter[str] = Counter()
         self.refused: Counter[str] = Counter()
         self.hints: Counter[str] = Counter()
+        self.transient_messages: Counter[str] = Counter()
+        self.transient_frames: Counter[str] = Counter()
         self.frames = self.bytes = self.overflows = self.repairs = 0
         self.fan_out, self.write = Durations(), Durations()
 

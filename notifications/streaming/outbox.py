@@ -5,39 +5,78 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from notifications.streaming import limits
+from notifications.streaming.metrics import METRICS
+from notifications.streaming.transient import TransientFrame
 
 
 class Outbox:
     """A queue that says no when it is full; one frame, however large, is always admitted.
 
     Its connection then drops it as a whole, and reads the log once the reader has taken what was written before.
+
+    Frames of transient events stand in it as they came, but are in nobody's way: they take no more room than one write, so that
+    they hold up no change behind them, and when a change needs their place they are dropped first.
+
+    Attributes:
+        transient_count: how many of the frames are transient.
     """
 
-    __slots__ = ("_frames", "_max_bytes", "_max_frames", "_size")
+    __slots__ = ("_frames", "_max_bytes", "_max_frames", "_size", "_transient_size", "transient_count")
 
     def __init__(self, *, max_frames: int, max_bytes: int) -> None:
         self._frames: list[bytes] = []
         self._size = 0
         self._max_frames = max_frames
         self._max_bytes = max_bytes
+        self._transient_size = 0
+        self.transient_count = 0
 
     def __len__(self) -> int:
         return len(self._frames)
 
     def add(self, frame: bytes) -> bool:
-        """Queue a frame, unless that would break a bound."""
-        if self._frames and (
-            len(self._frames) >= self._max_frames or self._size + len(frame) > self._max_bytes
-        ):
+        """Queue a change's frame, unless that would break a bound."""
+        if not self._admits(frame):
+            self._drop_transient()
+            if not self._admits(frame):
+                return False
+        self._frames.append(frame)
+        self._size += len(frame)
+        return True
+
+    def add_transient(self, frame: TransientFrame) -> bool:
+        """Queue the frame of a transient event, unless that would break a bound."""
+        size = self._transient_size + len(frame)
+        if size > limits.MAX_WRITE_BYTES or not self._admits(frame):
             return False
         self._frames.append(frame)
         self._size += len(frame)
+        self._transient_size = size
+        self.transient_count += 1
         return True
 
     def take(self) -> list[bytes]:
         """Everything that waits; nothing waits after it."""
         taken, self._frames, self._size = self._frames, [], 0
+        self._transient_size = self.transient_count = 0
         return taken
+
+    def clear(self) -> None:
+        """Drop everything that waits."""
+        self._drop_transient()
+        self.take()
+
+    def _admits(self, frame: bytes) -> bool:
+        return not self._frames or (
+            len(self._frames) < self._max_frames and self._size + len(frame) <= self._max_bytes
+        )
+
+    def _drop_transient(self) -> None:
+        if self.transient_count:
+            METRICS.transient_frames["dropped"] += self.transient_count
+            self._frames = [frame for frame in self._frames if not isinstance(frame, TransientFrame)]
+            self._size -= self._transient_size
+            self._transient_size = self.transient_count = 0
 
 
 def joined(frames: list[bytes]) -> Iterator[bytes]:

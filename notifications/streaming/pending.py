@@ -5,20 +5,18 @@ Pure: no Django, no event loop.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
-from notifications.streaming.groups import (
-    ALL_INBOXES,
-    MAX_KEYS,
-    MAX_SINGLE,
-    group_of,
-    hint_message,
-    look_message,
-)
+from notifications.streaming.groups import addressed, hint_message, look_message
+from notifications.streaming.transient import Item, event_messages
 
-MAX_PENDING: Final = 100_000  # users of whom each kind may wait; what comes on top is dropped
+MAX_PENDING: Final = 100_000  # users of whom each kind of hint may wait; what comes on top is dropped
+MAX_EVENTS: Final = 10_000  # transient events that may wait, each as often as the groups that it goes to
+MAX_EVENT_BYTES: Final = 2**24
+MAX_EVENTS_PER_BATCH: Final = 100  # hints that come meanwhile wait for no more than these
 
 _V = TypeVar("_V")
 
@@ -30,34 +28,44 @@ class Batch:
     Attributes:
         heads: hints: the position that each user's inbox has reached.
         looks: the users whose streams are to be looked at; the values mean nothing.
+        events: transient events, each for a group.
     """
 
     heads: Mapping[str, int] = field(default_factory=dict)
     looks: Mapping[str, None] = field(default_factory=dict)
+    events: Sequence[tuple[str, Item]] = ()
 
-    def __len__(self) -> int:
+    def __bool__(self) -> bool:
+        return bool(self.heads or self.looks or self.events)
+
+    @property
+    def hint_count(self) -> int:
+        """Hints and looks."""
         return len(self.heads) + len(self.looks)
 
     def messages(self) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Group and message of each: to every user's own group; for very many users, to every process instead."""
-        yield from _addressed(list(self.heads.items()), lambda item: item[0], hint_message)
-        yield from _addressed(list(self.looks), lambda key: key, look_message)
+        """Group and message of each. Hints go first: a transient event is in nobody's way."""
+        yield from addressed(list(self.heads.items()), lambda item: item[0], hint_message)
+        yield from addressed(list(self.looks), lambda key: key, look_message)
+        yield from event_messages(self.events)
 
 
 class Pending:
     """What waits for a publisher.
 
     Attributes:
-        dropped_count: what was dropped because too much waited.
+        dropped_hints, dropped_events: what was dropped because too much waited.
     """
 
     def __init__(self) -> None:
         self._heads: dict[str, int] = {}
         self._looks: dict[str, None] = {}
-        self.dropped_count = 0
+        self._events: deque[tuple[str, Item]] = deque()
+        self._event_bytes = 0
+        self.dropped_hints = self.dropped_events = 0
 
     def __bool__(self) -> bool:
-        return bool(self._heads or self._looks)
+        return bool(self._heads or self._looks or self._events)
 
     def add(self, batch: Batch) -> None:
         """Add to what waits; what concerns further users is dropped once it is full."""
@@ -68,10 +76,15 @@ class Pending:
                 self._add(self._heads, key, head)
         for key in batch.looks:
             self._add(self._looks, key, None)
+        for group, item in batch.events:
+            self._add_event(group, item)
 
     def take(self) -> Batch:
-        """All of it; nothing waits after it."""
-        taken = Batch(heads=self._heads, looks=self._looks)
+        """All hints and looks, and the oldest events."""
+        count = min(len(self._events), MAX_EVENTS_PER_BATCH)
+        events = [self._events.popleft() for _ in range(count)]
+        self._event_bytes -= sum(len(item.frame) for _, item in events)
+        taken = Batch(heads=self._heads, looks=self._looks, events=events)
         self._heads, self._looks = {}, {}
         return taken
 
@@ -79,15 +92,12 @@ class Pending:
         if key in waiting or len(waiting) < MAX_PENDING:
             waiting[key] = value
         else:
-            self.dropped_count += 1
+            self.dropped_hints += 1
 
-
-def _addressed(
-    items: list[_V], key_of: Callable[[_V], str], message_of: Callable[[Iterable[_V]], dict[str, Any]]
-) -> Iterator[tuple[str, dict[str, Any]]]:
-    if len(items) <= MAX_SINGLE:
-        for item in items:
-            yield group_of(key_of(item)), message_of([item])
-        return
-    for start in range(0, len(items), MAX_KEYS):
-        yield ALL_INBOXES, message_of(items[start : start + MAX_KEYS])
+    def _add_event(self, group: str, item: Item) -> None:
+        size = len(item.frame)  # which the groups of one event share: rather too much than too little
+        if len(self._events) >= MAX_EVENTS or self._event_bytes + size > MAX_EVENT_BYTES:
+            self.dropped_events += 1
+        else:
+            self._events.append((group, item))
+            self._event_bytes += size

@@ -46,6 +46,7 @@ class StreamRequest:
         filters: which notifications are wanted.
         heartbeat_seconds: between two heartbeats, clamped.
         names_are_types: a created notification's ``event:`` is its own event type.
+        takes_transient: transient events are wanted, too.
         ends_when_live: end after the backlog.
         takes_refusals_as_stream: answer 429 and 503 by a stream that closes at once.
         ticket: the credential in the URL, if there is one. It can be used once, so the client cannot come back with it.
@@ -55,6 +56,7 @@ class StreamRequest:
     filters: Filters
     heartbeat_seconds: int
     names_are_types: bool
+    takes_transient: bool
     ends_when_live: bool
     takes_refusals_as_stream: bool
     ticket: str | None = field(repr=False)
@@ -77,6 +79,7 @@ class StreamRequest:
             filters=Filters.parse(parameters),
             heartbeat_seconds=limits.clamp_heartbeat(last("heartbeat")),
             names_are_types=last("names") == "type",
+            takes_transient=last("transient") != "false",
             ends_when_live=last("closeafter") == "live",
             takes_refusals_as_stream=last("on_limit") == "retry",
             ticket=last("ticket"),

@@ -43,6 +43,7 @@ class Runtime:
             is_wanted=self.fanout.__contains__,
             on_hint=self.fanout.hint,
             on_look=self.fanout.look,
+            on_event=self.fanout.show,
             on_joined=self.fanout.look_again,
         )
         self._reconciler = Reconciler(self.fanout, on_tick=self._repair)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from random import Random
 from typing import Any
 
 import pytest
@@ -11,11 +12,12 @@ from channels.layers import InMemoryChannelLayer
 from channels_redis.core import RedisChannelLayer
 from channels_redis.pubsub import RedisPubSubChannelLayer
 
-from notifications.streaming import limits
-from notifications.streaming.groups import MAX_SINGLE
+from notifications.streaming import frames, limits
+from notifications.streaming.groups import MAX_KEYS, MAX_SINGLE
 from notifications.streaming.hints import send_batch
 from notifications.streaming.membership import Membership
 from notifications.streaming.pending import Batch
+from notifications.streaming.transient import Received, TransientEvent, TransientFrame, event_items
 from tests.helpers.servers import RedisServer
 from tests.helpers.waiting import wait_until_async
 
@@ -29,12 +31,14 @@ class Process:
         self.users: set[str] = set()
         self.heard: list[tuple[str, int]] = []
         self.looks: list[str] = []
+        self.events: list[Received] = []
         self.joined: list[str] = []
         self.membership = Membership(
             layer,
             is_wanted=self.users.__contains__,
             on_hint=lambda key, head: self.heard.append((key, head)),
             on_look=self.looks.append,
+            on_event=self.events.append,
             on_joined=self.joined.append,
         )
         self.membership.start()
@@ -178,6 +182,84 @@ async def test_hint_order__a_user_s_hints_are_not_lost_when_many_come(
     for head in range(50):
         await send_hints(sender, {"1": head})
     await wait_until_async(lambda: len(process.heard) == 50)
+
+
+async def test_quick_turns__whoever_is_there_at_the_end_is_heard__and_nobody_else(
+    start: Callable[[], Process], make_layer: Callable[[], Any]
+) -> None:
+    process, sender = start(), make_layer()
+    await process.connect("1")
+    turns = Random(7)
+    for _ in range(300):
+        key = turns.choice("2345")
+        (process.users.discard if key in process.users else process.users.add)(key)
+        process.membership.look_at(key)
+        if turns.random() < 0.3:
+            await asyncio.sleep(0)
+    process.users.symmetric_difference_update("5")
+    for key in "2345":
+        process.membership.look_at(key)
+    await wait_until_async(lambda: process.membership._joined == process.users)
+    for key in "2345":
+        await send_hints(sender, {key: 9})
+    await send_hints(sender, {"1": 9})
+    await wait_until_async(lambda: ("1", 9) in process.heard)
+    assert process.users
+    assert {key for key, _ in process.heard} == process.users
+
+
+async def test_transient_events__travel_whole_and_in_order_to_the_processes_of_their_users(
+    start: Callable[[], Process], make_layer: Callable[[], Any]
+) -> None:
+    first, second = start(), start()
+    await first.connect("1")
+    await second.connect("2")
+    frame = frames.transient(event_type="imports.file.progress", topic="é", at="now", data="{}")
+    event = TransientEvent(TransientFrame(frame), "imports.file.progress", "é")
+    many: dict[str, int | None] = {str(number): number for number in range(MAX_SINGLE + 1)}
+    sends: list[dict[str, int | None]] = [{"1": 5}, many, {"1": None}, {"2": 7}]
+    items = [item for heads in sends for item in event_items(event, heads)]
+    await send_batch(make_layer(), Batch(events=items))
+    await wait_until_async(lambda: len(first.events) == 3 and len(second.events) == 2)
+    assert [(each.event, each.heads.get("1")) for each in first.events] == [
+        (event, 5),
+        (event, 1),
+        (event, None),
+    ]
+    assert [(each.event, each.heads["2"]) for each in second.events] == [(event, 2), (event, 7)]
+
+
+async def test_hundreds_of_messages_in_one_batch__all_arrive(
+    start: Callable[[], Process], make_layer: Callable[[], Any]
+) -> None:
+    process = start()
+    await process.connect("1")
+    heads = {str(number): number for number in range(MAX_KEYS * 150)}
+    await send_hints(make_layer(), heads)  # 150 messages; the in-memory layer keeps 100 unread
+    await wait_until_async(lambda: len(process.heard) == len(heads))
+
+
+@pytest.mark.parametrize("kind", ["memory", "core"], indirect=True)
+async def test_groups_forgotten_by_the_layer__the_next_repair_brings_hints_back(
+    kind: str, start: Callable[[], Process], make_layer: Callable[[], Any], request: pytest.FixtureRequest
+) -> None:
+    process, sender = start(), make_layer()
+    await process.connect("1")
+    if kind == "memory":
+        sender.groups.clear()  # as after a minute in which nobody read
+    else:
+        server: RedisServer = request.getfixturevalue("redis_server")
+        with server.client() as client:
+            await asyncio.to_thread(client.flushall)
+    await send_hints(sender, {"1": 8})
+    process.membership.look_at("1")
+
+    async def a_hint_comes_through() -> bool:
+        await send_hints(sender, {"1": 9})
+        return bool(process.heard)
+
+    await wait_until_async(a_hint_comes_through)
+    assert set(process.heard) == {("1", 9)}
 
 
 @pytest.mark.parametrize("kind", ["pubsub", "core"], indirect=True)

@@ -10,14 +10,17 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from channels.layers import InMemoryChannelLayer
 from django.contrib.auth.models import User
 from django.db import transaction
 from django.test import override_settings
 
+from notifications import services
 from notifications.services.inboxes import announce_streams_on_commit
-from notifications.streaming import hints, pending
+from notifications.streaming import background, hints, pending
+from notifications.streaming.metrics import METRICS
 from notifications.streaming.pending import Batch
-from tests.helpers.factories import make_user, send
+from tests.helpers.factories import make_user, order_event, send
 from tests.helpers.processes import manage
 from tests.helpers.servers import RedisServer
 from tests.helpers.waiting import wait_until
@@ -33,7 +36,7 @@ class RecordingLayer:
     async def group_send(self, group: str, message: dict[str, Any]) -> None:
         if self.before_send is not None:
             await self.before_send()
-        self.sent.append((group, message.get("heads") or message["keys"]))
+        self.sent.append((group, next(value for name, value in message.items() if name != "type")))
 
 
 @pytest.fixture
@@ -115,9 +118,39 @@ def test_queue__is_bounded(layer: RecordingLayer, monkeypatch: pytest.MonkeyPatc
     waiting = pending.Pending()
     waiting.add(Batch(heads={"1": 1, "2": 1, "3": 1, "4": 1}, looks=dict.fromkeys("1234")))
     waiting.add(Batch(heads={"2": 5, "3": 0, "5": 1}, looks=dict.fromkeys("15")))
-    assert waiting.dropped_count == 4
-    assert waiting.take() == Batch(heads={"1": 1, "2": 5, "3": 1}, looks=dict.fromkeys("123"))
+    assert waiting.dropped_hints == 4
+    assert waiting.take() == Batch(heads={"1": 1, "2": 5, "3": 1}, looks=dict.fromkeys("123"), events=[])
     assert not waiting
+
+
+def test_events__redis_hangs__nobody_waits_and_they_are_dropped_and_counted(
+    layer: RecordingLayer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hints, "SEND_SECONDS", 0.05)
+    before = METRICS.transient_messages["dropped"]
+
+    async def hang() -> None:
+        await asyncio.sleep(60)
+
+    layer.before_send = hang
+    started = time.monotonic()
+    for number in range(500):
+        services.emit(number, order_event())
+    assert time.monotonic() - started < 0.5
+    assert flush()
+    assert METRICS.transient_messages["dropped"] - before == 500
+
+
+def test_events__of_a_process_that_nobody_can_hear__are_said_to_be_lost_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(hints, "get_channel_layer", InMemoryChannelLayer)
+    monkeypatch.setattr(hints, "_loop_publishers", {})
+    monkeypatch.setattr(background, "is_running", lambda: False)
+    hints._warn_of_nobody.cache_clear()
+    for _ in range(2):
+        services.emit(1, order_event())
+    assert caplog.text.count("nobody sees it") == 1
 
 
 def test_layer_that_cannot_even_be_made__publish_raises_nothing(

@@ -23,4 +23,3 @@ def test_docs__in_a_browser__show_every_part_and_ask_no_other_host(
     expect(operation.locator(".responses-table").first).to_be_visible()
     expect(operation).to_contain_text("before")
     assert [url for url in hosts if not url.startswith((live_hub.base_url, "data:", "blob:"))] == []
-

@@ -1,0 +1,46 @@
+"""Transient events: to whoever has a stream open right now, stored nowhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.utils import timezone
+
+from notifications.events import EventType, UntypedEvent
+from notifications.models import Inbox
+from notifications.services.content import check_transient
+from notifications.services.notify import recipient_key
+from notifications.signals import event_emitted
+
+
+def emit(users: Any, event: EventType | UntypedEvent, *, topic: str = "") -> None:
+    """Show an event on the open streams of one user, or of many, and nowhere else: progress, presence, "is typing".
+
+    Transaction: none. It goes out at once, also inside a transaction and also when that is rolled back later. Guarantee: none.
+    Whoever is not connected never sees it, and under load or without Redis it is dropped. It asks the database nothing, never
+    waits for Redis, and on every stream comes after each notification that this process announced before it. The events that one
+    thread emits keep their order.
+
+    Args:
+        users: a saved user, a primary key, or an iterable of either.
+        event: what happens; its level means nothing here. Its data may take up to 16 KiB of JSON.
+        topic: what it concerns, for the filters of streams; no comma, up to 100 characters.
+
+    Raises:
+        InvalidInput: one entry for each bad field.
+        TransientEventTooLarge: over 16 KiB.
+        UnknownEventType: the registry is strict and does not know the type.
+    """
+    data = check_transient(event, topic)
+    is_one = isinstance(users, str) or not isinstance(users, Iterable)
+    user_ids = list(dict.fromkeys(map(recipient_key, [users] if is_one else users)))
+    if user_ids:
+        event_emitted.send_robust(
+            sender=Inbox,
+            user_ids=user_ids,
+            event_type=event.type_name,
+            topic=topic,
+            at=timezone.now(),
+            data=data,
+        )

@@ -1,0 +1,141 @@
+"""Transient events on their way between processes, each with its finished frame.
+
+Such a message carries more than keys and numbers, as there is no row to look at. So what it can show is bounded: one whole frame,
+under the name of an event type and without an id. A forged one can neither pass for a change nor move a cursor. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final, NamedTuple
+
+from notifications.events import check_name
+from notifications.exceptions import InvalidInput
+from notifications.filters import Filters
+from notifications.streaming.groups import ALL_INBOXES, addressed
+
+MAX_FRAME_BYTES: Final = 32_768  # the largest that ``emit`` lets through has some 17,000
+_MESSAGE_TYPE: Final = "notifications.events"
+_LINES: Final = 3  # event, data, and the empty one
+
+
+class Item(NamedTuple):
+    """One event for one group of the layer; on the wire a list.
+
+    Attributes:
+        keys: the users of the group that it is for.
+        heads: key and position, for some of them: up to where changes go before it.
+        frame, type, topic: the event.
+    """
+
+    keys: list[str]
+    heads: list[list[Any]]
+    frame: bytes
+    type: str
+    topic: str
+
+
+class TransientFrame(bytes):
+    """The frame of a transient event: the only kind that a queue may drop."""
+
+
+class TransientEvent(NamedTuple):
+    """One event as its connections share it.
+
+    Attributes:
+        frame: its bytes.
+        type, topic: what filters look at.
+    """
+
+    frame: TransientFrame
+    type: str
+    topic: str
+
+    def admitted_by(self, filters: Filters) -> bool:
+        """Whether a filter lets it through. It has no level, so a filter for levels never does."""
+        return filters.admits(event_type=self.type, topic=self.topic, level="")
+
+
+class Received(NamedTuple):
+    """One event of a message.
+
+    Attributes:
+        event: the event.
+        keys: the users it is for.
+        heads: for some of them, up to where changes go before it.
+    """
+
+    event: TransientEvent
+    keys: list[str]
+    heads: dict[str, int]
+
+
+def event_items(event: TransientEvent, heads: Mapping[str, int | None]) -> Iterator[tuple[str, Item]]:
+    """An event as it goes to groups: one item serves many users.
+
+    Args:
+        heads: for each user the position that a stream must have reached before it shows the event; None for any.
+    """
+
+    def item(keys: Iterable[str]) -> Item:
+        users = list(keys)
+        known = [[key, head] for key in users if (head := heads[key]) is not None]
+        return Item(users, known, bytes(event.frame), event.type, event.topic)
+
+    return addressed(list(heads), lambda key: key, item)
+
+
+def event_messages(items: Iterable[tuple[str, Item]]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Group and message: what goes to the same group goes together, and no user's events change their order."""
+    waiting: dict[str, list[Item]] = {}
+    for group, item in items:
+        # A user hears both groups. Those of two users never meet.
+        if waiting and (group == ALL_INBOXES) != (ALL_INBOXES in waiting):
+            yield from _messages(waiting)
+            waiting = {}
+        waiting.setdefault(group, []).append(item)
+    yield from _messages(waiting)
+
+
+def read_events(message: Any) -> Iterator[Received]:
+    """The events in a message; whatever is none is passed over."""
+    is_ours = isinstance(message, Mapping) and message.get("type") == _MESSAGE_TYPE
+    items = message.get("events") if is_ours else None
+    for item in items if isinstance(items, (list, tuple)) else ():
+        match item:
+            case [
+                [*keys],
+                [*heads],
+                bytes() as frame,
+                str() as event_type,
+                str() as topic,
+            ] if _is_whole(frame, event_type):
+                event = TransientEvent(TransientFrame(frame), event_type, topic)
+                yield Received(event, [key for key in keys if isinstance(key, str)], dict(_heads(heads)))
+
+
+def _messages(waiting: Mapping[str, list[Item]]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for group, items in waiting.items():
+        yield group, {"type": _MESSAGE_TYPE, "events": items}
+
+
+def _is_whole(frame: bytes, event_type: str) -> bool:
+    try:
+        check_name(event_type)
+    except InvalidInput:
+        return False
+    return (
+        len(frame) <= MAX_FRAME_BYTES
+        and frame.startswith(f"event: {event_type}\ndata: {{".encode())
+        and frame.endswith(b"}\n\n")
+        and frame.count(b"\n") == _LINES
+        and b"\r" not in frame
+        and frame.isascii()
+    )
+
+
+def _heads(items: Iterable[Any]) -> Iterator[tuple[str, int]]:
+    for item in items:
+        match item:
+            case [str() as key, int() as head] if not isinstance(head, bool):
+                yield key, head

@@ -1,0 +1,117 @@
+"""Transient events between real processes over Redis, and what a hung, empty or dead Redis does to senders and streams."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import override_settings
+
+from notifications import services
+from notifications.events import UntypedEvent
+from notifications.streaming import hints
+from tests.helpers.factories import make_user, send
+from tests.helpers.processes import HubProcess
+from tests.helpers.servers import RedisServer
+from tests.helpers.streams import LiveStream
+from tests.helpers.waiting import wait_until
+from tests.helpers.wire import positions
+
+pytestmark = [pytest.mark.system, pytest.mark.shape("production")]
+
+PROGRESS = "imports.file.progress"
+# Whatever comes, comes by the layer alone.
+NO_LOOKS = {"HUB_RECONCILE_SECONDS": "300"}
+
+
+@pytest.fixture
+def ada(transactional_db: None) -> User:
+    return make_user("ada")
+
+
+@pytest.fixture
+def own_redis(redis_server: RedisServer) -> Iterator[RedisServer]:
+    """A Redis that this process, too, sends its hints to."""
+    hosts = [{"address": redis_server.url, "socket_timeout": 15}]
+    layer = {
+        "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+        "CONFIG": {"hosts": hosts, "prefix": "hub"},
+    }
+    with override_settings(CHANNEL_LAYERS={"default": layer}):
+        yield redis_server
+
+
+def emit(user: User, percent: int) -> None:
+    services.emit(user, UntypedEvent(type_name=PROGRESS, fields={"percent": percent}))
+
+
+def wait_heard(user: User, *streams: LiveStream, percent: int, timeout: float = 10) -> None:
+    """Emit until every stream has seen it."""
+
+    def is_heard() -> bool:
+        emit(user, percent)
+        return all(
+            any(event.json["data"]["percent"] == percent for event in stream.of_type(PROGRESS))
+            for stream in streams
+        )
+
+    wait_until(is_heard, timeout=timeout, what="a transient event on every stream")
+
+
+def test_notify_then_emit__streams_of_other_processes__show_the_notification_first(
+    start_hub: Callable[..., HubProcess], ada: User
+) -> None:
+    streams = [start_hub(env=NO_LOOKS).stream(ada) for _ in range(2)]
+    wait_heard(ada, *streams, percent=0)
+    for number in range(1, 31):
+        send(ada)
+        emit(ada, number)
+    for stream in streams:
+        stream.expect(PROGRESS, where=lambda event: event.json["data"]["percent"] == 30)
+        seen = [
+            (event.json.get("position", 0), event.json["data"]["percent"] if event.type == PROGRESS else 0)
+            for event in stream.of_type(PROGRESS, "notification.created")
+        ]
+        assert [percent for _, percent in seen if percent] == list(range(1, 31))
+        for index, (_, percent) in enumerate(seen):
+            assert max(position for position, _ in seen[: index + 1]) >= percent
+
+
+def test_redis_restarted_empty_flushed_or_cut__the_layer_is_heard_again_by_itself(
+    start_hub: Callable[..., HubProcess], ada: User, own_redis: RedisServer
+) -> None:
+    hub = start_hub(env={"REDIS_URL": own_redis.url, "HUB_RECONCILE_SECONDS": "1"})
+    stream = hub.stream(ada)
+    wait_heard(ada, stream, percent=1)
+    own_redis.restart()
+    wait_heard(ada, stream, percent=2)
+    with own_redis.client() as client:
+        client.flushall()
+        client.client_kill_filter(_type="pubsub")
+    wait_heard(ada, stream, percent=3)
+    send(ada)
+    stream.expect("notification.created")
+    assert positions(stream) == [1]
+
+
+def test_redis_hung_or_gone__notify_and_emit_take_no_longer(ada: User, own_redis: RedisServer) -> None:
+    def median_seconds(act: Callable[[], object]) -> float:
+        def seconds() -> float:
+            begun = time.perf_counter()
+            act()
+            return time.perf_counter() - begun
+
+        return statistics.median(seconds() for _ in range(15))
+
+    acts: tuple[Callable[[], object], ...] = (lambda: send(ada), lambda: emit(ada, 1))
+    usual = [median_seconds(act) for act in acts]
+    assert hints._thread_publisher().flush(5)
+    own_redis.pause()
+    hung = [median_seconds(act) for act in acts]
+    own_redis.kill()
+    gone = [median_seconds(act) for act in acts]
+    for before, *after in zip(usual, hung, gone, strict=True):
+        assert max(after) - before < 0.05
