@@ -12,8 +12,9 @@ from django.db.models.signals import post_save, pre_delete
 from django.dispatch import receiver
 
 from notifications import services
-from notifications.signals import event_emitted, inbox_changed, streams_changed
+from notifications.signals import event_emitted, inbox_changed, notifications_sequenced, streams_changed
 from notifications.streaming import hints
+from notifications.streaming.metrics import METRICS
 
 # What, on a user, a session's right depends on.
 _RIGHTS: Final = frozenset({"is_active", "password"})
@@ -62,3 +63,9 @@ def pass_on_event(
 ) -> None:
     """At once: to every process that streams to these users; best effort."""
     hints.publish_event(user_ids, event_type=event_type, topic=topic, at=at, data=data)
+
+
+@receiver(notifications_sequenced)
+def count_sequenced(*, count: int, failed_count: int, **kwargs: Any) -> None:
+    """For ``/metrics``: what came of notifications that were sent."""
+    METRICS.sequenced(count=count, failed_count=failed_count)

@@ -11,6 +11,9 @@ stream closed, a logout, a deactivation, a new password, a token revoked. Who mi
 
 ``event_emitted`` is a transient event itself, sent at once: ``user_ids``, ``event_type``, ``topic``, ``at`` (a time) and ``data``
 (one line of ASCII JSON). Who missed it never knows.
+
+``notifications_sequenced`` is sent with ``count`` and ``failed_count``: how many notifications were given their positions by one
+transaction, and how many it marked failed.
 """
 
 from __future__ import annotations
@@ -20,3 +23,4 @@ from django.dispatch import Signal
 inbox_changed = Signal()
 streams_changed = Signal()
 event_emitted = Signal()
+notifications_sequenced = Signal()

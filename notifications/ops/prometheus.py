@@ -1,16 +1,16 @@
-"""``/metrics`` for Prometheus: this process's numbers, to those who may see them.
+"""``/metrics`` for Prometheus: the numbers of all workers of one ``serve``, or of this process, to those who may see them.
 
-Each worker counts for itself. With several workers on one port a scrape reaches any one of them, so there every worker must be
-scraped by itself; one page for all of them does not exist yet.
+What streams and notifications count is added up over the workers, ended ones included, so it never goes back. What the operating
+system knows of each process (memory, CPU, open files) has the worker's number as a label, and begins anew with each.
 """
 
 from __future__ import annotations
 
 import hmac
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from ipaddress import ip_address
 from itertools import accumulate
-from typing import Final
+from typing import Any, Final
 
 from prometheus_client import (
     GC_COLLECTOR,
@@ -23,43 +23,55 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from notifications.conf import hub_config
-from notifications.streaming.metrics import BUCKETS, METRICS, Durations
+from notifications.streaming.metrics import BUCKETS, METRICS, Durations, Metrics
 from notifications.streaming.requests import Headers, Scope
+from notifications.streaming.tally import Scribe
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+_FAMILIES: Final = {"counter": CounterMetricFamily, "gauge": GaugeMetricFamily}
 _BOUNDS: Final = (*map(str, BUCKETS), "+Inf")
 
 
 class HubCollector(Collector):
-    """Shows ``METRICS`` under the names that docs/operations.md lists."""
+    """Shows what was counted under the names that docs/operations.md lists."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
 
     def collect(self) -> Iterator[Metric]:
         """All of them, with their labels."""
-        yield GaugeMetricFamily("hub_streams_open", "Streams that are open.", value=METRICS.open_count)
-        yield _by("hub_streams_opened", "Streams opened, by how they began.", "resume", METRICS.opened)
-        yield _by("hub_streams_closed", "Streams closed, by reason.", "reason", METRICS.closed)
-        yield _by("hub_streams_refused", "Streams refused, by problem.", "code", METRICS.refused)
-        yield _by("hub_hints", "Hints to be sent, by what came of them.", "result", METRICS.hints)
+        metrics = self._metrics
+        yield GaugeMetricFamily("hub_streams_open", "Streams that are open.", value=metrics.open_count)
+        yield _by("hub_streams_opened", "Streams opened, by how they began.", "resume", metrics.opened)
+        yield _by("hub_streams_closed", "Streams closed, by reason.", "reason", metrics.closed)
+        yield _by("hub_streams_refused", "Streams refused, by problem.", "code", metrics.refused)
+        yield _by(
+            "hub_notifications",
+            "Notifications to be listed, by what came of them.",
+            "result",
+            metrics.notifications,
+        )
+        yield _by("hub_hints", "Hints to be sent, by what came of them.", "result", metrics.hints)
         yield _by(
             "hub_transient_messages",
             "Transient events to be sent to a group.",
             "result",
-            METRICS.transient_messages,
+            metrics.transient_messages,
         )
         yield _by(
-            "hub_transient_frames", "Transient events for a connection.", "result", METRICS.transient_frames
+            "hub_transient_frames", "Transient events for a connection.", "result", metrics.transient_frames
         )
         for name, text, value in (
-            ("hub_frames_written", "Frames written to streams.", METRICS.frames),
-            ("hub_bytes_written", "Bytes written to streams.", METRICS.bytes),
-            ("hub_queue_overflows", "Connections whose queue was full.", METRICS.overflows),
-            ("hub_repairs", "Inboxes that reconciliation found behind.", METRICS.repairs),
+            ("hub_frames_written", "Frames written to streams.", metrics.frames),
+            ("hub_bytes_written", "Bytes written to streams.", metrics.bytes),
+            ("hub_queue_overflows", "Connections whose queue was full.", metrics.overflows),
+            ("hub_repairs", "Inboxes that reconciliation found behind.", metrics.repairs),
         ):
             yield CounterMetricFamily(name, text, value=value)
         yield _histogram(
-            "hub_fan_out_seconds", "From a change to its being read for its connections.", METRICS.fan_out
+            "hub_fan_out_seconds", "From a change to its being read for its connections.", metrics.fan_out
         )
-        yield _histogram("hub_write_seconds", "From a change to the socket of a live stream.", METRICS.write)
+        yield _histogram("hub_write_seconds", "From a change to the socket of a live stream.", metrics.write)
 
 
 def _by(name: str, text: str, label: str, counts: dict[str, int]) -> Metric:
@@ -74,10 +86,54 @@ def _histogram(name: str, text: str, durations: Durations) -> Metric:
     return HistogramMetricFamily(name, text, buckets=buckets, sum_value=durations.total)
 
 
+class WorkersCollector(Collector):
+    """Shows what the operating system knows of each worker."""
+
+    def __init__(self, workers: Sequence[Mapping[str, Any]]) -> None:
+        # While one is being replaced two have its number: the newer counts.
+        self._processes = {str(worker["number"]): worker["process"] for worker in workers}
+
+    def collect(self) -> Iterator[Metric]:
+        """Each family once, with the workers that have it."""
+        families: dict[str, Metric] = {}
+        for number, process in self._processes.items():
+            for name, (kind, text, value) in process.items():
+                family = families.setdefault(name, _FAMILIES[kind](name, text, labels=["worker"]))
+                family.add_metric([number], value)  # type: ignore[attr-defined]
+        yield from families.values()
+
+
+def numbers() -> dict[str, Any]:
+    """What a worker shares with the others: what it counts, and what the operating system knows of it."""
+    process = {
+        family.name: (family.type, family.documentation, sample.value)
+        for family in PROCESS_COLLECTOR.collect()
+        for sample in family.samples
+        if family.type in _FAMILIES
+    }
+    return {"counts": METRICS.as_counts(), "process": process}
+
+
+_scribe: Scribe | None = None
+
+
+def share(scribe: Scribe) -> None:
+    """From now on the page is that of all workers."""
+    global _scribe
+    _scribe = scribe
+
+
 def exposition() -> bytes:
     """The page, in Prometheus's text format."""
+    collectors: list[Collector]
+    # Written before anybody sees it, or it would go back if this process were killed now.
+    if _scribe is None or not _scribe.write():
+        collectors = [HubCollector(METRICS), PROCESS_COLLECTOR, GC_COLLECTOR]
+    else:
+        counts, workers = _scribe.tally.read()
+        collectors = [HubCollector(Metrics.from_counts(counts)), WorkersCollector(workers)]
     registry = CollectorRegistry()
-    for collector in (HubCollector(), PROCESS_COLLECTOR, PLATFORM_COLLECTOR, GC_COLLECTOR):
+    for collector in (*collectors, PLATFORM_COLLECTOR):
         registry.register(collector)
     return generate_latest(registry)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
+from functools import partial
 from typing import Any, Final
 
 from django.db import DatabaseError, OperationalError, transaction
@@ -23,6 +24,7 @@ from notifications.services.inboxes import announce, announce_on_commit, create_
 from notifications.services.log import Listed, LogBatch, Staged, in_order
 from notifications.services.origin import Origin
 from notifications.services.rows import update_rows
+from notifications.signals import notifications_sequenced
 
 logger = logging.getLogger(__name__)
 
@@ -104,6 +106,7 @@ def _sequence_singly(user_id: Any) -> int:
                 lock_inboxes([user_id])
                 bad = _staged([user_id], max_rows=1)
                 _fail([(row, str(error)) for row in bad])
+                _count_on_commit(0, failed_count=len(bad))
             if not bad:
                 return done
             count = len(bad)
@@ -130,7 +133,15 @@ def _sequence_rows(user_ids: Sequence[Any], *, skip_locked: bool, max_rows: int)
         batch = LogBatch(inboxes, now=timezone.now())
         _list(batch, good, events)
         announce_on_commit(batch.write())
+        _count_on_commit(len(good), failed_count=len(staged) - len(good))
     return len(staged)
+
+
+def _count_on_commit(count: int, *, failed_count: int) -> None:
+    counted = partial(
+        notifications_sequenced.send_robust, sender=Notification, count=count, failed_count=failed_count
+    )
+    transaction.on_commit(counted, robust=True)
 
 
 def _waiting(user_ids: Sequence[Any]) -> dict[Any, bool]:

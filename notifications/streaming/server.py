@@ -18,6 +18,7 @@ from django.conf import settings
 from notifications.conf import hub_config
 from notifications.streaming.runtime import drain_current
 from notifications.streaming.supervisor import READY, Supervisor
+from notifications.streaming.tally import Scribe, Tally
 from notifications.streaming.wire import tune
 
 BACKLOG: Final = 2_048
@@ -87,7 +88,12 @@ def serve(application: str, listening: socket.socket, *, on_serving: Callable[[]
 
 
 def supervise(
-    command: Sequence[str], listening: socket.socket, worker_count: int, *, on_serving: Callable[[], None]
+    command: Sequence[str],
+    listening: socket.socket,
+    worker_count: int,
+    *,
+    tally: Tally,
+    on_serving: Callable[[], None],
 ) -> bool:
     """Have several workers serve until SIGTERM or SIGINT; a dead one is replaced, SIGHUP replaces them one after the other.
 
@@ -95,35 +101,45 @@ def supervise(
         command: starts a worker, which calls ``work``, once its number and two file descriptors are appended.
         listening: from ``listen``.
         worker_count: how many.
+        tally: where the workers write what they count.
         on_serving: called once all of them serve.
 
     Returns:
         False when no worker stayed alive.
     """
     supervisor = Supervisor(
-        command, listening, worker_count, stop_seconds=_stop_seconds(), on_serving=on_serving
+        command,
+        listening,
+        worker_count,
+        stop_seconds=_stop_seconds(),
+        on_serving=on_serving,
+        on_ended=tally.retire,
     )
     return asyncio.run(supervisor.run())
 
 
-def work(application: str, listening: socket.socket, lifeline: socket.socket) -> None:
+def work(application: str, listening: socket.socket, lifeline: socket.socket, scribe: Scribe) -> None:
     """Serve as one of several workers, until SIGTERM, SIGINT, or the end of the supervisor, then drain and return.
 
     Args:
         application: import path of the ASGI application.
         listening: the socket that all of them share.
         lifeline: the worker's end.
+        scribe: writes down what this worker counts.
     """
     # A hang-up is for the supervisor, which a terminal tells at the same time.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    threading.Thread(target=_end_with, args=(lifeline,), name="hub-lifeline", daemon=True).start()
+    threading.Thread(target=_end_with, args=(lifeline, scribe), name="hub-lifeline", daemon=True).start()
+    scribe.start()
     serve(application, listening, on_serving=lambda: lifeline.sendall(READY))
+    scribe.stop()
 
 
-def _end_with(lifeline: socket.socket) -> None:
+def _end_with(lifeline: socket.socket, scribe: Scribe) -> None:
     """End this process when the other end of the lifeline is closed; for certain, if it does not drain."""
     lifeline.recv(1)
     logging.getLogger(__name__).error("The supervisor is gone, so this worker ends")
+    scribe.tally.remove()
     os.kill(os.getpid(), signal.SIGTERM)
     threading.Event().wait(_stop_seconds())
     os.kill(os.getpid(), signal.SIGKILL)

@@ -139,6 +139,7 @@ class Supervisor:
         worker_count: how many.
         stop_seconds: after which a worker that does not end is killed.
         on_serving: called once, when all of them serve.
+        on_ended: called with the process id of each worker that has ended.
     """
 
     def __init__(
@@ -149,11 +150,13 @@ class Supervisor:
         *,
         stop_seconds: float,
         on_serving: Callable[[], None],
+        on_ended: Callable[[int], None] = lambda pid: None,
     ) -> None:
         self._command = command
         self._listening = listening
         self._worker_count = worker_count
         self._stop_seconds = stop_seconds
+        self._on_ended = on_ended
         self._on_serving: Callable[[], None] | None = on_serving
         self._places: list[Place] = []
         self._workers: set[Worker] = set()
@@ -232,6 +235,7 @@ class Supervisor:
         worker = Worker(number, process, ours)
         self._workers = {each for each in self._workers if not each.has_ended()} | {worker}
         self._begin(self._welcome(worker))
+        self._begin(self._bury(worker))
         return worker
 
     async def _welcome(self, worker: Worker) -> None:
@@ -242,6 +246,10 @@ class Supervisor:
         if self._on_serving and all(place.worker.is_serving() for place in self._places):
             on_serving, self._on_serving = self._on_serving, None
             on_serving()
+
+    async def _bury(self, worker: Worker) -> None:
+        await worker.wait_ended()
+        self._on_ended(worker.pid)
 
     async def _keep(self, place: Place) -> None:
         """Start another worker in this place whenever one has ended that was not to."""

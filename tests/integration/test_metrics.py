@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
 from channels.routing import URLRouter
+from django.db import transaction
 from django.test import override_settings
 from prometheus_client.parser import text_string_to_metric_families
 
+from notifications import services
 from notifications.conf import hub_config
+from notifications.models import Event, Notification
 from notifications.ops.prometheus import exposition
 from notifications.ops.routing import ops_routes
 from notifications.streaming import hints
@@ -19,7 +23,7 @@ from notifications.streaming.metrics import BUCKETS, Durations
 from notifications.streaming.pending import Batch
 from notifications.streaming.pool import in_pool
 from tests.helpers.asgi import Streams, send_to, stream_scope
-from tests.helpers.factories import make_user
+from tests.helpers.factories import make_user, order_event, send
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -124,6 +128,19 @@ async def test_hints_that_cannot_be_sent__are_counted(ada: Any, monkeypatch: pyt
     publisher.put(Batch(heads={"7": 2}))
     assert await in_pool(publisher.flush, 5)
     assert (since("hub_hints_total", "dropped"), since("hub_hints_total", "sent")) == (3, 0)
+
+
+def test_notifications__are_counted_by_what_came_of_them(ada: Any) -> None:
+    since = Since()
+    services.notify_many([ada, make_user("grace")], order_event(), title="Counted")
+    with suppress(ZeroDivisionError), transaction.atomic():
+        send(ada)
+        raise ZeroDivisionError
+    event = Event.objects.create(type="orders.order.shipped", title="By hand", url="javascript:alert(1)")
+    Notification.objects.create(recipient=ada, event=event)
+    services.sweep()
+    results = [since("hub_notifications_total", result) for result in ("sequenced", "failed")]
+    assert results == [2, 1]
 
 
 def test_durations__fall_into_the_bucket_that_holds_them() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -9,8 +10,10 @@ import time
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 from django.contrib.auth.models import User
+from prometheus_client.parser import text_string_to_metric_families
 
 from tests.helpers.factories import make_user, send
 from tests.helpers.processes import HubProcess
@@ -146,3 +149,60 @@ def test_workers__hang_up__replaces_each_by_one_that_serves_already(hub: HubProc
     wait_until(lambda: "Every worker is a new one" in hub.output(), timeout=30)
     assert not any(map(is_alive, before.values()))
     assert complaints(hub.output()) == []
+
+
+def scrape(hub: HubProcess) -> dict[tuple[str, ...], float]:
+    """Every sample of the hub's, by its name and the values of its labels, as one worker or the other tells it."""
+    page = httpx.get(f"{hub.base_url}/metrics", trust_env=False, timeout=10).text
+    return {
+        (sample.name, *sample.labels.values()): sample.value
+        for family in text_string_to_metric_families(page)
+        for sample in family.samples
+    }
+
+
+def test_metrics__of_two_workers__are_one_page_on_which_nothing_goes_back_when_one_is_killed(
+    hub: HubProcess, ada: User
+) -> None:
+    pids = wait_serving(hub)
+    streams = live_streams(hub, ada, 6)
+    # Until both have streams: which worker takes a connection is the kernel's choice.
+    wait_until(lambda: _is_shared(hub, streams), timeout=20, what="streams at both workers")
+    with hub.client(make_user()) as client:
+        unknown = client.get("/api/v1/notifications/stream?after=x&closeafter=live").text
+    assert "stream.reset" in unknown
+    before = scrape(hub)
+    wait_until(lambda: scrape(hub)["hub_streams_open",] == len(streams), timeout=10)
+    assert {name[1] for name in before if name[0] == "process_resident_memory_bytes"} == {"1", "2"}
+    seen = scrape(hub)
+    os.kill(pids[1], signal.SIGKILL)
+    wait_until(lambda: sum(stream.ended is not None for stream in streams) > 0, timeout=10)
+    wait_replaced(hub, 1, pids[1])
+    for _ in range(20):
+        now = scrape(hub)
+        back = [
+            name for name in seen if name[0].endswith(("_total", "_count", "_bucket")) and "hub_" in name[0]
+        ]
+        assert back
+        assert {name: now.get(name) for name in back if now.get(name, -1) < seen[name]} == {}
+        seen = now
+    open_count = sum(stream.ended is None for stream in streams)
+    assert 0 < open_count < len(streams)
+    wait_until(lambda: scrape(hub)["hub_streams_open",] == open_count, timeout=10)
+    assert scrape(hub)["hub_streams_closed_total", "killed"] == len(streams) - open_count
+
+
+def _is_shared(hub: HubProcess, streams: list[LiveStream]) -> bool:
+    """Whether both workers have opened streams; opens two more until then."""
+    records = [json.loads(path.read_text()) for path in tally_folder(hub).glob("*-*.json")]
+    if len(records) == 2 and all(record["counts"]["opened"] for record in records):
+        return True
+    if len(streams) < 40:
+        streams += live_streams(hub, make_user(), 2)
+    return False
+
+
+def tally_folder(hub: HubProcess) -> Path:
+    """Where the workers of this hub write what they count."""
+    arguments = Path(f"/proc/{workers(hub)[2]}/cmdline").read_text().split("\0")
+    return Path(arguments[arguments.index("--tally") + 1])

@@ -6,6 +6,7 @@ import errno
 import os
 import socket
 from argparse import SUPPRESS, ArgumentParser
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings
@@ -16,7 +17,9 @@ from django.db.migrations.executor import MigrationExecutor
 from django.utils.autoreload import get_child_arguments
 
 from notifications.environment import WORKERS_VARIABLE, worker_count
+from notifications.ops import prometheus
 from notifications.streaming import server, systemd
+from notifications.streaming.tally import Scribe, Tally
 from notifications.streaming.wire import tune
 
 DEFAULT_PORT = "8000"
@@ -41,7 +44,8 @@ class Command(BaseCommand):
             "--workers",
             help="worker processes (default: $WEB_CONCURRENCY, else 1); more than one need PostgreSQL and Redis",
         )
-        # How the supervisor starts one: its number, the socket, the lifeline.
+        # How the supervisor starts one: where to write what it counts; its number, the socket, the lifeline.
+        parser.add_argument("--tally", type=Path, help=SUPPRESS)
         parser.add_argument("--worker", nargs=3, type=int, help=SUPPRESS)
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -49,8 +53,7 @@ class Command(BaseCommand):
         module, _, name = settings.ASGI_APPLICATION.rpartition(".")
         application = f"{module}:{name}"
         if options["worker"]:
-            _, listening, lifeline = options["worker"]
-            server.work(application, socket.socket(fileno=listening), socket.socket(fileno=lifeline))
+            work(application, options["tally"], *options["worker"])
             return
         workers = read_workers(options["workers"])
         check_migrations()
@@ -69,9 +72,17 @@ class Command(BaseCommand):
             server.serve(application, listening, on_serving=serving)
             return
         close_databases()
-        command = [*map(str, get_child_arguments()), "--worker"]
-        if not server.supervise(command, listening, workers, on_serving=serving):
-            raise CommandError("No worker stays alive; the log says why.")
+        with Tally.made() as tally:
+            command = [*map(str, get_child_arguments()), "--tally", str(tally.folder), "--worker"]
+            if not server.supervise(command, listening, workers, tally=tally, on_serving=serving):
+                raise CommandError("No worker stays alive; the log says why.")
+
+
+def work(application: str, folder: Path, number: int, listening: int, lifeline: int) -> None:
+    """Serve as one of several workers, with what the supervisor gave on the command line."""
+    scribe = Scribe(Tally(folder), number, prometheus.numbers)
+    prometheus.share(scribe)
+    server.work(application, socket.socket(fileno=listening), socket.socket(fileno=lifeline), scribe)
 
 
 def read_workers(option: str | None) -> int:
