@@ -25,7 +25,7 @@ application = Serving(
     RequestIds(
         ProtocolTypeRouter(
             {
-                "http": URLRouter([*ops_routes(), *http_routes(HubASGIHandler())]),
+                "http": URLRouter([*ops_routes(), *http_routes(HubASGIHandler(), with_dialect=True)]),
                 "websocket": refuse_websocket,
                 "lifespan": lifespan,
             }

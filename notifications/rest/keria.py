@@ -1,7 +1,7 @@
 """The Range dialect of KERIA and SignifyPy clients: the same inbox as notes, at the site's root (protocol, section 5).
 
 A project mounts it with ``path("", include("notifications.rest.keria"))``; ``range_dialect`` in the settings switches it off.
-Its stream is routed with the other one (``notifications.streaming.routing``).
+Its stream is routed with the other one: ``http_routes(…, with_dialect=True)``.
 """
 
 from __future__ import annotations

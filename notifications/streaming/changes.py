@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import logging
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from notifications import selectors
 from notifications.cursors import Cursor
 from notifications.filters import Filters
-from notifications.payloads import CHANGE_NAMES, ChangeRow, change_json
+from notifications.payloads import CHANGE_NAMES, ChangeRow, change_json, note_change_json
 from notifications.streaming import frames
 from notifications.streaming.session import Stretch
 
 logger = logging.getLogger(__name__)
+
+# How a connection wants its changes: plain; a created one named by its event type (`names=type`); as the notes of the Range
+# dialect.
+Form = Literal["plain", "typed", "notes"]
 
 
 class SharedChange:
@@ -24,15 +28,15 @@ class SharedChange:
         frame: the bytes under the name of the change; empty for a row that cannot be rendered, which hurts only itself.
     """
 
-    __slots__ = ("_row", "_typed", "changed_at", "epoch", "frame", "position")
+    __slots__ = ("_others", "_row", "changed_at", "epoch", "frame", "position")
 
     def __init__(self, row: ChangeRow, epoch: str) -> None:
         self._row = row
-        self._typed: bytes | None = None
+        self._others: dict[Form, bytes] = {}
         self.epoch = epoch
         self.position = row.position
         self.changed_at = row.at.timestamp()
-        self.frame = self._render(CHANGE_NAMES.get(row.kind, ""))
+        self.frame = self._render("plain")
 
     def admitted_by(self, filters: Filters) -> bool:
         """Whether a filter lets it through; ``inbox.read`` always is."""
@@ -41,21 +45,23 @@ class SharedChange:
             return True
         return filters.admits(event_type=row.type or "", topic=row.topic or "", level=row.level or "")
 
-    def frame_for(self, *, names_are_types: bool) -> bytes:
-        """The frame, for ``names=type`` with a created notification's own type as its name."""
-        if not names_are_types or self._row.kind != "created":
+    def frame_in(self, form: Form) -> bytes:
+        """The frame in one of its forms."""
+        if form == "plain" or (form == "typed" and self._row.kind != "created"):
             return self.frame
-        if self._typed is None:
-            self._typed = self._render(self._row.type or "") or self.frame
-        return self._typed
+        if form not in self._others:
+            self._others[form] = self._render(form) or self.frame
+        return self._others[form]
 
-    def _render(self, name: str) -> bytes:
+    def _render(self, form: Form) -> bytes:
+        row = self._row
         try:
-            data = change_json(self._row, self.epoch)
+            name = (row.type or "") if form == "typed" else CHANGE_NAMES[row.kind]
+            data = note_change_json(row, self.epoch) if form == "notes" else change_json(row, self.epoch)
             return frames.frame(name, data, cursor=str(Cursor(self.epoch, self.position)))
         except Exception:  # whatever is wrong with a row may break nothing but itself
             logger.exception(
-                "Change %s of inbox %s cannot be rendered and is left out", self.position, self._row.inbox_id
+                "Change %s of inbox %s cannot be rendered and is left out", self.position, row.inbox_id
             )
             return b""
 
@@ -78,7 +84,7 @@ def read_page(
     *,
     epoch: str,
     filters: Filters,
-    names_are_types: bool,
+    form: Form,
     max_rows: int,
     max_bytes: int,
     floor: int = 0,
@@ -98,7 +104,7 @@ def read_page(
     page: list[bytes] = []
     size = 0
     for row in rows:
-        frame = SharedChange(row, epoch).frame_for(names_are_types=names_are_types)
+        frame = SharedChange(row, epoch).frame_in(form)
         if frame:
             page.append(frame)
             size += len(frame)

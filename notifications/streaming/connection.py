@@ -129,7 +129,7 @@ class Connection:
         if verdict is Verdict.SEND:
             if not change.admitted_by(self._request.filters):
                 return
-            frame = change.frame_for(names_are_types=self._request.names_are_types)
+            frame = change.frame_in(self._request.form)
             if not frame:
                 return
             if self._outbox.add(frame):
@@ -302,7 +302,7 @@ class Connection:
                 session.next_stretch(up_to),
                 epoch=session.epoch,
                 filters=self._request.filters,
-                names_are_types=self._request.names_are_types,
+                form=self._request.form,
                 max_rows=config.max_backlog_page,
                 max_bytes=config.max_queue_bytes,
                 floor=session.floor,

@@ -11,6 +11,7 @@ from notifications import strict_json
 from notifications.exceptions import InvalidInput
 from notifications.filters import Filters
 from notifications.streaming import limits
+from notifications.streaming.changes import Form
 
 Scope = MutableMapping[str, Any]
 
@@ -50,6 +51,7 @@ class StreamRequest:
         ends_when_live: end after the backlog.
         takes_refusals_as_stream: answer 429 and 503 by a stream that closes at once.
         ticket: the credential in the URL, if there is one. It can be used once, so the client cannot come back with it.
+        takes_notes: the stream is the Range dialect's.
     """
 
     after: str | None
@@ -60,6 +62,12 @@ class StreamRequest:
     ends_when_live: bool
     takes_refusals_as_stream: bool
     ticket: str | None = field(repr=False)
+    takes_notes: bool = False
+
+    @property
+    def form(self) -> Form:
+        """In which form the changes are wanted; notes have no other name than that of their change."""
+        return "notes" if self.takes_notes else "typed" if self.names_are_types else "plain"
 
     @classmethod
     def parse(cls, parameters: Mapping[str, list[str]], headers: Headers) -> StreamRequest:

@@ -19,10 +19,11 @@ from typing import Any
 
 from django.urls import path, re_path
 
+from notifications.conf import hub_config
 from notifications.streaming import background
 from notifications.streaming.access_log import keep_out_secrets
 from notifications.streaming.endpoint import stream
-from notifications.streaming.guard import METHODS
+from notifications.streaming.guard import METHODS, NOTES
 from notifications.streaming.proxies import settle_client
 from notifications.streaming.refusals import Receive, Send
 from notifications.streaming.requests import Scope
@@ -32,21 +33,29 @@ ASGIApplication = Callable[[Any, Any, Any], Awaitable[None]]
 
 STREAM_PATH = "api/v1/notifications/stream"
 EVENTS_PATH = "api/v1/events"
+NOTES_PATH = "notifications/stream"
 
 
-def http_routes(django_application: ASGIApplication) -> list[Any]:
+def http_routes(django_application: ASGIApplication, *, with_dialect: bool = False) -> list[Any]:
     """The routes for Channels' ``URLRouter``: the stream, and Django for everything else.
 
     Args:
         django_application: what ``get_asgi_application()`` gives.
+        with_dialect: the project mounts the Range dialect (``notifications.rest.keria``), whose stream this then serves too.
     """
 
     async def events(scope: Scope, receive: Receive, send: Send) -> None:
         application = stream if scope["method"] in METHODS else django_application
         await application(scope, receive, send)
 
+    async def notes(scope: Scope, receive: Receive, send: Send) -> None:
+        application = stream if hub_config().range_dialect else django_application
+        await application({**scope, NOTES: True}, receive, send)
+
     # Django's types know only views as the target of a path.
     targets: list[tuple[str, Any]] = [(STREAM_PATH, stream), (EVENTS_PATH, events)]
+    if with_dialect:
+        targets.append((NOTES_PATH, notes))
     fallback: Any = django_application
     return [*(path(route, target) for route, target in targets), re_path(r"", fallback)]
 

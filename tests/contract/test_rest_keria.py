@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -14,11 +15,14 @@ from django.urls import reverse
 from notifications import selectors, services
 from tests.helpers.api import Answer, Api
 from tests.helpers.factories import make_user, order_event, send
+from tests.helpers.processes import HubProcess, session_headers
+from tests.helpers.streams import LiveStream
 from tests.helpers.tokens import make_token
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 ROOT = "/notifications"
+CHANGES = (*(f"notification.{name}" for name in ("created", "read", "unread", "deleted")), "inbox.read")
 
 
 @pytest.fixture
@@ -173,3 +177,40 @@ def test_dialect__switched_off__is_not_there(api: Api, ids: list[str]) -> None:
     answers = [api.get(ROOT), api.ask("PUT", f"{ROOT}/{ids[0]}"), Api().get(ROOT)]
     assert {(answer.status, answer.code) for answer in answers} == {(404, "not_found")}
     assert reverse("notes") == ROOT
+
+
+def test_stream__has_the_notes_as_data_live_and_resumed(
+    ada: User, start_hub: Callable[..., HubProcess]
+) -> None:
+    hub = start_hub()
+    url, headers = f"{hub.base_url}{ROOT}/stream", session_headers(ada)
+    with LiveStream(url, headers=headers) as live, hub.stream(ada) as plain:
+        start = live.expect("stream.open").json["cursor"]
+        live.expect("stream.live")
+        plain.expect("stream.live")
+        public_id = send(ada, "Grüße")
+        services.mark_read(ada, [public_id])
+        services.mark_unread(ada, [public_id])
+        services.mark_all_read(ada)
+        services.delete(ada, [public_id])
+        frames = [live.expect(*CHANGES) for _ in range(5)]
+        others = [plain.expect(*CHANGES) for _ in range(5)]
+    assert [(frame.type, frame.id) for frame in frames] == [(other.type, other.id) for other in others]
+    created, read, unread, all_read, deleted = (frame.json for frame in frames)
+    at = others[0].json["notification"]["created_at"]
+    content = {"r": "/orders/order/shipped", "d": {"order_id": 7}, "title": "Grüße"}
+    assert created == unread == {"i": str(public_id), "dt": at, "r": False, "a": content}
+    assert read == created | {"r": True}
+    assert (all_read, deleted) == (others[3].json, {"i": str(public_id)})
+    with LiveStream(f"{url}?after={start}&closeafter=live&names=type", headers=headers) as resumed:
+        resumed.wait_ended()
+    assert [(event.type, event.data) for event in resumed.events if event.type in CHANGES] == [
+        (frame.type, frame.data) for frame in frames
+    ]
+
+
+def test_stream__with_the_dialect_switched_off__is_not_there(start_hub: Callable[..., HubProcess]) -> None:
+    hub = start_hub(env={"HUB_RANGE_DIALECT": "0"})
+    with hub.client() as client:
+        answer = client.get(f"{ROOT}/stream")
+    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")

@@ -13,7 +13,7 @@ from django.urls import get_resolver
 
 from notifications.problems import PROBLEMS
 from notifications.rest.schema.document import FILE, generate
-from notifications.streaming.routing import EVENTS_PATH, STREAM_PATH
+from notifications.streaming.routing import EVENTS_PATH, NOTES_PATH, STREAM_PATH
 from tests.helpers.api import Api
 
 SCHEMA = "/api/v1/schema"
@@ -42,7 +42,7 @@ def test_schema__names_every_path_of_the_api_and_no_other(document: dict[str, An
         for route in routes_of(get_resolver())
         if route.startswith(("api/v1/", "notifications"))
     }
-    assert set(document["paths"]) == routes | {f"/{STREAM_PATH}", f"/{EVENTS_PATH}"}
+    assert set(document["paths"]) == routes | {f"/{path}" for path in (STREAM_PATH, EVENTS_PATH, NOTES_PATH)}
 
 
 def routes_of(resolver: Any, prefix: str = "") -> list[str]:

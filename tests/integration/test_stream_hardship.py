@@ -16,7 +16,7 @@ from django.test import override_settings
 from notifications import selectors, services
 from notifications.models import Change, Event, Inbox, Notification
 from notifications.streaming import hints, limits
-from notifications.streaming.changes import SharedChange, read_page
+from notifications.streaming.changes import Form, SharedChange, read_page
 from notifications.streaming.pool import in_pool
 from notifications.streaming.runtime import current_runtime
 from tests.helpers.asgi import AsgiStream, Streams, send_to
@@ -128,9 +128,9 @@ async def test_frames__of_one_change__are_built_once_for_all_connections(
     built: list[int] = []
     render = SharedChange._render
 
-    def count(self: SharedChange, name: str) -> bytes:
+    def count(self: SharedChange, form: Form) -> bytes:
         built.append(self.position)
-        return render(self, name)
+        return render(self, form)
 
     monkeypatch.setattr(SharedChange, "_render", count)
     opened = [await live_stream(streams, ada) for _ in range(5)]

@@ -68,4 +68,7 @@ def _stream(name: str, summary: str, tag: str, *, also: tuple[str, ...] = ()) ->
 PATHS: Final[dict[str, dict[str, Any]]] = {
     "/api/v1/notifications/stream": _stream("stream", "The live stream", "stream"),
     "/api/v1/events": _stream("events", "The same stream by another name", "stream"),
+    "/notifications/stream": _stream(
+        "notes", "The same stream, whose data are notes", "range dialect", also=("not_found",)
+    ),
 }
