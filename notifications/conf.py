@@ -175,6 +175,18 @@ class HubConfig:
         maximum=86_400,
         why="seconds between polls that X-Poll-Interval asks for at most, however busy the process is",
     )
+    max_requests_per_minute: int = option(
+        6_000,
+        minimum=0,
+        maximum=100_000_000,
+        why="REST requests of one user in a minute, at once or evenly; then 429. 0 is no limit",
+    )
+    max_publish_per_minute: int = option(
+        30_000,
+        minimum=0,
+        maximum=100_000_000,
+        why="publishing requests of one producer in a minute, at once or evenly; a batch is one. 0 is no limit",
+    )
     retention_days: int = option(
         0,
         minimum=0,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Final
+
+MAX_ERRORS: Final = 20  # named in one answer
 
 
 class HubError(Exception):
@@ -62,7 +64,7 @@ class FieldErrors:
             InvalidInput: anything was.
         """
         if self._found:
-            raise InvalidInput(self._found)
+            raise InvalidInput(dict(list(self._found.items())[:MAX_ERRORS]))
 
 
 class NotificationTooLarge(HubError):
@@ -103,6 +105,36 @@ class MissingScope(HubError):
     def __init__(self, scope: str) -> None:
         self.scope = scope
         super().__init__(f"This needs a token with the scope {scope}; have one made that has it.")
+
+
+class NotAProducer(HubError):
+    """A user who may not send notifications."""
+
+    code = "forbidden"
+    message = "This needs the permission notifications.add_notification; ask the staff for it."
+
+
+class OutsideLimits(HubError):
+    """A type or topic that the token may not send."""
+
+    code = "forbidden"
+    message = "This token may not send this type or topic; have one made that may."
+
+
+class IdempotencyKeyReused(HubError):
+    """An idempotency key that came with another body before."""
+
+    code = "idempotency_key_reused"
+    message = "This Idempotency-Key came with another body before; use a new key for each new request."
+
+
+class IdempotencyInProgress(HubError):
+    """A request whose idempotency key another request is still working with."""
+
+    code = "idempotency_in_progress"
+    message = (
+        "A request with this Idempotency-Key is still in progress; send it again, unchanged, a little later."
+    )
 
 
 class NotFound(HubError):

@@ -53,12 +53,17 @@ PROBLEMS: Final[dict[str, Problem]] = {
     "not_found": Problem(404, "There is nothing here."),
     "method_not_allowed": Problem(405, "This method is not allowed here; Allow names those that are."),
     "not_acceptable": Problem(406, "This can not be had in any form that Accept admits."),
+    "idempotency_in_progress": Problem(409, exceptions.IdempotencyInProgress.message),
     "cursor_expired": Problem(410, exceptions.CursorExpired.message),
     "cursor_epoch": Problem(410, exceptions.CursorEpoch.message),
     "cursor_ahead": Problem(410, exceptions.CursorAhead.message),
     "too_large": Problem(413, "This is larger than the hub takes."),
     "uri_too_long": Problem(414, "The query string is longer than the hub reads."),
     "unsupported_media_type": Problem(415, "Send the body as application/json."),
+    "idempotency_key_reused": Problem(422, exceptions.IdempotencyKeyReused.message),
+    "throttled": Problem(
+        429, "You ask more often than the hub lets you; wait a little.", retry_after_seconds=1
+    ),
     "headers_too_large": Problem(431, "The headers are longer than the hub reads."),
     "internal_error": Problem(500, "The hub failed; the failure is in its log."),
     "unavailable": Problem(503, "The hub can not do this just now; try again.", retry_after_seconds=2),
@@ -73,6 +78,7 @@ _CODE_OF_STATUS: Final = {
     406: "not_acceptable",
     413: "too_large",
     415: "unsupported_media_type",
+    429: "throttled",
     503: "unavailable",
 }
 

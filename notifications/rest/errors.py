@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from math import ceil
 from typing import Any, Final
 
 from django.core.exceptions import (
@@ -64,6 +65,7 @@ CODES: Final[dict[type[BaseException], str]] = {
     drf.MethodNotAllowed: "method_not_allowed",
     drf.NotAuthenticated: "not_authenticated",
     drf.PermissionDenied: "forbidden",
+    drf.Throttled: "throttled",
     drf.UnsupportedMediaType: "unsupported_media_type",
 }
 
@@ -102,6 +104,8 @@ def answer_error(error: Exception, context: Mapping[str, Any]) -> HttpResponse |
     )
     if isinstance(error, MissingScope):
         response["WWW-Authenticate"] = scope_challenge(error.scope)
+    if isinstance(error, drf.Throttled) and (wait := getattr(error, "wait", None)):
+        response["Retry-After"] = str(ceil(wait))
     if response.status_code == 405:
         response["Allow"] = ", ".join(context["view"].allowed_methods)
     return response

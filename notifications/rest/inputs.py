@@ -11,7 +11,7 @@ from uuid import UUID
 from django.http import QueryDict
 
 from notifications.cursors import Cursor
-from notifications.exceptions import FieldErrors, InvalidInput, MalformedCursor
+from notifications.exceptions import MAX_ERRORS, FieldErrors, InvalidInput, MalformedCursor
 from notifications.filters import MAX_VALUE_LENGTH, Filters
 from notifications.search import parse_words
 
@@ -21,7 +21,6 @@ DEFAULT_CHANGES_LIMIT: Final = 100
 MAX_CHANGES_LIMIT: Final = 500
 MAX_ACTION_IDS: Final = 1_000
 MAX_POSITION: Final = 10**16 - 1
-MAX_ERRORS: Final = 20
 
 Verb = Literal["read", "unread", "delete"]
 
@@ -123,7 +122,7 @@ def parse_read(body: Any) -> bool:
     Raises:
         InvalidInput: the body is anything else.
     """
-    read = _fields(body, known={"read"}).get("read")
+    read = fields_of(body, known={"read"}).get("read")
     if not isinstance(read, bool):
         raise InvalidInput({"read": "must be true or false"})
     return read
@@ -144,7 +143,7 @@ def parse_ticket(body: Any) -> str | None:
     Raises:
         InvalidInput: the body is anything else.
     """
-    fields = _fields(body, known={"user"})
+    fields = fields_of(body, known={"user"})
     if "user" not in fields:
         return None
     if not isinstance(fields["user"], str):
@@ -159,7 +158,7 @@ def parse_action(body: Any) -> IdsAction | ReadAll:
         InvalidInput: a field is unknown, missing or bad, or does not go with the others.
         MalformedCursor: ``up_to`` is not a cursor.
     """
-    fields = _fields(body, known={"action", "ids", "up_to", "category"})
+    fields = fields_of(body, known={"action", "ids", "up_to", "category"})
     verb = fields.get("action")
     if not isinstance(verb, str) or verb not in get_args(Verb):
         raise InvalidInput({"action": f"must be one of {', '.join(get_args(Verb))}"})
@@ -168,23 +167,40 @@ def parse_action(body: Any) -> IdsAction | ReadAll:
     if "ids" in fields:
         if "category" in fields:
             raise InvalidInput({"category": "goes with up_to only"})
-        return IdsAction(verb=cast(Verb, verb), ids=_ids(fields["ids"]))
+        return IdsAction(verb=cast(Verb, verb), ids=ids_of(fields["ids"]))
     if verb != "read":
         raise InvalidInput({"up_to": "goes with the action read only"})
     return ReadAll(up_to=_cursor(fields["up_to"]), category=_category(fields.get("category")))
 
 
-def _fields(body: Any, *, known: Collection[str]) -> Mapping[str, Any]:
+def fields_of(body: Any, *, known: Collection[str], prefix: str = "") -> Mapping[str, Any]:
+    """The body as an object of known fields.
+
+    Args:
+        known: the fields that there are.
+        prefix: what an error puts before the name of a field.
+
+    Raises:
+        InvalidInput: it is no object, or one entry for each unknown field.
+    """
     if not isinstance(body, dict):
-        raise InvalidInput({"body": "must be a JSON object"})
+        raise InvalidInput({prefix.rstrip(".") or "body": "must be a JSON object"})
     if unknown := [name for name in body if name not in known]:
         raise InvalidInput(
-            {name[:MAX_VALUE_LENGTH]: "is not a field of this request" for name in unknown[:MAX_ERRORS]}
+            {
+                f"{prefix}{name[:MAX_VALUE_LENGTH]}": "is not a field of this request"
+                for name in unknown[:MAX_ERRORS]
+            }
         )
     return body
 
 
-def _ids(value: Any) -> list[UUID]:
+def ids_of(value: Any) -> list[UUID]:
+    """Ids of notifications.
+
+    Raises:
+        InvalidInput: it is no list of ids, or holds more than ``MAX_ACTION_IDS``.
+    """
     if not isinstance(value, list) or len(value) > MAX_ACTION_IDS:
         raise InvalidInput({"ids": f"must be a list of at most {MAX_ACTION_IDS} ids"})
     if not all(isinstance(item, str) and _ID.fullmatch(item) for item in value):

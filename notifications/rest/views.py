@@ -5,15 +5,17 @@ Transactions are the services' own; an action's change is announced after its co
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 from uuid import UUID
 
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
-from rest_framework.permissions import SAFE_METHODS, IsAuthenticated
+from rest_framework.parsers import BaseParser
+from rest_framework.permissions import SAFE_METHODS, BasePermission, IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.throttling import BaseThrottle
 from rest_framework.views import APIView
 
 from notifications import selectors, services
@@ -26,6 +28,7 @@ from notifications.rest.inputs import ChangesQuery, IdsAction, ListQuery, Verb, 
 from notifications.rest.origin import origin_of
 from notifications.rest.parsers import HubRequest, StrictJSONParser
 from notifications.rest.renderers import OneRepresentation, OrjsonRenderer
+from notifications.rest.throttles import UserThrottle
 from notifications.services.bearer import refuse_in_url
 
 ACTIONS: Final[dict[Verb, Callable[..., services.Outcome]]] = {
@@ -39,9 +42,9 @@ class HubView(APIView):
     """What all endpoints share. It takes nothing from the settings of the project that mounts it."""
 
     authentication_classes = (BearerAuthentication, SessionLogin)
-    permission_classes = (IsAuthenticated, HasScope)
-    throttle_classes = ()
-    parser_classes = (StrictJSONParser,)
+    permission_classes: Sequence[type[BasePermission]] = (IsAuthenticated, HasScope)
+    throttle_classes: Sequence[type[BaseThrottle]] = (UserThrottle,)
+    parser_classes: Sequence[type[BaseParser]] = (StrictJSONParser,)
     renderer_classes = (OrjsonRenderer,)
     content_negotiation_class = OneRepresentation
     versioning_class = None

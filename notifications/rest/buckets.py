@@ -1,0 +1,125 @@
+"""Token buckets, taken from atomically: in Redis for all processes of a hub, in memory for one.
+
+A bucket holds one minute's worth of requests and is refilled evenly. Limits are a courtesy between clients and never a reason to
+fail: with Redis down or slow, each process counts by itself for a while.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import OrderedDict
+from functools import lru_cache
+from typing import Any, Final, Protocol
+
+import redis
+from django.conf import settings
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+logger = logging.getLogger(__name__)
+
+# To connect and to be answered, so that a request waits for twice this at most; Redis itself needs a tenth of a millisecond.
+REDIS_SECONDS: Final = 0.02
+REDIS_PAUSE_SECONDS: Final = 5.0
+MAX_BUCKETS: Final = (
+    10_000  # in memory; the one that was asked for longest ago goes, and is full when it comes back
+)
+MINUTE: Final = 60.0
+
+_TAKE: Final = """
+local capacity = tonumber(ARGV[1])
+local clock = redis.call('TIME')
+local now = clock[1] + clock[2] / 1000000
+local held = redis.call('HMGET', KEYS[1], 'tokens', 'at')
+local tokens = capacity
+if held[1] then
+    tokens = math.min(capacity, held[1] + math.max(0, now - held[2]) * capacity / 60)
+end
+local wait = 0
+if tokens >= 1 then
+    tokens = tokens - 1
+else
+    wait = (1 - tokens) * 60 / capacity
+end
+redis.call('HSET', KEYS[1], 'tokens', tostring(tokens), 'at', string.format('%.6f', now))
+redis.call('EXPIRE', KEYS[1], 61)
+return tostring(wait)
+"""
+
+
+class Buckets(Protocol):
+    """Something that holds buckets."""
+
+    def take(self, name: str, per_minute: int) -> float:
+        """Take one token from a bucket.
+
+        Args:
+            name: of the bucket; a new one is full.
+            per_minute: how many tokens it holds, and gets in a minute.
+
+        Returns:
+            0 when there was one; else after how many seconds there will be.
+        """
+
+
+class MemoryBuckets:
+    """Buckets of one process."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._held: OrderedDict[str, tuple[float, float]] = OrderedDict()
+
+    def take(self, name: str, per_minute: int) -> float:
+        """As ``Buckets``."""
+        now = time.monotonic()
+        with self._lock:
+            tokens, at = self._held.pop(name, (float(per_minute), now))
+            tokens = min(per_minute, tokens + (now - at) * per_minute / MINUTE)
+            wait = 0.0 if tokens >= 1 else (1 - tokens) * MINUTE / per_minute
+            self._held[name] = (tokens if wait else tokens - 1, now)
+            if len(self._held) > MAX_BUCKETS:
+                self._held.popitem(last=False)
+        return wait
+
+
+class RedisBuckets:
+    """Buckets in Redis, by one script each time; in memory while Redis does not answer."""
+
+    def __init__(self, url: str) -> None:
+        """Prepare; nothing is connected yet.
+
+        Args:
+            url: of Redis.
+        """
+        client: Any = redis.Redis.from_url(
+            url,
+            socket_timeout=REDIS_SECONDS,
+            socket_connect_timeout=REDIS_SECONDS,
+            retry=Retry(NoBackoff(), 0),
+            protocol=2,  # the other one begins with a question of its own
+        )
+        self._script = client.register_script(_TAKE)
+        self._memory = MemoryBuckets()
+        self._paused_until = 0.0
+
+    def take(self, name: str, per_minute: int) -> float:
+        """As ``Buckets``."""
+        if time.monotonic() >= self._paused_until:
+            try:
+                return float(self._script(keys=[f"hub:bucket:{name}"], args=[per_minute]))
+            except (redis.RedisError, OSError) as error:
+                self._paused_until = time.monotonic() + REDIS_PAUSE_SECONDS
+                logger.warning("Redis does not count requests (%r); this process does by itself", error)
+        return self._memory.take(name, per_minute)
+
+
+@lru_cache(maxsize=1)
+def _buckets(url: str) -> Buckets:
+    return RedisBuckets(url) if url else MemoryBuckets()
+
+
+def buckets() -> Buckets:
+    """Those of this process: in Redis where the project has one (Django's setting ``REDIS_URL``)."""
+    return _buckets(getattr(settings, "REDIS_URL", ""))
