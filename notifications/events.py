@@ -157,6 +157,11 @@ class Registry:
     def __iter__(self) -> Iterator[type[EventType]]:
         return iter(sorted(self._types.values(), key=lambda event_type: event_type.type_name))
 
+    def level_of(self, name: str) -> Level:
+        """The level that a declared type has of its own; ``info`` for one that is not declared."""
+        declared = self._types.get(name)
+        return declared.default_level if declared else "info"
+
     def remove(self, event_type: type[EventType]) -> None:
         """Forget a class; for tests that declare one."""
         self._types.pop(event_type.type_name, None)

@@ -33,7 +33,10 @@ from notifications.models import MAX_TOKEN_NAME_LENGTH, ApiToken, Scope
 from notifications.services import NewToken
 from notifications.services.tokens import DEFAULT_DAYS
 
-FIELDSETS = ((None, {"fields": ("user", "name", "scopes", "expires_at")}),)
+FIELDSETS = (
+    (None, {"fields": ("user", "name", "scopes", "expires_at")}),
+    (gettext_lazy("What it may send"), {"fields": ("types", "topics")}),
+)
 # A state, how it is called, and the chip that it looks like.
 STATES = {
     "usable": (gettext_lazy("Usable"), "created"),
@@ -60,6 +63,21 @@ class TokenForm(forms.Form):
         required=False,
         widget=LocalTimeInput,
         help_text=gettext_lazy("Empty: never. Then it is good until it is revoked."),
+    )
+
+    types = forms.CharField(
+        label=gettext_lazy("Types"),
+        required=False,
+        widget=AdminTextInputWidget(attrs={"autocomplete": "off", "spellcheck": "false"}),
+        help_text=gettext_lazy(
+            "With the scope to send: the only event types, separated by commas; orders.* takes a prefix. Empty: all."
+        ),
+    )
+    topics = forms.CharField(
+        label=gettext_lazy("Topics"),
+        required=False,
+        widget=AdminTextInputWidget(attrs={"autocomplete": "off", "spellcheck": "false"}),
+        help_text=gettext_lazy("With the scope to send: the only topics, separated by commas. Empty: all."),
     )
 
     class Media:
@@ -92,12 +110,18 @@ class TokenForm(forms.Form):
                 name=given["name"],
                 scopes=given["scopes"],
                 expires_at=given["expires_at"],
+                types=_values(given["types"]),
+                topics=_values(given["topics"]),
                 created_by=username_of(self._request),
             )
         except InvalidInput as error:
             for field, text in error.errors.items():
                 self.add_error(field, f"This {text}.")
             return None
+
+
+def _values(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
 
 
 class StateFilter(admin.SimpleListFilter):
@@ -145,6 +169,8 @@ class ApiTokenAdmin(ApiTokenModelAdmin):
         "user",
         "name",
         "scopes",
+        "types",
+        "topics",
         "state",
         "created_at",
         "created_by",

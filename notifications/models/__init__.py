@@ -1,4 +1,4 @@
-"""The tables of the hub, by concept: inboxes and what is in them, broadcasts, and the credentials of programs.
+"""The tables of the hub, by concept: inboxes and what is in them, broadcasts, credentials of programs, keys of producers.
 
 Rows are written by ``notifications.services`` alone.
 """
@@ -24,12 +24,14 @@ from notifications.models.inboxes import (
     Via,
     new_public_id,
 )
+from notifications.models.publish import MAX_KEY_LENGTH, IdempotencyKey
 from notifications.models.tokens import MAX_TOKEN_NAME_LENGTH, ApiToken, Scope, UsedTicket
 
 __all__ = [
     "MAX_ACTOR_LENGTH",
     "MAX_BODY_LENGTH",
     "MAX_COLLAPSE_KEY_LENGTH",
+    "MAX_KEY_LENGTH",
     "MAX_SOURCE_LENGTH",
     "MAX_TITLE_LENGTH",
     "MAX_TOKEN_NAME_LENGTH",
@@ -42,6 +44,7 @@ __all__ = [
     "Change",
     "ChangeKind",
     "Event",
+    "IdempotencyKey",
     "Inbox",
     "Level",
     "Notification",

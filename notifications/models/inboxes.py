@@ -69,11 +69,45 @@ class Event(models.Model):
         db_default="",
         help_text=_("Who sent it: the code, command, member of staff or token."),
     )
+    # Who may withdraw it; `source` is for people, and text that a producer can have some influence on. Without a constraint:
+    # it would lock the producer's row with every send, and whether that user still exists is nobody's concern.
+    producer = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        on_delete=models.SET_NULL,
+        related_name="+",
+        db_constraint=False,
+        db_index=False,
+        editable=False,
+        verbose_name=_("producer"),
+    )
+    withdrawn_at = models.DateTimeField(_("withdrawn at"), null=True, editable=False)
+    # From the withdrawal until the last of its notifications is gone: what the sweeper finishes.
+    is_withdrawing = models.BooleanField(
+        _("is being withdrawn"), default=False, db_default=False, editable=False
+    )
     created_at = models.DateTimeField(_("created at"), db_default=Now(), editable=False)
 
     class Meta:
         verbose_name = _("event")
         verbose_name_plural = _("events")
+        indexes: ClassVar[list[models.Index]] = [
+            models.Index(
+                name="event_producer",  # deleting a producer
+                fields=["producer"],
+                condition=Q(producer__isnull=False),
+            ),
+            models.Index(
+                name="event_topic",  # withdrawing by topic and type
+                fields=["topic", "type"],
+                condition=~Q(topic=""),
+            ),
+            models.Index(
+                name="event_withdrawing",  # the sweeper: withdrawals to finish
+                fields=["id"],
+                condition=Q(is_withdrawing=True),
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.type}: {self.title}"

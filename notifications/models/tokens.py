@@ -10,6 +10,8 @@ from django.db import models
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
+from notifications.filters import Filters
+
 MAX_TOKEN_NAME_LENGTH = 100
 
 
@@ -35,6 +37,22 @@ class ApiToken(models.Model):
         _("name"), max_length=MAX_TOKEN_NAME_LENGTH, help_text=_("What uses it, such as ci-deploy.")
     )
     scopes = models.CharField(_("scopes"), max_length=50, help_text=_("Separated by blanks."))
+    types = models.TextField(
+        _("types"),
+        blank=True,
+        default="",
+        db_default="",
+        help_text=_(
+            "The only event types that it may send, separated by commas; orders.* takes a prefix. Empty: all."
+        ),
+    )
+    topics = models.TextField(
+        _("topics"),
+        blank=True,
+        default="",
+        db_default="",
+        help_text=_("The only topics that it may send on, separated by commas. Empty: all."),
+    )
     # Every request with a bearer token is one look at this index.
     token_hash = models.CharField(_("hash"), max_length=64, unique=True, editable=False)
     created_at = models.DateTimeField(_("created at"), db_default=Now(), editable=False)
@@ -64,10 +82,19 @@ class ApiToken(models.Model):
         """Its scopes."""
         return frozenset(self.scopes.split())
 
+    @property
+    def send_limits(self) -> Filters:
+        """What it may send and withdraw; an empty filter admits everything."""
+        return Filters.parse({"type": _split(self.types), "topic": _split(self.topics)})
+
     def is_usable(self, now: datetime) -> bool:
         """Whether it opens anything at all: not revoked, not expired, and its user is active."""
         is_expired = self.expires_at is not None and self.expires_at <= now
         return self.revoked_at is None and not is_expired and bool(self.user.is_active)
+
+
+def _split(values: str) -> list[str]:
+    return [values] if values else []
 
 
 class UsedTicket(models.Model):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from rest_framework.authentication import BaseAuthentication, SessionAuthentication
 from rest_framework.exceptions import AuthenticationFailed, PermissionDenied
@@ -10,11 +10,13 @@ from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
 from notifications import services
-from notifications.exceptions import MissingScope
+from notifications.exceptions import MissingScope, NotAProducer
 from notifications.models import ApiToken
 from notifications.problems import CHALLENGE
 from notifications.rest.errors import CsrfFailed
 from notifications.services.bearer import bearer_of
+
+PRODUCER_PERMISSION: Final = "notifications.add_notification"
 
 
 class BearerAuthentication(BaseAuthentication):
@@ -70,6 +72,20 @@ class HasScope(BasePermission):
             needed = view.needed_scope(request)
             if needed not in token.scope_set:
                 raise MissingScope(needed)
+        return True
+
+
+class IsProducer(BasePermission):
+    """Whether the user may send notifications, at this moment; a token needs its scope besides."""
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        """True.
+
+        Raises:
+            NotAProducer: the user may not.
+        """
+        if not request.user.has_perm(PRODUCER_PERMISSION):
+            raise NotAProducer
         return True
 
 

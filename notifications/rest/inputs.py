@@ -134,7 +134,7 @@ def parse_nothing(body: Any) -> None:
     Raises:
         InvalidInput: the body is anything else.
     """
-    _fields(body, known=())
+    fields_of(body, known=())
 
 
 def parse_ticket(body: Any) -> str | None:

@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any
 from uuid import UUID
 
-from rest_framework.exceptions import PermissionDenied
+from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from notifications import selectors, services
 from notifications.models import Scope
 from notifications.rest import answers
-from notifications.rest.tickets import PRODUCER_PERMISSION
+from notifications.rest.authentication import HasScope, IsProducer
 from notifications.rest.views import HubView
 
 
 class JobView(HubView):
     """``/publish/jobs/{id}``: one's own sends alone; everybody else's look as if they did not exist."""
 
+    permission_classes = (IsAuthenticated, HasScope, IsProducer)
+
     def needed_scope(self, request: Request) -> str:
         """That of sending."""
         return Scope.PUBLISH
-
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """For those who may send."""
-        super().initial(request, *args, **kwargs)
-        if not request.user.has_perm(PRODUCER_PERMISSION):
-            raise PermissionDenied
 
     def get(self, request: Request, broadcast_id: UUID) -> Response:
         """How far it is."""

@@ -13,12 +13,14 @@ from notifications import strict_json
 from notifications.rest.errors import BodyTooLarge
 
 MAX_BODY_BYTES: Final = 1_048_576
+MAX_BATCH_BYTES: Final = 4 * MAX_BODY_BYTES
 
 
 class StrictJSONParser(BaseParser):
     """Reads one JSON value as the protocol admits it (section 3)."""
 
     media_type = "application/json"
+    max_bytes = MAX_BODY_BYTES
 
     def parse(
         self,
@@ -29,13 +31,21 @@ class StrictJSONParser(BaseParser):
         """The value.
 
         Raises:
-            BodyTooLarge: more than 1 MiB, announced or sent.
+            BodyTooLarge: more than ``max_bytes``, announced or sent.
             InvalidInput: not JSON, or not the JSON that the protocol admits.
         """
-        raw = stream.read(MAX_BODY_BYTES + 1)
-        if len(raw) > MAX_BODY_BYTES:
-            raise BodyTooLarge
+        raw = stream.read(self.max_bytes + 1)
+        if len(raw) > self.max_bytes:
+            raise BodyTooLarge(
+                f"A request body here may hold at most {self.max_bytes} bytes; send it in parts."
+            )
         return strict_json.loads(raw)
+
+
+class BatchJSONParser(StrictJSONParser):
+    """Reads many objects at once."""
+
+    max_bytes = MAX_BATCH_BYTES
 
 
 class HubRequest(Request):

@@ -22,8 +22,8 @@ class UserThrottle(BaseThrottle):
         return hub_config().max_requests_per_minute
 
     def allow_request(self, request: Request, view: Any) -> bool:
-        """Whether there is a token left; takes it. Asked once it is known who asks."""
-        limit = self.per_minute()
+        """Whether there is a token left; takes it. Asked once it is known who asks; nobody has no bucket."""
+        limit = self.per_minute() if request.user.is_authenticated else 0
         self._wait = buckets().take(f"{self.scope}:{request.user.pk}", limit) if limit else 0.0
         return self._wait == 0
 

@@ -5,19 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib.auth import get_user_model
-from rest_framework.exceptions import PermissionDenied
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from notifications import selectors, services
-from notifications.exceptions import InvalidInput
+from notifications.exceptions import InvalidInput, NotAProducer, OutsideLimits
 from notifications.models import Scope
-from notifications.rest.authentication import token_of
+from notifications.rest.authentication import PRODUCER_PERMISSION, token_of
 from notifications.rest.inputs import parse_ticket
 from notifications.rest.views import HubView
 from notifications.services.tickets import TICKET_SECONDS
-
-PRODUCER_PERMISSION = "notifications.add_notification"
 
 
 class TicketView(HubView):
@@ -49,8 +46,15 @@ def _named(request: Request) -> str | None:
 
 def _recipient(request: Request, name: str) -> Any:
     # With a session, whoever may send to people could also read what others send to them; a token says `publish` on purpose.
-    if token_of(request) is None or not request.user.has_perm(PRODUCER_PERMISSION):
-        raise PermissionDenied
+    token = token_of(request)
+    if token is None:
+        raise NotAProducer("A ticket for a user whom one names is for tokens with the scope publish.")
+    if not request.user.has_perm(PRODUCER_PERMISSION):
+        raise NotAProducer
+    if token.send_limits:
+        raise OutsideLimits(
+            "This token may send some types or topics only, and a stream shows all; ask with one that is not limited."
+        )
     user = selectors.active_user(**{get_user_model().USERNAME_FIELD: name})
     if user is None:
         raise InvalidInput({"user": "there is no active user of this name"})

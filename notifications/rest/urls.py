@@ -6,6 +6,7 @@ from django.urls import path
 
 from notifications.rest import views
 from notifications.rest.jobs import JobView
+from notifications.rest.publish import BatchView, PublishView, WithdrawView
 from notifications.rest.schema.views import SchemaView
 from notifications.rest.tickets import TicketView
 
@@ -17,6 +18,9 @@ urlpatterns = [
     path("notifications/counts", views.CountsView.as_view(), name="counts"),
     path("publish/jobs/<uuid:broadcast_id>", JobView.as_view(), name="job"),
     path("schema", SchemaView.as_view(), name="schema"),
+    path("publish", PublishView.as_view(), name="publish"),
+    path("publish/batch", BatchView.as_view(), name="publish_batch"),
+    path("publish/withdraw", WithdrawView.as_view(), name="publish_withdraw"),
     path("stream/ticket", TicketView.as_view(), name="ticket"),
     path("notifications/<uuid:public_id>", views.NotificationView.as_view(), name="notification"),
 ]

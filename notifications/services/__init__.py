@@ -12,13 +12,17 @@ from notifications.services.aio import (
     anotify,
     anotify_many,
 )
+from notifications.services.audience import Audience
 from notifications.services.broadcast import broadcast, cancel_broadcast, cancel_broadcasts_of
 from notifications.services.broadcasting import run_broadcast_chunk
 from notifications.services.emit import emit
 from notifications.services.erase import erase_user
+from notifications.services.idempotency import Answer, forget_idempotency_keys, once
+from notifications.services.idempotency import Request as IdempotentRequest
 from notifications.services.inboxes import announce_streams_on_commit, open_inbox
 from notifications.services.notify import notify, notify_many
 from notifications.services.origin import Origin, Outcome
+from notifications.services.publish import Draft, Producer, publish, publish_batch
 from notifications.services.recipients import Recipients
 from notifications.services.sequence import sequence
 from notifications.services.state import delete, mark_all_read, mark_read, mark_unread
@@ -37,11 +41,17 @@ from notifications.services.tokens import (
     usable_token,
     write_token_uses,
 )
+from notifications.services.withdraw import finish_withdrawals, withdraw
 
 __all__ = [
+    "Answer",
+    "Audience",
+    "Draft",
+    "IdempotentRequest",
     "NewToken",
     "Origin",
     "Outcome",
+    "Producer",
     "Recipients",
     "Swept",
     "Ticket",
@@ -62,6 +72,8 @@ __all__ = [
     "delete",
     "emit",
     "erase_user",
+    "finish_withdrawals",
+    "forget_idempotency_keys",
     "forget_used_tickets",
     "issue_ticket",
     "mark_all_read",
@@ -69,12 +81,16 @@ __all__ = [
     "mark_unread",
     "notify",
     "notify_many",
+    "once",
     "open_inbox",
+    "publish",
+    "publish_batch",
     "revoke_tokens",
     "run_broadcast_chunk",
     "sequence",
     "sweep",
     "usable_token",
     "use_ticket",
+    "withdraw",
     "write_token_uses",
 ]

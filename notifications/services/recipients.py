@@ -85,12 +85,12 @@ def active_users() -> QuerySet[Any]:
     """All users who may be notified. A user model without the field has none that is inactive."""
     model: Any = get_user_model()
     users: QuerySet[Any] = model._default_manager.all()
-    return users.filter(is_active=True) if _has_field(model, "is_active") else users
+    return users.filter(is_active=True) if user_model_has("is_active") else users
 
 
 def _members(group_ids: Collection[int], after: Any) -> QuerySet[Any]:
     model: Any = get_user_model()
-    if not _has_field(model, "groups"):
+    if not user_model_has("groups"):
         return model._default_manager.none().values("pk")  # type: ignore[no-any-return]
     field = model._meta.get_field("groups")
     user = field.m2m_field_name()
@@ -102,9 +102,10 @@ def _members(group_ids: Collection[int], after: Any) -> QuerySet[Any]:
     return memberships.values(f"{user}_id")  # type: ignore[no-any-return]
 
 
-def _has_field(model: Any, name: str) -> bool:
+def user_model_has(name: str) -> bool:
+    """Whether the project's users have a field of this name."""
     try:
-        model._meta.get_field(name)
+        get_user_model()._meta.get_field(name)
     except FieldDoesNotExist:
         return False
     return True

@@ -129,7 +129,10 @@ def _sequence_rows(user_ids: Sequence[Any], *, skip_locked: bool, max_rows: int)
         events = Event.objects.in_bulk({row.event_id for row in staged})
         failures = _failures(events)
         _fail([(row, failures[row.event_id]) for row in staged if row.event_id in failures])
-        good = [row for row in staged if row.event_id not in failures]
+        _drop([row.id for row in staged if events[row.event_id].withdrawn_at])
+        good = [
+            row for row in staged if row.event_id not in failures and not events[row.event_id].withdrawn_at
+        ]
         batch = LogBatch(inboxes, now=timezone.now())
         _list(batch, good, events)
         announce_on_commit(batch.write())
@@ -186,6 +189,12 @@ def _fail(rows: Sequence[tuple[Staged, str]]) -> None:
     update_rows(
         Notification, ("id", "failed_at", "failure"), [(row.id, now, reason[:500]) for row, reason in rows]
     )
+
+
+def _drop(keys: Sequence[int]) -> None:
+    """What was withdrawn while it was staged: nobody has seen it, so nothing is left of it."""
+    if keys:
+        Notification.objects.filter(pk__in=keys).delete()
 
 
 def _list(batch: LogBatch, staged: Sequence[Staged], events: dict[int, Event]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import re
 import secrets
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
@@ -19,6 +19,7 @@ from django.utils.crypto import constant_time_compare
 
 from notifications import strict_json
 from notifications.exceptions import InvalidInput
+from notifications.filters import MAX_VALUES, Filters
 from notifications.models import MAX_TOKEN_NAME_LENGTH, ApiToken, Scope
 from notifications.services.inboxes import announce_streams_on_commit
 
@@ -49,7 +50,14 @@ class NewToken(NamedTuple):
 
 
 def create_token(
-    user: Any, *, name: str, scopes: Collection[str], expires_at: datetime | None, created_by: str = ""
+    user: Any,
+    *,
+    name: str,
+    scopes: Collection[str],
+    expires_at: datetime | None,
+    types: Sequence[str] = (),
+    topics: Sequence[str] = (),
+    created_by: str = "",
 ) -> NewToken:
     """Make a token for a user.
 
@@ -60,11 +68,30 @@ def create_token(
         name: what uses it; up to 100 characters.
         scopes: one at least of ``read``, ``inbox`` and ``publish``.
         expires_at: when it ends; None for never.
+        types: the only event types that it may send; ``orders.*`` takes a prefix. None for all.
+        topics: the only topics that it may send on. None for all.
         created_by: the member of staff, or the command.
 
     Raises:
         InvalidInput: one entry for each bad field.
     """
+    if errors := _errors(name, scopes, expires_at) | _limit_errors(scopes, types, topics):
+        raise InvalidInput(errors)
+    text = PREFIX + secrets.token_urlsafe(TOKEN_BYTES)
+    token = ApiToken.objects.create(
+        user=user,
+        name=name.strip(),
+        scopes=" ".join(scope for scope in Scope.values if scope in scopes),
+        token_hash=_hash(text),
+        types=",".join(types),
+        topics=",".join(topics),
+        expires_at=expires_at,
+        created_by=created_by,
+    )
+    return NewToken(token, text)
+
+
+def _errors(name: str, scopes: Collection[str], expires_at: datetime | None) -> dict[str, str]:
     errors: dict[str, str] = {}
     try:
         strict_json.check_text(name, field="name")
@@ -76,18 +103,22 @@ def create_token(
         errors["scopes"] = f"must be one or more of {', '.join(Scope.values)}"
     if expires_at is not None and expires_at <= timezone.now():
         errors["expires_at"] = "must lie in the future"
-    if errors:
-        raise InvalidInput(errors)
-    text = PREFIX + secrets.token_urlsafe(TOKEN_BYTES)
-    token = ApiToken.objects.create(
-        user=user,
-        name=name.strip(),
-        scopes=" ".join(scope for scope in Scope.values if scope in scopes),
-        token_hash=_hash(text),
-        expires_at=expires_at,
-        created_by=created_by,
-    )
-    return NewToken(token, text)
+    return errors
+
+
+def _limit_errors(scopes: Collection[str], types: Sequence[str], topics: Sequence[str]) -> dict[str, str]:
+    errors: dict[str, str] = {}
+    for field, filter_name, values in (("types", "type", types), ("topics", "topic", topics)):
+        if values and Scope.PUBLISH not in scopes:
+            errors[field] = f"go with the scope {Scope.PUBLISH} only"
+            continue
+        try:
+            Filters.parse({filter_name: values})
+        except InvalidInput as error:
+            errors[field] = "; ".join(error.errors.values())
+    if not errors and len(types) + len(topics) > MAX_VALUES:
+        errors["types"] = f"and topics may be {MAX_VALUES} together at most"
+    return errors
 
 
 def usable_token(text: str) -> ApiToken | None:

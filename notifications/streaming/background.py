@@ -83,7 +83,9 @@ class Sweeper(Routine):
         """Sweep once."""
         services.sweep()
         services.write_token_uses()
+        services.finish_withdrawals()
         services.forget_used_tickets()
+        services.forget_idempotency_keys()
         return _interval()
 
 

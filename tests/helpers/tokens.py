@@ -12,14 +12,15 @@ from notifications.models import ApiToken
 from notifications.services import NewToken
 
 
-def make_token(user: Any, *scopes: str, name: str = "ci", days: float = 1) -> NewToken:
-    """A token of `user` with these scopes (none: `read` and `inbox`)."""
+def make_token(user: Any, *scopes: str, name: str = "ci", days: float = 1, **limits: Any) -> NewToken:
+    """A token of `user` with these scopes (none: `read` and `inbox`), limited to `types` and `topics`."""
     return services.create_token(
         user,
         name=name,
         scopes=scopes or ("read", "inbox"),
         expires_at=timezone.now() + timedelta(days=days),
         created_by="tests",
+        **limits,
     )
 
 

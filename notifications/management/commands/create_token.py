@@ -36,6 +36,20 @@ class Command(BaseCommand):
             required=True,
             help="what it may do; may be given several times",
         )
+        parser.add_argument(
+            "--type",
+            dest="types",
+            action="append",
+            default=[],
+            help="with --scope publish: the only event type that it may send (orders.order.shipped, or all under orders.*); may be given several times",
+        )
+        parser.add_argument(
+            "--topic",
+            dest="topics",
+            action="append",
+            default=[],
+            help="with --scope publish: the only topic that it may send on; may be given several times",
+        )
         parser.add_argument("--name", default="command line", help="what uses it, such as ci-deploy")
         parser.add_argument(
             "--days",
@@ -55,6 +69,8 @@ class Command(BaseCommand):
                 _user(options["user"]),
                 name=options["name"],
                 scopes=options["scopes"],
+                types=options["types"],
+                topics=options["topics"],
                 expires_at=_end(options["days"]),
                 created_by=CREATED_BY,
             )

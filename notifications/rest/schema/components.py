@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from notifications.events import LEVELS
+from notifications.events import LEVELS, MAX_NAME_LENGTH
 from notifications.exceptions import HubError
 from notifications.filters import MAX_VALUE_LENGTH
 from notifications.models import (
     MAX_ACTOR_LENGTH,
     MAX_BODY_LENGTH,
+    MAX_COLLAPSE_KEY_LENGTH,
     MAX_TITLE_LENGTH,
     MAX_TOPIC_LENGTH,
     MAX_URL_LENGTH,
@@ -18,6 +19,7 @@ from notifications.models import (
 )
 from notifications.payloads import CHANGE_NAMES
 from notifications.problems import CONTENT_TYPE, PROBLEMS
+from notifications.rest.drafts import MAX_NAMES
 from notifications.search import MAX_SEARCH_LENGTH
 
 Schema = dict[str, Any]
@@ -98,6 +100,33 @@ SCHEMAS: Final[dict[str, Schema]] = {
     },
     "Note": obj({"i": ID, "dt": TIME, "r": BOOLEAN, "a": obj({"r": TEXT, "d": {"type": "object"}, "title": TEXT})}),
     "Outcome": obj({"changed": COUNT, "not_found": several(ID), "cursor": CURSOR, "unread_count": COUNT}),
+    "Draft": obj(
+        {
+            "to": obj(
+                {
+                    "users": several(TEXT, maxItems=MAX_NAMES),
+                    "groups": several(TEXT, maxItems=MAX_NAMES),
+                    "everyone": BOOLEAN,
+                },
+                optional=("users", "groups", "everyone"),
+                closed=True,
+            ),
+            "type": {"type": "string", "pattern": TYPE_PATTERN, "maxLength": MAX_NAME_LENGTH},
+            "title": TEXT | {"minLength": 1, "maxLength": MAX_TITLE_LENGTH},
+            "body": TEXT | {"maxLength": MAX_BODY_LENGTH},
+            "url": TEXT | {"maxLength": MAX_URL_LENGTH},
+            "topic": TEXT | {"maxLength": MAX_TOPIC_LENGTH},
+            "level": {"enum": list(LEVELS)},
+            "data": {"type": "object"},
+            "actor": TEXT | {"maxLength": MAX_ACTOR_LENGTH},
+            "collapse_key": TEXT | {"maxLength": MAX_COLLAPSE_KEY_LENGTH},
+            "deliver_at": MAYBE_TIME,
+            "expires_at": MAYBE_TIME,
+        },
+        optional=("body", "url", "topic", "level", "data", "actor", "collapse_key", "deliver_at", "expires_at"),
+        closed=True,
+    ),
+    "Sent": obj({"count": COUNT, "ids": several(ID)}),
     "Job": obj(
         {
             "id": ID,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final, NamedTuple
 
-from notifications.models import Scope
-from notifications.rest import inputs, jobs, keria, tickets, views
+from notifications.models import MAX_KEY_LENGTH, Scope
+from notifications.rest import drafts, inputs, jobs, keria, publish, tickets, views
 from notifications.rest.schema.components import (
     BOOLEAN,
     COUNT,
@@ -32,10 +32,12 @@ from notifications.rest.schema.views import FORMATS, SchemaView
 # Any request may get these: a Host that is not served, a NUL in its query, a body that is too large, a database that is away.
 ALWAYS: Final = ("bad_request", "invalid", "too_large", "unavailable")
 # Whoever must say who they are may get these.
-CREDENTIAL: Final = (*ALWAYS, "not_authenticated", "bad_credential", "forbidden")
+CREDENTIAL: Final = (*ALWAYS, "not_authenticated", "bad_credential", "forbidden", "throttled")
 # Whoever changes something, with a body where there is one.
 UNSAFE: Final = (*CREDENTIAL, "csrf_failed")
 BODY: Final = (*UNSAFE, "unsupported_media_type")
+# Whoever sends, once for each key.
+SENDING: Final = (*BODY, "idempotency_in_progress", "idempotency_key_reused")
 
 _CURSOR_CODES: Final = ("cursor_expired", "cursor_epoch", "cursor_ahead")
 _OUTCOME: Final = answer({"$ref": "#/components/schemas/Outcome"}, "What it did, and the inbox after it.")
@@ -226,7 +228,56 @@ ABOUT: Final[dict[tuple[Any, str], Operation]] = {
 }
 
 _JOB_ID: Final = parameter("broadcast_id", "path", ID)
+_KEY: Final = parameter(
+    "Idempotency-Key",
+    "header",
+    TEXT | {"pattern": r"^[\x20-\x7e]+$", "maxLength": MAX_KEY_LENGTH},
+    "Sent again with the same body, the request is answered as the first time.",
+)
+_REPLAYED: Final[Schema] = {
+    "Idempotency-Replayed": {"schema": {"const": "true"}, "description": "It is an earlier answer."}
+}
+_LOCATION: Final[Schema] = {"Location": {"schema": {"type": "string", "format": "uri-reference"}}}
+_DRAFT: Final[Schema] = {"$ref": "#/components/schemas/Draft"}
+_DRAFTS: Final = several(_DRAFT, minItems=1, maxItems=drafts.MAX_BATCH_ITEMS)
+_SENT: Final[Schema] = {"$ref": "#/components/schemas/Sent"}
 PUBLISHING: Final[dict[tuple[Any, str], Operation]] = {
+    (publish.PublishView, "post"): Operation(
+        "Send one event to users, groups or everyone",
+        {
+            "201": answer(_SENT, "It was sent.", headers=_REPLAYED),
+            "202": answer(
+                {"$ref": "#/components/schemas/Job"},
+                "It is sent to more than 1,000 recipients, outside the request.",
+                headers=_LOCATION | _REPLAYED,
+            ),
+        },
+        (*SENDING, "unknown_type"),
+        (_KEY,),
+        _DRAFT,
+        Scope.PUBLISH,
+    ),
+    (publish.BatchView, "post"): Operation(
+        "Send several events, all or none",
+        {"201": answer(obj({"results": several(_SENT)}), "All were sent.", headers=_REPLAYED)},
+        (*SENDING, "unknown_type"),
+        (_KEY,),
+        {"oneOf": [_DRAFTS, obj({"items": _DRAFTS}, closed=True)]},
+        Scope.PUBLISH,
+    ),
+    (publish.WithdrawView, "post"): Operation(
+        "Take back what one has sent",
+        {"200": answer(obj({"changed": COUNT}), "How many notifications are deleted.", headers=_REPLAYED)},
+        SENDING,
+        (_KEY,),
+        {
+            "oneOf": [
+                obj({"ids": _IDS | {"minItems": 1}}, closed=True),
+                obj({"topic": TEXT | {"minLength": 1}, "type": TEXT | {"minLength": 1}}, closed=True),
+            ]
+        },
+        Scope.PUBLISH,
+    ),
     (jobs.JobView, "get"): Operation(
         "How far a large send is", {"200": _JOB}, (*CREDENTIAL, "not_found"), (_JOB_ID,), scope=Scope.PUBLISH
     ),

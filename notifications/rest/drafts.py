@@ -1,0 +1,188 @@
+"""What producers ask for: the bodies of publishing requests, checked and typed. Pure: no database, no request object.
+
+Lengths, characters and urls are checked by the services, for every producer; here it is what JSON could get wrong.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+from uuid import UUID
+
+from notifications.events import LEVELS, UntypedEvent, registry
+from notifications.exceptions import FieldErrors, InvalidInput
+from notifications.models import MAX_KEY_LENGTH
+from notifications.rest.inputs import fields_of, ids_of
+from notifications.services import Audience, Draft
+
+MAX_BATCH_ITEMS: Final = 1_000
+MAX_NAMES: Final = 10_000
+
+_TEXTS: Final = ("title", "body", "url", "topic", "actor", "collapse_key")
+_FIELDS: Final = frozenset({"to", "type", "level", "data", "deliver_at", "expires_at", *_TEXTS})
+_TIME: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+_KEY: Final = re.compile(rf"[\x20-\x7e]{{1,{MAX_KEY_LENGTH}}}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Withdrawal:
+    """What a producer takes back: events by the ids of their notifications, or by topic and type."""
+
+    ids: tuple[UUID, ...] = ()
+    topic: str = ""
+    type_name: str = ""
+
+
+def parse_draft(body: Any, *, prefix: str = "") -> Draft:
+    """Read one object of ``/publish``.
+
+    Args:
+        prefix: what an error puts before the name of a field.
+
+    Raises:
+        InvalidInput: one entry for each field that is unknown, missing or of the wrong kind.
+    """
+    fields = fields_of(body, known=_FIELDS, prefix=prefix)
+    read = _Reader(fields, prefix)
+    texts = {name: read.text(name) for name in _TEXTS}
+    event_type, level, data = read.text("type"), read.level(), read.data()
+    audience = read.audience()
+    deliver_at, expires_at = read.time("deliver_at"), read.time("expires_at")
+    read.require("to", "type", "title")
+    event = UntypedEvent(type_name=event_type, fields=data, default_level=registry.level_of(event_type))
+    return Draft(
+        audience=audience, event=event, level=level, deliver_at=deliver_at, expires_at=expires_at, **texts
+    )
+
+
+def parse_batch(body: Any) -> list[Draft]:
+    """Read the body of ``/publish/batch``: a list of objects of ``/publish``, bare or as ``{"items": […]}``.
+
+    Raises:
+        InvalidInput: it is none, or one entry for each bad field, such as ``items.3.title``.
+    """
+    items = body if isinstance(body, list) else fields_of(body, known={"items"}).get("items")
+    if not isinstance(items, list) or not 1 <= len(items) <= MAX_BATCH_ITEMS:
+        raise InvalidInput({"items": f"must be a list of 1 to {MAX_BATCH_ITEMS} objects"})
+    errors, drafts = FieldErrors(), []
+    for index, item in enumerate(items):
+        with errors:
+            drafts.append(parse_draft(item, prefix=f"items.{index}."))
+    errors.check()
+    return drafts
+
+
+def parse_withdrawal(body: Any) -> Withdrawal:
+    """Read the body of ``/publish/withdraw``.
+
+    Raises:
+        InvalidInput: anything but ids alone, or topic and type.
+    """
+    fields = fields_of(body, known={"ids", "topic", "type"})
+    if "ids" in fields:
+        if len(fields) > 1 or fields["ids"] == []:
+            raise InvalidInput({"ids": "give either ids, or topic and type"})
+        return Withdrawal(ids=tuple(ids_of(fields["ids"])))
+    read = _Reader(fields, "")
+    withdrawal = Withdrawal(topic=read.text("topic"), type_name=read.text("type"))
+    if not withdrawal.topic or not withdrawal.type_name:
+        read.refuse("ids", "give either ids, or topic and type")
+    read.require()
+    return withdrawal
+
+
+def parse_key(header: str | None) -> str | None:
+    """The idempotency key of a request; None without one.
+
+    Raises:
+        InvalidInput: it is empty, too long, or not printable ASCII.
+    """
+    if header is not None and not _KEY.fullmatch(header):
+        raise InvalidInput({"Idempotency-Key": f"must be 1 to {MAX_KEY_LENGTH} printable ASCII characters"})
+    return header
+
+
+class _Reader:
+    """Reads the fields of one object, and collects what is wrong with them."""
+
+    def __init__(self, fields: Mapping[str, Any], prefix: str) -> None:
+        self._fields = fields
+        self._prefix = prefix
+        self._errors: dict[str, str] = {}
+
+    def refuse(self, name: str, text: str) -> None:
+        self._errors.setdefault(self._prefix + name, text)
+
+    def require(self, *names: str) -> None:
+        """Close the reading: these must have been given, and nothing may have been wrong."""
+        for name in names:
+            if name not in self._fields:
+                self._errors[self._prefix + name] = "is required"
+        if self._errors:
+            raise InvalidInput(self._errors)
+
+    def text(self, name: str) -> str:
+        value = self._fields.get(name, "")
+        if not isinstance(value, str):
+            self.refuse(name, "must be text")
+            return ""
+        return value
+
+    def level(self) -> str | None:
+        value = self._fields.get("level")
+        if "level" in self._fields and value not in LEVELS:
+            self.refuse("level", f"must be one of {', '.join(LEVELS)}")
+            return None
+        return value
+
+    def data(self) -> Mapping[str, Any]:
+        value = self._fields.get("data", {})
+        if not isinstance(value, dict):
+            self.refuse("data", "must be a JSON object")
+            return {}
+        return value
+
+    def time(self, name: str) -> datetime | None:
+        """A time of RFC 3339; null, as the hub writes it, is none."""
+        value = self._fields.get(name)
+        if value is None:
+            return None
+        try:
+            if not isinstance(value, str) or not _TIME.fullmatch(value):
+                raise ValueError
+            # In UTC here, where a time that has no form there can still be refused.
+            return datetime.fromisoformat(value.upper()).astimezone(UTC)
+        except (ValueError, OverflowError):
+            self.refuse(name, "must be a time with a zone, such as 2026-11-21T02:03:04Z, or null")
+            return None
+
+    def audience(self) -> Audience:
+        value = self._fields.get("to", {})
+        if not isinstance(value, dict):
+            self.refuse("to", "must be a JSON object with users, groups or everyone")
+            return Audience()
+        for name in value.keys() - {"users", "groups", "everyone"}:
+            self.refuse(f"to.{name[:100]}", "is not a field of this request")
+        everyone = value.get("everyone", False)
+        if not isinstance(everyone, bool):
+            self.refuse("to.everyone", "must be true or false")
+        audience = Audience(
+            users=self._names(value, "users"), groups=self._names(value, "groups"), everyone=everyone is True
+        )
+        if audience == Audience() and not any(name.startswith(f"{self._prefix}to") for name in self._errors):
+            self.refuse("to", "must name users or groups, or say everyone")
+        return audience
+
+    def _names(self, value: Mapping[str, Any], name: str) -> tuple[str, ...]:
+        names = value.get(name, [])
+        if (
+            not isinstance(names, list)
+            or len(names) > MAX_NAMES
+            or not all(isinstance(item, str) for item in names)
+        ):
+            self.refuse(f"to.{name}", f"must be a list of at most {MAX_NAMES} names")
+            return ()
+        return tuple(names)

@@ -1,0 +1,116 @@
+"""The endpoints of producers: each parses, calls one service, and answers; again with the same key, as the first time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+import orjson
+from django.http import HttpResponse
+from django.urls import reverse
+from rest_framework.permissions import IsAuthenticated
+from rest_framework.request import Request
+
+from notifications import services
+from notifications.models import Broadcast, Scope
+from notifications.rest.answers import job_body
+from notifications.rest.authentication import HasScope, IsProducer, token_of
+from notifications.rest.drafts import parse_batch, parse_draft, parse_key, parse_withdrawal
+from notifications.rest.origin import origin_of
+from notifications.rest.parsers import BatchJSONParser
+from notifications.rest.throttles import ProducerThrottle
+from notifications.rest.views import HubView
+from notifications.services import Answer, Producer
+
+
+class ProducerView(HubView):
+    """What the endpoints of producers share."""
+
+    permission_classes = (IsAuthenticated, HasScope, IsProducer)
+    throttle_classes = (ProducerThrottle,)
+
+    def needed_scope(self, request: Request) -> str:
+        """To publish."""
+        return Scope.PUBLISH
+
+    def work(self, producer: Producer, body: Any) -> Callable[[], Answer]:
+        """What is to be done for a body, which is checked first as far as it can be without the database."""
+        raise NotImplementedError
+
+    def post(self, request: Request) -> HttpResponse:
+        """Do it, once for each idempotency key."""
+        key = parse_key(request.headers.get("Idempotency-Key"))
+        work = self.work(producer_of(request), request.data)
+        if key is None:
+            return _response(work(), is_replayed=False)
+        known = services.IdempotentRequest(request.user.pk, request.path, key, request.data)
+        answer, is_replayed = services.once(known, work)
+        return _response(answer, is_replayed=is_replayed)
+
+
+class PublishView(ProducerView):
+    """``/publish``"""
+
+    def work(self, producer: Producer, body: Any) -> Callable[[], Answer]:
+        """Send one event."""
+        draft = parse_draft(body)
+        return lambda: _sent(services.publish(producer, draft))
+
+
+class BatchView(ProducerView):
+    """``/publish/batch``"""
+
+    parser_classes = (BatchJSONParser,)
+
+    def work(self, producer: Producer, body: Any) -> Callable[[], Answer]:
+        """Send several events, all or none."""
+        drafts = parse_batch(body)
+        return lambda: _answer(
+            201, {"results": [_count_and_ids(ids) for ids in services.publish_batch(producer, drafts)]}
+        )
+
+
+class WithdrawView(ProducerView):
+    """``/publish/withdraw``"""
+
+    def work(self, producer: Producer, body: Any) -> Callable[[], Answer]:
+        """Take back what one has sent."""
+        wanted = parse_withdrawal(body)
+        return lambda: _answer(
+            200,
+            {
+                "changed": services.withdraw(
+                    wanted.ids, topic=wanted.topic, type_name=wanted.type_name, producer=producer
+                )
+            },
+        )
+
+
+def producer_of(request: Request) -> Producer:
+    """The one who sends: the user, within the limits of the token."""
+    source, token = origin_of(request).by, token_of(request)
+    if token is None:
+        return Producer(user_id=request.user.pk, source=source)
+    return Producer(user_id=request.user.pk, source=source, limits=token.send_limits)
+
+
+def _sent(outcome: list[UUID] | Broadcast) -> Answer:
+    if isinstance(outcome, Broadcast):
+        return _answer(202, job_body(outcome), location=reverse("notifications_api:job", args=[outcome.pk]))
+    return _answer(201, _count_and_ids(outcome))
+
+
+def _count_and_ids(ids: list[UUID]) -> dict[str, Any]:
+    return {"count": len(ids), "ids": ids}
+
+
+def _answer(status: int, body: dict[str, Any], *, location: str = "") -> Answer:
+    return Answer(status, orjson.dumps(body).decode(), location)
+
+
+def _response(answer: Answer, *, is_replayed: bool) -> HttpResponse:
+    headers = {"Location": answer.location} if answer.location else {}
+    if is_replayed:
+        headers["Idempotency-Replayed"] = "true"
+    return HttpResponse(answer.body, status=answer.status, content_type="application/json", headers=headers)

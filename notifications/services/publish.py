@@ -1,0 +1,181 @@
+"""What producers send over HTTP: checked as a whole, then stored as sets, all of it or none."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from django.db import transaction
+from django.utils import timezone
+
+from notifications.events import UntypedEvent
+from notifications.exceptions import FieldErrors, HubError, InvalidInput, OutsideLimits
+from notifications.filters import Filters
+from notifications.models import Broadcast, Event, Notification, new_public_id
+from notifications.services.audience import Audience, first_keys, resolve
+from notifications.services.broadcast import start_broadcast
+from notifications.services.content import build_event, check_schedule, text_errors
+from notifications.services.recipients import Recipients
+from notifications.services.rows import insert_rows
+from notifications.services.sequence import sequence_on_commit
+
+MAX_DIRECT: Final = 1_000  # recipients of one event that are notified within the request
+MAX_BATCH_RECIPIENTS: Final = 10_000
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Producer:
+    """Who sends.
+
+    Attributes:
+        user_id: primary key of the user who sends, or for whom a token does; what they sent they may withdraw.
+        source: the same for people: username and token.
+        limits: the types and topics that may be sent; empty for all.
+    """
+
+    user_id: Any
+    source: str
+    limits: Filters = field(default_factory=Filters)
+
+    def check_may_send(self, event_type: str, topic: str, *, prefix: str = "") -> None:
+        """Refuse a type or topic outside the limits.
+
+        Raises:
+            OutsideLimits: with ``prefix`` before the reason.
+        """
+        # No token is limited to levels.
+        if not self.limits.admits(event_type=event_type, topic=topic, level=""):
+            raise OutsideLimits(f"{prefix}{OutsideLimits.message}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Draft:
+    """One event that a producer wants sent; the fields are those of ``notify``."""
+
+    audience: Audience
+    event: UntypedEvent
+    title: str
+    body: str = ""
+    url: str = ""
+    topic: str = ""
+    level: str | None = None
+    actor: str = ""
+    collapse_key: str = ""
+    deliver_at: datetime | None = None
+    expires_at: datetime | None = None
+
+
+def publish(producer: Producer, draft: Draft) -> list[UUID] | Broadcast:
+    """Send one event to an audience.
+
+    Transaction, guarantee and limits of the fields as for ``notify_many``.
+
+    Returns:
+        The public ids, named users first, in their order. For more than 1,000 recipients a broadcast, queued.
+
+    Raises:
+        OutsideLimits: the producer may not send this type or topic.
+        InvalidInput: one entry for each bad field; unknown users and groups by name.
+        NotificationTooLarge: over 64 KiB.
+        UnknownEventType: the registry is strict and does not know the type.
+    """
+    [event], [recipients] = _prepare(producer, [draft], [""])
+    keys = first_keys(recipients, MAX_DIRECT + 1)
+    if len(keys) > MAX_DIRECT:
+        return start_broadcast(
+            event,
+            recipients,
+            owner_id=producer.user_id,
+            collapse_key=draft.collapse_key,
+            deliver_at=draft.deliver_at,
+        )
+    return _store([draft], [event], [keys])[0]
+
+
+def publish_batch(producer: Producer, drafts: Sequence[Draft]) -> list[list[UUID]]:
+    """Send several events: all of them or, if anything is wrong, none.
+
+    As ``publish``; errors name the draft, such as ``items.3.title``. Each event may have 1,000 recipients, and all of them
+    together 10,000.
+
+    Returns:
+        The public ids for each draft.
+    """
+    prefixes = [f"items.{index}." for index in range(len(drafts))]
+    events, recipients = _prepare(producer, drafts, prefixes)
+    keys = [first_keys(item, MAX_DIRECT + 1) for item in recipients]
+    errors = {
+        f"{prefix}to": f"has more than {MAX_DIRECT} recipients; send it by itself"
+        for prefix, found in zip(prefixes, keys, strict=True)
+        if len(found) > MAX_DIRECT
+    }
+    if not errors and sum(map(len, keys)) > MAX_BATCH_RECIPIENTS:
+        errors["items"] = f"have more than {MAX_BATCH_RECIPIENTS} recipients in all; send them in parts"
+    if errors:
+        raise InvalidInput(errors)
+    return _store(drafts, events, keys)
+
+
+def _prepare(
+    producer: Producer, drafts: Sequence[Draft], prefixes: Sequence[str]
+) -> tuple[list[Event], list[Recipients]]:
+    """Events that are not saved, and whom they are for; everything is checked."""
+    for draft, prefix in zip(drafts, prefixes, strict=True):
+        producer.check_may_send(draft.event.type_name, draft.topic, prefix=prefix)
+    errors = FieldErrors()
+    events = []
+    for draft, prefix in zip(drafts, prefixes, strict=True):
+        with errors:
+            events.append(_build(producer, draft, prefix))
+    recipients: list[Recipients] = []
+    with errors:
+        recipients = resolve([draft.audience for draft in drafts], prefixes=prefixes)
+    errors.check()
+    return events, recipients
+
+
+def _build(producer: Producer, draft: Draft, prefix: str) -> Event:
+    try:
+        event = build_event(
+            draft.event, title=draft.title, body=draft.body, url=draft.url, topic=draft.topic, level=draft.level,
+            actor=draft.actor, expires_at=draft.expires_at, source=producer.source,
+        )  # fmt: skip
+        check_schedule(draft.deliver_at, draft.expires_at)
+        if errors := text_errors({"collapse_key": draft.collapse_key}):
+            raise InvalidInput(errors)
+    except InvalidInput as error:
+        raise InvalidInput({f"{prefix}{name}": text for name, text in error.errors.items()}) from None
+    except HubError as error:
+        raise type(error)(f"{prefix}{error}") from None
+    event.producer_id = producer.user_id
+    return event
+
+
+def _store(
+    drafts: Sequence[Draft], events: Sequence[Event], keys: Sequence[Sequence[Any]]
+) -> list[list[UUID]]:
+    """Two statements, however many drafts and recipients; an event without a recipient is not stored."""
+    ids = [[new_public_id() for _ in found] for found in keys]
+    now = timezone.now()
+    # Without a savepoint: inside another transaction, that of an idempotency key, an error ends that one anyhow.
+    with transaction.atomic(savepoint=False):
+        Event.objects.bulk_create(event for event, found in zip(events, keys, strict=True) if found)
+        insert_rows(
+            Notification,
+            ("public_id", "recipient_id", "event_id", "collapse_key", "deliver_at"),
+            [
+                (public_id, user_id, event.pk, draft.collapse_key, draft.deliver_at)
+                for draft, event, found, own in zip(drafts, events, keys, ids, strict=True)
+                for user_id, public_id in zip(found, own, strict=True)
+            ],
+        )
+        sequence_on_commit(
+            user_id
+            for draft, found in zip(drafts, keys, strict=True)
+            if draft.deliver_at is None or draft.deliver_at <= now
+            for user_id in found
+        )
+    return ids

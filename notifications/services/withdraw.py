@@ -1,0 +1,153 @@
+"""Taking back what was sent: the event is marked in the caller's transaction, its notifications go after the commit.
+
+So a withdrawal is done whole or not at all, holds no inbox while its transaction lasts, and is finished by the sweeper if the
+process dies. What is staged, scheduled or still being sent of a withdrawn event, the sequencer drops unseen.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from functools import partial
+from typing import Any, Final
+from uuid import UUID
+
+from django.db import OperationalError, connection, transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from notifications.conf import hub_config
+from notifications.exceptions import InvalidInput
+from notifications.models import Event, Notification, Reason, Via
+from notifications.services.broadcast import cancel_broadcasts_of
+from notifications.services.inboxes import announce_on_commit, ensure_inboxes, lock_inboxes
+from notifications.services.log import Listed, LogBatch
+from notifications.services.origin import Origin
+from notifications.services.publish import Producer
+
+logger = logging.getLogger(__name__)
+
+MAX_EVENTS: Final = 500  # asked for in one query
+MAX_ROWS: Final = 2_000  # notifications in one transaction
+_THERE: Final = Q(deleted_at__isnull=True, failed_at__isnull=True)
+
+
+def withdraw(
+    ids: Iterable[UUID] = (),
+    *,
+    topic: str = "",
+    type_name: str = "",
+    producer: Producer | None = None,
+) -> int:
+    """Delete events at every recipient (reason ``withdrawn``), scheduled ones before they are seen.
+
+    Transaction: the caller's; if that is rolled back, nothing was withdrawn. Right after the commit the notifications are
+    deleted, in chunks of some hundred inboxes. Guarantee: once committed all of them go; if the process dies, any serving
+    process goes on within ``sweep_seconds``. Doing it again changes nothing. Three statements for some hundred events.
+
+    Args:
+        ids: public ids. Each stands for its event, so for what was sent with it to others, too.
+        topic: instead of ids: all events of this topic and type.
+        type_name: goes with ``topic``.
+        producer: only what they sent, and within their limits; None for whoever sent it.
+
+    Returns:
+        How many notifications go.
+
+    Raises:
+        InvalidInput: neither ids, nor topic and type, or both.
+        OutsideLimits: the producer may not send this type or topic.
+    """
+    wanted = list(ids)
+    if bool(wanted) == bool(topic or type_name) or bool(topic) != bool(type_name):
+        raise InvalidInput({"ids": "give either ids, or topic and type"})
+    events = Event.objects.filter(withdrawn_at__isnull=True)
+    if producer is not None:
+        events = events.filter(producer_id=producer.user_id)
+    if wanted:
+        events = events.filter(pk__in=Notification.objects.filter(public_id__in=wanted).values("event_id"))
+    else:
+        if producer is not None:
+            producer.check_may_send(type_name, topic)
+        events = events.filter(topic=topic, type=type_name)
+    with transaction.atomic():
+        # In the order of their keys, so that two withdrawals cannot deadlock.
+        rows = events.select_for_update(no_key=connection.vendor == "postgresql").order_by("pk")
+        keys = [
+            key
+            for key, event_type, event_topic in rows.values_list("pk", "type", "topic")
+            if producer is None or producer.limits.admits(event_type=event_type, topic=event_topic, level="")
+        ]
+        count, now = 0, timezone.now()
+        for part in _parts(keys):
+            count += Notification.objects.filter(_THERE, event_id__in=part).count()
+            Event.objects.filter(pk__in=part).update(withdrawn_at=now, is_withdrawing=True)
+            cancel_broadcasts_of(part)
+        if keys:
+            transaction.on_commit(partial(_finish, keys, skip_locked=False), robust=True)
+    return count
+
+
+def finish_withdrawals() -> int:
+    """Delete the notifications of withdrawn events that are still there; for the sweeper. One query when there are none.
+
+    Transaction: several short ones; must not be called inside another. Inboxes that somebody else has locked are left for
+    the next run.
+
+    Returns:
+        How many notifications were deleted.
+    """
+    keys = Event.objects.filter(is_withdrawing=True).order_by("pk").values_list("pk", flat=True)
+    return _finish(list(keys[:MAX_EVENTS]), skip_locked=True)
+
+
+def _finish(event_ids: Sequence[int], *, skip_locked: bool) -> int:
+    done = 0
+    for part in _parts(event_ids):
+        try:
+            gone, was_busy = _delete_all(part, skip_locked=skip_locked)
+            done += gone
+            if not was_busy:
+                Event.objects.filter(pk__in=part, is_withdrawing=True).update(is_withdrawing=False)
+        except OperationalError:
+            logger.warning("Some inboxes could not be locked in time; the sweeper has them", exc_info=True)
+            break
+    return done
+
+
+def _delete_all(event_ids: Collection[int], *, skip_locked: bool) -> tuple[int, bool]:
+    """Delete in user order; how many notifications went, and whether any inbox was left out."""
+    there = Notification.objects.filter(_THERE, event_id__in=event_ids).order_by("recipient_id")
+    recipients = there.values_list("recipient_id", flat=True).distinct()
+    done, was_busy = 0, False
+    user_ids = list(recipients[: hub_config().max_sequence_chunk])
+    while user_ids:
+        ensure_inboxes(user_ids)
+        while True:
+            with transaction.atomic():
+                inboxes = lock_inboxes(user_ids, skip_locked=skip_locked)
+                count = _delete(inboxes, event_ids)
+            done += count
+            if count < MAX_ROWS:
+                break
+        was_busy = was_busy or len(inboxes) < len(user_ids)
+        user_ids = list(recipients.filter(recipient_id__gt=user_ids[-1])[: hub_config().max_sequence_chunk])
+    return done, was_busy
+
+
+def _delete(inboxes: dict[Any, Any], event_ids: Collection[int]) -> int:
+    rows = Notification.objects.filter(_THERE, recipient_id__in=inboxes, event_id__in=event_ids)
+    # Under the inbox lock nothing staged can be sequenced.
+    staged, _ = rows.filter(position__isnull=True).delete()
+    listed = rows.filter(position__isnull=False).order_by("recipient_id", "position")
+    batch = LogBatch(inboxes, now=timezone.now())
+    sources = dict(Event.objects.filter(pk__in=event_ids).values_list("pk", "source"))
+    found = [Listed(*row) for row in listed.values_list(*Listed._fields)[:MAX_ROWS]]
+    for row in found:
+        batch.deleted(row, Reason.WITHDRAWN, Origin(by=sources[row.event_id], via=Via.PRODUCER))
+    announce_on_commit(batch.write())
+    return staged + len(found)
+
+
+def _parts(event_ids: Sequence[int]) -> Iterator[Sequence[int]]:
+    return (event_ids[start : start + MAX_EVENTS] for start in range(0, len(event_ids), MAX_EVENTS))
