@@ -40,16 +40,16 @@ def sequence_on_commit(user_ids: Iterable[Any]) -> None:
     Every call registers a hook, because a savepoint that is rolled back takes its hooks along; the first hook to run takes
     all users noted on the connection, so that a transaction with many sends is sequenced at once.
     """
-    noted: Counter[Any] = transaction.get_connection().__dict__.setdefault(_NOTED, Counter())
-    noted.update(iter(user_ids))
+    noted: set[Any] = transaction.get_connection().__dict__.setdefault(_NOTED, set())
+    noted.update(user_ids)
     transaction.on_commit(_sequence_noted, robust=True)
 
 
 def _sequence_noted() -> None:
-    noted: Counter[Any] = transaction.get_connection().__dict__.pop(_NOTED, Counter())
-    if sequence(noted) < noted.total():
+    noted: set[Any] = transaction.get_connection().__dict__.pop(_NOTED, set())
+    if missed := noted - _sequence(noted, skip_locked=False).keys():
         # Another process's sweeper was quicker, and announced it. What this process emits next comes after it all the same (I19).
-        announce(noted)
+        announce(missed)
 
 
 def sequence(user_ids: Collection[Any], *, skip_locked: bool = False) -> int:
@@ -66,20 +66,25 @@ def sequence(user_ids: Collection[Any], *, skip_locked: bool = False) -> int:
     Returns:
         How many notifications were given a position.
     """
+    return _sequence(user_ids, skip_locked=skip_locked).total()
+
+
+def _sequence(user_ids: Collection[Any], *, skip_locked: bool) -> Counter[Any]:
+    """How many notifications of each user are done."""
     ordered = sorted(set(user_ids))
     size = hub_config().max_sequence_chunk
-    return sum(
-        _sequence_chunk(ordered[start : start + size], skip_locked=skip_locked)
-        for start in range(0, len(ordered), size)
-    )
+    done: Counter[Any] = Counter()
+    for start in range(0, len(ordered), size):
+        done.update(_sequence_chunk(ordered[start : start + size], skip_locked=skip_locked))
+    return done
 
 
-def _sequence_chunk(user_ids: Sequence[Any], *, skip_locked: bool) -> int:
-    done = 0
+def _sequence_chunk(user_ids: Sequence[Any], *, skip_locked: bool) -> Counter[Any]:
+    done: Counter[Any] = Counter()
     try:
-        while count := _sequence_rows(user_ids, skip_locked=skip_locked, max_rows=MAX_ROWS):
-            done += count
-            if count < MAX_ROWS:
+        while rows := _sequence_rows(user_ids, skip_locked=skip_locked, max_rows=MAX_ROWS):
+            done.update(rows)
+            if rows.total() < MAX_ROWS:
                 break
     except OperationalError:
         logger.warning(
@@ -87,8 +92,10 @@ def _sequence_chunk(user_ids: Sequence[Any], *, skip_locked: bool) -> int:
         )
     except DatabaseError:
         if len(user_ids) > 1:
-            return done + sum(_sequence_chunk([user_id], skip_locked=skip_locked) for user_id in user_ids)
-        done += _sequence_singly(user_ids[0])
+            for user_id in user_ids:
+                done.update(_sequence_chunk([user_id], skip_locked=skip_locked))
+        else:
+            done[user_ids[0]] += _sequence_singly(user_ids[0])
     return done
 
 
@@ -97,7 +104,7 @@ def _sequence_singly(user_id: Any) -> int:
     done = 0
     while True:
         try:
-            count = _sequence_rows([user_id], skip_locked=False, max_rows=1)
+            count = _sequence_rows([user_id], skip_locked=False, max_rows=1).total()
         except OperationalError:
             return done
         except DatabaseError as error:
@@ -115,17 +122,17 @@ def _sequence_singly(user_id: Any) -> int:
         done += count
 
 
-def _sequence_rows(user_ids: Sequence[Any], *, skip_locked: bool, max_rows: int) -> int:
-    """One transaction: lock, read what is staged, write the log. Returns how many rows are done, failed ones included."""
+def _sequence_rows(user_ids: Sequence[Any], *, skip_locked: bool, max_rows: int) -> Counter[Any]:
+    """One transaction: lock, read what is staged, write the log. Returns how many rows of each user are done, failed ones included."""
     waiting = _waiting(user_ids)
     if not waiting:
-        return 0
+        return Counter()
     create_inboxes(user_id for user_id, has_inbox in waiting.items() if not has_inbox)
     with transaction.atomic():
         inboxes = lock_inboxes(waiting, skip_locked=skip_locked)
         staged = _staged(list(inboxes), max_rows=max_rows)
         if not staged:
-            return 0
+            return Counter()
         events = Event.objects.in_bulk({row.event_id for row in staged})
         failures = _failures(events)
         _fail([(row, failures[row.event_id]) for row in staged if row.event_id in failures])
@@ -137,7 +144,7 @@ def _sequence_rows(user_ids: Sequence[Any], *, skip_locked: bool, max_rows: int)
         _list(batch, good, events)
         announce_on_commit(batch.write())
         _count_on_commit(len(good), failed_count=len(staged) - len(good))
-    return len(staged)
+    return Counter(row.recipient_id for row in staged)
 
 
 def _count_on_commit(count: int, *, failed_count: int) -> None:

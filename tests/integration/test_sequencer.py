@@ -308,7 +308,7 @@ def test_hook_that_fails__is_logged_and_hurts_neither_the_caller_nor_the_notific
         raise RuntimeError("a bug")
 
     with monkeypatch.context() as patch:
-        patch.setattr(sequencer, "sequence", fail)
+        patch.setattr(sequencer, "_sequence", fail)
         send(ada)
     assert "a bug" in caplog.text
     assert services.sweep().sequenced == 1
@@ -333,9 +333,7 @@ def test_users_noted_by_a_transaction_that_was_rolled_back__are_no_trouble_to_th
         send(ada)
         transaction.set_rollback(True)
     send(grace)
-    assert (
-        announced[0] == announced[-1] == {grace.pk: 1}
-    )  # once more than needed, as ada might have been sequenced by others
+    assert announced == [{grace.pk: 1}]
     assert not Change.objects.filter(inbox_id=ada.pk).exists()
 
 
@@ -346,9 +344,7 @@ def test_user_deleted_between_send_and_commit__stops_nobody(
         services.notify_many([ada, grace], order_event(), title="t")
         ada_pk = ada.pk
         ada.delete()
-    assert (
-        announced[0] == announced[-1] == {grace.pk: 1}
-    )  # once more than needed, as ada might have been sequenced by others
+    assert announced == [{grace.pk: 1}]
     assert not Inbox.objects.filter(pk=ada_pk).exists()
 
 
@@ -384,7 +380,7 @@ def test_another_process_sequences_first__its_head_is_announced_here_too(
         send(ada)
         send(grace)
         send(grace)
-    assert announced == [{ada.pk: 1}, {grace.pk: 2}, {ada.pk: 1, grace.pk: 2}]
+    assert announced == [{ada.pk: 1}, {grace.pk: 2}, {ada.pk: 1}]
     announced.clear()
     send(ada)
     assert announced == [{ada.pk: 2}]
