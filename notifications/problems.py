@@ -59,6 +59,7 @@ PROBLEMS: Final[dict[str, Problem]] = {
     "too_large": Problem(413, "This is larger than the hub takes."),
     "uri_too_long": Problem(414, "The query string is longer than the hub reads."),
     "unsupported_media_type": Problem(415, "Send the body as application/json."),
+    "stream_limit": Problem(429, exceptions.StreamLimit.message, retry_after_seconds=10),
     "headers_too_large": Problem(431, "The headers are longer than the hub reads."),
     "internal_error": Problem(500, "The hub failed; the failure is in its log."),
     "unavailable": Problem(503, "The hub can not do this just now; try again.", retry_after_seconds=2),

@@ -1,4 +1,4 @@
-"""The tables of the hub, by concept: inboxes and what is in them, broadcasts, and the credentials of programs.
+"""The tables of the hub, by concept: inboxes and what is in them, broadcasts, the credentials of programs, and who is connected.
 
 Rows are written by ``notifications.services`` alone.
 """
@@ -24,6 +24,7 @@ from notifications.models.inboxes import (
     Via,
     new_public_id,
 )
+from notifications.models.streams import EndReason, OpenedBy, StreamSession, Worker
 from notifications.models.tokens import MAX_TOKEN_NAME_LENGTH, ApiToken, Scope, UsedTicket
 
 __all__ = [
@@ -41,13 +42,17 @@ __all__ = [
     "BroadcastState",
     "Change",
     "ChangeKind",
+    "EndReason",
     "Event",
     "Inbox",
     "Level",
     "Notification",
+    "OpenedBy",
     "Reason",
     "Scope",
+    "StreamSession",
     "UsedTicket",
     "Via",
+    "Worker",
     "new_public_id",
 ]

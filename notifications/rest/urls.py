@@ -7,6 +7,7 @@ from django.urls import path
 from notifications.rest import views
 from notifications.rest.jobs import JobView
 from notifications.rest.schema.views import SchemaView
+from notifications.rest.streams import StreamsView, StreamView
 from notifications.rest.tickets import TicketView
 
 app_name = "notifications_api"
@@ -17,6 +18,8 @@ urlpatterns = [
     path("notifications/counts", views.CountsView.as_view(), name="counts"),
     path("publish/jobs/<uuid:broadcast_id>", JobView.as_view(), name="job"),
     path("schema", SchemaView.as_view(), name="schema"),
+    path("streams", StreamsView.as_view(), name="streams"),
+    path("streams/<uuid:stream_id>", StreamView.as_view(), name="stream"),
     path("stream/ticket", TicketView.as_view(), name="ticket"),
     path("notifications/<uuid:public_id>", views.NotificationView.as_view(), name="notification"),
 ]

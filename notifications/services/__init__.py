@@ -22,6 +22,14 @@ from notifications.services.origin import Origin, Outcome
 from notifications.services.recipients import Recipients
 from notifications.services.sequence import sequence
 from notifications.services.state import delete, mark_all_read, mark_read, mark_unread
+from notifications.services.streams import (
+    NewStream,
+    OpenedStream,
+    Progress,
+    end_streams,
+    open_stream,
+    prune_streams,
+)
 from notifications.services.sweep import Swept, sweep
 from notifications.services.tickets import (
     Ticket,
@@ -37,11 +45,21 @@ from notifications.services.tokens import (
     usable_token,
     write_token_uses,
 )
+from notifications.services.workers import (
+    close_lost_streams,
+    end_worker,
+    prune_workers,
+    reopen_streams,
+    show_life,
+)
 
 __all__ = [
+    "NewStream",
     "NewToken",
+    "OpenedStream",
     "Origin",
     "Outcome",
+    "Progress",
     "Recipients",
     "Swept",
     "Ticket",
@@ -58,9 +76,12 @@ __all__ = [
     "cancel_broadcast",
     "cancel_broadcasts_of",
     "check_ticket",
+    "close_lost_streams",
     "create_token",
     "delete",
     "emit",
+    "end_streams",
+    "end_worker",
     "erase_user",
     "forget_used_tickets",
     "issue_ticket",
@@ -70,9 +91,14 @@ __all__ = [
     "notify",
     "notify_many",
     "open_inbox",
+    "open_stream",
+    "prune_streams",
+    "prune_workers",
+    "reopen_streams",
     "revoke_tokens",
     "run_broadcast_chunk",
     "sequence",
+    "show_life",
     "sweep",
     "usable_token",
     "use_ticket",

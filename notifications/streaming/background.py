@@ -84,6 +84,9 @@ class Sweeper(Routine):
         services.sweep()
         services.write_token_uses()
         services.forget_used_tickets()
+        services.close_lost_streams()
+        services.prune_streams()
+        services.prune_workers()
         return _interval()
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final, NamedTuple
 
-from notifications.models import Scope
-from notifications.rest import inputs, jobs, keria, tickets, views
+from notifications.models import OpenedBy, Scope
+from notifications.rest import inputs, jobs, keria, streams, tickets, views
 from notifications.rest.schema.components import (
     BOOLEAN,
     COUNT,
@@ -19,6 +19,7 @@ from notifications.rest.schema.components import (
     SEARCH,
     SECURITY,
     TEXT,
+    TIME,
     Schema,
     answer,
     obj,
@@ -235,6 +236,37 @@ PUBLISHING: Final[dict[tuple[Any, str], Operation]] = {
     ),
 }
 
+_STREAM: Final[Schema] = obj({
+    "id": ID,
+    "client": {"type": ["string", "null"], "format": "uuid"},
+    "device": TEXT | {"examples": ["Firefox on Linux"]},
+    "agent": TEXT,
+    "address": {"type": ["string", "null"]},
+    "opened_by": {"enum": list(OpenedBy.values)},
+    "opened_at": TIME,
+    "filters": TEXT,
+    "resume": {"enum": ["exact", "compacted", "reset", "none"]},
+    "cursor": CURSOR,
+})  # fmt: skip
+STREAMS: Final[dict[tuple[Any, str], Operation]] = {
+    (streams.StreamsView, "get"): Operation(
+        "One's own open streams",
+        {
+            "200": answer(
+                obj({"results": several(_STREAM)}), "Oldest first. The cursors are some seconds old."
+            )
+        },
+        CREDENTIAL,
+    ),
+    (streams.StreamView, "delete"): Operation(
+        "End one of one's own streams",
+        {"204": answer(None, "Its client is told `revoked`.")},
+        (*UNSAFE, "not_found"),
+        (parameter("stream_id", "path", ID),),
+        scope=Scope.INBOX,
+    ),
+}
+
 _NOTE: Final = parameter("note", "path", ID)
 _ACCEPTED: Final = {"202": answer(None, "Done.")}
 DIALECT: Final[dict[tuple[Any, str], Operation]] = {
@@ -264,4 +296,10 @@ DIALECT: Final[dict[tuple[Any, str], Operation]] = {
     ),
 }
 
-TAGS: Final = {"reading": READING, "publishing": PUBLISHING, "range dialect": DIALECT, "about": ABOUT}
+TAGS: Final = {
+    "reading": READING,
+    "stream": STREAMS,
+    "publishing": PUBLISHING,
+    "range dialect": DIALECT,
+    "about": ABOUT,
+}
