@@ -73,6 +73,24 @@ class HubConfig:
         maximum=86_400,
         why="seconds after which a stream is rotated, ± 20 %, so that load spreads over workers again",
     )
+    max_streams_per_user: int = option(
+        6,
+        minimum=1,
+        maximum=1_000,
+        why="streams that one user may have open over all workers; browsers open six connections to a host over HTTP/1.1",
+    )
+    worker_lost_seconds: float = option(
+        45.0,
+        minimum=1,
+        maximum=3_600,
+        why="seconds without a sign of life after which a worker's streams count no longer and are closed in the records",
+    )
+    stream_session_days: int = option(
+        30,
+        minimum=2,
+        maximum=3_650,
+        why="days that records of streams are kept: who was connected, and what was delivered",
+    )
     slow_reader_seconds: float = option(
         30.0,
         minimum=0.5,

@@ -138,10 +138,17 @@ class IdempotencyInProgress(HubError):
 
 
 class NotFound(HubError):
-    """A notification that does not exist, is deleted, or belongs to somebody else: the three look the same."""
+    """A notification, or a stream, that does not exist, is gone, or belongs to somebody else: the three look the same."""
 
     code = "not_found"
     message = "There is no such notification."
+
+
+class StreamLimit(HubError):
+    """A stream on top of those that one user may have open."""
+
+    code = "stream_limit"
+    message = "You have as many streams open as one user may; close one, or wait until one has ended."
 
 
 class MalformedCursor(HubError):

@@ -66,6 +66,12 @@ class Filters:
             levels=frozenset(values["level"]),
         )
 
+    def __str__(self) -> str:
+        """What was asked for, as it could stand in a query string, but for its percent-encoding."""
+        types = sorted(self.types | {f"{prefix}*" for prefix in self.type_prefixes})
+        given = zip(NAMES, (self.categories, types, self.topics, self.levels), strict=True)
+        return "&".join(f"{name}={','.join(sorted(values))}" for name, values in given if values)
+
     def __bool__(self) -> bool:
         return bool(self.categories or self.types or self.type_prefixes or self.topics or self.levels)
 

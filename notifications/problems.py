@@ -64,6 +64,7 @@ PROBLEMS: Final[dict[str, Problem]] = {
     "throttled": Problem(
         429, "You ask more often than the hub lets you; wait a little.", retry_after_seconds=1
     ),
+    "stream_limit": Problem(429, exceptions.StreamLimit.message, retry_after_seconds=10),
     "headers_too_large": Problem(431, "The headers are longer than the hub reads."),
     "internal_error": Problem(500, "The hub failed; the failure is in its log."),
     "unavailable": Problem(503, "The hub can not do this just now; try again.", retry_after_seconds=2),

@@ -1,4 +1,4 @@
-"""Every read that the hub serves. Readers use autocommit, take no lock and look at no clock.
+"""Every read that the hub serves. Readers use autocommit, take no lock and look at no clock (but the database's, for who is alive).
 
 A list is one statement, so that its rows and its cursor are one snapshot (I11). Elsewhere the inbox is read first and its
 rows second, up to the head that was seen: what came in between is then read next time, and never missed.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
@@ -16,11 +16,13 @@ from django.contrib.auth import get_user_model
 from django.db import connection, connections
 from django.db.models import Count, Exists, FilteredRelation, OuterRef, Q, Subquery
 from django.db.models.expressions import RawSQL
+from django.db.models.functions import Now
 
+from notifications.conf import hub_config
 from notifications.cursors import Cursor
 from notifications.exceptions import CursorExpired, NotFound
 from notifications.filters import Filters
-from notifications.models import ApiToken, Broadcast, Change, Inbox, Notification
+from notifications.models import ApiToken, Broadcast, Change, Inbox, Notification, StreamSession, Worker
 from notifications.models.search import has_words
 from notifications.payloads import ChangeRow, NotificationRow
 
@@ -310,6 +312,30 @@ def recipients_with_expired(now: Any, *, limit: int) -> list[Any]:
     """Users of the ``limit`` listed notifications that expired first. One query, no lock."""
     rows = Notification.objects.filter(Notification.LISTED, expires_at__lte=now).order_by("expires_at")
     return list(dict.fromkeys(rows.values_list("recipient_id", flat=True)[:limit]))
+
+
+def is_worker_alive() -> Exists:
+    """Whether the worker of a stream's row has shown a sign of life of late, by the database's clock; a part of other queries."""
+    seen_after = Now() - timedelta(seconds=hub_config().worker_lost_seconds)
+    return Exists(Worker.objects.filter(pk=OuterRef("worker_id"), ended_at=None, seen_at__gt=seen_after))
+
+
+def open_streams(user_id: Any) -> list[StreamSession]:
+    """A user's open streams, oldest first; those of processes that are lost are none. One query."""
+    rows = StreamSession.objects.filter(StreamSession.OPEN, is_worker_alive(), user_id=user_id)
+    return list(rows.order_by("pk"))
+
+
+def streams_asked_to_end(worker_id: UUID) -> dict[UUID, str]:
+    """Those of a process's streams that somebody else has ended, each with the reason. One query."""
+    asked = StreamSession.objects.filter(~Q(asked=""), worker_id=worker_id)
+    return dict(asked.values_list("pk", "asked"))
+
+
+def open_streams_of_worker(worker_id: UUID) -> list[UUID]:
+    """The keys of the streams that are on record as open in a process. One query."""
+    rows = StreamSession.objects.filter(StreamSession.OPEN, worker_id=worker_id)
+    return list(rows.values_list("pk", flat=True))
 
 
 def _notification_row(item: Any) -> NotificationRow:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from notifications.admin.inboxes import InboxAdmin
 from notifications.admin.notifications import NotificationAdmin
+from notifications.admin.streams import StreamSessionAdmin
 from notifications.admin.tokens import ApiTokenAdmin
 
-__all__ = ["ApiTokenAdmin", "InboxAdmin", "NotificationAdmin"]
+__all__ = ["ApiTokenAdmin", "InboxAdmin", "NotificationAdmin", "StreamSessionAdmin"]

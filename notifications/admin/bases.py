@@ -7,15 +7,22 @@ from typing import TYPE_CHECKING
 from django.contrib import admin
 from django.core.paginator import Paginator
 
-from notifications.models import ApiToken, Inbox, Notification
+from notifications.models import ApiToken, Inbox, Notification, StreamSession
 
 if TYPE_CHECKING:
     NotificationModelAdmin = admin.ModelAdmin[Notification]
     InboxModelAdmin = admin.ModelAdmin[Inbox]
     ApiTokenModelAdmin = admin.ModelAdmin[ApiToken]
+    StreamModelAdmin = admin.ModelAdmin[StreamSession]
     AnyPaginator = Paginator[Notification]
 else:
-    NotificationModelAdmin = InboxModelAdmin = ApiTokenModelAdmin = admin.ModelAdmin
+    NotificationModelAdmin = InboxModelAdmin = ApiTokenModelAdmin = StreamModelAdmin = admin.ModelAdmin
     AnyPaginator = Paginator
 
-__all__ = ["AnyPaginator", "ApiTokenModelAdmin", "InboxModelAdmin", "NotificationModelAdmin"]
+__all__ = [
+    "AnyPaginator",
+    "ApiTokenModelAdmin",
+    "InboxModelAdmin",
+    "NotificationModelAdmin",
+    "StreamModelAdmin",
+]

@@ -1,4 +1,4 @@
-"""The tables of the hub, by concept: inboxes and what is in them, broadcasts, credentials of programs, keys of producers.
+"""The tables of the hub, by concept: inboxes and what is in them, broadcasts, credentials of programs, keys of producers, and who is connected.
 
 Rows are written by ``notifications.services`` alone.
 """
@@ -25,6 +25,7 @@ from notifications.models.inboxes import (
     new_public_id,
 )
 from notifications.models.publish import MAX_KEY_LENGTH, IdempotencyKey
+from notifications.models.streams import EndReason, OpenedBy, StreamSession, Worker
 from notifications.models.tokens import MAX_TOKEN_NAME_LENGTH, ApiToken, Scope, UsedTicket
 
 __all__ = [
@@ -43,14 +44,18 @@ __all__ = [
     "BroadcastState",
     "Change",
     "ChangeKind",
+    "EndReason",
     "Event",
     "IdempotencyKey",
     "Inbox",
     "Level",
     "Notification",
+    "OpenedBy",
     "Reason",
     "Scope",
+    "StreamSession",
     "UsedTicket",
     "Via",
+    "Worker",
     "new_public_id",
 ]

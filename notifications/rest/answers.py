@@ -9,8 +9,9 @@ from typing import Any, TypeVar
 import orjson
 from rest_framework.request import Request
 
+from notifications.agents import describe_agent
 from notifications.cursors import Cursor
-from notifications.models import Broadcast
+from notifications.models import Broadcast, StreamSession
 from notifications.payloads import ChangeRow, NotificationRow, change_json, notification_json, timestamp
 from notifications.selectors import Counts, InboxState, Page
 from notifications.services import Outcome
@@ -79,6 +80,27 @@ def counts_body(counts: Counts) -> dict[str, Any]:
         "unread": counts.unread_count,
         "by_category": counts.by_category,
         "cursor": str(counts.cursor),
+    }
+
+
+def streams_body(streams: Iterable[StreamSession]) -> dict[str, Any]:
+    """Open streams; how far each has come is known as of a few seconds ago."""
+    return {
+        "results": [
+            {
+                "id": stream.pk,
+                "client": stream.client,
+                "device": describe_agent(stream.agent),
+                "agent": stream.agent,
+                "address": stream.address,
+                "opened_by": stream.opened_by,
+                "opened_at": timestamp(stream.opened_at),
+                "filters": stream.filters,
+                "resume": stream.resume,
+                "cursor": str(Cursor(stream.epoch, stream.position)),
+            }
+            for stream in streams
+        ]
     }
 
 

@@ -8,6 +8,7 @@ from notifications.rest import views
 from notifications.rest.jobs import JobView
 from notifications.rest.publish import BatchView, PublishView, WithdrawView
 from notifications.rest.schema.views import SchemaView
+from notifications.rest.streams import StreamsView, StreamView
 from notifications.rest.tickets import TicketView
 
 app_name = "notifications_api"
@@ -21,6 +22,8 @@ urlpatterns = [
     path("publish", PublishView.as_view(), name="publish"),
     path("publish/batch", BatchView.as_view(), name="publish_batch"),
     path("publish/withdraw", WithdrawView.as_view(), name="publish_withdraw"),
+    path("streams", StreamsView.as_view(), name="streams"),
+    path("streams/<uuid:stream_id>", StreamView.as_view(), name="stream"),
     path("stream/ticket", TicketView.as_view(), name="ticket"),
     path("notifications/<uuid:public_id>", views.NotificationView.as_view(), name="notification"),
 ]

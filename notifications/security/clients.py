@@ -8,9 +8,7 @@ from typing import Final
 from django.http import HttpRequest
 
 from notifications.addresses import normal_address
-from notifications.security.agents import describe_agent
-
-MAX_AGENT_LENGTH: Final = 300
+from notifications.agents import describe_agent, printable_agent
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,8 +36,7 @@ def client_of(request: HttpRequest | None) -> Client:
     """The client that sent a request; ``NOBODY`` without one, or for one that was made in code."""
     if request is None:
         return NOBODY
-    agent = str(request.META.get("HTTP_USER_AGENT", ""))[:MAX_AGENT_LENGTH]
     return Client(
         address=normal_address(str(request.META.get("REMOTE_ADDR") or "")) or "",
-        agent="".join(character for character in agent if character.isprintable()),
+        agent=printable_agent(str(request.META.get("HTTP_USER_AGENT", ""))),
     )

@@ -26,6 +26,14 @@ from notifications.services.publish import Draft, Producer, publish, publish_bat
 from notifications.services.recipients import Recipients
 from notifications.services.sequence import sequence
 from notifications.services.state import delete, mark_all_read, mark_read, mark_unread
+from notifications.services.streams import (
+    NewStream,
+    OpenedStream,
+    Progress,
+    end_streams,
+    open_stream,
+    prune_streams,
+)
 from notifications.services.sweep import Swept, sweep
 from notifications.services.tickets import (
     Ticket,
@@ -42,16 +50,26 @@ from notifications.services.tokens import (
     write_token_uses,
 )
 from notifications.services.withdraw import finish_withdrawals, withdraw
+from notifications.services.workers import (
+    close_lost_streams,
+    end_worker,
+    prune_workers,
+    reopen_streams,
+    show_life,
+)
 
 __all__ = [
     "Answer",
     "Audience",
     "Draft",
     "IdempotentRequest",
+    "NewStream",
     "NewToken",
+    "OpenedStream",
     "Origin",
     "Outcome",
     "Producer",
+    "Progress",
     "Recipients",
     "Swept",
     "Ticket",
@@ -68,9 +86,12 @@ __all__ = [
     "cancel_broadcast",
     "cancel_broadcasts_of",
     "check_ticket",
+    "close_lost_streams",
     "create_token",
     "delete",
     "emit",
+    "end_streams",
+    "end_worker",
     "erase_user",
     "finish_withdrawals",
     "forget_idempotency_keys",
@@ -83,11 +104,16 @@ __all__ = [
     "notify_many",
     "once",
     "open_inbox",
+    "open_stream",
+    "prune_streams",
+    "prune_workers",
     "publish",
     "publish_batch",
+    "reopen_streams",
     "revoke_tokens",
     "run_broadcast_chunk",
     "sequence",
+    "show_life",
     "sweep",
     "usable_token",
     "use_ticket",

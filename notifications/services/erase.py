@@ -7,14 +7,15 @@ from typing import Any, Final
 from django.contrib.auth import get_user_model
 from django.db import transaction
 
-from notifications.models import Change, Event, Inbox, Notification
+from notifications.models import Change, Event, Inbox, Notification, StreamSession
 from notifications.services.inboxes import announce_streams_on_commit, lock_inboxes
+from notifications.services.streams import lock_workers_of
 
 CHUNK: Final = 5_000
 
 
 def erase_user(user_id: Any) -> None:
-    """Remove a user's inbox, its log and its notifications, and the events that nobody else was told of.
+    """Remove a user's inbox, its log, its notifications and the records of its streams, and the events that nobody else was told of.
 
     Transaction: the caller's; meant for ``pre_delete`` of the user, which it must precede because of the foreign keys.
     """
@@ -23,6 +24,8 @@ def erase_user(user_id: Any) -> None:
         # between would make the deletion fail by its foreign key.
         lock_inboxes([user_id])
         get_user_model()._base_manager.select_for_update().filter(pk=user_id).values_list("pk").first()
+        lock_workers_of(StreamSession.objects.filter(StreamSession.OPEN, user_id=user_id))
+        _delete_chunked(StreamSession, user_id=user_id)
         _delete_chunked(Change, inbox_id=user_id)
         while rows := list(
             Notification.objects.filter(recipient_id=user_id).values_list("pk", "event_id")[:CHUNK]

@@ -86,6 +86,9 @@ class Sweeper(Routine):
         services.finish_withdrawals()
         services.forget_used_tickets()
         services.forget_idempotency_keys()
+        services.close_lost_streams()
+        services.prune_streams()
+        services.prune_workers()
         return _interval()
 
 

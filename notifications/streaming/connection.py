@@ -11,17 +11,19 @@ import asyncio
 import contextlib
 import logging
 import time
-import uuid
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import partial
 from typing import Final
+from uuid import UUID
 
 from notifications.conf import hub_config
 from notifications.cursors import Cursor
 from notifications.exceptions import CursorExpired
+from notifications.models import EndReason
 from notifications.payloads import timestamp
 from notifications.selectors import InboxState
+from notifications.services import Progress
 from notifications.streaming import frames, limits
 from notifications.streaming.changes import Page, SharedChange, read_page
 from notifications.streaming.credentials import Credential
@@ -32,7 +34,8 @@ from notifications.streaming.outbox import Outbox, joined
 from notifications.streaming.pool import in_pool
 from notifications.streaming.refusals import STREAM_HEADERS, HeaderList, Receive, Send
 from notifications.streaming.requests import StreamRequest
-from notifications.streaming.session import Session, Verdict, plan
+from notifications.streaming.session import Session, Verdict
+from notifications.streaming.tasks import disconnected
 from notifications.streaming.transient import TransientEvent
 from notifications.streaming.turns import Turns
 from notifications.streaming.wire import LAST_WORD_PART, Wire
@@ -52,6 +55,7 @@ class Connection:
     """A stream from its first frame to its last.
 
     Args:
+        key: of its row, and the ``stream`` of ``stream.open``.
         send: the ASGI callable.
         wire: what lies under it.
         request: what the client asked for.
@@ -65,6 +69,7 @@ class Connection:
     def __init__(
         self,
         *,
+        key: UUID,
         send: Send,
         wire: Wire,
         request: StreamRequest,
@@ -83,14 +88,7 @@ class Connection:
         self._backlog_turns = backlog_turns
         self._state = state
         self._headers = headers
-        self._plan = plan(
-            request.after,
-            epoch=state.epoch,
-            floor=state.floor,
-            head=state.head,
-            max_exact=config.max_exact_backlog,
-            max_backlog=config.max_backlog,
-        )
+        self._plan = request.plan_for(state)
         self._session = Session(
             state.epoch, self._plan.start, floor=state.floor, compacted_to=self._plan.compacted_to
         )
@@ -112,8 +110,9 @@ class Connection:
         self._deadline: asyncio.Timeout | None = None
         self._restarting: frames.ResetReason | None = None
         self._gone = asyncio.Event()
-        self.id = str(uuid.uuid4())
+        self.id = key
         self.credential = credential
+        self._delivered = self._plan.start
         self._inbox = fanout.join(self, state)
 
     # What the fan-out calls; none of it awaits.
@@ -157,7 +156,7 @@ class Connection:
         self._drop_page()
         self._outbox.clear()
         self._session.restart(epoch, head)
-        self._target = head
+        self._delivered = self._target = head
         self._restarting = reason
         self._wake.set()
 
@@ -168,6 +167,19 @@ class Connection:
         self._wake.set()
         if reason in _SILENT and self._deadline is not None:
             self._deadline.reschedule(self._clock())  # what waits to be written must not be
+
+    @property
+    def progress(self) -> Progress:
+        """Up to where everything was taken by the server below, and since when nothing is missing in between."""
+        session = self._session
+        return Progress(session.epoch, session.start, self._delivered)
+
+    @property
+    def end_reason(self) -> EndReason:
+        """Why it has ended."""
+        if self._closing is not None:
+            return EndReason(self._closing)
+        return EndReason.BACKLOG if self._is_over else EndReason.CLIENT
 
     # The two tasks.
 
@@ -181,12 +193,11 @@ class Connection:
                 writing.add_done_callback(lambda _: watching.cancel())
                 watching.add_done_callback(lambda _: writing.cancel())
         finally:
-            METRICS.closed[self._closing or ("backlog" if self._is_over else "client")] += 1
+            METRICS.closed[self.end_reason] += 1
             self._leave()
 
     async def _watch(self, receive: Receive) -> None:
-        while (await receive())["type"] != "http.disconnect":
-            pass
+        await disconnected(receive)
         self._gone.set()
 
     async def _write(self) -> None:
@@ -225,7 +236,7 @@ class Connection:
             await self._send_message(start)
         state = self._state
         first = frames.opened(
-            stream=self.id,
+            stream=str(self.id),
             cursor=str(Cursor(state.epoch, self._plan.start)),
             head=str(state.cursor),
             unread_count=state.unread_count,
@@ -358,6 +369,7 @@ class Connection:
             self._written_at = self._clock()
             if self._closing in _SILENT:
                 return
+        self._delivered = self._session.written
 
     async def _write_body(self, body: bytes, seconds: float, *, is_last: bool = False) -> None:
         """One write. Raises ``TimeoutError`` when the reader has not taken enough for it for so long, or must not have it any more."""
@@ -372,16 +384,21 @@ class Connection:
     async def _finish(self, seconds: float) -> None:
         """Send the last frame and end the answer; drop the connection when the reader does not take it within ``seconds``."""
         waiting = self._outbox.take()
-        body = b""
+        body, is_flushed = b"", False
         if self._closing is not None:
             if self._closing in _FLUSHED_BEFORE and self._restarting is None:
                 body = b"".join(waiting)
+                is_flushed = True
             reconnect = self._request.ticket is None
-            body += frames.closed(reason=self._closing, retry_ms=limits.retry_ms(), reconnect=reconnect)
+            body += frames.closed(
+                reason=self._closing, retry_ms=limits.retry_ms(self._closing), reconnect=reconnect
+            )
         if self._closing in _SILENT and self.wire.is_behind:
             seconds = 0  # what the server still holds would go out first
         try:
             await self._write_body(body, seconds, is_last=True)
+            if is_flushed:
+                self._delivered = self._session.position
         except TimeoutError:
             self.wire.abort()
             with contextlib.suppress(TimeoutError):

@@ -1,4 +1,4 @@
-"""The stream's ASGI application: guard, credential, inbox, and then the connection itself.
+"""The stream's ASGI application: guard, credential, slot, and then the connection itself.
 
 It is a plain callable and no Channels consumer, whose loop would see neither the disconnect nor a group's messages.
 """
@@ -6,15 +6,19 @@ It is a plain callable and no Channels consumer, whose loop would see neither th
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
 from notifications import services
+from notifications.addresses import normal_address
+from notifications.agents import printable_agent
+from notifications.exceptions import StreamLimit
+from notifications.models import EndReason, OpenedBy, new_public_id
+from notifications.selectors import InboxState
 from notifications.streaming import guard
 from notifications.streaming.connection import Connection
-from notifications.streaming.credentials import identify
+from notifications.streaming.credentials import Credential, identify
 from notifications.streaming.frames import CloseReason
 from notifications.streaming.metrics import METRICS
 from notifications.streaming.pool import in_pool
@@ -31,7 +35,8 @@ from notifications.streaming.refusals import (
 )
 from notifications.streaming.requests import Headers, Scope, StreamRequest
 from notifications.streaming.runtime import Runtime, current_runtime
-from notifications.streaming.turns import LineFull, Turns
+from notifications.streaming.tasks import disconnected, ended_before
+from notifications.streaming.turns import LineFull
 from notifications.streaming.wire import SERVER_SEND, wire_under
 
 logger = logging.getLogger(__name__)
@@ -52,13 +57,18 @@ async def stream(scope: Scope, receive: Receive, send: Send) -> None:
     except Refusal as refusal:
         await send_refusal(send, refusal, common)
         return
+    opening = asyncio.ensure_future(_open(scope, headers, request, send, common))
+    if await ended_before(disconnected(receive), opening):
+        receive = _gone
     try:
-        connection = await _open(scope, headers, request, receive, send, common)
+        connection = await opening
+    except asyncio.CancelledError:
+        if receive is not _gone:
+            raise
+        METRICS.refused["gone"] += 1
     except Refusal as refusal:
         METRICS.refused[refusal.code] += 1
         await _refuse(send, refusal, request, common)
-    except ClientGone:
-        METRICS.refused["gone"] += 1
     else:
         if connection is None:
             await send_whole(send, 200, [*STREAM_HEADERS, *common])
@@ -66,27 +76,29 @@ async def stream(scope: Scope, receive: Receive, send: Send) -> None:
             await current_runtime().serve(connection, receive)
 
 
-class ClientGone(Exception):
-    """Whoever asked has disconnected while it waited in line."""
+async def _gone() -> dict[str, str]:
+    """What ``receive`` gives once the client has gone; not every server says so twice."""
+    return {"type": "http.disconnect"}
 
 
 async def _open(
-    scope: Scope, headers: Headers, request: StreamRequest, receive: Receive, send: Send, common: HeaderList
+    scope: Scope, headers: Headers, request: StreamRequest, send: Send, common: HeaderList
 ) -> Connection | None:
-    """The connection that was asked for; None when only its headers were. Raises ``Refusal`` or ``ClientGone``."""
+    """The connection that was asked for; None when only its headers were. Raises ``Refusal``."""
     runtime = current_runtime()
     try:
-        async with _turn(runtime.opening_turns, receive):
+        async with runtime.opening_turns.turn():
             _refuse_when_draining(runtime)
             is_opening = scope["method"] != "HEAD"
             credential = await _read(identify, headers, request.ticket, is_opening)
             if not is_opening:
                 return None
-            state = await _read(services.open_inbox, credential.user_id)
+            new = _new_stream(scope, headers, request, credential)
+            state = await _take_slot(runtime, new, request)
     except LineFull:
         raise Refusal("unavailable", "Very many streams are being opened just now; try again.") from None
-    _refuse_when_draining(runtime)
     return Connection(
+        key=new.id,
         send=send,
         wire=wire_under(scope.get(SERVER_SEND)),
         request=request,
@@ -103,27 +115,45 @@ def _refuse_when_draining(runtime: Runtime) -> None:
         raise Refusal("unavailable", "This process is stopping; try again.")
 
 
-@contextlib.asynccontextmanager
-async def _turn(turns: Turns, receive: Receive) -> AsyncIterator[None]:
-    """A turn to open a stream. Raises ``LineFull``, or ``ClientGone`` when the client did not wait for it."""
-    turn = turns.line_up()
+def _new_stream(
+    scope: Scope, headers: Headers, request: StreamRequest, credential: Credential
+) -> services.NewStream:
+    """What is put on record of a stream."""
+    by_token = OpenedBy.TOKEN if credential.token_id is not None else OpenedBy.SESSION
+    client = scope.get("client")
+    return services.NewStream(
+        id=new_public_id(),
+        user_id=credential.user_id,
+        client=request.client,
+        agent=printable_agent(headers.get("user-agent") or ""),
+        address=normal_address(client[0]) if client else None,
+        opened_by=by_token if request.ticket is None else OpenedBy.TICKET,
+        token_id=credential.token_id,
+        filters=str(request.filters),
+    )
+
+
+async def _take_slot(runtime: Runtime, new: services.NewStream, request: StreamRequest) -> InboxState:
+    """The inbox in which the stream has a slot now; those that it replaces end. Raises ``Refusal``."""
+
+    def begin(state: InboxState) -> tuple[str, int]:
+        planned = request.plan_for(state)
+        return planned.resume, planned.start
+
     try:
-        if not turn.done():
-            watching = asyncio.create_task(_disconnect(receive))
-            try:
-                await asyncio.wait([turn, watching], return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                watching.cancel()
-            if watching.done() and not watching.cancelled():
-                raise ClientGone
-        yield
-    finally:
-        turns.leave(turn)
-
-
-async def _disconnect(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
+        opened = await runtime.presence.open(new, begin)
+    except StreamLimit as limit:
+        raise Refusal(limit.code, str(limit)) from limit
+    except Exception as error:
+        logger.exception("A stream could not be opened")
+        raise Refusal("unavailable") from error
+    runtime.close(opened.replaced, "replaced")
+    try:
+        _refuse_when_draining(runtime)
+    except Refusal:
+        runtime.presence.note_end(new.id, EndReason.SHUTDOWN)
+        raise
+    return opened.inbox
 
 
 async def _read(function: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
@@ -140,6 +170,8 @@ async def _read(function: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs)
 async def _refuse(send: Send, refusal: Refusal, request: StreamRequest, common: HeaderList) -> None:
     if request.takes_refusals_as_stream and refusal.status in (429, 503):
         reason: CloseReason = "shutdown" if current_runtime().is_draining else "error"
+        if refusal.code == StreamLimit.code:
+            reason = "limit"
         await send_closed_stream(send, reason, common, reconnect=request.ticket is None)
     else:
         await send_refusal(send, refusal, common)

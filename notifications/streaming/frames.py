@@ -18,6 +18,16 @@ Resume = Literal["exact", "compacted", "reset", "none"]
 ResetReason = Literal["malformed", "epoch", "ahead", "expired", "too_far"]
 CloseReason = Literal["rotate", "shutdown", "revoked", "slow", "replaced", "limit", "error"]
 
+# Whether a client whose stream ended so is to come back by itself; the browser's own (static/notifications/policy.js) obeys it.
+RECONNECT: Final[Mapping[CloseReason, bool]] = {
+    "rotate": True,
+    "shutdown": True,
+    "slow": True,
+    "error": True,
+    "limit": True,
+    "revoked": False,
+    "replaced": False,
+}
 # What `retry:` says when a client is not to come back by itself: a day.
 NO_RECONNECT_MS: Final = 86_400_000
 
@@ -99,7 +109,14 @@ def transient(*, event_type: str, topic: str, at: str, data: str) -> bytes:
 
 
 def closed(*, reason: CloseReason, retry_ms: int, reconnect: bool = True) -> bytes:
-    """``stream.close``: the last frame, with when to come back; without ``reconnect`` practically never."""
+    """``stream.close``: the last frame, with when to come back, if the reason lets one.
+
+    Args:
+        reason: why; it decides whether to come back at all.
+        retry_ms: after how many milliseconds.
+        reconnect: False for a client that cannot, whatever the reason: its credential is used up.
+    """
+    reconnect = reconnect and RECONNECT[reason]
     retry_ms = retry_ms if reconnect else NO_RECONNECT_MS
     data = {"reason": reason, "reconnect": reconnect, "retry_ms": retry_ms}
     return frame("stream.close", _json(data), retry_ms=retry_ms)

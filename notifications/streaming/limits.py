@@ -18,6 +18,7 @@ MIN_ROWS_PER_USER: Final = 8
 MAX_REPAIRS_PER_TICK: Final = 1_000  # groups rejoined at a reconciliation; more wait their turn
 MIN_REFILL_SECONDS: Final = 0.01
 MAX_BACKOFF_SECONDS: Final = 10.0
+LIMIT_RETRY_FACTOR: Final = 5
 
 
 def spread(value: float, part: float) -> float:
@@ -25,9 +26,10 @@ def spread(value: float, part: float) -> float:
     return value * random.uniform(1 - part, 1 + part)  # noqa: S311 (keeps clients apart, hides nothing)
 
 
-def retry_ms() -> int:
-    """After how many milliseconds one client is to come back."""
-    return round(spread(hub_config().retry_milliseconds, 0.5))
+def retry_ms(reason: str = "") -> int:
+    """After how many milliseconds one client is to come back; later than others one that met the limit of its user."""
+    factor = LIMIT_RETRY_FACTOR if reason == "limit" else 1
+    return round(spread(hub_config().retry_milliseconds * factor, 0.5))
 
 
 def backoff_seconds(failures: int) -> float:

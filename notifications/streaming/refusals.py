@@ -79,7 +79,7 @@ async def send_closed_stream(
         send,
         200,
         [*STREAM_HEADERS, *headers],
-        frames.closed(reason=reason, retry_ms=limits.retry_ms(), reconnect=reconnect),
+        frames.closed(reason=reason, retry_ms=limits.retry_ms(reason), reconnect=reconnect),
     )
 
 

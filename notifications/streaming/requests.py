@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import unquote_to_bytes
+from uuid import UUID
 
 from notifications import strict_json
-from notifications.exceptions import InvalidInput
+from notifications.conf import hub_config
+from notifications.exceptions import FieldErrors, InvalidInput
 from notifications.filters import Filters
+from notifications.selectors import InboxState
 from notifications.streaming import limits
 from notifications.streaming.changes import Form
+from notifications.streaming.session import Plan, plan
 
 Scope = MutableMapping[str, Any]
 
+_UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
 _AFTER_NAMES: Final = ("after", "last_event_id", "lastEventId")
 
 
@@ -50,6 +56,7 @@ class StreamRequest:
         takes_transient: transient events are wanted, too.
         ends_when_live: end after the backlog.
         takes_refusals_as_stream: answer 429 and 503 by a stream that closes at once.
+        client: the name of the tab or device, for which an earlier stream of the same name makes room; None without one.
         ticket: the credential in the URL, if there is one. It can be used once, so the client cannot come back with it.
         takes_notes: the stream is the Range dialect's.
     """
@@ -61,6 +68,7 @@ class StreamRequest:
     takes_transient: bool
     ends_when_live: bool
     takes_refusals_as_stream: bool
+    client: UUID | None
     ticket: str | None = field(repr=False)
     takes_notes: bool = False
 
@@ -74,7 +82,7 @@ class StreamRequest:
         """Read the parameters; unknown ones are ignored.
 
         Raises:
-            InvalidInput: a bad filter value.
+            InvalidInput: a bad filter value, or a ``client`` that is no UUID.
         """
 
         def last(name: str) -> str | None:
@@ -82,15 +90,34 @@ class StreamRequest:
 
         # The header always wins: native EventSource repeats its first URL. An empty text says nothing.
         given = headers.get("last-event-id") or next(filter(None, map(last, _AFTER_NAMES)), None)
+        filters, client, errors = Filters(), None, FieldErrors()
+        with errors:
+            filters = Filters.parse(parameters)
+        with errors:
+            client = _client(last("client"))
+        errors.check()
         return cls(
             after=given,
-            filters=Filters.parse(parameters),
+            filters=filters,
             heartbeat_seconds=limits.clamp_heartbeat(last("heartbeat")),
             names_are_types=last("names") == "type",
             takes_transient=last("transient") != "false",
             ends_when_live=last("closeafter") == "live",
             takes_refusals_as_stream=last("on_limit") == "retry",
+            client=client,
             ticket=last("ticket"),
+        )
+
+    def plan_for(self, state: InboxState) -> Plan:
+        """How the stream begins in an inbox as it is."""
+        config = hub_config()
+        return plan(
+            self.after,
+            epoch=state.epoch,
+            floor=state.floor,
+            head=state.head,
+            max_exact=config.max_exact_backlog,
+            max_backlog=config.max_backlog,
         )
 
 
@@ -108,6 +135,14 @@ def parse_query(query: bytes) -> dict[str, list[str]]:
         name, _, value = part.partition(b"=")
         parameters.setdefault(_text(name), []).append(_text(value))
     return parameters
+
+
+def _client(text: str | None) -> UUID | None:
+    if text is None:
+        return None
+    if not _UUID.fullmatch(text):
+        raise InvalidInput({"client": "must be a UUID, such as 0197f2a4-5d3b-7c11-9a55-3f1c2f7be0aa"})
+    return UUID(text)
 
 
 def _text(raw: bytes) -> str:

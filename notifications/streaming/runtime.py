@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import Coroutine
+from collections.abc import Collection, Coroutine
 from typing import Any, Final
+from uuid import UUID
 
 from channels.layers import get_channel_layer
 
 from notifications.conf import hub_config
-from notifications.streaming import hints, limits
+from notifications.streaming import hints, limits, rights
 from notifications.streaming.connection import Connection
 from notifications.streaming.fanout import Fanout, SharedInbox
+from notifications.streaming.frames import CloseReason
 from notifications.streaming.membership import Membership
+from notifications.streaming.presence import Presence
 from notifications.streaming.reconcile import Reconciler, watch_database, watched_database
 from notifications.streaming.refill import Refill
 from notifications.streaming.refusals import Receive
+from notifications.streaming.standing import Standing
 from notifications.streaming.tasks import end_all
 from notifications.streaming.turns import Turns
 from notifications.streaming.wire import watch_peers
@@ -48,6 +52,8 @@ class Runtime:
         )
         self._reconciler = Reconciler(self.fanout, on_tick=self._repair)
         self._serving: dict[Connection, asyncio.Task[None]] = {}
+        self.presence = Presence()
+        self._standing = Standing(self._serving, self.presence, rights.ended)
         self._tasks: list[asyncio.Task[None]] = []
         self._unrepaired: list[str] = []
 
@@ -57,6 +63,8 @@ class Runtime:
         hints.start_in(asyncio.get_running_loop())
         self._begin(self._reconciler.run(), "hub reconciler")
         self._begin(watch_peers(self._serving), "hub peers")
+        self._begin(self.presence.run(), "hub presence")
+        self._begin(self._standing.run(), "hub standing")
         if uri := watched_database():
             self._begin(watch_database(uri, self._reconciler.ask), "hub database watcher")
 
@@ -65,6 +73,7 @@ class Runtime:
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 (a coroutine runs in a task)
         self._serving[connection] = task
+        self.presence.add(connection.id, connection)
         try:
             await connection.run(receive)
         except asyncio.CancelledError:
@@ -73,6 +82,13 @@ class Runtime:
             task.uncancel()  # by the drain, and it has ended
         finally:
             del self._serving[connection]
+            self.presence.note_end(connection.id, connection.end_reason)
+
+    def close(self, keys: Collection[UUID], reason: CloseReason) -> None:
+        """End those of some streams that are open here."""
+        for connection in self._serving if keys else ():
+            if connection.id in keys:
+                connection.close(reason)
 
     async def drain(self) -> None:
         """Take no more streams, and close those that are open, within ``drain_seconds``."""
@@ -92,6 +108,7 @@ class Runtime:
         """End everything that feeds streams."""
         hints.stop_in(asyncio.get_running_loop())
         await end_all(self._tasks)
+        await self.presence.stop()
         await self._refill.stop()
         await self._membership.stop()
 
@@ -102,7 +119,7 @@ class Runtime:
         self._membership.look_at(key)
 
     def _check_standing(self, inbox: SharedInbox) -> None:
-        """Nothing can end a stream from outside yet."""
+        self._standing.ask(inbox)
 
     def _repair(self) -> None:
         """A layer that was restarted has forgotten its groups, and tells nobody."""

@@ -104,17 +104,18 @@ class Session:
 
     Attributes:
         epoch: the inbox's epoch.
+        start: everything after it and up to ``written`` was handed to the wire, or hidden by the filter.
         position: everything up to here was considered: queued, or hidden by the filter.
         written: everything up to here was handed to the wire, or hidden by the filter.
         floor: where it was when the stream began.
         is_live: whether changes are offered; otherwise the connection reads the log itself.
     """
 
-    __slots__ = ("_compacted_to", "epoch", "floor", "is_live", "position", "written")
+    __slots__ = ("_compacted_to", "epoch", "floor", "is_live", "position", "start", "written")
 
     def __init__(self, epoch: str, start: int, *, floor: int = 0, compacted_to: int = 0) -> None:
         self.epoch = epoch
-        self.position = self.written = start
+        self.start = self.position = self.written = start
         self.floor = floor
         self._compacted_to = compacted_to
         self.is_live = False
@@ -161,6 +162,6 @@ class Session:
     def restart(self, epoch: str, head: int) -> None:
         """Positions were reused: go on from the head of the new epoch."""
         self.epoch = epoch
-        self.position = self.written = head
+        self.start = self.position = self.written = head
         self.floor = self._compacted_to = 0
         self.is_live = True

@@ -1,9 +1,9 @@
-"""Ending tasks for certain."""
+"""Ending tasks for certain, and ending what a client asked for once the client has gone."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping
 from typing import Any, Final
 
 ATTEMPTS: Final = 20
@@ -22,3 +22,25 @@ async def end_all(tasks: Collection[asyncio.Task[Any]]) -> None:
         for task in pending:
             task.cancel()
         _, pending = await asyncio.wait(pending, timeout=ATTEMPT_SECONDS)
+
+
+async def disconnected(receive: Callable[[], Awaitable[Mapping[str, Any]]]) -> None:
+    """Wait until the client has gone."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def ended_before(event: Coroutine[Any, Any, None], work: asyncio.Future[Any]) -> bool:
+    """Wait for an event or a piece of work, whichever ends first; the other one is cancelled, and so are both with the caller.
+
+    Returns:
+        Whether the event came, be it together with the end of the work, which then has its result all the same.
+    """
+    waiting = asyncio.ensure_future(event)
+    try:
+        await asyncio.wait({waiting, work}, return_when=asyncio.FIRST_COMPLETED)
+        return waiting.done()
+    finally:
+        waiting.cancel()
+        if not work.done():
+            work.cancel()

@@ -36,6 +36,8 @@ export class Connection {
   /** @type {EventSource | null} */
   #source = null;
   #isLive = false;
+  /** The hub has said not to come back: another stream has replaced this one, or it was ended on purpose. */
+  #isEnded = false;
   #heartbeatSeconds = DEFAULT_HEARTBEAT_SECONDS;
   #streamFailures = 0;
   #isPolling = false;
@@ -65,6 +67,7 @@ export class Connection {
   start(cursor) {
     this.cursor = cursor;
     this.#stopped = false;
+    this.#isEnded = false;
     this.#openStream();
   }
 
@@ -82,7 +85,7 @@ export class Connection {
   /** The tab came back to the front, or the network did: try the stream now rather than later. */
   nudge() {
     if (this.#stopped || this.link.state === "live" || this.link.state === "signed-out") return;
-    if (this.#source?.readyState !== EventSource.OPEN) this.#openStream();
+    if (!this.#isEnded && this.#source?.readyState !== EventSource.OPEN) this.#openStream();
     if (this.#isPolling) void this.#pollOnce();
   }
 
@@ -150,8 +153,9 @@ export class Connection {
   #closed(data) {
     this.#isLive = false;
     const decision = afterClose(data);
-    if (decision.next === "resume") this.#watch(decision.withinMs);
-    else this.#streamLost(decision.streamAfterMs);
+    if (decision.next === "resume") return this.#watch(decision.withinMs);
+    this.#isEnded = decision.streamAfterMs === null;
+    this.#streamLost(decision.streamAfterMs);
   }
 
   /** @param {EventSource} source */
@@ -174,7 +178,7 @@ export class Connection {
     this.#streamFailures += 1;
     const backoff = backoffMs(this.#streamFailures, FIRST_STREAM_PAUSE_MS, Math.random());
     clearTimeout(this.#streamTimer);
-    this.#streamTimer = setTimeout(() => this.#openStream(), Math.max(pauseMs ?? 0, backoff));
+    if (!this.#isEnded) this.#streamTimer = setTimeout(() => this.#openStream(), Math.max(pauseMs ?? 0, backoff));
     if (this.#isPolling) return;
     this.#isPolling = true;
     this.#isCaughtUp = false;

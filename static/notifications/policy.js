@@ -96,7 +96,7 @@ export function afterPoll(answer, failures, random) {
 
 /**
  * What to do about `stream.close`: `resume` leaves it to EventSource, which comes back after
- * `retry_ms`; `poll` means that no stream is to be had for now.
+ * `retry_ms`; `poll` means that no stream is to be had for now, and none any more with `null`.
  *
  * @param {{reason: string, reconnect: boolean, retry_ms: number}} close
  * @returns {{next: "resume", withinMs: number} | {next: "poll", streamAfterMs: number | null}}

@@ -419,7 +419,7 @@ async def test_database_down__503_or_a_stream_that_closes(
     def fail(*args: object) -> None:
         raise OSError("the database is gone")
 
-    monkeypatch.setattr("notifications.streaming.endpoint.services.open_inbox", fail)
+    monkeypatch.setattr("notifications.streaming.presence.services.open_stream", fail)
     answer = await streams.answer(ada)
     assert (answer.status, problem(answer)["code"]) == (503, "unavailable")
     assert answer.headers["retry-after"].isdigit()

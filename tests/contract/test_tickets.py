@@ -200,7 +200,7 @@ async def test_stream__refused_as_a_stream__does_not_come_back_either(
     def fail(*args: object) -> None:
         raise OSError("the database is gone")
 
-    monkeypatch.setattr("notifications.streaming.endpoint.services.open_inbox", fail)
+    monkeypatch.setattr("notifications.streaming.presence.services.open_stream", fail)
     stream = await streams.answer(None, f"on_limit=retry&ticket={services.issue_ticket(ada)}")
     (close,) = stream.events
     assert close.json == {"reason": "error", "reconnect": False, "retry_ms": 86_400_000}

@@ -144,5 +144,10 @@ def test_index__has_the_hubs_sections_first(staff: Client) -> None:
     response = staff.get("/admin/")
     sections = response.context["app_list"]
     assert sections[0]["app_label"] == "notifications"
-    assert [model["object_name"] for model in sections[0]["models"]] == ["Notification", "ApiToken", "Inbox"]
+    assert [model["object_name"] for model in sections[0]["models"]] == [
+        "Notification",
+        "ApiToken",
+        "Inbox",
+        "StreamSession",
+    ]
     assert "Notification hub" in response.content.decode()

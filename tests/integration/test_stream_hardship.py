@@ -352,15 +352,15 @@ async def test_change_between_reading_the_head_and_joining_the_group__is_not_mis
     ada: User, streams: Streams, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With hints alone: whoever joins a group looks once more."""
-    real = services.open_inbox
+    real = services.open_stream
 
-    def open_then_commit(user_id: Any) -> Any:
-        state = real(user_id)
+    def open_then_commit(*args: Any) -> Any:
+        opened = real(*args)
         send(ada)
-        return state
+        return opened
 
     with override_settings(NOTIFICATION_HUB=NEVER):
-        monkeypatch.setattr(services, "open_inbox", open_then_commit)
+        monkeypatch.setattr(services, "open_stream", open_then_commit)
         stream = await streams.open(ada)
         assert (await stream.expect("notification.created")).json["position"] == 1
 

@@ -80,7 +80,9 @@ async def many(streams: Streams, user: Any, query: str, count: int = CLIENTS) ->
     return [await streams.open(user, query) for _ in range(count)]
 
 
-@override_settings(NOTIFICATION_HUB={"max_openings": 2, "max_resumes": 1, "max_backlog_page": 5})
+@override_settings(
+    NOTIFICATION_HUB={"max_openings": 2, "max_resumes": 1, "max_backlog_page": 5, "max_streams_per_user": 100}
+)
 async def test_storm__all_resume_at_once__few_work_at_once_and_everybody_gets_everything(
     ada: User, streams: Streams, credentials: Valve, pages: Valve
 ) -> None:
@@ -94,7 +96,9 @@ async def test_storm__all_resume_at_once__few_work_at_once_and_everybody_gets_ev
     assert (pages.most_inside, pages.calls) == (1, 3 * CLIENTS)
 
 
-@override_settings(NOTIFICATION_HUB={"database_watch_seconds": 60.0, "reconcile_seconds": 300.0})
+@override_settings(
+    NOTIFICATION_HUB={"database_watch_seconds": 60.0, "reconcile_seconds": 300.0, "max_streams_per_user": 100}
+)
 async def test_storm__backlogs_do_not_come_forward__an_open_stream_stays_live(
     ada: User, streams: Streams, pages: Valve
 ) -> None:

@@ -52,7 +52,13 @@ def wait_serving(hub: HubProcess, *, beside: Collection[int] = ()) -> dict[int, 
 @pytest.fixture
 def hub(transactional_db: None) -> Iterator[HubProcess]:
     # Short intervals: what one worker misses because of a kill, the other finds soon.
-    environ = {"WEB_CONCURRENCY": "2", "HUB_RECONCILE_SECONDS": "1", "HUB_SWEEP_SECONDS": "0.5"}
+    # A killed worker's streams count for a while, and these clients have no name by which a new one would replace an old one.
+    environ = {
+        "WEB_CONCURRENCY": "2",
+        "HUB_RECONCILE_SECONDS": "1",
+        "HUB_SWEEP_SECONDS": "0.5",
+        "HUB_MAX_STREAMS_PER_USER": "100",
+    }
     with HubProcess(env=environ) as running:
         wait_until(lambda: "with 2 workers" in running.output(), timeout=30)
         yield running

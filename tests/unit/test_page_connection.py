@@ -197,6 +197,25 @@ def test_stream_close__revoked__is_told_as_signed_out_and_nothing_is_asked_any_m
     assert (link.asked(), len(link.streams())) == ([], 1)
 
 
+@pytest.mark.parametrize("reason", ["replaced", "revoked"])
+def test_stream_close__not_to_come_back__is_polled_for_good_and_not_reopened_by_a_nudge(
+    link: Link, reason: str
+) -> None:
+    link.start("abcdefgh-3")
+    link.run(
+        "answers.push(delta([4]), delta([5]), delta([6]));"
+        f"send('stream.close', {{reason: '{reason}', reconnect: false, retry_ms: 86400000}})"
+    )
+    assert link.told()[-1] == ["polling"]
+    link.wait(60)
+    link.run("connection.nudge()")
+    assert ["news", "abcdefgh-5"] in link.told()
+    assert len(link.streams()) == 1
+    link.run("connection.stop()")
+    link.start("abcdefgh-6")
+    assert len(link.streams()) == 2
+
+
 def test_stream__given_up__is_not_listened_to_any_more(link: Link) -> None:
     link.start("abcdefgh-3")
     link.run("globalThis.old = stream(); answers.push(delta([], {cursor: cursor(3)})); fail(2)")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.test import override_settings
@@ -266,7 +267,7 @@ def test_heartbeat__is_clamped(text: str, seconds: int) -> None:
 
 
 def test_options__only_their_words_count() -> None:
-    asked = check("names=type&closeafter=live&on_limit=retry&client=x&transient=false")
+    asked = check("names=type&closeafter=live&on_limit=retry&transient=false")
     plain = check("names=types&closeafter=1&on_limit=wait")
     assert (asked.names_are_types, asked.ends_when_live, asked.takes_refusals_as_stream) == (True, True, True)
     assert (plain.names_are_types, plain.ends_when_live, plain.takes_refusals_as_stream) == (
@@ -274,6 +275,22 @@ def test_options__only_their_words_count() -> None:
         False,
         False,
     )
+
+
+def test_client__a_uuid_in_any_case__is_read() -> None:
+    assert check("client=0197F2A4-5d3b-7c11-9a55-3f1c2f7be0aa").client == UUID(
+        "0197f2a4-5d3b-7c11-9a55-3f1c2f7be0aa"
+    )
+    assert check("").client is None
+
+
+@pytest.mark.parametrize(
+    "text", ["", "x", "0197f2a45d3b7c119a553f1c2f7be0aa", "{0197f2a4-5d3b-7c11-9a55-3f1c2f7be0aa}", "%27%22"]
+)
+def test_client__that_is_no_uuid__is_named_beside_other_faults(text: str) -> None:
+    with pytest.raises(Refusal) as refused:
+        check(f"client={text}&level=loud")
+    assert set(refused.value.errors) == {"client", "level"}
 
 
 def test_parse_query__repetition_and_plus__are_read() -> None:

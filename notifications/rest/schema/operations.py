@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final, NamedTuple
 
-from notifications.models import MAX_KEY_LENGTH, Scope
-from notifications.rest import drafts, inputs, jobs, keria, publish, tickets, views
+from notifications.models import MAX_KEY_LENGTH, OpenedBy, Scope
+from notifications.rest import drafts, inputs, jobs, keria, publish, streams, tickets, views
 from notifications.rest.schema.components import (
     BOOLEAN,
     COUNT,
@@ -19,6 +19,7 @@ from notifications.rest.schema.components import (
     SEARCH,
     SECURITY,
     TEXT,
+    TIME,
     Schema,
     answer,
     obj,
@@ -286,6 +287,37 @@ PUBLISHING: Final[dict[tuple[Any, str], Operation]] = {
     ),
 }
 
+_STREAM: Final[Schema] = obj({
+    "id": ID,
+    "client": {"type": ["string", "null"], "format": "uuid"},
+    "device": TEXT | {"examples": ["Firefox on Linux"]},
+    "agent": TEXT,
+    "address": {"type": ["string", "null"]},
+    "opened_by": {"enum": list(OpenedBy.values)},
+    "opened_at": TIME,
+    "filters": TEXT,
+    "resume": {"enum": ["exact", "compacted", "reset", "none"]},
+    "cursor": CURSOR,
+})  # fmt: skip
+STREAMS: Final[dict[tuple[Any, str], Operation]] = {
+    (streams.StreamsView, "get"): Operation(
+        "One's own open streams",
+        {
+            "200": answer(
+                obj({"results": several(_STREAM)}), "Oldest first. The cursors are some seconds old."
+            )
+        },
+        CREDENTIAL,
+    ),
+    (streams.StreamView, "delete"): Operation(
+        "End one of one's own streams",
+        {"204": answer(None, "Its client is told `revoked`.")},
+        (*UNSAFE, "not_found"),
+        (parameter("stream_id", "path", ID),),
+        scope=Scope.INBOX,
+    ),
+}
+
 _NOTE: Final = parameter("note", "path", ID)
 _ACCEPTED: Final = {"202": answer(None, "Done.")}
 DIALECT: Final[dict[tuple[Any, str], Operation]] = {
@@ -315,4 +347,10 @@ DIALECT: Final[dict[tuple[Any, str], Operation]] = {
     ),
 }
 
-TAGS: Final = {"reading": READING, "publishing": PUBLISHING, "range dialect": DIALECT, "about": ABOUT}
+TAGS: Final = {
+    "reading": READING,
+    "stream": STREAMS,
+    "publishing": PUBLISHING,
+    "range dialect": DIALECT,
+    "about": ABOUT,
+}

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Final
 
+MAX_AGENT_LENGTH: Final = 300
+
 _BROWSERS: Final = (
     ("edg/", "Edge"),
     ("edga/", "Edge"),
@@ -49,6 +51,11 @@ _SYSTEMS: Final = (
     ("freebsd", "FreeBSD"),
     ("openbsd", "OpenBSD"),
 )
+
+
+def printable_agent(text: str) -> str:
+    """A ``User-Agent`` as it can be stored and shown: printable, and cut to 300 characters."""
+    return "".join(character for character in text[:MAX_AGENT_LENGTH] if character.isprintable())
 
 
 def describe_agent(agent: str) -> str:

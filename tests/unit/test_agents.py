@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from notifications.security.agents import describe_agent
+from notifications.agents import describe_agent
 
 MOZILLA = "Mozilla/5.0"
 WEBKIT = "AppleWebKit/537.36 (KHTML, like Gecko)"

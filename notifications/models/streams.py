@@ -1,0 +1,152 @@
+"""Who is connected: a row for each serving process, and one for each stream, which proves what was delivered to which device.
+
+Neither row refers to a worker or a token by a constraint: a stream must not wait for them, nor fail because they are gone.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
+
+from notifications.agents import MAX_AGENT_LENGTH
+from notifications.models.inboxes import new_public_id
+from notifications.models.tokens import ApiToken
+
+
+class EndReason(models.TextChoices):
+    """Why a stream ended: the reasons of ``stream.close``, and those that nobody could be told."""
+
+    CLIENT = "client", _("The client went")
+    BACKLOG = "backlog", _("It wanted the backlog alone")
+    ROTATE = "rotate", _("Rotated")
+    SHUTDOWN = "shutdown", _("The process stopped")
+    REVOKED = "revoked", _("Its right ended")
+    SLOW = "slow", _("The reader took nothing")
+    REPLACED = "replaced", _("Replaced by the same client")
+    ERROR = "error", _("An error")
+    LOST = "lost", _("The process was lost")
+
+
+class OpenedBy(models.TextChoices):
+    """By what a stream was opened."""
+
+    SESSION = "session", _("Session")
+    TOKEN = "token", _("API token")
+    TICKET = "ticket", _("Ticket")
+
+
+class Worker(models.Model):
+    """One serving process. All its times are the database's."""
+
+    id = models.UUIDField(primary_key=True, default=new_public_id, editable=False)
+    host = models.CharField(_("host"), max_length=255)
+    pid = models.PositiveBigIntegerField(_("process id"))
+    started_at = models.DateTimeField(_("started at"), db_default=Now(), editable=False)
+    seen_at = models.DateTimeField(_("seen at"), db_default=Now(), editable=False)
+    ended_at = models.DateTimeField(_("ended at"), null=True, editable=False)
+
+    class Meta:
+        verbose_name = _("worker")
+        verbose_name_plural = _("workers")
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.pid}"
+
+
+class StreamSession(models.Model):
+    """One stream. It takes one of its user's slots from ``opened_at`` to ``closed_at``, as long as its worker shows signs of life.
+
+    Every change of the log after ``start_position`` and up to ``position`` that its filters admit was written to it.
+    The primary key is the ``stream`` of ``stream.open``, and ascends with time.
+    """
+
+    id = models.UUIDField(primary_key=True, default=new_public_id, editable=False)
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.DO_NOTHING,
+        related_name="stream_sessions",
+        db_index=False,
+        verbose_name=_("user"),
+    )
+    worker = models.ForeignKey(
+        Worker,
+        on_delete=models.DO_NOTHING,
+        related_name="stream_sessions",
+        db_constraint=False,
+        db_index=False,
+        verbose_name=_("worker"),
+    )
+    client = models.UUIDField(
+        _("client"), null=True, blank=True, help_text=_("The name that the tab or device gave itself.")
+    )
+    agent = models.CharField(_("agent"), max_length=MAX_AGENT_LENGTH, blank=True, default="", db_default="")
+    address = models.GenericIPAddressField(_("address"), null=True, blank=True)
+    opened_by = models.CharField(_("opened by"), max_length=7, choices=OpenedBy, default=OpenedBy.SESSION)
+    token = models.ForeignKey(
+        ApiToken,
+        null=True,
+        blank=True,
+        on_delete=models.DO_NOTHING,
+        related_name="+",
+        db_constraint=False,
+        db_index=False,
+        verbose_name=_("API token"),
+    )
+    filters = models.TextField(_("filters"), blank=True, default="", db_default="")
+    resume = models.CharField(_("resume"), max_length=9)
+    epoch = models.CharField(_("epoch"), max_length=8)
+    start_position = models.BigIntegerField(_("start position"))
+    position = models.BigIntegerField(
+        _("position"), help_text=_("Everything up to here was written, as of a few seconds ago.")
+    )
+    opened_at = models.DateTimeField(_("opened at"), db_default=Now(), editable=False)
+    closed_at = models.DateTimeField(_("closed at"), null=True, blank=True, editable=False)
+    reason = models.CharField(
+        _("reason"), max_length=8, choices=EndReason, blank=True, default="", db_default=""
+    )
+    asked = models.CharField(
+        _("asked to end"),
+        max_length=8,
+        choices=EndReason,
+        blank=True,
+        default="",
+        db_default="",
+        help_text=_("The reason for which somebody else ended it, until its process has done so."),
+    )
+
+    OPEN: ClassVar[Q] = Q(closed_at__isnull=True)
+
+    class Meta:
+        verbose_name = _("stream")
+        verbose_name_plural = _("streams")
+        default_permissions = ("view",)
+        indexes: ClassVar[list[models.Index]] = [
+            models.Index(
+                name="stream_slots",  # a new stream: which others its user has open
+                fields=["user"],
+                condition=Q(closed_at__isnull=True),
+            ),
+            models.Index(
+                name="stream_of_user",  # the admin and the erasing of a user: all of one user's, in order
+                fields=["user", "id"],
+            ),
+            models.Index(
+                name="stream_of_worker",  # a lost process: what it had open
+                fields=["worker"],
+                condition=Q(closed_at__isnull=True),
+            ),
+            models.Index(
+                name="stream_asked",  # each look of a process: which of its streams somebody else has ended
+                fields=["worker"],
+                condition=~Q(asked=""),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.id)

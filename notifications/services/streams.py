@@ -1,0 +1,225 @@
+"""Streams on record: each takes one of its user's slots, and leaves a row that says what was delivered to whom.
+
+A slot is taken under the lock of the user's inbox, so that the limit holds over all workers. Everything else about the rows is
+bookkeeping (``services.workers``): no stream ever waits for it, or fails with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final, NamedTuple
+from uuid import UUID
+
+from django.db import connection, transaction
+from django.db.models import QuerySet
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from notifications.conf import hub_config
+from notifications.exceptions import NotFound, StreamLimit
+from notifications.models import EndReason, OpenedBy, StreamSession, Worker
+from notifications.selectors import InboxState
+from notifications.services.inboxes import announce_streams_on_commit, ensure_inboxes, lock_inboxes
+
+MAX_PRUNED: Final = 500  # rows in one transaction of the sweeper's
+
+
+class Progress(NamedTuple):
+    """How far a stream has come: everything after ``start`` and up to ``position`` was written to it."""
+
+    epoch: str
+    start: int
+    position: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NewStream:
+    """A stream that is about to be opened.
+
+    Attributes:
+        id: its key, a UUIDv7.
+        user_id: whose it is.
+        client: the name of its tab or device; None without one.
+        agent, address: of the client; an empty agent and None where they are not known.
+        opened_by: by what kind of credential.
+        token_id: of the token, if there is one.
+        filters: as text.
+    """
+
+    id: UUID
+    user_id: Any
+    client: UUID | None = None
+    agent: str = ""
+    address: str | None = None
+    opened_by: OpenedBy = OpenedBy.SESSION
+    token_id: Any = None
+    filters: str = ""
+
+
+class OpenedStream(NamedTuple):
+    """What came of opening a stream: the inbox as it was then, and the keys of the streams that this one replaces."""
+
+    inbox: InboxState
+    replaced: list[UUID]
+
+
+def open_stream(
+    new: NewStream, worker: Worker, begin: Callable[[InboxState], tuple[str, int]]
+) -> OpenedStream:
+    """Take a slot for a stream, and put the stream on record.
+
+    Another one of the same user and ``client`` is replaced: its slot is free at once, and after the commit every process is told to
+    look, so that it ends.
+
+    Transaction: its own, short, under the lock of the inbox. Four statements on PostgreSQL, three on SQLite; another one to replace.
+
+    Args:
+        new: the stream.
+        worker: the process that serves it.
+        begin: says, for the inbox as it is, how the stream resumes (``resume`` of ``stream.open``) and after which position.
+
+    Raises:
+        StreamLimit: the user has ``max_streams_per_user`` others; nothing was changed.
+        NotFound: the user was deleted a moment ago.
+        OperationalError: the inbox was locked for longer than ``lock_timeout_seconds``.
+    """
+    opened = _open(new, worker, begin)
+    if opened is None:  # the first touch
+        ensure_inboxes([new.user_id])
+        opened = _open(new, worker, begin)
+    if opened is None:
+        raise NotFound
+    return opened
+
+
+@transaction.atomic
+def _open(
+    new: NewStream, worker: Worker, begin: Callable[[InboxState], tuple[str, int]]
+) -> OpenedStream | None:
+    inbox = lock_inboxes([new.user_id]).get(new.user_id)
+    if inbox is None:
+        return None
+    others = _others(new)
+    replaced = [key for key, client, _ in others if client is not None and client == new.client]
+    count = sum(is_alive for key, _, is_alive in others if key not in replaced)
+    if count >= hub_config().max_streams_per_user:
+        raise StreamLimit
+    if replaced:
+        _end(StreamSession.objects.filter(pk__in=replaced), EndReason.REPLACED)
+        announce_streams_on_commit([new.user_id])
+    state = InboxState(inbox.pk, inbox.epoch, inbox.head, inbox.floor, inbox.unread_count)
+    _insert(new, worker, state, *begin(state))
+    return OpenedStream(state, replaced)
+
+
+def end_streams(keys: Iterable[UUID], reason: EndReason, *, user_id: Any = None) -> int:
+    """End open streams, whichever process serves them: their slots are free, and after the commit every process is told to look.
+
+    Transaction: the caller's, or its own. Three statements at most. A stream that has ended already stays as it is.
+
+    Args:
+        keys: of the streams.
+        reason: what ``stream.close`` will say.
+        user_id: only those of this user; None for anybody's.
+
+    Returns:
+        How many were ended.
+    """
+    rows = StreamSession.objects.filter(StreamSession.OPEN, pk__in=list(keys))
+    if user_id is not None:
+        rows = rows.filter(user_id=user_id)
+    with transaction.atomic():
+        lock_workers_of(rows)
+        found = dict(rows.values_list("pk", "user_id"))
+        if found:
+            _end(StreamSession.objects.filter(pk__in=found), reason)
+            announce_streams_on_commit(set(found.values()))
+    return len(found)
+
+
+def lock_workers_of(rows: QuerySet[StreamSession]) -> None:
+    """Lock the processes of some streams, in order, until the transaction ends: before several streams are changed or removed."""
+    workers = Worker.objects.select_for_update().filter(pk__in=rows.values("worker_id"))
+    list(workers.order_by("pk").values_list("pk"))
+
+
+def prune_streams() -> int:
+    """Remove the records of streams that were opened before ``stream_session_days``, 500 at most; returns how many.
+
+    Transaction: the caller's, or none. Two statements at most. No stream lives for so long.
+    """
+    cutoff = timezone.now() - timedelta(days=hub_config().stream_session_days)
+    old = StreamSession.objects.filter(pk__lt=_first_key_at(cutoff)).order_by("pk")
+    keys = list(old.values_list("pk", flat=True)[:MAX_PRUNED])
+    return StreamSession.objects.filter(pk__in=keys).delete()[0] if keys else 0
+
+
+def _end(rows: QuerySet[StreamSession], reason: EndReason) -> None:
+    """Close rows for somebody other than their process, which finds ``asked``, ends the stream, and clears it."""
+    rows.update(closed_at=Now(), reason=reason, asked=reason)
+
+
+def _first_key_at(moment: datetime) -> UUID:
+    """The least UUIDv7 of a moment: what was made before has a lesser one."""
+    return UUID(int=int(moment.timestamp() * 1000) << 80)
+
+
+# Opening is the one call that every stream waits for, thousands at once after a restart: through the ORM these two took
+# three times as long. ``tests/integration/test_streams.py`` holds them to what the ORM says.
+
+
+def _field(name: str) -> Any:
+    return StreamSession._meta.get_field(name)
+
+
+def _prepared(name: str, value: Any) -> Any:
+    return _field(name).get_db_prep_save(value, connection)
+
+
+def _others(new: NewStream) -> list[tuple[UUID, UUID | None, bool]]:
+    """Key and client of the user's open streams, and whether each takes a slot: its process has shown a sign of life of late."""
+    seconds = hub_config().worker_lost_seconds
+    is_postgresql = connection.vendor == "postgresql"
+    ago = (
+        "STATEMENT_TIMESTAMP() - make_interval(secs => %s)"
+        if is_postgresql
+        else "STRFTIME('%%Y-%%m-%%d %%H:%%M:%%f', 'NOW', %s)"
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""SELECT s.id, s.client, w.id IS NOT NULL FROM notifications_streamsession s
+                LEFT JOIN notifications_worker w ON w.id = s.worker_id AND w.ended_at IS NULL AND w.seen_at > {ago}
+                WHERE s.user_id = %s AND s.closed_at IS NULL""",  # noqa: S608 (no input)
+            [seconds if is_postgresql else f"-{seconds} seconds", _prepared("user", new.user_id)],
+        )
+        rows: list[Any] = cursor.fetchall()
+    if is_postgresql:
+        return rows
+    return [(UUID(key), UUID(client) if client else None, bool(is_alive)) for key, client, is_alive in rows]
+
+
+def _insert(new: NewStream, worker: Worker, state: InboxState, resume: str, start: int) -> None:
+    values = {
+        "id": new.id,
+        "user": new.user_id,
+        "worker": worker.pk,
+        "client": new.client,
+        "agent": new.agent,
+        "address": new.address,
+        "opened_by": new.opened_by,
+        "token": new.token_id,
+        "filters": new.filters,
+        "resume": resume,
+        "epoch": state.epoch,
+        "start_position": start,
+        "position": start,
+    }
+    columns = ", ".join(str(_field(name).column) for name in values)
+    places = ", ".join(["%s"] * len(values))
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"INSERT INTO notifications_streamsession ({columns}) VALUES ({places})",  # noqa: S608 (names of columns)
+            [_prepared(name, value) for name, value in values.items()],
+        )

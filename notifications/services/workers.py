@@ -1,0 +1,132 @@
+"""What a serving process writes about itself and its streams, and what is done about one that has died.
+
+Whoever changes several rows of one process's streams has the process's own row first, so no two of them can deadlock. A process is
+*lost* when it has shown no sign of life for ``worker_lost_seconds`` by the database's clock: any other one closes its streams. If it
+was only paused, it finds that out at its next sign of life, and opens them again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+from typing import Any, Final
+from uuid import UUID
+
+from django.db import connection, transaction
+from django.db.models import Case, F, Q, Value, When
+from django.db.models.functions import Greatest, Now
+from django.utils import timezone
+
+from notifications.conf import hub_config
+from notifications.models import EndReason, StreamSession, Worker
+from notifications.services.rows import update_rows
+from notifications.services.streams import Progress
+
+CHUNK: Final = 1_000  # rows in one statement
+MAX_LOST: Final = 10  # processes in one run of the sweeper
+MAX_HOST_LENGTH: Final = 255
+
+_MAY_CLOSE: Final = Q(closed_at=None) | Q(reason=EndReason.LOST)
+
+
+def show_life(
+    worker: Worker,
+    *,
+    progress: Mapping[UUID, Progress] | None = None,
+    closed: Mapping[UUID, str] | None = None,
+) -> bool:
+    """Say that a process is alive, how far its streams have come, and which have ended.
+
+    A stream that somebody else has ended keeps their time and reason. Transaction: its own, short; must not be called inside another.
+    One statement for the sign of life, one for each ``CHUNK`` of progress, one for each of the reasons.
+
+    Args:
+        worker: the process; its row is made when there is none.
+        progress: of streams that have moved, those that have ended too.
+        closed: of streams that have ended, why.
+
+    Returns:
+        Whether the process was new or taken for lost: then ``reopen_streams`` has to follow.
+    """
+    with transaction.atomic():
+        is_known = Worker.objects.filter(pk=worker.pk, ended_at=None).update(seen_at=Now())
+        if not is_known:
+            _register(worker)
+        rows = [(key, *values) for key, values in (progress or {}).items()]
+        for part in _parts(rows):
+            update_rows(StreamSession, ("id", "epoch", "start_position", "position"), part)
+        for reason in set((closed or {}).values()):
+            keys = [key for key, why in (closed or {}).items() if why == reason]
+            for part in _parts(keys):
+                _close(part, reason)
+    return not is_known
+
+
+def reopen_streams(worker: Worker, keys: Iterable[UUID]) -> int:
+    """Open the streams of a living process again that were taken for lost; returns how many. Transaction and statements as above.
+
+    Args:
+        worker: the process.
+        keys: of all its streams that are open.
+    """
+    with transaction.atomic():
+        Worker.objects.select_for_update().filter(pk=worker.pk).first()
+        return sum(
+            StreamSession.objects.filter(pk__in=part, reason=EndReason.LOST).update(
+                closed_at=None, reason="", asked=""
+            )
+            for part in _parts(list(keys))
+        )
+
+
+def end_worker(worker: Worker) -> None:
+    """Say that a process has stopped by itself; its streams have ended before. One statement."""
+    Worker.objects.filter(pk=worker.pk).update(seen_at=Now(), ended_at=Now())
+
+
+def close_lost_streams() -> int:
+    """Close the streams of processes that are lost, as of their last sign of life; returns how many.
+
+    Transaction: its own; must not be called inside another. Any number of processes may do so at once. One statement when none is lost,
+    else two, and two for each of them.
+    """
+    silence = timedelta(seconds=hub_config().worker_lost_seconds)
+    lost = Worker.objects.filter(ended_at=None, seen_at__lte=Now() - silence)
+    if not lost.exists():
+        return 0
+    with transaction.atomic():
+        can_skip = connection.features.has_select_for_update_skip_locked
+        done = 0
+        for worker in lost.select_for_update(skip_locked=can_skip).order_by("pk")[:MAX_LOST]:
+            done += StreamSession.objects.filter(StreamSession.OPEN, worker_id=worker.pk).update(
+                closed_at=Greatest("opened_at", Value(worker.seen_at)), reason=EndReason.LOST, asked=""
+            )
+            Worker.objects.filter(pk=worker.pk).update(ended_at=F("seen_at"))
+    return done
+
+
+def prune_workers() -> int:
+    """Remove processes that ended before ``stream_session_days``, whose streams are off the record too. One statement."""
+    cutoff = timezone.now() - timedelta(days=hub_config().stream_session_days)
+    return Worker.objects.filter(ended_at__lt=cutoff).delete()[0]
+
+
+def _register(worker: Worker) -> None:
+    Worker.objects.bulk_create(
+        [Worker(pk=worker.pk, host=worker.host[:MAX_HOST_LENGTH], pid=worker.pid, ended_at=None)],
+        update_conflicts=True,
+        unique_fields=["id"],
+        update_fields=["seen_at", "ended_at"],
+    )
+
+
+def _close(keys: list[UUID], reason: str) -> None:
+    StreamSession.objects.filter(pk__in=keys).update(
+        closed_at=Case(When(_MAY_CLOSE, then=Now()), default=F("closed_at")),
+        reason=Case(When(_MAY_CLOSE, then=Value(reason)), default=F("reason")),
+        asked="",
+    )
+
+
+def _parts(rows: list[Any]) -> Iterable[list[Any]]:
+    return (rows[start : start + CHUNK] for start in range(0, len(rows), CHUNK))

@@ -1,0 +1,97 @@
+"""Whether this process's streams may go on: asked when a look comes, and of all of them at each tick.
+
+A look decides nothing: which streams somebody else has ended is read from their rows, whose right has ended from the rights.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Final, cast
+from uuid import UUID
+
+from notifications import selectors
+from notifications.conf import hub_config
+from notifications.streaming import limits
+from notifications.streaming.connection import Connection
+from notifications.streaming.credentials import Credential
+from notifications.streaming.fanout import SharedInbox
+from notifications.streaming.frames import CloseReason
+from notifications.streaming.pool import in_pool
+from notifications.streaming.presence import Presence
+
+logger = logging.getLogger(__name__)
+
+JITTER: Final = 0.2
+TOGETHER_SECONDS: Final = 0.02  # looks of so long a time are answered together
+
+# From the credentials of open streams to the reason for each whose right has ended. It asks the database, in the private pool.
+Ended = Callable[[Collection[Credential]], Mapping[Credential, CloseReason]]
+
+
+class Standing:
+    """Ends streams that may not go on.
+
+    Args:
+        connections: the open streams of this process.
+        presence: their record.
+        ended: whose right has ended.
+    """
+
+    def __init__(self, connections: Collection[Connection], presence: Presence, ended: Ended) -> None:
+        self._connections = connections
+        self._presence = presence
+        self._ended = ended
+        self._asked: set[SharedInbox] = set()
+        self._wake = asyncio.Event()
+        self._is_failing = False
+
+    def ask(self, inbox: SharedInbox) -> None:
+        """Look at the streams of one user soon."""
+        self._asked.add(inbox)
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Go on until cancelled; one look at a time."""
+        clock = asyncio.get_running_loop().time
+        next_tick = clock()
+        while True:
+            if clock() >= next_tick:
+                next_tick = clock() + limits.spread(hub_config().reconcile_seconds, JITTER)
+                await self._look(self._connections)
+            try:
+                async with asyncio.timeout_at(next_tick):
+                    await self._wake.wait()
+            except TimeoutError:
+                continue
+            await asyncio.sleep(TOGETHER_SECONDS)
+            self._wake.clear()
+            asked, self._asked = self._asked, set()
+            listeners = [listener for inbox in asked for listener in inbox.connections]
+            await self._look(cast("list[Connection]", [one for one in listeners if one in self._connections]))
+
+    async def _look(self, connections: Iterable[Connection]) -> None:
+        looked_at = list(connections)
+        if not looked_at:
+            return
+        try:
+            asked = await in_pool(selectors.streams_asked_to_end, self._presence.worker.pk)
+            self._end(asked)
+            ended = await in_pool(self._ended, {connection.credential for connection in looked_at})
+        except Exception as error:  # noqa: BLE001 (streams outlive any failure of the database)
+            if not self._is_failing:
+                logger.warning("The standing of streams could not be read; the next look follows: %s", error)
+            self._is_failing = True
+            return
+        self._is_failing = False
+        for connection in looked_at:
+            if connection.credential in ended:
+                connection.close(ended[connection.credential])
+
+    def _end(self, asked: Mapping[UUID, str]) -> None:
+        if asked:
+            for connection in self._connections:
+                if connection.id in asked:
+                    connection.close(cast("CloseReason", asked[connection.id]))
+            self._presence.settle(asked)

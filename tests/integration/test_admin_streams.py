@@ -1,0 +1,112 @@
+"""The admin's streams: who is online, from which device, and what was delivered; read only."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from notifications import services
+from notifications.models import EndReason, StreamSession, Worker, new_public_id
+from notifications.services import NewStream, Progress
+from tests.helpers.factories import make_user
+from tests.helpers.staff import client_of, make_staff
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+STREAMS = "/admin/notifications/streamsession/"
+FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:130.0) Gecko/20100101 Firefox/130.0"
+
+
+@pytest.fixture
+def worker() -> Worker:
+    made = Worker(host="web-1", pid=4711)
+    services.show_life(made)
+    return made
+
+
+@pytest.fixture
+def staff() -> Client:
+    return client_of(make_staff("vera", "view_streamsession"))
+
+
+def opened(user: User, worker: Worker) -> StreamSession:
+    new = NewStream(
+        id=new_public_id(), user_id=user.pk, agent=FIREFOX, address="203.0.113.7", filters="level=error"
+    )
+    services.open_stream(new, worker, lambda state: ("exact", state.head))
+    return StreamSession.objects.get(pk=new.id)
+
+
+def owners(staff: Client, **parameters: Any) -> list[str]:
+    response = staff.get(STREAMS, parameters)
+    assert response.status_code == 200
+    return [row.user.username for row in response.context["cl"].result_list]
+
+
+def test_list__shows_who_is_online_and_finds_by_name(staff: Client, worker: Worker) -> None:
+    silent = Worker(host="web-2", pid=1)
+    services.show_life(silent)
+    ada, grace, joan = make_user("ada"), make_user("grace"), make_user("joan")
+    opened(ada, worker)
+    gone = opened(grace, worker)
+    services.show_life(
+        worker, progress={gone.pk: Progress(gone.epoch, 4, 9)}, closed={gone.pk: EndReason.SLOW}
+    )
+    opened(joan, silent)
+    Worker.objects.filter(pk=silent.pk).update(seen_at="2020-01-01T00:00:00Z")
+    assert owners(staff) == ["joan", "grace", "ada"]
+    assert owners(staff, state="open") == ["ada"]
+    assert owners(staff, state="ended") == ["joan", "grace"]
+    assert owners(staff, q="GRA") == ["grace"]
+    text = staff.get(STREAMS).content.decode()
+    for part in (
+        "Firefox on Linux",
+        "203.0.113.7",
+        "The reader took nothing",
+        "5 to 9",
+        "Its process is silent",
+    ):
+        assert part in text
+
+
+def test_list__any_number_of_rows__costs_the_same_few_queries(staff: Client, worker: Worker) -> None:
+    for _ in range(8):
+        opened(make_user(), worker)
+    with CaptureQueriesContext(connection) as captured:
+        staff.get(STREAMS)
+    assert len(captured) <= 6  # session, user, permissions, count, page
+
+
+def test_page__shows_the_record_and_changes_nothing(staff: Client, worker: Worker) -> None:
+    row = opened(make_user("ada"), worker)
+    page = f"{STREAMS}{row.pk}/change/"
+    text = staff.get(page).content.decode()
+    for part in (str(row.pk), FIREFOX, "level=error", "web-1:4711", "nothing after 0"):
+        assert part in text
+    Worker.objects.all().delete()
+    assert staff.get(page).status_code == 200
+    assert staff.post(page, {"position": "9"}).status_code == 403
+    assert staff.get(f"{STREAMS}add/").status_code == 403
+    assert staff.post(f"{STREAMS}{row.pk}/delete/").status_code == 403
+    assert client_of(make_staff("nobody")).get(STREAMS).status_code == 403
+
+
+@pytest.mark.parametrize(
+    "query", ["state=x", "user__password__startswith=a", "token__token_hash__startswith=a", "q=%00", "p=x"]
+)
+def test_list__bad_query__is_no_oracle_and_no_failure(staff: Client, query: str) -> None:
+    assert staff.get(f"{STREAMS}?{query}").status_code in (200, 302, 400)
+
+
+def test_deleting_a_user_in_the_admin__takes_their_streams_along(worker: Worker) -> None:
+    ada = make_user("ada")
+    opened(ada, worker)
+    root = client_of(make_user("root", is_staff=True, is_superuser=True))
+    answer = root.post(f"/admin/auth/user/{ada.pk}/delete/", {"post": "yes"})
+    assert answer.status_code == 302
+    assert not StreamSession.objects.exists()

@@ -1,0 +1,154 @@
+"""Slots and records of streams over two real workers: the limit, `client=`, ends from outside, and a killed worker."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from uuid import UUID, uuid4
+
+import pytest
+from django.contrib.auth.models import User
+
+from notifications.models import StreamSession, Worker
+from tests.helpers.factories import make_user, send
+from tests.helpers.processes import HubProcess
+from tests.helpers.streams import LiveStream
+from tests.helpers.waiting import wait_until
+from tests.helpers.wire import at, complaints
+
+pytestmark = [pytest.mark.system, pytest.mark.shape("production"), pytest.mark.timeout(180)]
+
+LOST_SECONDS = 3
+
+
+@pytest.fixture
+def hub(transactional_db: None) -> Iterator[HubProcess]:
+    environ = {
+        "WEB_CONCURRENCY": "2",
+        "HUB_RECONCILE_SECONDS": "1",
+        "HUB_SWEEP_SECONDS": "0.5",
+        "HUB_WORKER_LOST_SECONDS": str(LOST_SECONDS),
+    }
+    with HubProcess(env=environ) as running:
+        wait_until(lambda: "with 2 workers" in running.output(), timeout=30)
+        yield running
+
+
+@pytest.fixture
+def ada(transactional_db: None) -> User:
+    return make_user("ada")
+
+
+def row_of(stream: LiveStream) -> StreamSession:
+    return StreamSession.objects.select_related("worker").get(pk=UUID(stream.events[0].json["stream"]))
+
+
+def live(hub: HubProcess, user: User, query: str = "") -> LiveStream:
+    stream = hub.stream(user, query)
+    stream.expect("stream.live")
+    return stream
+
+
+def live_elsewhere(hub: HubProcess, user: User, pid: int, query: str = "") -> LiveStream:
+    """A stream on another worker than that of process `pid`; the kernel picks, so it is asked for until it is."""
+
+    def try_it() -> LiveStream | None:
+        stream = live(hub, user, query)
+        if row_of(stream).worker.pid != pid:
+            return stream
+        stream.close()
+        return None
+
+    found = wait_until(try_it, timeout=30, what="a stream on the other worker")
+    assert found is not None
+    return found
+
+
+def wait_recorded(stream: LiveStream, reason: str, timeout: float = 10) -> StreamSession:
+    wait_until(lambda: row_of(stream).reason == reason, timeout=timeout, what=f"a row that ended by {reason}")
+    return row_of(stream)
+
+
+def test_limit__holds_over_both_workers__and_a_killed_ones_slots_are_freed(
+    hub: HubProcess, ada: User
+) -> None:
+    first = live(hub, ada)
+    killed = row_of(first).worker.pid
+    second = live_elsewhere(hub, ada, killed)
+    wait_until(lambda: StreamSession.objects.filter(user=ada, closed_at=None).count() == 2)
+    streams = [first, second, *(live(hub, ada) for _ in range(4))]
+    refused = [hub.stream(ada) for _ in range(6)]
+    assert [stream.status for stream in refused] == [429] * 6
+    send(ada)
+    for stream in streams:
+        stream.expect("notification.created", where=at(1))
+    wait_until(lambda: [row_of(stream).position for stream in streams] == [1] * 6, what="all positions")
+
+    theirs = [stream for stream in streams if row_of(stream).worker.pid == killed]
+    begun = time.monotonic()
+    os.kill(killed, signal.SIGKILL)
+    for stream in theirs:
+        row = wait_recorded(stream, "lost", timeout=20)
+        assert (row.start_position, row.position) == (0, 1)
+        assert row.closed_at is not None
+        assert row.opened_at <= row.closed_at == max(row.worker.seen_at, row.opened_at)
+    assert time.monotonic() - begun <= LOST_SECONDS + 10
+    again = [live(hub, ada) for _ in theirs]
+    assert hub.stream(ada).status == 429
+    for stream in set(streams) - set(theirs):
+        assert stream.ended is None
+        assert row_of(stream).closed_at is None
+    assert hub.stop() == 0
+    for stream in {*streams, *again} - set(theirs):
+        assert row_of(stream).reason == "shutdown"
+    assert not Worker.objects.filter(ended_at=None).exists()
+
+
+def test_other_worker__replaces_a_client_and_ends_a_stream_at_once(hub: HubProcess, ada: User) -> None:
+    client = uuid4()
+    first = live(hub, ada, f"client={client}")
+    send(ada)
+    first.expect("notification.created")
+    pid = row_of(first).worker.pid
+    other = live_elsewhere(hub, ada, pid)
+    # The same name on the other worker; on its own worker it is replaced too, and then the next try stands against that one.
+    streams = [first]
+
+    def replace() -> bool:
+        streams.append(live(hub, ada, f"client={client}"))
+        close = streams[-2].expect("stream.close", timeout=2)
+        assert (close.json["reason"], close.json["reconnect"]) == ("replaced", False)
+        return row_of(streams[-1]).worker.pid != row_of(streams[-2]).worker.pid
+
+    wait_until(replace, timeout=30, what="a replacement over workers")
+    assert wait_recorded(first, "replaced").position == 1
+    for stream in (first, other):
+        wait_until(lambda stream=stream: not row_of(stream).asked)  # type: ignore[misc]
+
+    rest = hub.client(ada)
+    ids = {row["id"] for row in rest.get("/api/v1/streams").json()["results"]}
+    assert ids == {str(row_of(other).pk), str(row_of(streams[-1]).pk)}
+    for stream in (other, streams[-1]):  # one at least is on another worker than the request
+        assert rest.delete(f"/api/v1/streams/{row_of(stream).pk}").status_code == 204
+        assert stream.expect("stream.close", timeout=2).json["reason"] == "revoked"
+    assert rest.get("/api/v1/streams").json() == {"results": []}
+    assert hub.stop() == 0
+    assert complaints(hub.output()) == []
+
+
+def test_worker__paused_for_longer_than_it_may__has_its_streams_back(hub: HubProcess, ada: User) -> None:
+    stream = live(hub, ada)
+    pid = row_of(stream).worker.pid
+    # The other one needs no stream to find it: its sweeper does.
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        wait_recorded(stream, "lost", timeout=20)
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    wait_until(lambda: row_of(stream).closed_at is None, timeout=10, what="its row, opened again")
+    send(ada)
+    stream.expect("notification.created")
+    stream.close()
+    assert wait_recorded(stream, "client").position == 1
