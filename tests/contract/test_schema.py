@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +12,9 @@ import yaml
 from django.test import Client
 from django.urls import get_resolver
 
+from notifications import streaming
 from notifications.problems import PROBLEMS
+from notifications.rest.schema import streams
 from notifications.rest.schema.document import FILE, generate
 from notifications.streaming.routing import EVENTS_PATH, NOTES_PATH, STREAM_PATH
 from tests.helpers.api import Api
@@ -65,6 +68,16 @@ def test_schema__names_each_problem_code_and_gives_it_the_status_it_has(document
                 [schema] = [media["schema"] for media in content.values()]
                 codes = schema["allOf"][1]["properties"]["code"]["enum"]
                 assert {PROBLEMS[code].status for code in codes} == {int(status)}, path
+
+
+def test_schema__of_the_stream__names_each_code_that_the_stream_refuses_with() -> None:
+    sources = (
+        Path(streaming.__file__).parent / f"{name}.py"
+        for name in ("guard", "endpoint", "credentials", "presence")
+    )
+    code = "".join(source.read_text() for source in sources if source.exists())
+    refused = set(re.findall(r'Refusal\(\s*"(\w+)"', code)) - {"method_not_allowed"}
+    assert refused <= set(streams.PROBLEMS)
 
 
 def test_schema__for_nobody__comes_as_json_or_yaml() -> None:
