@@ -19,6 +19,7 @@ from tests.helpers.api import Answer, Api
 from tests.helpers.factories import make_user, order_event, send
 from tests.helpers.oracle import Client, changes_since
 from tests.helpers.together import beside, run_together
+from tests.helpers.writers import work
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -174,29 +175,28 @@ def test_polling__while_others_write__sees_every_change_once_and_ends_with_the_l
     assert client.items == {item["id"]: item for item in api.get(params={"limit": 200}).json["results"]}
 
 
-def test_paging__while_others_write__neither_skips_nor_repeats_what_stays(ada: User) -> None:
-    kept = [str(send(ada, topic="kept")) for _ in range(40)]
-    grown = [send(ada) for _ in range(20)]
+def test_paging__while_writers_do_everything__shows_once_all_that_was_there_and_stayed(ada: User) -> None:
+    users = [ada.pk, make_user("grace").pk]
+    for _ in range(30):
+        send(ada)
     api = Api(ada)
 
-    def read_through() -> list[str]:
-        seen: list[str] = []
-        url: str | None = "/api/v1/notifications?limit=7"
+    def read_through() -> tuple[int, list[int]]:
+        seen: list[int] = []
+        begun_at, url = 0, "/api/v1/notifications?limit=4"
         while url:
             page = api.get(url).json
-            seen += [item["id"] for item in page["results"]]
+            begun_at = begun_at or int(page["cursor"].partition("-")[2])
+            seen += [item["position"] for item in page["results"]]
             url = page["next"]
-        return seen
+        return begun_at, seen
 
-    def grow() -> None:
-        for public_id in grown:
-            send(ada)
-            services.delete(ada, [public_id])
-
-    readings, _ = beside(read_through, grow)
-    for seen in readings:
-        assert len(set(seen)) == len(seen)
-        assert [public_id for public_id in seen if public_id in set(kept)] == kept[::-1]
+    readings, _ = beside(read_through, *[partial(work, users, seed, 40) for seed in range(3)])
+    stayed = {item["position"] for item in api.get(params={"limit": 200}).json["results"]}
+    assert services.open_inbox(ada.pk).head > 60
+    for begun_at, seen in readings:
+        assert seen == sorted(set(seen), reverse=True), "one was shown twice"
+        assert {position for position in stayed if position <= begun_at} <= set(seen), "one was passed over"
 
 
 def test_poll_interval__while_many_ask_at_once__rises(ada: User, monkeypatch: pytest.MonkeyPatch) -> None:
