@@ -138,6 +138,14 @@ def test_requests__plain_http_is_sent_on__and_no_query_string_is_logged(nginx: N
     assert "do-not-log" not in nginx.log()
 
 
+def test_what_watches_the_hub__is_not_for_the_public(hub: HubProcess, nginx: Nginx, ada: User) -> None:
+    with client_of(nginx, ada) as client:
+        for path in ("/metrics", "/healthz/live", "/healthz/ready"):
+            assert httpx.get(hub.base_url + path, trust_env=False).status_code == 200
+            for spelt in (path, path.replace("e", "%65", 1)):
+                assert "nginx" in client.get(spelt).text
+
+
 SIX_STREAMS_AND_A_REQUEST = """
 async () => {
     const opened = Array.from({length: 6}, () => new Promise((resolve, reject) => {
