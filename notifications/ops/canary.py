@@ -27,12 +27,13 @@ def send_canary(url: str, user: Any) -> Iterator[Finding]:
         user: who is notified; they may see it for a moment.
     """
     connection = _connect(url)
+    started = time.monotonic()
     try:
         answer = _ask(connection, url, services.issue_ticket(user))
         if (refusal := _refusal(answer)) is not None:
             yield refusal
             return
-        yield from _watch(answer, user)
+        yield from _watch(answer, user, started)
     except TimeoutError:
         yield error(
             "canary",
@@ -70,8 +71,7 @@ def _refusal(answer: HTTPResponse) -> Finding | None:
     return None
 
 
-def _watch(answer: HTTPResponse, user: Any) -> Iterator[Finding]:
-    started = time.monotonic()
+def _watch(answer: HTTPResponse, user: Any, started: float) -> Iterator[Finding]:
     for name, _ in _events(answer):
         if name == "stream.live":
             break

@@ -29,11 +29,13 @@ def examine() -> Iterator[Finding]:
     yield from _settings()
     try:
         yield from _database()
-        yield from _migrations()
+        missing_count = len(missing_migrations())
     except DatabaseError as failure:
         yield error("database", f"cannot be had: {' '.join(str(failure).split())}")
     else:
-        yield from _waiting()
+        yield _migrations(missing_count)
+        if not missing_count:
+            yield from _waiting()
     yield asyncio.run(_layer())
 
 
@@ -87,11 +89,10 @@ def _clock() -> Finding:
     return ok("clock", text)
 
 
-def _migrations() -> Iterator[Finding]:
-    if missing := missing_migrations():
-        yield error("migrations", f"{len(missing)} are not applied yet; run: manage.py migrate")
-    else:
-        yield ok("migrations", "all are applied")
+def _migrations(missing_count: int) -> Finding:
+    if missing_count:
+        return error("migrations", f"{missing_count} are not applied yet; run: manage.py migrate")
+    return ok("migrations", "all are applied")
 
 
 def _waiting() -> Iterator[Finding]:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,7 +24,7 @@ from notifications.models import Event, Notification
 from notifications.ops import canary, doctor
 from tests.helpers.factories import make_user, send
 from tests.helpers.oracle import listed
-from tests.helpers.processes import HubProcess
+from tests.helpers.processes import HubProcess, manage
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -135,6 +136,15 @@ def test_doctor__of_missing_migrations__is_an_error(monkeypatch: pytest.MonkeyPa
     found, failure = run()
     assert found["migrations"] == "error 1 are not applied yet; run: manage.py migrate"
     assert failure == "1 errors."
+
+
+def test_doctor__of_a_database_without_tables__says_what_to_do_and_no_more(tmp_path: Path) -> None:
+    empty = {"DATABASE_URL": f"sqlite:///{tmp_path}/empty.sqlite3", "REDIS_URL": ""}
+    for options in ([], ["--url", "http://127.0.0.1:1", "--user", "ada"]):
+        with pytest.raises(AssertionError) as failed:
+            manage("doctor", *options, env=empty)
+        assert "run: manage.py migrate" in str(failed.value)
+        assert "Traceback" not in str(failed.value)
 
 
 def test_doctor__of_a_system_check_that_complains__repeats_it(monkeypatch: pytest.MonkeyPatch) -> None:

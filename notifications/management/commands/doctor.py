@@ -42,7 +42,7 @@ class Command(BaseCommand):
             raise CommandError(f"{url!r} is no address such as https://hub.example.com.")
         findings = list(examine())
         if url is not None and not any(
-            finding.subject == "database" and finding.level == "error" for finding in findings
+            finding.subject in ("database", "migrations") and finding.level == "error" for finding in findings
         ):
             findings += send_canary(url, get_user_model()._default_manager.get(pk=user_key(name)))
         for finding in findings:
