@@ -1,4 +1,4 @@
-"""The tables of the hub, by concept: inboxes and what is in them, broadcasts, credentials of programs, keys of producers, and who is connected.
+"""The tables of the hub: inboxes and what is in them, broadcasts, credentials of programs, keys of producers, who is connected.
 
 Rows are written by ``notifications.services`` alone.
 """

@@ -88,8 +88,7 @@ async def test_record__of_an_open_stream__says_who_and_from_where(ada: User, str
     assert len(row.agent) <= 300
     assert (row.opened_by, row.token_id) == ("session", None)
     assert (row.filters, row.resume) == ("type=a.b.*&level=error,info", "exact")
-    worker = await in_pool(Worker.objects.get)
-    assert (row.worker_id, worker.ended_at) == (worker.pk, None)
+    assert (await in_pool(Worker.objects.get, pk=row.worker_id)).ended_at is None
 
 
 async def test_record__says_by_what_credential(ada: User, streams: Streams) -> None:
@@ -149,7 +148,7 @@ async def test_each_end__leaves_a_closed_row_with_reason_and_position(
     assert (row.reason, row.start_position, row.position) == (reason, 0, 1)
     assert row.opened_at <= row.closed_at  # type: ignore[operator]
     if reason == "shutdown":
-        assert (await in_pool(Worker.objects.get)).ended_at is not None
+        assert (await in_pool(Worker.objects.get, pk=row.worker_id)).ended_at is not None
 
 
 async def test_rotated__flushed_frames_count_as_written(ada: User, streams: Streams) -> None:
