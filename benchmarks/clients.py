@@ -44,6 +44,9 @@ class Clients:
         self._thread = threading.Thread(target=self._read, name="bench-clients", daemon=True)
         self._thread.start()
 
+    def __len__(self) -> int:
+        return len(self._sockets)
+
     def connect(self, port: int, count: int) -> None:
         """Connect to a server that speaks first."""
         for _ in range(count):
