@@ -58,6 +58,8 @@ class Filters:
         errors.check()
         if sum(map(len, values.values())) > MAX_VALUES:
             raise InvalidInput({"filter": f"at most {MAX_VALUES} filter values may be given"})
+        if not any(values.values()):
+            return NO_FILTERS  # shared by all streams that want everything
         return cls(
             categories=frozenset(values["category"]),
             types=frozenset(value for value in values["type"] if not value.endswith(".*")),
@@ -87,6 +89,9 @@ class Filters:
             and (not self.topics or topic in self.topics)
             and (not self.levels or level in self.levels)
         )
+
+
+NO_FILTERS: Final = Filters()
 
 
 def _split(name: str, given: Sequence[str]) -> list[str]:

@@ -21,12 +21,10 @@ from django.db.models.functions import Now
 from notifications.conf import hub_config
 from notifications.cursors import Cursor
 from notifications.exceptions import CursorExpired, NotFound
-from notifications.filters import Filters
+from notifications.filters import NO_FILTERS, Filters
 from notifications.models import ApiToken, Broadcast, Change, Inbox, Notification, StreamSession, Worker
 from notifications.models.search import has_words
 from notifications.payloads import ChangeRow, NotificationRow
-
-NO_FILTERS: Final = Filters()
 
 _NOTIFICATION_COLUMNS: Final = (
     "public_id", "position", "type", "topic", "level", "event__title", "event__body", "event__url", "event__actor",

@@ -25,7 +25,9 @@ def measure(run: Run) -> Iterator[Figure]:
         clients.open(server.port, (stream_request(server.port, person.cookie) for person in everybody))
         settle()
         baseline = run.bare_write()
-        used, size = _delivered(server, clients, run.events, lambda: _emit_paced(clients, everybody, run.events))
+        used, size = _delivered(
+            server, clients, run.events, lambda: _emit_paced(clients, everybody, run.events)
+        )
         yield Figure(
             name=f"transient event to {len(everybody)} users, {PER_SECOND}/s, {size} bytes each, per user",
             value=used,
@@ -63,6 +65,8 @@ def _emit_paced(clients: Clients, everybody: list[Person], count: int) -> None:
 
 
 def _emit(everybody: list[Person], count: int) -> None:
-    event = UntypedEvent(type_name="bench.transient.sent", fields={"text": "x" * (FRAME_BYTES - ENVELOPE_BYTES)})
+    event = UntypedEvent(
+        type_name="bench.transient.sent", fields={"text": "x" * (FRAME_BYTES - ENVELOPE_BYTES)}
+    )
     for _ in range(count):
         emit([person.pk for person in everybody], event)

@@ -25,6 +25,7 @@ from notifications.payloads import timestamp
 from notifications.selectors import InboxState
 from notifications.services import Progress
 from notifications.streaming import frames, limits
+from notifications.streaming.alarm import Alarm
 from notifications.streaming.changes import Page, SharedChange, read_page
 from notifications.streaming.credentials import Credential
 from notifications.streaming.fanout import Fanout
@@ -95,7 +96,8 @@ class Connection:
         self._target = state.head
         self._is_filtered = bool(request.filters)
         self._outbox = Outbox(max_frames=config.max_queue_frames, max_bytes=config.max_queue_bytes)
-        self._wake = asyncio.Event()
+        self._wake = Alarm()
+        self._timer: asyncio.TimerHandle | None = None
         self._clock = loop.time
         self._page: asyncio.Task[Page] | None = None
         self._page_failures = 0
@@ -109,7 +111,7 @@ class Connection:
         self._closing: CloseReason | None = None
         self._deadline: asyncio.Timeout | None = None
         self._restarting: frames.ResetReason | None = None
-        self._gone = asyncio.Event()
+        self._gone = Alarm()
         self.id = key
         self.credential = credential
         self._delivered = self._plan.start
@@ -134,7 +136,8 @@ class Connection:
             if self._outbox.add(frame):
                 if self._waiting_since is None:
                     self._waiting_since = change.changed_at
-                self._wake.set()
+                if len(self._outbox) == 1:
+                    self._fanout.flush.soon(self)
                 return
             METRICS.overflows += 1
         self._outbox.clear()
@@ -146,10 +149,10 @@ class Connection:
         request = self._request
         if not request.takes_transient or (self._is_filtered and not event.admitted_by(request.filters)):
             return
-        if self._session.is_live and self._outbox.add_transient(event.frame):
-            self._wake.set()
-        else:
+        if not self._session.is_live or not self._outbox.add_transient(event.frame):
             METRICS.transient_frames["dropped"] += 1
+        elif len(self._outbox) == 1:
+            self._fanout.flush.soon(self)
 
     def restart(self, reason: ResetReason, epoch: str, head: int) -> None:
         """Tell the client that positions were reused, and go on from the head."""
@@ -159,6 +162,19 @@ class Connection:
         self._delivered = self._target = head
         self._restarting = reason
         self._wake.set()
+
+    def flush(self) -> None:
+        """Write what waits; at once if the writer sleeps and the server takes it, which costs a tenth of waking the writer."""
+        if not self._outbox or not self._wake.is_awaited:
+            return
+        body = self._outbox.body()
+        if len(body) <= limits.MAX_WRITE_BYTES and self.wire.write_now(body):
+            METRICS.frames += len(self._take_waiting())
+            self._written(len(body))
+            self._delivered = self._session.written
+            self._note_delay()
+        else:
+            self._wake.set()
 
     def close(self, reason: CloseReason) -> None:
         """End the stream soon, with this reason unless there is one already."""
@@ -213,7 +229,7 @@ class Connection:
                 self._closing = "slow"
         except asyncio.CancelledError:
             # A server that stops cancels; one whose client has gone does, too, and then there is nobody to tell.
-            if not self._gone.is_set():
+            if not self._gone:
                 self._closing = "shutdown"
                 await self._finish(LAST_WORD_SECONDS)
             raise
@@ -227,6 +243,7 @@ class Connection:
     def _leave(self) -> None:
         self._fanout.leave(self, self._inbox)
         self._drop_page()
+        self._stop_timer()
 
     # What the writer does.
 
@@ -261,13 +278,8 @@ class Connection:
         elif self._session.is_live and not self._is_announced:
             await self._announce()
         elif self._outbox:
-            METRICS.transient_frames["written"] += self._outbox.transient_count
-            waiting = self._outbox.take()
-            since, self._waiting_since = self._waiting_since, None
-            self._session.flushed()
-            await self._send(waiting)
-            if since is not None:
-                METRICS.write.add(time.time() - since)
+            await self._send(self._take_waiting())
+            self._note_delay()
         elif now >= self._heartbeat_at:
             await self._heartbeat()
         else:
@@ -275,12 +287,33 @@ class Connection:
         return True
 
     async def _sleep(self) -> None:
+        """Until something comes, or is due. The timer is never put off, so that a write costs none: it may wake for nothing."""
         until = min(self._heartbeat_at, self._rotate_at)
         if not self._session.is_live and self._page is None:
             until = min(until, self._read_again_at)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout_at(until):
-                await self._wake.wait()
+        if self._timer is None or until < self._timer.when():
+            self._stop_timer()
+            self._timer = asyncio.get_running_loop().call_at(until, self._due)
+        await self._wake.wait()
+
+    def _due(self) -> None:
+        self._timer = None
+        self._wake.set()
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _take_waiting(self) -> list[bytes]:
+        METRICS.transient_frames["written"] += self._outbox.transient_count
+        self._session.flushed()
+        return self._outbox.take()
+
+    def _note_delay(self) -> None:
+        since, self._waiting_since = self._waiting_since, None
+        if since is not None:
+            METRICS.write.add(time.time() - since)
 
     def _can_catch_up(self, now: float) -> bool:
         return now >= self._read_again_at if self._page is None else self._page.done()
@@ -364,12 +397,16 @@ class Connection:
         waiting = list(waiting)
         METRICS.frames += len(waiting)
         for body in joined(waiting):
-            METRICS.bytes += len(body)
-            await self._write_body(body, hub_config().slow_reader_seconds)
-            self._written_at = self._clock()
+            if not self.wire.write_now(body):
+                await self._write_body(body, hub_config().slow_reader_seconds)
+            self._written(len(body))
             if self._closing in _SILENT:
                 return
         self._delivered = self._session.written
+
+    def _written(self, size: int) -> None:
+        METRICS.bytes += size
+        self._written_at = self._clock()
 
     async def _write_body(self, body: bytes, seconds: float, *, is_last: bool = False) -> None:
         """One write. Raises ``TimeoutError`` when the reader has not taken enough for it for so long, or must not have it any more."""

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from notifications.cursors import Cursor
 from notifications.selectors import InboxState
 from notifications.streaming.changes import SharedChange
+from notifications.streaming.flush import Flush
 from notifications.streaming.frames import CloseReason, ResetReason
 from notifications.streaming.held import Held
 from notifications.streaming.metrics import METRICS
@@ -122,6 +123,7 @@ class Fanout:
         self._on_membership = on_membership
         self._on_behind = on_behind
         self._on_look = on_look
+        self.flush = Flush()
 
     def __len__(self) -> int:
         return len(self._inboxes)

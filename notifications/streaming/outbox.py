@@ -55,6 +55,10 @@ class Outbox:
         self.transient_count += 1
         return True
 
+    def body(self) -> bytes:
+        """Everything that waits, as one body."""
+        return b"".join(self._frames)
+
     def take(self) -> list[bytes]:
         """Everything that waits; nothing waits after it."""
         taken, self._frames, self._size = self._frames, [], 0

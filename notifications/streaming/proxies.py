@@ -24,8 +24,8 @@ def settle_client(scope: Scope) -> None:
             scope["client"] = (address, 0)
         return
     scope["headers"] = [
-        (name, value)
-        for name, value in scope["headers"]
+        header
+        for header in scope["headers"]
         # Django reads an underscore as a hyphen.
-        if not name.lower().replace(b"_", b"-").startswith(FORWARDED_PREFIX)
+        if not header[0].lower().replace(b"_", b"-").startswith(FORWARDED_PREFIX)
     ]

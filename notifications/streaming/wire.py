@@ -80,6 +80,10 @@ class Wire:
 
         return counted
 
+    def write_now(self, body: bytes) -> bool:
+        """Write a part of the answer's body at once, if the server is known to take it without waiting; whether it did."""
+        return False
+
     def silence_seconds(self) -> float:
         """For how long the peer has not answered; 0 where that cannot be seen."""
         return 0.0
@@ -122,13 +126,21 @@ class UvicornWire(SocketWire):
     """
 
     def __init__(self, cycle: Any) -> None:
-        self._flow, self._transport = cycle.flow, cycle.transport
+        self._cycle, self._flow, self._transport = cycle, cycle.flow, cycle.transport
         super().__init__(self._transport.get_extra_info("socket"))
 
     @property
     def is_behind(self) -> bool:
         """Whether ``send`` would wait."""
         return bool(self._flow.write_paused)
+
+    def write_now(self, body: bytes) -> bool:
+        """What ``send`` does with such a message when it need not wait, without a task, a message and a deadline for it."""
+        cycle = self._cycle
+        if self._flow.write_paused or cycle.disconnected or not getattr(cycle, "chunked_encoding", None):
+            return False
+        self._transport.write(b"%x\r\n%b\r\n" % (len(body), body))
+        return True
 
     def pace(self, send: Send, on_spent: Callable[[], None]) -> Send:
         """As it is."""
