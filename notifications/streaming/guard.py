@@ -34,8 +34,8 @@ def check(scope: Scope, headers: Headers) -> StreamRequest:
     """
     if scope["method"] not in METHODS:
         raise Refusal("method_not_allowed", headers=[(b"allow", ", ".join(METHODS).encode())])
-    host = _check_host(headers)
-    _check_size(scope)
+    host = check_host(headers)
+    check_size(scope)
     _check_site(scope, headers, host)
     _check_accept(headers)
     return _read_query(scope, headers)
@@ -66,7 +66,7 @@ def preflight_headers(scope: Scope, headers: Headers) -> HeaderList | None:
     ]
 
 
-def _check_host(headers: Headers) -> str:
+def check_host(headers: Headers) -> str:
     """The one valid Host, by the rules of ``HttpRequest.get_host``."""
     forwarded = headers.all("x-forwarded-host") if settings.USE_X_FORWARDED_HOST else []
     hosts = forwarded or headers.all("host")
@@ -80,7 +80,8 @@ def _check_host(headers: Headers) -> str:
     )
 
 
-def _check_size(scope: Scope) -> None:
+def check_size(scope: Scope) -> None:
+    """Refuse a query string and headers that are longer than is read."""
     if len(scope["query_string"]) > limits.MAX_QUERY_BYTES:
         raise Refusal("uri_too_long")
     if sum(len(name) + len(value) for name, value in scope["headers"]) > limits.MAX_HEADER_BYTES:

@@ -24,6 +24,7 @@ from notifications.streaming import background
 from notifications.streaming.access_log import keep_out_secrets
 from notifications.streaming.endpoint import stream
 from notifications.streaming.guard import METHODS, NOTES
+from notifications.streaming.poll import poll
 from notifications.streaming.proxies import settle_client
 from notifications.streaming.refusals import Receive, Send
 from notifications.streaming.requests import Scope
@@ -33,11 +34,12 @@ ASGIApplication = Callable[[Any, Any, Any], Awaitable[None]]
 
 STREAM_PATH = "api/v1/notifications/stream"
 EVENTS_PATH = "api/v1/events"
+CHANGES_PATH = "api/v1/notifications/changes"
 NOTES_PATH = "notifications/stream"
 
 
 def http_routes(django_application: ASGIApplication, *, with_dialect: bool = False) -> list[Any]:
-    """The routes for Channels' ``URLRouter``: the stream, and Django for everything else.
+    """The routes for Channels' ``URLRouter``: the stream, the long poll, and Django for everything else.
 
     Args:
         django_application: what ``get_asgi_application()`` gives.
@@ -48,12 +50,15 @@ def http_routes(django_application: ASGIApplication, *, with_dialect: bool = Fal
         application = stream if scope["method"] in METHODS else django_application
         await application(scope, receive, send)
 
+    async def changes(scope: Scope, receive: Receive, send: Send) -> None:
+        await poll(scope, receive, send, django_application)
+
     async def notes(scope: Scope, receive: Receive, send: Send) -> None:
         application = stream if hub_config().range_dialect else django_application
         await application({**scope, NOTES: True}, receive, send)
 
     # Django's types know only views as the target of a path.
-    targets: list[tuple[str, Any]] = [(STREAM_PATH, stream), (EVENTS_PATH, events)]
+    targets: list[tuple[str, Any]] = [(STREAM_PATH, stream), (EVENTS_PATH, events), (CHANGES_PATH, changes)]
     if with_dialect:
         targets.append((NOTES_PATH, notes))
     fallback: Any = django_application

@@ -23,6 +23,7 @@ from notifications.streaming.refusals import Receive
 from notifications.streaming.standing import Standing
 from notifications.streaming.tasks import end_all
 from notifications.streaming.turns import Turns
+from notifications.streaming.waiting import Polls
 from notifications.streaming.wire import watch_peers
 
 # Of the time for a stop: the first part is for readers to take their last frame, the rest to end what hangs.
@@ -54,6 +55,7 @@ class Runtime:
         self._serving: dict[Connection, asyncio.Task[None]] = {}
         self.presence = Presence()
         self._standing = Standing(self._serving, self.presence, rights.ended)
+        self.polls = Polls()
         self._tasks: list[asyncio.Task[None]] = []
         self._unrepaired: list[str] = []
 
@@ -95,6 +97,7 @@ class Runtime:
         self.is_draining = True
         for connection in self._serving:
             connection.close("shutdown")
+        self.polls.end_all()
         seconds = hub_config().drain_seconds
         if self._serving:
             await asyncio.wait(self._serving.values(), timeout=seconds * POLITE_PART)
