@@ -11,13 +11,14 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import override_settings
 
+from notifications import services
 from notifications.streaming.changes import read_page
 from notifications.streaming.credentials import identify
 from notifications.streaming.pool import in_pool
 from notifications.streaming.runtime import current_runtime
 from notifications.streaming.turns import LineFull, Turns
 from tests.helpers.asgi import AsgiStream, Streams, send_to
-from tests.helpers.factories import make_user, send
+from tests.helpers.factories import make_user, order_event, send
 from tests.helpers.waiting import wait_until_async
 from tests.helpers.wire import positions
 
@@ -76,19 +77,26 @@ def pages(monkeypatch: pytest.MonkeyPatch) -> Iterator[Valve]:
     valve.opened.set()
 
 
-async def many(streams: Streams, user: Any, query: str, count: int = CLIENTS) -> list[AsgiStream]:
-    return [await streams.open(user, query) for _ in range(count)]
+async def many(streams: Streams, users: list[User], query: str, count: int = CLIENTS) -> list[AsgiStream]:
+    """So many streams, of these users in turn."""
+    return [await streams.open(users[number % len(users)], query) for number in range(count)]
+
+
+@pytest.fixture
+def crowd(transactional_db: None) -> list[User]:
+    """Enough users for all clients, each with few."""
+    return [make_user() for _ in range(CLIENTS // 4)]
 
 
 @override_settings(
     NOTIFICATION_HUB={"max_openings": 2, "max_resumes": 1, "max_backlog_page": 5, "max_streams_per_user": 100}
 )
 async def test_storm__all_resume_at_once__few_work_at_once_and_everybody_gets_everything(
-    ada: User, streams: Streams, credentials: Valve, pages: Valve
+    crowd: list[User], streams: Streams, credentials: Valve, pages: Valve
 ) -> None:
-    for _ in range(BACKLOG):
-        await send_to(ada)
-    opened = await many(streams, ada, "after=earliest")
+    for number in range(BACKLOG):
+        await in_pool(services.notify_many, crowd, order_event(), title=f"No {number}")
+    opened = await many(streams, crowd, "after=earliest")
     for stream in opened:
         await stream.expect("stream.live", timeout=30)
         assert positions(stream) == list(range(1, BACKLOG + 1))
@@ -100,15 +108,15 @@ async def test_storm__all_resume_at_once__few_work_at_once_and_everybody_gets_ev
     NOTIFICATION_HUB={"database_watch_seconds": 60.0, "reconcile_seconds": 300.0, "max_streams_per_user": 100}
 )
 async def test_storm__backlogs_do_not_come_forward__an_open_stream_stays_live(
-    ada: User, streams: Streams, pages: Valve
+    crowd: list[User], streams: Streams, pages: Valve
 ) -> None:
     """All that storms may ask of the private threads hangs; changes still pass, by hints alone."""
     grace = await in_pool(make_user, "grace")
     live = await streams.open(grace)
     await live.expect("stream.live")
-    await send_to(ada)
+    await in_pool(services.notify_many, crowd, order_event(), title="Missed")
     pages.opened.clear()
-    opened = await many(streams, ada, "after=earliest")
+    opened = await many(streams, crowd, "after=earliest")
     for stream in opened:
         await stream.expect("stream.open", timeout=30)
     await wait_until_async(lambda: pages.inside == 2)
@@ -126,7 +134,7 @@ async def test_backlog__waiting_for_its_turn__has_heartbeats_and_obeys(
 ) -> None:
     await send_to(ada)
     pages.opened.clear()
-    busy = await many(streams, ada, "after=earliest", count=2)
+    busy = await many(streams, [ada], "after=earliest", count=2)
     await wait_until_async(lambda: pages.inside == 2)
     waiting = await streams.open(ada, "after=earliest&heartbeat=5")
     leaving = await streams.open(ada, "after=earliest")
@@ -152,7 +160,7 @@ async def test_openings__beyond_the_line__are_told_to_come_back_at_different_tim
     credentials.opened.clear()
     first = await streams.open(ada)
     await wait_until_async(lambda: credentials.inside == 1)
-    line = await many(streams, ada, "", count=3)
+    line = await many(streams, [ada], "", count=3)
     await wait_until_async(lambda: current_runtime().opening_turns.waiting_count == 3)
     refused = [await streams.answer(ada) for _ in range(20)]
     assert {answer.status for answer in refused} == {503}
@@ -174,7 +182,7 @@ async def test_openings__beyond_the_line__are_told_to_come_back_at_different_tim
 @override_settings(NOTIFICATION_HUB={"max_openings": 1})
 async def test_drain__who_waits_in_line__is_refused(ada: User, streams: Streams, credentials: Valve) -> None:
     credentials.opened.clear()
-    line = await many(streams, ada, "", count=4)
+    line = await many(streams, [ada], "", count=4)
     await wait_until_async(lambda: current_runtime().opening_turns.waiting_count == 3)
     draining = asyncio.create_task(current_runtime().drain())
     await wait_until_async(lambda: current_runtime().is_draining)

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -84,7 +85,8 @@ class StreamFollower(Follower):
     def __init__(self, hub: HubProcess, user: User, seen: dict[str, str], query: str = "") -> None:
         super().__init__(hub, user)
         self._seen = seen
-        self._query = query
+        # With a name of its own, so that a killed worker's stream does not count beside the one that comes after it.
+        self._query = f"&client={uuid4()}{query}"
         if query:
             self.client.floor = 10**9  # what a filter hides is a gap
 
