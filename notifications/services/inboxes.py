@@ -21,11 +21,9 @@ def open_inbox(user_id: Any) -> InboxState:
     Args:
         user_id: primary key of an existing user.
     """
-    found = selectors.inboxes([user_id])
-    if not found:
+    while (found := selectors.inbox(user_id)) is None:
         ensure_inboxes([user_id])
-        found = selectors.inboxes([user_id])
-    return next(iter(found.values()))
+    return found
 
 
 def ensure_inboxes(user_ids: Collection[Any]) -> None:
