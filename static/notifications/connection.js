@@ -5,7 +5,8 @@
  * It keeps the cursor, drops what it has passed on before, and tells a sink:
  * - `started(cursor)`: from here on nothing is missing; whoever knows less fetches its list again;
  * - `changed(change, news)`: the next change; not news when it only catches up;
- * - `counted(unread, cursor)`, `shown(notification)`, `linked(link)`.
+ * - `counted(unread, cursor)`, `shown(notification)`, `linked(link)`;
+ * - `emitted(event)`: a transient event of a type that was asked for; only a stream brings them.
  */
 import {
   DEFAULT_HEARTBEAT_SECONDS, DEFAULT_POLL_SECONDS, OPEN_TIMEOUT_MS, afterClose, afterPoll, backoffMs, isNewer, pollSeconds,
@@ -21,7 +22,10 @@ import {
  * @property {(change: import("./fold.js").Change, news: boolean) => void} changed
  * @property {(unread: number, cursor: string) => void} counted
  * @property {(notification: import("./fold.js").Notification) => void} shown
+ * @property {(event: TransientEvent) => void} emitted
  * @property {(link: Link) => void} linked
+ *
+ * @typedef {{type: string, topic: string, at: string, data: Record<string, any>}} TransientEvent
  */
 
 const FIRST_STREAM_PAUSE_MS = 5_000;
@@ -38,6 +42,8 @@ export class Connection {
   #isLive = false;
   /** The hub has said not to come back: another stream has replaced this one, or it was ended on purpose. */
   #isEnded = false;
+  /** @type {Set<string>} of transient events: an EventSource passes on only what it has a listener for */
+  #types = new Set();
   #heartbeatSeconds = DEFAULT_HEARTBEAT_SECONDS;
   #streamFailures = 0;
   #isPolling = false;
@@ -95,6 +101,13 @@ export class Connection {
     await this.#pollOnce();
   }
 
+  /** @param {string} type of transient events that are to be passed on from now on */
+  listenFor(type) {
+    if (this.#types.has(type)) return;
+    this.#types.add(type);
+    if (this.#source) this.#listen(this.#source, type);
+  }
+
   signedOut() {
     this.stop();
     this.#setState("signed-out");
@@ -119,7 +132,16 @@ export class Connection {
     for (const [name, handle] of handlers) {
       source.addEventListener(name, (event) => this.#receive(source, event, handle));
     }
+    for (const type of this.#types) this.#listen(source, type);
     source.onerror = () => this.#interrupted(source);
+  }
+
+  /**
+   * @param {EventSource} source
+   * @param {string} type
+   */
+  #listen(source, type) {
+    source.addEventListener(type, (event) => this.#receive(source, event, (data) => this.sink.emitted(data)));
   }
 
   /**

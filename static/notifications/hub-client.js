@@ -4,6 +4,7 @@
  *
  *     const client = new HubClient({ api: "/api/v1/", user: "ada", csrfToken: () => token });
  *     client.addEventListener("update", () => console.log(client.link.state, client.unread));
+ *     client.on("imports.file.progress", ({ data }) => console.log(data.percent));
  *     client.start();
  *
  * Events: `update` (link or count), `arrived` (`detail`: a notification that is news), `failed`
@@ -18,8 +19,12 @@ import { InboxView } from "./view.js";
 /** How long an action is shown as done while the change that confirms it has not come. */
 const CONFIRM_MS = 4_000;
 
+/** What the hub itself sends: changes and the stream's own frames, which reach page code in other ways. */
+const RESERVED = /^(notification|inbox|stream)\./;
+
 /**
  * @typedef {import("./fold.js").Notification} Notification
+ * @typedef {import("./connection.js").TransientEvent} TransientEvent
  * @typedef {"read_failed" | "delete_failed" | "load_failed" | "signed_out"} Failure
  * @typedef {object} Pending what the user did and the link has not confirmed yet
  * @property {Notification} item
@@ -39,6 +44,8 @@ export class HubClient extends EventTarget {
   #views = new Set();
   /** @type {Map<string, Pending>} */
   #pending = new Map();
+  /** @type {Map<string, Set<(event: TransientEvent) => void>>} */
+  #listeners = new Map();
   /** @type {string | null} */
   #startCursor = null;
 
@@ -52,6 +59,7 @@ export class HubClient extends EventTarget {
       changed: (change, news) => this.#changed(change, news),
       counted: (unread, cursor) => this.counted(unread, cursor),
       shown: (notification) => this.#emit("arrived", notification),
+      emitted: (event) => this.#emitted(event),
       linked: (link) => this.#linked(link),
     });
   }
@@ -76,6 +84,21 @@ export class HubClient extends EventTarget {
   stop() {
     this.#flushDeletes();
     this.tabs.stop();
+  }
+
+  /**
+   * Hear transient events: progress, presence. Only while a stream is open, in every tab; whoever comes later never hears them.
+   *
+   * @param {string} type of event, in full
+   * @param {(event: TransientEvent) => void} listener
+   * @returns {() => void} ends it
+   */
+  on(type, listener) {
+    if (RESERVED.test(type)) throw new RangeError(`${type} is not a transient event`);
+    const listeners = this.#listeners.get(type) ?? new Set();
+    this.#listeners.set(type, listeners.add(listener));
+    this.tabs.listenFor(type);
+    return () => void listeners.delete(listener);
   }
 
   /** @param {number} pageSize */
@@ -194,6 +217,17 @@ export class HubClient extends EventTarget {
     for (const view of this.#views) view.changed(change);
     this.counted(change.unread_count, change.cursor);
     if (news && change.change === "notification.created") this.#emit("arrived", change.notification);
+  }
+
+  /** @param {TransientEvent} event */
+  #emitted(event) {
+    for (const listener of this.#listeners.get(event.type) ?? []) {
+      try {
+        listener(event);
+      } catch (error) {
+        reportError(error);
+      }
+    }
   }
 
   /** @param {import("./connection.js").Link} link */

@@ -63,6 +63,11 @@ class OwnLink {
     void this.connection.sync();
   }
 
+  /** @param {string} type */
+  listenFor(type) {
+    this.connection.listenFor(type);
+  }
+
   signedOut() {
     this.connection.signedOut();
   }
@@ -72,6 +77,7 @@ class OwnLink {
  * @typedef {{kind: "started", cursor: string} | {kind: "counted", unread: number, cursor: string}
  *   | {kind: "changed", change: import("./fold.js").Change, news: boolean}
  *   | {kind: "shown", notification: import("./fold.js").Notification}
+ *   | {kind: "emitted", event: import("./connection.js").TransientEvent} | {kind: "listen", types: string[]}
  *   | {kind: "linked", link: import("./connection.js").Link, cursor: string | null, unread: number | null}
  *   | {kind: "alive"} | {kind: "hello"} | {kind: "nudge"} | {kind: "sync"} | {kind: "signed-out"}} TabMessage
  */
@@ -84,6 +90,8 @@ class SharedLink {
   #unread = null;
   /** @type {BroadcastChannel | null} */
   #channel = null;
+  /** @type {Set<string>} what this tab, or as the owner any tab, wants of transient events */
+  #types = new Set();
   #waiting = new AbortController();
   #isStopped = true;
   #release = () => {};
@@ -107,6 +115,7 @@ class SharedLink {
     this.#channel = new BroadcastChannel(this.name);
     this.#channel.onmessage = (event) => this.#heard(event.data);
     this.#post({ kind: "hello" });
+    this.#askForTypes();
     this.#expectOwner();
     this.#queueForLock();
   }
@@ -137,6 +146,18 @@ class SharedLink {
     if (!this.#connection) this.#post({ kind: "sync" });
   }
 
+  /** @param {string} type */
+  listenFor(type) {
+    this.#types.add(type);
+    this.#connection?.listenFor(type);
+    if (!this.#connection) this.#askForTypes();
+  }
+
+  /** The owner has to listen for them; a new one does not know of them yet. */
+  #askForTypes() {
+    if (this.#types.size > 0) this.#post({ kind: "listen", types: [...this.#types] });
+  }
+
   signedOut() {
     this.#connection?.signedOut();
     if (!this.#connection) this.#post({ kind: "signed-out" });
@@ -164,6 +185,7 @@ class SharedLink {
     // Throttled in a hidden tab: then a visible one takes over, which is as well.
     const beat = setInterval(() => this.#post({ kind: "alive" }), 1000 * DEFAULT_HEARTBEAT_SECONDS);
     this.#connection = new Connection(this.api, tabName(), this.#relay());
+    for (const type of this.#types) this.#connection.listenFor(type);
     this.#connection.start(this.#cursor);
     this.#announce();
     return new Promise((resolve) => {
@@ -190,6 +212,7 @@ class SharedLink {
       changed: (change, news) => this.#tell({ kind: "changed", change, news }),
       counted: (unread, cursor) => this.#tell({ kind: "counted", unread, cursor }),
       shown: (notification) => this.#tell({ kind: "shown", notification }),
+      emitted: (event) => this.#tell({ kind: "emitted", event }),
       linked: (link) => {
         this.sink.linked(link);
         this.#announce();
@@ -229,14 +252,16 @@ class SharedLink {
     else if (message.kind === "nudge") connection.nudge();
     else if (message.kind === "sync") void connection.sync();
     else if (message.kind === "signed-out") connection.signedOut();
+    else if (message.kind === "listen") message.types.forEach((type) => this.listenFor(type));
   }
 
   /** @param {TabMessage} message */
   #follow(message) {
-    if (["hello", "nudge", "sync", "signed-out"].includes(message.kind)) return;
+    if (["hello", "nudge", "sync", "signed-out", "listen"].includes(message.kind)) return;
     this.#expectOwner();
     if (message.kind === "linked") {
       this.#joinAt(message.cursor, message.unread);
+      this.#askForTypes();
       this.sink.linked(message.link);
     } else {
       this.#take(message);
@@ -270,6 +295,8 @@ class SharedLink {
       this.sink.counted(message.unread, message.cursor);
     } else if (message.kind === "shown") {
       this.sink.shown(message.notification);
+    } else if (message.kind === "emitted") {
+      this.sink.emitted(message.event);
     }
   }
 

@@ -8,10 +8,12 @@ import pytest
 from django.contrib.auth.models import User
 
 from notifications import services
+from notifications.events import UntypedEvent
 from tests.helpers.browser import PageFactory, expect, log_in
 from tests.helpers.factories import make_user, send
 from tests.helpers.pages import InboxPage
 from tests.helpers.processes import HubProcess
+from tests.helpers.waiting import wait_until
 
 # In each test the hub comes before the pages, so that it ends after them: a page whose hub is gone complains.
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.browser, pytest.mark.system]
@@ -160,3 +162,28 @@ def test_two_lines__put_the_bell_on_any_page(
     bell.bell.click()
     bell.panel.get_by_role("button", name="Mark as read").click()
     expect(bell.badge).to_be_hidden()
+
+
+@pytest.mark.shape("production")
+def test_transient_events__reach_page_code_in_every_tab__also_when_the_tab_of_the_stream_goes(
+    live_hub: HubProcess, page_factory: PageFactory, ada: User
+) -> None:
+    listen = """async () => {
+      const { pageClient } = await import("/static/notifications/page-client.js");
+      const client = pageClient(document.querySelector("notification-bell"));
+      window.heard = [];
+      client.on("imports.file.progress", (event) => heard.push(event.data.percent));
+    }"""
+    first = InboxPage.of(ada, live_hub, page_factory)
+    second = first.tab(page_factory)
+
+    def is_heard(inbox: InboxPage, percent: int) -> bool:
+        services.emit(ada, UntypedEvent(type_name="imports.file.progress", fields={"percent": percent}))
+        return bool(inbox.page.evaluate("(percent) => heard.includes(percent)", percent))
+
+    second.page.evaluate(listen)
+    wait_until(lambda: is_heard(second, 5), timeout=10)
+    first.page.evaluate(listen)
+    wait_until(lambda: is_heard(first, 6), timeout=10)
+    first.page.close()
+    wait_until(lambda: is_heard(second, 7), timeout=20)

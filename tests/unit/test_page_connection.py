@@ -48,6 +48,7 @@ CONNECT = """({Connection}, after) => {
     changed: (change, news) => told.push([news ? "news" : "known before", change.cursor]),
     counted: (unread, cursor) => told.push(["counted", unread, cursor]),
     shown: (notification) => told.push(["shown", notification.id]),
+    emitted: (event) => told.push(["emitted", event.type, event.data]),
     linked: (link) => told.push([link.state]),
   });
   connection.start(after);
@@ -257,3 +258,23 @@ def test_shown_again_by_staff__is_told_and_moves_nothing(link: Link) -> None:
     )
     assert link.told()[-1] == ["shown", "n1"]
     assert link.page.evaluate("connection.cursor") == "abcdefgh-3"
+
+
+def test_transient_events__of_types_that_were_asked_for__are_told_by_this_stream_and_the_next(
+    link: Link,
+) -> None:
+    emit = """send("imports.file.progress", {type: "imports.file.progress", topic: "", at: "", data: {percent: 5}});"""
+    told = ["emitted", "imports.file.progress", {"percent": 5}]
+    link.start()
+    link.run('open("none", 7); send("stream.live", {cursor: cursor(7)});')
+    link.run(emit)
+    link.told()
+    link.run('connection.listenFor("imports.file.progress"); connection.listenFor("imports.file.progress");')
+    link.run(emit)
+    assert link.told() == [told]
+    link.run("fail(EventSource.CLOSED);")
+    link.wait(30)
+    link.run('open("exact", 7); send("stream.live", {cursor: cursor(7)});')
+    link.told()
+    link.run(emit)
+    assert link.told() == [told]
