@@ -16,7 +16,7 @@ from notifications.events import LEVELS, UntypedEvent, registry
 from notifications.exceptions import FieldErrors, InvalidInput
 from notifications.models import MAX_KEY_LENGTH
 from notifications.rest.inputs import fields_of, ids_of
-from notifications.services import Audience, Draft
+from notifications.services import Audience, Draft, Transient
 
 MAX_BATCH_ITEMS: Final = 1_000
 MAX_NAMES: Final = 10_000
@@ -56,6 +56,18 @@ def parse_draft(body: Any, *, prefix: str = "") -> Draft:
     return Draft(
         audience=audience, event=event, level=level, deliver_at=deliver_at, expires_at=expires_at, **texts
     )
+
+
+def parse_transient(body: Any) -> Transient:
+    """Read the body of ``POST /events``.
+
+    Raises:
+        InvalidInput: one entry for each field that is unknown, missing or of the wrong kind.
+    """
+    read = _Reader(fields_of(body, known={"to", "type", "topic", "data"}), "")
+    event_type, topic, data, audience = read.text("type"), read.text("topic"), read.data(), read.audience()
+    read.require("to", "type")
+    return Transient(audience=audience, event=UntypedEvent(type_name=event_type, fields=data), topic=topic)
 
 
 def parse_batch(body: Any) -> list[Draft]:

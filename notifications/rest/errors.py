@@ -107,5 +107,5 @@ def answer_error(error: Exception, context: Mapping[str, Any]) -> HttpResponse |
     if isinstance(error, drf.Throttled) and (wait := getattr(error, "wait", None)):
         response["Retry-After"] = str(ceil(wait))
     if response.status_code == 405:
-        response["Allow"] = ", ".join(context["view"].allowed_methods)
+        response["Allow"] = ", ".join(context["view"].served_methods)
     return response

@@ -87,6 +87,11 @@ class WithdrawView(ProducerView):
         )
 
 
+def respond(status: int, body: dict[str, Any]) -> HttpResponse:
+    """An answer that is not kept for anybody."""
+    return _response(_answer(status, body), is_replayed=False)
+
+
 def producer_of(request: Request) -> Producer:
     """The one who sends: the user, within the limits of the token."""
     source, token = origin_of(request).by, token_of(request)

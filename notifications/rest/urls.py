@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.urls import path
 
 from notifications.rest import views
+from notifications.rest.events import EventsView
 from notifications.rest.jobs import JobView
 from notifications.rest.publish import BatchView, PublishView, WithdrawView
 from notifications.rest.schema.views import SchemaView
@@ -19,6 +20,7 @@ urlpatterns = [
     path("notifications/counts", views.CountsView.as_view(), name="counts"),
     path("publish/jobs/<uuid:broadcast_id>", JobView.as_view(), name="job"),
     path("schema", SchemaView.as_view(), name="schema"),
+    path("events", EventsView.as_view(), name="events"),
     path("publish", PublishView.as_view(), name="publish"),
     path("publish/batch", BatchView.as_view(), name="publish_batch"),
     path("publish/withdraw", WithdrawView.as_view(), name="publish_withdraw"),

@@ -55,6 +55,11 @@ class HubView(APIView):
         """Headers of every answer."""
         return dict(errors.PRIVATE_HEADERS)  # DRF takes Vary out of what it is given
 
+    @property
+    def served_methods(self) -> list[str]:
+        """What ``Allow`` names."""
+        return list(self.allowed_methods)
+
     def get_exception_handler(self) -> Any:
         """The one table of errors."""
         return errors.answer_error
@@ -85,7 +90,7 @@ class HubView(APIView):
 
     def options(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Response:
         """The methods that are allowed."""
-        return Response(status=204, headers={"Allow": ", ".join(self.allowed_methods)})
+        return Response(status=204, headers={"Allow": ", ".join(self.served_methods)})
 
 
 class ListView(HubView):

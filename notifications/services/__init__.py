@@ -22,7 +22,14 @@ from notifications.services.idempotency import Request as IdempotentRequest
 from notifications.services.inboxes import announce_streams_on_commit, open_inbox
 from notifications.services.notify import notify, notify_many
 from notifications.services.origin import Origin, Outcome
-from notifications.services.publish import Draft, Producer, publish, publish_batch
+from notifications.services.publish import (
+    Draft,
+    Producer,
+    Transient,
+    publish,
+    publish_batch,
+    publish_transient,
+)
 from notifications.services.recipients import Recipients
 from notifications.services.sequence import sequence
 from notifications.services.state import delete, mark_all_read, mark_read, mark_unread
@@ -73,6 +80,7 @@ __all__ = [
     "Recipients",
     "Swept",
     "Ticket",
+    "Transient",
     "abroadcast",
     "adelete",
     "aemit",
@@ -109,6 +117,7 @@ __all__ = [
     "prune_workers",
     "publish",
     "publish_batch",
+    "publish_transient",
     "reopen_streams",
     "revoke_tokens",
     "run_broadcast_chunk",

@@ -32,7 +32,7 @@ def test_commands__in_their_order__are_answered_as_the_page_says(live_hub: HubPr
         )
         for command in commands
     ]
-    one, batch, withdrawn = answers
+    one, batch, withdrawn, shown = answers
     assert (one["count"], len(one["ids"])) == (1, 1)
     assert [result["count"] for result in batch["results"]] == [1, 2]
-    assert withdrawn == {"changed": 2}
+    assert (withdrawn, shown) == ({"changed": 2}, {"count": 1})

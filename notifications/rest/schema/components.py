@@ -35,6 +35,8 @@ CURSOR: Final[Schema] = {"$ref": "#/components/schemas/Cursor"}
 NOTIFICATION: Final[Schema] = {"$ref": "#/components/schemas/Notification"}
 TYPE_PATTERN: Final = r"^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*){1,3}$"
 
+TYPE: Final[Schema] = {"type": "string", "pattern": TYPE_PATTERN, "maxLength": MAX_NAME_LENGTH}
+
 
 def obj(properties: Mapping[str, Schema], *, optional: Iterable[str] = (), closed: bool = False) -> Schema:
     """An object with these properties, all there but for the ``optional`` ones; ``closed`` when others are refused."""
@@ -100,18 +102,29 @@ SCHEMAS: Final[dict[str, Schema]] = {
     },
     "Note": obj({"i": ID, "dt": TIME, "r": BOOLEAN, "a": obj({"r": TEXT, "d": {"type": "object"}, "title": TEXT})}),
     "Outcome": obj({"changed": COUNT, "not_found": several(ID), "cursor": CURSOR, "unread_count": COUNT}),
+    "Audience": obj(
+        {
+            "users": several(TEXT, maxItems=MAX_NAMES),
+            "groups": several(TEXT, maxItems=MAX_NAMES),
+            "everyone": BOOLEAN,
+        },
+        optional=("users", "groups", "everyone"),
+        closed=True,
+    ),
+    "Transient": obj(
+        {
+            "to": {"$ref": "#/components/schemas/Audience"},
+            "type": TYPE,
+            "topic": TEXT | {"maxLength": MAX_TOPIC_LENGTH},
+            "data": {"type": "object"},
+        },
+        optional=("topic", "data"),
+        closed=True,
+    ),
     "Draft": obj(
         {
-            "to": obj(
-                {
-                    "users": several(TEXT, maxItems=MAX_NAMES),
-                    "groups": several(TEXT, maxItems=MAX_NAMES),
-                    "everyone": BOOLEAN,
-                },
-                optional=("users", "groups", "everyone"),
-                closed=True,
-            ),
-            "type": {"type": "string", "pattern": TYPE_PATTERN, "maxLength": MAX_NAME_LENGTH},
+            "to": {"$ref": "#/components/schemas/Audience"},
+            "type": TYPE,
             "title": TEXT | {"minLength": 1, "maxLength": MAX_TITLE_LENGTH},
             "body": TEXT | {"maxLength": MAX_BODY_LENGTH},
             "url": TEXT | {"maxLength": MAX_URL_LENGTH},

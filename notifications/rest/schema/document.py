@@ -81,5 +81,7 @@ def generate() -> str:
     ]
     with patched_settings(_SETTINGS):
         document = TableGenerator(patterns=patterns).get_schema(public=True)
-    document["paths"] = dict(sorted((document["paths"] | PATHS).items()))
+    for served, operations in PATHS.items():
+        document["paths"].setdefault(served, {}).update(operations)
+    document["paths"] = dict(sorted(document["paths"].items()))
     return json.dumps(document, indent=1, sort_keys=False, ensure_ascii=False) + "\n"

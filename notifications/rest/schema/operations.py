@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final, NamedTuple
 
 from notifications.models import MAX_KEY_LENGTH, OpenedBy, Scope
-from notifications.rest import drafts, inputs, jobs, keria, publish, streams, tickets, views
+from notifications.rest import drafts, events, inputs, jobs, keria, publish, streams, tickets, views
 from notifications.rest.schema.components import (
     BOOLEAN,
     COUNT,
@@ -278,6 +278,17 @@ PUBLISHING: Final[dict[tuple[Any, str], Operation]] = {
             ]
         },
         Scope.PUBLISH,
+    ),
+    (events.EventsView, "post"): Operation(
+        "Show a transient event on the open streams of users",
+        {
+            "202": answer(
+                obj({"count": COUNT}), "How many recipients it has, whether they have a stream open or not."
+            )
+        },
+        (*BODY, "unknown_type"),
+        body={"$ref": "#/components/schemas/Transient"},
+        scope=Scope.PUBLISH,
     ),
     (jobs.JobView, "get"): Operation(
         "How far a large send is", {"200": _JOB}, (*CREDENTIAL, "not_found"), (_JOB_ID,), scope=Scope.PUBLISH
