@@ -1,0 +1,165 @@
+"""The end of a right ends its streams: at once where a look tells of it, at the next tick where nothing does."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from django.conf import settings as django_settings
+from django.contrib.auth.models import User
+from django.contrib.sessions.models import Session
+from django.test import Client, override_settings
+
+from notifications import services
+from notifications.models import ApiToken
+from notifications.security import services as security_services
+from notifications.security.models import SignIn
+from notifications.streaming import rights
+from notifications.streaming.pool import in_pool
+from tests.helpers.asgi import AsgiStream, Streams, send_to
+from tests.helpers.factories import make_user
+from tests.helpers.tokens import make_token
+
+# No tick comes to help.
+NEVER = {"reconcile_seconds": 300.0, "database_watch_seconds": 60.0}
+FAST = {"reconcile_seconds": 0.2, "database_watch_seconds": 60.0}
+
+
+@dataclass
+class Ada:
+    """A user, a browser in which she is logged in, and a token of hers."""
+
+    user: User
+    browser: Client
+    token: ApiToken
+    text: str
+
+    @property
+    def session_key(self) -> str:
+        """Of the browser's session."""
+        return str(self.browser.cookies[django_settings.SESSION_COOKIE_NAME].value)
+
+
+@pytest.fixture
+def ada(transactional_db: None) -> Ada:
+    user, browser = make_user("ada"), Client()
+    browser.force_login(user)
+    token, text = make_token(user, "read")
+    return Ada(user, browser, token, text)
+
+
+@pytest.fixture
+async def streams(transactional_db: None) -> AsyncIterator[Streams]:
+    opened = Streams()
+    yield opened
+    await opened.close()
+
+
+async def open_by(streams: Streams, ada: Ada, how: str) -> AsgiStream:
+    """A live stream, by the browser's session, by a ticket that it asked for, or by the token."""
+    if how == "token":
+        stream = await streams.open(headers={"authorization": f"Bearer {ada.text}"})
+    elif how == "ticket":
+        ticket = services.issue_ticket(ada.user, session_key=ada.session_key)
+        stream = await streams.open(query=f"ticket={ticket}")
+    else:
+        cookie = f"{django_settings.SESSION_COOKIE_NAME}={ada.session_key}"
+        stream = await streams.open(cookie=cookie)
+    await stream.expect("stream.live")
+    return stream
+
+
+def logout(ada: Ada) -> None:
+    assert ada.browser.post("/logout/").status_code == 302
+
+
+def deactivate(ada: Ada) -> None:
+    ada.user.is_active = False
+    ada.user.save()
+
+
+def change_password(ada: Ada) -> None:
+    ada.user.set_password("another")
+    ada.user.save()
+
+
+def end_by_staff(ada: Ada) -> None:
+    keys = SignIn.objects.values_list("pk", flat=True)
+    assert security_services.end_sessions(keys, by=ada.user) == 1
+
+
+def revoke(ada: Ada) -> None:
+    assert services.revoke_tokens([ada.token.pk]) == 1
+
+
+ALL = {"session", "ticket", "token"}
+ENDS: list[tuple[Callable[[Ada], object], set[str]]] = [
+    (logout, {"session", "ticket"}),
+    (deactivate, ALL),
+    (change_password, {"session", "ticket"}),
+    (end_by_staff, {"session", "ticket"}),
+    (revoke, {"token"}),
+    (lambda ada: ada.user.delete(), ALL),
+]
+
+
+@pytest.mark.parametrize(
+    ("end", "over"), ENDS, ids=["logout", "deactivated", "password", "staff", "token", "deleted"]
+)
+@override_settings(NOTIFICATION_HUB=NEVER)
+async def test_right__ended__so_do_its_streams_and_no_others(
+    ada: Ada, streams: Streams, end: Callable[[Ada], object], over: set[str]
+) -> None:
+    opened = {how: await open_by(streams, ada, how) for how in sorted(ALL)}
+    grace = await streams.open(await in_pool(make_user, "grace"))
+    await grace.expect("stream.live")
+    await in_pool(end, ada)
+    for how in over:
+        closed = await opened[how].expect("stream.close", timeout=4)  # two seconds, and a busy machine
+        assert closed.json == {"reason": "revoked", "reconnect": False, "retry_ms": 86_400_000}
+        assert await opened[how].wait_ended() == "clean"
+    for stream in (grace, *(opened[how] for how in ALL - over)):
+        assert stream.ended is None
+
+
+SILENT_ENDS: list[Callable[[Ada], object]] = [
+    lambda ada: User.objects.filter(pk=ada.user.pk).update(is_active=False),
+    lambda ada: Session.objects.all().delete(),
+    lambda ada: Session.objects.update(expire_date="2001-01-01T00:00:00Z"),
+]
+
+
+@pytest.mark.parametrize("end", SILENT_ENDS, ids=["user", "session", "expired"])
+@override_settings(NOTIFICATION_HUB=FAST)
+async def test_right__ended_past_all_signals__is_found_at_the_next_tick(
+    ada: Ada, streams: Streams, end: Callable[[Ada], object]
+) -> None:
+    stream = await open_by(streams, ada, "session")
+    await in_pool(end, ada)
+    assert (await stream.expect("stream.close")).json["reason"] == "revoked"
+
+
+@override_settings(NOTIFICATION_HUB=FAST)
+async def test_database__that_fails_for_a_while__ends_nobody(
+    ada: Ada, streams: Streams, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, ended = asyncio.Event(), rights.ended
+    loop = asyncio.get_running_loop()
+
+    def fail(*args: Any, **options: Any) -> Any:
+        loop.call_soon_threadsafe(asked.set)
+        raise OSError("no database")
+
+    stream = await open_by(streams, ada, "session")
+    with monkeypatch.context() as failing:
+        failing.setattr(rights, "_rows", fail)
+        async with asyncio.timeout(5):
+            await asked.wait()
+    await send_to(ada.user)
+    await stream.expect("notification.created")
+    assert rights.ended is ended
+    await in_pool(deactivate, ada)
+    assert (await stream.expect("stream.close")).json["reason"] == "revoked"
