@@ -6,10 +6,13 @@ from pathlib import Path
 os.environ.setdefault("DEBUG", "1")
 
 from hub.settings import *  # noqa: F403
-from hub.settings import DATABASES
+from hub.settings import DATABASES, STORAGES
 
 # A thousand times quicker than the real one, which Django's own tests cover.
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+# Nothing is collected for the tests, not even for those of a process without DEBUG.
+STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
 
 # A file rather than SQLite's memory: threads and other processes open the same database. pytest-django adds the worker's name.
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3" and "TEST_FOLDER" in os.environ:

@@ -13,9 +13,10 @@ import socket
 import struct
 from collections.abc import Callable, Collection
 from functools import partial
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from notifications.conf import hub_config
+from notifications.streaming.frames import CloseReason
 from notifications.streaming.refusals import Send
 
 logger = logging.getLogger(__name__)
@@ -35,7 +36,8 @@ MAX_UNSENT_BYTES: Final = (
 )
 LOOKS_AT_ONCE: Final = 1_000
 
-_LAST_ACK_OFFSET: Final = 56  # of `tcpi_last_ack_recv` in Linux's `struct tcp_info`
+# Of Linux's `struct tcp_info`: `tcpi_last_data_sent` and `tcpi_last_ack_recv` (milliseconds), and `tcpi_notsent_bytes`.
+_INFO: Final = struct.Struct("=44xI8xI84xI")
 
 
 def tune(tuned: Any) -> None:
@@ -57,6 +59,21 @@ def tune(tuned: Any) -> None:
     for name, value in options.items():
         if hasattr(socket, name):
             tuned.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+
+
+class Peer(NamedTuple):
+    """What is known of a reader.
+
+    Attributes:
+        silent_seconds: for how long its kernel has answered nothing; keepalive asks it when there is nothing to acknowledge.
+        stuck_seconds: for how long nothing could be sent to it that waits to be; 0 when nothing waits.
+    """
+
+    silent_seconds: float = 0.0
+    stuck_seconds: float = 0.0
+
+
+UNKNOWN: Final = Peer()
 
 
 class Wire:
@@ -84,9 +101,9 @@ class Wire:
         """Write a part of the answer's body at once, if the server is known to take it without waiting; whether it did."""
         return False
 
-    def silence_seconds(self) -> float:
-        """For how long the peer has not answered; 0 where that cannot be seen."""
-        return 0.0
+    def peer(self) -> Peer:
+        """How the reader is, as far as that can be seen."""
+        return UNKNOWN
 
     def abort(self) -> None:
         """Drop the connection, with what is unsent; a disconnect follows."""
@@ -106,16 +123,16 @@ class SocketWire(Wire):
             if is_tcp:
                 tune(carrier)
 
-    def silence_seconds(self) -> float:
-        """For how long the peer's kernel has acknowledged nothing; keepalive asks it when there is nothing else to acknowledge."""
+    def peer(self) -> Peer:
+        """What the kernel knows of it."""
         if self._tcp is None or not hasattr(socket, "TCP_INFO"):
-            return 0.0
+            return UNKNOWN
         try:
-            info = self._tcp.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _LAST_ACK_OFFSET + 4)
-            (milliseconds,) = struct.unpack_from("=I", info, _LAST_ACK_OFFSET)
+            info = self._tcp.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _INFO.size)
+            sent_ms, answered_ms, unsent_bytes = _INFO.unpack(info)
         except (OSError, struct.error):  # closed already; another kernel
-            return 0.0
-        return float(milliseconds) / 1000
+            return UNKNOWN
+        return Peer(answered_ms / 1000, sent_ms / 1000 if unsent_bytes else 0.0)
 
 
 class UvicornWire(SocketWire):
@@ -220,7 +237,10 @@ def wire_under(send: Any) -> Wire:
 
 
 class Wired(Protocol):
-    """What has a wire."""
+    """What has a wire, and can be closed."""
+
+    def close(self, reason: CloseReason) -> None:
+        """End it politely."""
 
     @property
     def wire(self) -> Wire:
@@ -228,17 +248,28 @@ class Wired(Protocol):
 
 
 async def watch_peers(connections: Collection[Wired]) -> None:
-    """Let go of peers that have vanished without a word; go on until cancelled.
+    """Let go of peers that have vanished, and close the streams of those that take nothing; go on until cancelled.
 
-    The kernel does so too, but counts from the next frame that it cannot send, which may come as late as the next heartbeat.
+    The kernel lets go of both in the end. But it counts a peer's silence from the next frame only, which may come as late as the
+    next heartbeat; and so little may wait for a reader that no write ever has to.
     """
+    later = asyncio.get_running_loop().call_later
     while True:
         seconds = hub_config().slow_reader_seconds
-        await asyncio.sleep(seconds * INTERVAL_PART)
-        most = max(seconds * SILENCE_PART, round(seconds * IDLE_PART) + MIN_SILENCE_SECONDS)
+        interval = seconds * INTERVAL_PART
+        await asyncio.sleep(interval)
+        silence = max(seconds * SILENCE_PART, round(seconds * IDLE_PART) + MIN_SILENCE_SECONDS)
         for number, connection in enumerate(tuple(connections), start=1):
-            if connection.wire.silence_seconds() > most:
-                logger.info("A peer has not answered for %g s; its connection is dropped", most)
+            peer = connection.wire.peer()
+            if peer.silent_seconds > silence:
+                logger.info("A peer has not answered for %g s; its connection is dropped", silence)
                 connection.wire.abort()
+            elif peer.stuck_seconds > seconds - interval:
+                later(max(0.0, seconds - peer.stuck_seconds), _close_stuck, connection, seconds)
             if number % LOOKS_AT_ONCE == 0:
                 await asyncio.sleep(0)
+
+
+def _close_stuck(connection: Wired, seconds: float) -> None:
+    if connection.wire.peer().stuck_seconds >= seconds * (1 - LAST_WORD_PART):
+        connection.close("slow")
