@@ -16,12 +16,14 @@ from notifications.streaming.connection import Connection
 from notifications.streaming.fanout import Fanout, SharedInbox
 from notifications.streaming.frames import CloseReason
 from notifications.streaming.membership import Membership
+from notifications.streaming.metrics import METRICS
 from notifications.streaming.presence import Presence
 from notifications.streaming.reconcile import Reconciler, watch_database, watched_database
 from notifications.streaming.refill import Refill
 from notifications.streaming.refusals import Receive
 from notifications.streaming.standing import Standing
 from notifications.streaming.tasks import end_all
+from notifications.streaming.transient import Received
 from notifications.streaming.turns import Turns
 from notifications.streaming.waiting import Polls
 from notifications.streaming.wire import watch_peers
@@ -48,7 +50,7 @@ class Runtime:
             is_wanted=self.fanout.__contains__,
             on_hint=self.fanout.hint,
             on_look=self.fanout.look,
-            on_event=self.fanout.show,
+            on_event=self._show,
             on_joined=self.fanout.look_again,
         )
         self._reconciler = Reconciler(self.fanout, on_tick=self._repair)
@@ -117,6 +119,13 @@ class Runtime:
 
     def _begin(self, work: Coroutine[Any, Any, None], name: str) -> None:
         self._tasks.append(asyncio.get_running_loop().create_task(work, name=name))
+
+    def _show(self, received: Received) -> None:
+        """Changes are read from the database, which then knows of rights, too; a transient event comes past it."""
+        if self._standing.is_known():
+            self.fanout.show(received)
+        else:
+            METRICS.transient_frames["dropped"] += 1
 
     def _look_at(self, key: str) -> None:
         self._membership.look_at(key)

@@ -24,6 +24,10 @@ from notifications.streaming.presence import Presence
 logger = logging.getLogger(__name__)
 
 JITTER: Final = 0.2
+# However seldom the heads are compared: a right that has ended ends its streams within ten seconds.
+MAX_TICK_SECONDS: Final = 6.0
+MAX_UNKNOWN_SECONDS: Final = 10.0
+AGAIN_SECONDS: Final = 1.0
 TOGETHER_SECONDS: Final = 0.02  # looks of so long a time are answered together
 
 # From the credentials of open streams to the reason for each whose right has ended. It asks the database, in the private pool.
@@ -46,20 +50,31 @@ class Standing:
         self._asked: set[SharedInbox] = set()
         self._wake = asyncio.Event()
         self._is_failing = False
+        self._clock = asyncio.get_running_loop().time
+        self._known_at = self._clock()
+
+    def is_known(self) -> bool:
+        """Whether the rights of all streams were read within ten seconds: what comes from elsewhere than the database may go out."""
+        return self._clock() - self._known_at <= MAX_UNKNOWN_SECONDS
 
     def ask(self, inbox: SharedInbox) -> None:
-        """Look at the streams of one user soon."""
+        """Look at the streams of one user soon, and once more: some tell of what they are only about to do, as Django of a logout."""
+        self._ask(inbox)
+        asyncio.get_running_loop().call_later(AGAIN_SECONDS, self._ask, inbox)
+
+    def _ask(self, inbox: SharedInbox) -> None:
         self._asked.add(inbox)
         self._wake.set()
 
     async def run(self) -> None:
         """Go on until cancelled; one look at a time."""
-        clock = asyncio.get_running_loop().time
-        next_tick = clock()
+        next_tick = self._clock()
         while True:
-            if clock() >= next_tick:
-                next_tick = clock() + limits.spread(hub_config().reconcile_seconds, JITTER)
-                await self._look(self._connections)
+            if (now := self._clock()) >= next_tick:
+                seconds = limits.spread(hub_config().reconcile_seconds, JITTER)
+                next_tick = now + min(seconds, MAX_TICK_SECONDS)
+                if await self._look(self._connections):
+                    self._known_at = now
             try:
                 async with asyncio.timeout_at(next_tick):
                     await self._wake.wait()
@@ -71,10 +86,11 @@ class Standing:
             listeners = [listener for inbox in asked for listener in inbox.connections]
             await self._look(cast("list[Connection]", [one for one in listeners if one in self._connections]))
 
-    async def _look(self, connections: Iterable[Connection]) -> None:
+    async def _look(self, connections: Iterable[Connection]) -> bool:
+        """Look at some; False when the database did not answer."""
         looked_at = list(connections)
         if not looked_at:
-            return
+            return True
         try:
             asked = await in_pool(selectors.streams_asked_to_end, self._presence.worker.pk)
             self._end(asked)
@@ -83,11 +99,12 @@ class Standing:
             if not self._is_failing:
                 logger.warning("The standing of streams could not be read; the next look follows: %s", error)
             self._is_failing = True
-            return
+            return False
         self._is_failing = False
         for connection in looked_at:
             if connection.credential in ended:
                 connection.close(ended[connection.credential])
+        return True
 
     def _end(self, asked: Mapping[UUID, str]) -> None:
         if asked:

@@ -17,11 +17,13 @@ from notifications import services
 from notifications.models import ApiToken
 from notifications.security import services as security_services
 from notifications.security.models import SignIn
-from notifications.streaming import rights
+from notifications.streaming import rights, standing
+from notifications.streaming.metrics import METRICS
 from notifications.streaming.pool import in_pool
 from tests.helpers.asgi import AsgiStream, Streams, send_to
-from tests.helpers.factories import make_user
+from tests.helpers.factories import make_user, order_event
 from tests.helpers.tokens import make_token
+from tests.helpers.waiting import wait_until_async
 
 # No tick comes to help.
 NEVER = {"reconcile_seconds": 300.0, "database_watch_seconds": 60.0}
@@ -140,6 +142,21 @@ async def test_right__ended_past_all_signals__is_found_at_the_next_tick(
     stream = await open_by(streams, ada, "session")
     await in_pool(end, ada)
     assert (await stream.expect("stream.close")).json["reason"] == "revoked"
+
+
+@override_settings(NOTIFICATION_HUB=FAST)
+async def test_rights__not_read_for_long__transient_events_wait_for_nobody_and_are_dropped(
+    ada: Ada, streams: Streams, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream = await open_by(streams, ada, "session")
+    monkeypatch.setattr(standing, "MAX_UNKNOWN_SECONDS", -1.0)
+    dropped = METRICS.transient_frames["dropped"]
+    await in_pool(services.emit, ada.user, order_event())
+    await wait_until_async(lambda: METRICS.transient_frames["dropped"] > dropped)
+    monkeypatch.undo()
+    await in_pool(services.emit, ada.user, order_event(type_name="orders.order.seen"))
+    await stream.expect("orders.order.seen")
+    assert "orders.order.shipped" not in [event.type for event in stream.events]
 
 
 @override_settings(NOTIFICATION_HUB=FAST)
