@@ -29,7 +29,7 @@ from tests.helpers.tokens import make_token
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-EXAMPLES = 12  # for each operation and each kind of data
+EXAMPLES = 8  # for each operation and each kind of data
 SEED = 20261121
 CHECKS = [
     not_a_server_error,
