@@ -151,15 +151,23 @@ async def test_each_end__leaves_a_closed_row_with_reason_and_position(
         assert (await in_pool(Worker.objects.get, pk=row.worker_id)).ended_at is not None
 
 
-async def test_rotated__flushed_frames_count_as_written(ada: User, streams: Streams) -> None:
-    with override_settings(NOTIFICATION_HUB={"max_stream_seconds": 1}):
-        stream = await live(streams, ada)
+@override_settings(NOTIFICATION_HUB={"database_watch_seconds": 60.0})
+async def test_rotated__what_still_waited_is_sent_and_counts_as_written(ada: User, streams: Streams) -> None:
+    stream = await live(streams, ada)
+    (connection_here,) = current_runtime()._serving
+    stream.may_take.clear()
+    for position in (1, 2, 3):  # the first is being written, the others wait behind it
         await send_to(ada)
-        assert (await stream.expect("stream.close")).json["reason"] == "rotate"
+        await wait_until_async(lambda position=position: connection_here._session.position == position)  # type: ignore[misc]
+    connection_here.close("rotate")
+    stream.may_take.set()
+    assert (await stream.expect("stream.close")).json["reason"] == "rotate"
+    assert stream.ids[-1].endswith("-3")
     row = await ended(stream)
-    assert (row.reason, row.position) == ("rotate", 1)
+    assert (row.reason, row.start_position, row.position) == ("rotate", 0, 3)
 
 
+@override_settings(NOTIFICATION_HUB={"reconcile_seconds": 60.0}, CHANNEL_LAYERS={})
 async def test_client__the_same__replaces_at_once_and_is_told_to_stay_away(
     ada: User, streams: Streams
 ) -> None:
@@ -274,12 +282,15 @@ async def test_row__that_stands_open_without_a_stream__is_found_and_closed(
     monkeypatch.setattr(services, "open_stream", real)
     stream = await live(streams, ada)
     copy = await row_of(stream)
-    copy.pk = uuid4()
+    asked = await row_of(stream)
+    copy.pk, asked.pk, asked.asked, asked.closed_at = uuid4(), uuid4(), "revoked", asked.opened_at
     await in_pool(copy.save, force_insert=True)
+    await in_pool(asked.save, force_insert=True)
     await wait_until_async(
         lambda: in_pool(lambda: [row.pk for row in selectors.open_streams(ada.pk)] == [key_of(stream)])
     )
     assert (await in_pool(StreamSession.objects.get, pk=copy.pk)).reason == "lost"
+    await wait_until_async(lambda: in_pool(lambda: not StreamSession.objects.exclude(asked="").exists()))
 
 
 async def test_client__that_goes_while_its_stream_opens__leaves_no_slot(

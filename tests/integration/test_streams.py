@@ -224,15 +224,16 @@ def test_life__of_a_stream_that_somebody_else_ended__keeps_their_reason_and_time
 
 def test_lost_process__its_streams_are_closed_as_of_its_last_sign_of_life(ada: User, worker: Worker) -> None:
     living = make_worker()
-    kept, early, late = opened(ada, living), opened(ada, worker), opened(ada, worker)
+    kept, early, late, new = opened(ada, living), *(opened(ada, worker) for _ in range(3))
     services.end_streams([late], EndReason.REVOKED)
     assert statements(services.close_lost_streams) == 1
     StreamSession.objects.filter(pk=early).update(opened_at=Now() - timedelta(hours=1))
     lose(worker)
     seen_at = Worker.objects.get(pk=worker.pk).seen_at
     assert [stream.pk for stream in selectors.open_streams(ada.pk)] == [kept]
-    assert services.close_lost_streams() == 1
+    assert services.close_lost_streams() == 2
     assert services.close_lost_streams() == 0
+    assert row(new).closed_at == row(new).opened_at  # after the last sign of life
     assert (row(early).reason, row(early).closed_at) == ("lost", seen_at)
     assert (row(late).reason, row(kept).reason) == ("revoked", "")
     assert Worker.objects.get(pk=worker.pk).ended_at == seen_at
@@ -290,17 +291,20 @@ def test_deleting_a_user__removes_the_record_and_keeps_others(ada: User, worker:
     assert [stream.pk for stream in StreamSession.objects.all()] == [kept]
 
 
-def test_deleting_users__beside_signs_of_life__nobody_deadlocks(worker: Worker) -> None:
-    users = [make_user() for _ in range(6)]
-    keys = [opened(user, worker) for _ in range(5) for user in users]
+@override_settings(NOTIFICATION_HUB={"max_streams_per_user": 100})
+def test_deleting_users__beside_signs_of_life_and_ends__nobody_deadlocks(worker: Worker) -> None:
+    users = [make_user() for _ in range(4)]
+    keys = [opened(user, worker) for _ in range(40) for user in users]
 
     def live() -> None:
-        for number in range(15):
-            services.show_life(worker, progress={key: Progress("abcdefgh", 0, number) for key in keys})
+        for number in range(20):
+            services.show_life(
+                worker, progress={key: Progress("abcdefgh", 0, number) for key in reversed(keys)}
+            )
 
     def end() -> None:
-        for key in reversed(keys):
-            services.end_streams([key, keys[0]], EndReason.REVOKED)
+        for number in range(0, len(keys), 8):
+            services.end_streams(keys[number : number + 8], EndReason.REVOKED)
 
-    run_together(live, end, *(user.delete for user in users))
+    run_together(live, live, end, *(user.delete for user in users))
     assert not StreamSession.objects.exists()
