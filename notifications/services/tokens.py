@@ -110,7 +110,7 @@ def _limit_errors(scopes: Collection[str], types: Sequence[str], topics: Sequenc
     errors: dict[str, str] = {}
     for field, filter_name, values in (("types", "type", types), ("topics", "topic", topics)):
         if values and Scope.PUBLISH not in scopes:
-            errors[field] = f"go with the scope {Scope.PUBLISH} only"
+            errors[field] = f"limits the scope {Scope.PUBLISH}, which is not given"
             continue
         try:
             Filters.parse({filter_name: values})

@@ -113,6 +113,12 @@ def test_ask__for_a_named_user__as_a_producer(producer: User, ada: User) -> None
     assert ticket.user_id == ada.pk
 
 
+@pytest.mark.parametrize("limits", [{"types": ["orders.*"]}, {"topics": ["order:7"]}])
+def test_ask__for_a_named_user__with_a_limited_token__403(producer: User, ada: User, limits: Any) -> None:
+    answer = ask(Api(token=make_token(producer, "publish", **limits).text), {"user": "ada"})
+    assert (answer.status, answer.code) == (403, "forbidden")
+
+
 def test_ask__for_a_named_user__without_the_permission_or_with_a_session__403(
     producer: User, ada: User
 ) -> None:

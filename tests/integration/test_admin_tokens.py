@@ -67,6 +67,17 @@ def test_add__shows_the_text_exactly_once(staff: Client, ada: User) -> None:
     assert text not in str(list(LogEntry.objects.values()))
 
 
+def test_add__with_limits__keeps_them_and_shows_them(staff: Client, ada: User) -> None:
+    staff.post(
+        ADD, form_for(ada.pk, scopes=["publish"], types="orders.*, imports.run.done", topics=" order:7 ")
+    )
+    token = ApiToken.objects.get()
+    assert (token.types, token.topics) == ("orders.*,imports.run.done", "order:7")
+    assert "orders.*,imports.run.done" in staff.get(f"{LIST}{token.pk}/change/").content.decode()
+    wrong = staff.post(ADD, form_for(ada.pk, types="orders.*"))
+    assert errors_of(wrong) == {"types": ["This limits the scope publish, which is not given."]}
+
+
 def test_form__offers_90_days(staff: Client) -> None:
     initial = staff.get(ADD).context["adminform"].form.initial["expires_at"]
     assert abs(initial - timezone.now() - timedelta(days=90)) < timedelta(minutes=1)

@@ -72,3 +72,32 @@ def test_create_token__with_something_wrong__says_what_and_makes_none(
         run(*arguments)
     assert said in str(refused.value)
     assert not ApiToken.objects.exists()
+
+
+def test_create_token__limited__may_send_those_types_and_topics_alone() -> None:
+    run("ada", "--scope", "publish", "--type", "orders.*", "--type", "imports.run.done", "--topic", "order:7")
+    token = ApiToken.objects.get()
+    assert (token.types, token.topics) == ("orders.*,imports.run.done", "order:7")
+    admits = token.send_limits.admits
+    assert admits(event_type="orders.order.shipped", topic="order:7", level="")
+    assert not admits(event_type="orders.order.shipped", topic="order:8", level="")
+    assert not admits(event_type="news.site.down", topic="order:7", level="")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--scope", "read", "--type", "orders.*"],
+        ["--scope", "read", "--topic", "order:7"],
+        ["--scope", "publish", "--type", "Orders"],
+        ["--scope", "publish", "--type", "orders*"],
+        ["--scope", "publish", "--type", ""],
+        ["--scope", "publish", "--topic", "x" * 101],
+        ["--scope", "publish", *[part for number in range(51) for part in ("--topic", str(number))]],
+    ],
+    ids=range(7),
+)
+def test_create_token__limits_that_cannot_be__makes_none(arguments: list[str]) -> None:
+    with pytest.raises(CommandError, match=r"types:|topics:"):
+        run("ada", *arguments)
+    assert not ApiToken.objects.exists()
