@@ -1,6 +1,6 @@
 """One open stream: what is written to it, and when.
 
-One task writes, one waits for the disconnect; the first to end cancels the other. The writer sends ``stream.open``, reads
+A task writes; the one that serves the request waits for the disconnect; the first to end cancels the other. The writer sends ``stream.open``, reads
 the log itself until it has caught up, sends ``stream.live``, and then writes what the fan-out offers. When its queue
 overflows, or a change is missing, it reads the log again from what is on the wire.
 """
@@ -67,6 +67,15 @@ class Connection:
         headers: those of every answer to this client.
     """
 
+    # In a dictionary, so many attributes would take 1.3 KB more.
+    __slots__ = (
+        "__weakref__", "_backlog_turns", "_clock", "_closing", "_deadline", "_delivered", "_fanout",
+        "_gone", "_headers", "_inbox", "_is_announced", "_is_filtered", "_is_over", "_outbox", "_page",
+        "_page_failures", "_plan", "_read_again_at", "_replayed", "_request", "_restarting", "_rotate_at",
+        "_send_message", "_session", "_state", "_target", "_timer", "_waiting_since", "_wake",
+        "_watching", "_written_at", "credential", "id", "wire",
+    )  # fmt: skip
+
     def __init__(
         self,
         *,
@@ -112,6 +121,7 @@ class Connection:
         self._deadline: asyncio.Timeout | None = None
         self._restarting: frames.ResetReason | None = None
         self._gone = Alarm()
+        self._watching: asyncio.Task[None] | None = None
         self.id = key
         self.credential = credential
         self._delivered = self._plan.start
@@ -202,19 +212,28 @@ class Connection:
     async def run(self, receive: Receive) -> None:
         """Serve the stream until it is over or the client has gone; nothing is left behind then."""
         METRICS.opened[self._plan.resume] += 1
+        writing = asyncio.create_task(self._write(), name=f"hub stream {self.id}")
+        self._watching = watching = asyncio.current_task()
+        writing.add_done_callback(self._stop_watching)
         try:
-            async with asyncio.TaskGroup() as group:
-                writing = group.create_task(self._write(), name=f"hub stream {self.id}")
-                watching = group.create_task(self._watch(receive))
-                writing.add_done_callback(lambda _: watching.cancel())
-                watching.add_done_callback(lambda _: writing.cancel())
+            await disconnected(receive)
+            self._gone.set()
+        except asyncio.CancelledError:
+            # By the writer, which has ended; or by a server that stops, and then the writer says so to the client.
+            if not writing.done() or watching is None or watching.uncancel():
+                raise
         finally:
+            self._watching = None
+            writing.cancel()
+            await asyncio.wait([writing])
             METRICS.closed[self.end_reason] += 1
             self._leave()
+        if not writing.cancelled():
+            writing.result()
 
-    async def _watch(self, receive: Receive) -> None:
-        await disconnected(receive)
-        self._gone.set()
+    def _stop_watching(self, writing: asyncio.Task[None]) -> None:
+        if self._watching is not None:
+            self._watching.cancel()
 
     async def _write(self) -> None:
         try:

@@ -79,6 +79,8 @@ UNKNOWN: Final = Peer()
 class Wire:
     """Under a server of which nothing is known: nothing can be seen, and nothing done but to write no more."""
 
+    __slots__ = ()
+
     @property
     def is_behind(self) -> bool:
         """Whether the reader has not taken what the server was given, so that the next write has to wait."""
@@ -116,6 +118,8 @@ class SocketWire(Wire):
         carrier: the socket, or what the server gives for it; None when it gives none.
     """
 
+    __slots__ = ("_tcp",)
+
     def __init__(self, carrier: Any) -> None:
         is_tcp = carrier is not None and carrier.family in (socket.AF_INET, socket.AF_INET6)
         self._tcp = carrier if is_tcp else None
@@ -141,6 +145,8 @@ class UvicornWire(SocketWire):
     Args:
         cycle: its request and response.
     """
+
+    __slots__ = ("_cycle", "_flow", "_transport")
 
     def __init__(self, cycle: Any) -> None:
         self._cycle, self._flow, self._transport = cycle, cycle.flow, cycle.transport
