@@ -85,8 +85,9 @@ class HubProcess:
     def __init__(self, server: ServerName = "serve", *, env: Mapping[str, str] | None = None) -> None:
         self.server: ServerName = server
         self.port = free_port()
-        self._env = hub_environment(env)
         self._folder = GuardedFolder("hub-live-")
+        # What a killed supervisor could not remove goes with the folder.
+        self._env = {**hub_environment(env), "TMPDIR": str(self._folder.path)}
         self._streams: list[LiveStream] = []
         self._clients: list[httpx.Client] = []
         self._process: GuardedProcess | None = None
