@@ -40,10 +40,21 @@ class AnyOf(_AnyLookup):
         """The condition and its parameters."""
         column, params = self.process_lhs(compiler, connection)
         field = self.lhs.output_field
-        if connection.vendor == "postgresql":
-            return f"{column} = ANY(%s::{sql_type(field)}[])", [*params, array_text(self.rhs)]
-        keys = [field.get_db_prep_value(key, connection) for key in self.rhs]
-        return f"{column} IN (SELECT value FROM json_each(%s))", [*params, orjson.dumps(keys).decode()]  # noqa: S608 (no input)
+        return f"{column} {any_of(field)}", [*params, keys_text(field, self.rhs)]
+
+
+def any_of(field: Field[Any, Any]) -> str:
+    """What follows a column in a statement, to say that its value is one of those in one parameter (``keys_text``)."""
+    if connection.vendor == "postgresql":
+        return f"= ANY(%s::{sql_type(field)}[])"
+    return "IN (SELECT value FROM json_each(%s))"
+
+
+def keys_text(field: Field[Any, Any], keys: Collection[Any]) -> str:
+    """The parameter for ``any_of``."""
+    if connection.vendor == "postgresql":
+        return array_text(keys)
+    return orjson.dumps([field.get_db_prep_value(key, connection) for key in keys]).decode()
 
 
 def array_text(cells: Collection[Any]) -> str:

@@ -6,9 +6,10 @@ from collections.abc import Collection, Iterable, Mapping
 from functools import partial
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import transaction
 
 from notifications import selectors
+from notifications.arrays import any_of, keys_text
 from notifications.conf import hub_config
 from notifications.models import Inbox
 from notifications.selectors import InboxState
@@ -51,15 +52,20 @@ def lock_inboxes(user_ids: Iterable[Any], *, skip_locked: bool = False) -> dict[
         OperationalError: a lock was not had within ``lock_timeout_seconds``, or inside a caller's transaction within
             whatever is set there.
     """
-    # Not inside a caller's transaction, for whose later statements it would then hold too.
-    if connection.vendor == "postgresql" and not connection.savepoint_ids:
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT set_config('lock_timeout', %s, true)", [f"{hub_config().lock_timeout_seconds}s"]
-            )
-    can_skip = skip_locked and connection.features.has_select_for_update_skip_locked
-    locked = Inbox.objects.select_for_update(no_key=connection.vendor == "postgresql", skip_locked=can_skip)
-    return {inbox.pk: inbox for inbox in locked.filter(pk__in=list(user_ids)).order_by("pk")}
+    db = transaction.get_connection()
+    if not db.in_atomic_block:
+        raise transaction.TransactionManagementError("Inboxes are locked inside a transaction.")
+    key: Any = Inbox._meta.pk
+    table = db.ops.quote_name(Inbox._meta.db_table)
+    statement = f"SELECT * FROM {table} WHERE user_id {any_of(key)} ORDER BY user_id"  # noqa: S608 (no input)
+    if db.vendor == "postgresql":
+        # Not inside a caller's transaction, for whose later statements it would then hold too.
+        if not db.savepoint_ids:
+            with db.cursor() as cursor:
+                timeout = f"{hub_config().lock_timeout_seconds}s"
+                cursor.execute("SELECT set_config('lock_timeout', %s, true)", [timeout])
+        statement += " FOR NO KEY UPDATE SKIP LOCKED" if skip_locked else " FOR NO KEY UPDATE"
+    return {inbox.pk: inbox for inbox in Inbox.objects.raw(statement, [keys_text(key, list(user_ids))])}
 
 
 def announce_on_commit(heads: Mapping[Any, int]) -> None:

@@ -10,15 +10,11 @@ from notifications.events import category_of
 from notifications.models import Change, ChangeKind, Event, Inbox, Notification, Reason, Via
 from notifications.services.origin import Origin
 from notifications.services.rows import insert_rows, update_rows
+from notifications.services.staged import Staged
 
 
-class Staged(NamedTuple):
-    """A notification that waits for its position."""
-
-    id: int
-    recipient_id: Any
-    event_id: int
-    collapse_key: str
+class StagedMoved(Exception):
+    """What was staged when it was read, without a lock, has been listed, marked failed or deleted since."""
 
 
 class Listed(NamedTuple):
@@ -58,6 +54,7 @@ class LogBatch:
         self._inboxes = inboxes
         self._now = now
         self._touched: set[Any] = set()
+        self._of_events: dict[int, tuple[tuple[Any, ...], Origin]] = {}
         self._changes: list[tuple[Any, ...]] = []
         self._created: list[tuple[Any, ...]] = []
         self._read: list[tuple[Any, ...]] = []
@@ -68,10 +65,11 @@ class LogBatch:
         inbox = self._inboxes[staged.recipient_id]
         position, at = inbox.head + 1, self._time(inbox)
         listed = Listed(staged.id, staged.recipient_id, staged.event_id, position, at, None)
-        self._append(inbox, ChangeKind.CREATED, 1, listed, Origin(by=event.source, via=Via.PRODUCER))
-        self._created.append(
-            (staged.id, position, at, event.type, category_of(event.type), *_copied(event)),
-        )
+        if (of_event := self._of_events.get(event.pk)) is None:
+            of_event = self._of_events[event.pk] = (_copied(event), Origin(by=event.source, via=Via.PRODUCER))
+        copied, origin = of_event
+        self._append(inbox, ChangeKind.CREATED, 1, listed, origin)
+        self._created.append((staged.id, position, at, *copied))
         return listed
 
     def read(self, listed: Listed, origin: Origin) -> None:
@@ -97,9 +95,17 @@ class LogBatch:
         return self._time(inbox)
 
     def write(self) -> dict[Any, int]:
-        """Write everything; returns the new heads by user, to be announced after the commit."""
+        """Write everything; returns the new heads by user, to be announced after the commit.
+
+        Raises:
+            StagedMoved: a notification was no longer staged when it was to be listed; the transaction must be rolled back.
+        """
+        listed_count = update_rows(
+            Notification, _CREATED_COLUMNS, self._created, where_null=("position", "failed_at")
+        )
+        if listed_count != len(self._created):
+            raise StagedMoved
         insert_rows(Change, _CHANGE_COLUMNS, self._changes)
-        update_rows(Notification, _CREATED_COLUMNS, self._created)
         update_rows(Notification, ("id", "read_at"), self._read)
         update_rows(Notification, ("id", "deleted_at"), self._deleted)
         touched = [self._inboxes[user_id] for user_id in sorted(self._touched)]
@@ -141,4 +147,4 @@ def in_order(rows: Iterable[Listed]) -> list[Listed]:
 
 
 def _copied(event: Event) -> tuple[Any, ...]:
-    return (event.topic, event.level, event.expires_at)
+    return (event.type, category_of(event.type), event.topic, event.level, event.expires_at)

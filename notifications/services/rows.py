@@ -7,15 +7,18 @@ times as long; ``tests/integration/test_rows.py`` holds both to the same result.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import orjson
-from django.db import connection
+from django.db import transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Field, Model
 
 from notifications.arrays import array_text, sql_type
 
-Values = Sequence[tuple[Any, ...]]
+Row = tuple[Any, ...]
+Values = Sequence[Row]
 
 
 def insert_rows(model: type[Model], columns: Sequence[str], rows: Values) -> None:
@@ -28,78 +31,117 @@ def insert_rows(model: type[Model], columns: Sequence[str], rows: Values) -> Non
     """
     if not rows:
         return
-    table = _Table(model, columns, rows)
-    names = ", ".join(table.column(index) for index in range(len(columns)))
-    values = ", ".join(table.values)
-    with connection.cursor() as cursor:
+    db = transaction.get_connection()
+    target = _target(model, tuple(columns), db.vendor)
+    given = _one(target, rows[0], db) if len(rows) == 1 else _many(target, rows, db)
+    values = ", ".join(given.values)
+    with db.cursor() as cursor:
         cursor.execute(
-            f"INSERT INTO {table.name} ({names}) SELECT {values} {table.source}",
-            (*table.constants, *table.arrays),
+            f"INSERT INTO {target.table} ({', '.join(target.names)}) "
+            + (f"SELECT {values} {given.source}" if given.source else f"VALUES ({values})"),
+            given.params,
         )
 
 
-def update_rows(model: type[Model], columns: Sequence[str], rows: Values) -> None:
+def update_rows(
+    model: type[Model], columns: Sequence[str], rows: Values, *, where_null: Sequence[str] = ()
+) -> int:
     """Update the rows whose primary key is each tuple's first value. One statement.
 
     Args:
         model: whose table.
         columns: attribute names of its fields; the first is the primary key.
         rows: one tuple of Python values for each row, in the order of ``columns``.
+        where_null: only rows in which these are null.
+
+    Returns:
+        How many rows that were.
     """
     if not rows:
-        return
-    table = _Table(model, columns, rows, varying=1)
-    assignments = ", ".join(
-        f"{table.column(index)} = {table.values[index]}" for index in range(1, len(columns))
-    )
-    with connection.cursor() as cursor:
+        return 0
+    db = transaction.get_connection()
+    # The key comes last, where the statement has it.
+    target = _target(model, (*columns[1:], columns[0]), db.vendor)
+    rows = [(*row[1:], row[0]) for row in rows]
+    given = _one(target, rows[0], db) if len(rows) == 1 else _many(target, rows, db)
+    assignments = ", ".join(map("{} = {}".format, target.names[:-1], given.values))
+    condition = f"{target.table}.{target.names[-1]} = {given.values[-1]}"
+    if where_null:
+        # Inside a CASE, or PostgreSQL takes a partial index on nulls, which it believes to be empty, and walks it for each row.
+        nulls = _target(model, tuple(where_null), db.vendor)
+        are_null = " AND ".join(f"{nulls.table}.{name} IS NULL" for name in nulls.names)
+        condition += f" AND CASE WHEN {are_null} THEN 1 END = 1"
+    with db.cursor() as cursor:
         cursor.execute(
-            f"UPDATE {table.name} SET {assignments} {table.source} "  # noqa: S608 (names, placeholders)
-            f"WHERE {table.name}.{table.column(0)} = {table.values[0]}",
-            (*table.constants, *table.arrays),
+            f"UPDATE {target.table} SET {assignments} {given.source} WHERE {condition}",  # noqa: S608 (names, placeholders)
+            given.params,
         )
+        return int(cursor.rowcount)
 
 
-class _Table:
-    """Rows turned into a FROM clause; a column that holds one value in all rows is sent once, as a constant."""
+class _Target(NamedTuple):
+    """Columns of a table, as statements name them."""
 
-    def __init__(self, model: type[Model], columns: Sequence[str], rows: Values, *, varying: int = 0) -> None:
-        self._fields: list[Field[Any, Any]] = [_field(model, column) for column in columns]
-        self.name = connection.ops.quote_name(model._meta.db_table)
-        self.constants: list[Any] = []
-        self.values: list[str] = []
-        arrays: list[tuple[Field[Any, Any], list[Any]]] = []
-        for index, field in enumerate(self._fields):
-            cells = [row[index] for row in rows]
-            first = cells[0]
-            # A FROM clause needs a column, so the first one always varies.
-            if index >= max(varying, 1) and all(cell is first or cell == first for cell in cells):
-                self.constants.append(field.get_db_prep_save(first, connection))
-                self.values.append(
-                    f"CAST(%s AS {sql_type(field)})" if connection.vendor == "postgresql" else "%s"
-                )
-            else:
-                self.values.append(f"r.c{len(arrays)}")
-                arrays.append((field, cells))
-        self.arrays, self.source = (
-            _postgresql(arrays) if connection.vendor == "postgresql" else _sqlite(arrays)
-        )
-
-    def column(self, index: int) -> str:
-        return connection.ops.quote_name(self._fields[index].column)
+    table: str
+    names: tuple[str, ...]
+    fields: tuple[Field[Any, Any], ...]
+    types: tuple[str, ...]
 
 
-def _postgresql(arrays: list[tuple[Field[Any, Any], list[Any]]]) -> tuple[list[Any], str]:
-    casts = ", ".join(f"%s::{sql_type(field)}[]" for field, _ in arrays)
-    names = ", ".join(f"c{index}" for index in range(len(arrays)))
-    return [array_text(cells) for _, cells in arrays], f"FROM unnest({casts}) AS r({names})"
+class _Given(NamedTuple):
+    """Rows as parts of a statement: an expression for each column, where these come from, and the parameters."""
+
+    values: list[str]
+    source: str
+    params: list[Any]
 
 
-def _sqlite(arrays: list[tuple[Field[Any, Any], list[Any]]]) -> tuple[list[Any], str]:
-    prepared = [[field.get_db_prep_save(cell, connection) for cell in cells] for field, cells in arrays]
+@lru_cache(maxsize=64)
+def _target(model: type[Model], columns: tuple[str, ...], vendor: str) -> _Target:
+    quote = transaction.get_connection().ops.quote_name
+    fields = tuple(_field(model, column) for column in columns)
+    names = tuple(quote(field.column) for field in fields)
+    types = tuple(map(sql_type, fields)) if vendor == "postgresql" else ()
+    return _Target(quote(model._meta.db_table), names, fields, types)
+
+
+def _one(target: _Target, row: Row, db: BaseDatabaseWrapper) -> _Given:
+    params = [field.get_db_prep_save(cell, db) for field, cell in zip(target.fields, row, strict=True)]
+    return _Given(["%s"] * len(row), "", params)
+
+
+def _many(target: _Target, rows: Values, db: BaseDatabaseWrapper) -> _Given:
+    """A column that holds one value in all rows is sent once, as a constant."""
+    cells_of = list(zip(*rows, strict=True))
+    is_sent_once = [_is_constant(cells) for cells in cells_of]
+    is_sent_once[-1] &= not all(is_sent_once)  # a FROM clause needs a column
+    constants: list[Any] = []
+    values: list[str] = []
+    arrays: list[int] = []
+    for index, field in enumerate(target.fields):
+        if is_sent_once[index]:
+            constants.append(field.get_db_prep_save(cells_of[index][0], db))
+            values.append(f"CAST(%s AS {target.types[index]})" if target.types else "%s")
+        else:
+            values.append(f"r.c{len(arrays)}")
+            arrays.append(index)
+    if target.types:
+        casts = ", ".join(f"%s::{target.types[index]}[]" for index in arrays)
+        names = ", ".join(f"c{number}" for number in range(len(arrays)))
+        params = [array_text(cells_of[index]) for index in arrays]
+        return _Given(values, f"FROM unnest({casts}) AS r({names})", [*constants, *params])
+    prepared = [
+        [target.fields[index].get_db_prep_save(cell, db) for cell in cells_of[index]] for index in arrays
+    ]
     text = orjson.dumps(list(zip(*prepared, strict=True))).decode()
-    names = ", ".join(f"json_extract(value, '$[{index}]') AS c{index}" for index in range(len(arrays)))
-    return [text], f"FROM (SELECT {names} FROM json_each(%s)) AS r"  # noqa: S608 (no input)
+    names = ", ".join(f"json_extract(value, '$[{number}]') AS c{number}" for number in range(len(arrays)))
+    return _Given(values, f"FROM (SELECT {names} FROM json_each(%s)) AS r", [*constants, text])  # noqa: S608 (no input)
+
+
+def _is_constant(cells: Row) -> bool:
+    first = cells[0]
+    # The last one first: what varies shows there.
+    return bool(cells[-1] == first) and all(cell is first or cell == first for cell in cells)
 
 
 def _field(model: type[Model], attname: str) -> Field[Any, Any]:

@@ -13,17 +13,19 @@ from functools import partial
 from typing import Any, Final
 
 from django.db import DatabaseError, OperationalError, transaction
-from django.db.models import QuerySet
+from django.db.models import F
 from django.utils import timezone
 
+from notifications.arrays import AnyOf
 from notifications.conf import hub_config
 from notifications.exceptions import HubError
 from notifications.models import Event, Notification, Reason, Via
 from notifications.services.content import check_event
 from notifications.services.inboxes import announce, announce_on_commit, create_inboxes, lock_inboxes
-from notifications.services.log import Listed, LogBatch, Staged, in_order
+from notifications.services.log import Listed, LogBatch, StagedMoved, in_order
 from notifications.services.origin import Origin
 from notifications.services.rows import update_rows
+from notifications.services.staged import Staged, staged_rows
 from notifications.signals import notifications_sequenced
 
 logger = logging.getLogger(__name__)
@@ -111,7 +113,7 @@ def _sequence_singly(user_id: Any) -> int:
             logger.exception("A staged notification of user %s cannot be sequenced", user_id)
             with transaction.atomic():
                 lock_inboxes([user_id])
-                bad = _staged([user_id], max_rows=1)
+                bad = staged_rows([user_id], max_rows=1)
                 _fail([(row, str(error)) for row in bad])
                 _count_on_commit(0, failed_count=len(bad))
             if not bad:
@@ -123,28 +125,41 @@ def _sequence_singly(user_id: Any) -> int:
 
 
 def _sequence_rows(user_ids: Sequence[Any], *, skip_locked: bool, max_rows: int) -> Counter[Any]:
-    """One transaction: lock, read what is staged, write the log. Returns how many rows of each user are done, failed ones included."""
-    waiting = _waiting(user_ids)
-    if not waiting:
-        return Counter()
-    create_inboxes(user_id for user_id, has_inbox in waiting.items() if not has_inbox)
-    with transaction.atomic():
-        inboxes = lock_inboxes(waiting, skip_locked=skip_locked)
-        staged = _staged(list(inboxes), max_rows=max_rows)
+    """One transaction: lock what has something staged, write the log. Returns how many rows of each user are done, failed ones included."""
+    while True:
+        staged = staged_rows(user_ids, max_rows=max_rows)
         if not staged:
             return Counter()
-        events = Event.objects.in_bulk({row.event_id for row in staged})
+        try:
+            return _list_rows(staged, skip_locked=skip_locked, max_rows=max_rows)
+        except StagedMoved:
+            logger.debug("Somebody else has taken some of %d staged notifications", len(staged))
+
+
+def _list_rows(staged: Sequence[Staged], *, skip_locked: bool, max_rows: int) -> Counter[Any]:
+    """What was read without a lock is taken as it is, unless a look at the locked inboxes shows that it may be old."""
+    heads = {row.recipient_id: row.head for row in staged}
+    events = Event.objects.in_bulk({row.event_id for row in staged})
+    create_inboxes(user_id for user_id, head in heads.items() if head is None)
+    with transaction.atomic():
+        inboxes = lock_inboxes(heads, skip_locked=skip_locked)
+        has_moved = any(inbox.head != (heads[user_id] or 0) for user_id, inbox in inboxes.items())
+        was_cut_off = len(staged) == max_rows and len(inboxes) < len(heads)
+        if has_moved or was_cut_off:
+            staged = staged_rows(list(inboxes), max_rows=max_rows)
+            events = Event.objects.in_bulk({row.event_id for row in staged})
+        rows = [row for row in staged if row.recipient_id in inboxes]
+        if not events.keys() >= {row.event_id for row in rows}:
+            raise StagedMoved
         failures = _failures(events)
-        _fail([(row, failures[row.event_id]) for row in staged if row.event_id in failures])
-        _drop([row.id for row in staged if events[row.event_id].withdrawn_at])
-        good = [
-            row for row in staged if row.event_id not in failures and not events[row.event_id].withdrawn_at
-        ]
+        _fail([(row, failures[row.event_id]) for row in rows if row.event_id in failures])
+        _drop([row.id for row in rows if events[row.event_id].withdrawn_at])
+        good = [row for row in rows if row.event_id not in failures and not events[row.event_id].withdrawn_at]
         batch = LogBatch(inboxes, now=timezone.now())
         _list(batch, good, events)
         announce_on_commit(batch.write())
-        _count_on_commit(len(good), failed_count=len(staged) - len(good))
-    return Counter(row.recipient_id for row in staged)
+        _count_on_commit(len(good), failed_count=len(rows) - len(good))
+    return Counter(row.recipient_id for row in rows)
 
 
 def _count_on_commit(count: int, *, failed_count: int) -> None:
@@ -152,30 +167,6 @@ def _count_on_commit(count: int, *, failed_count: int) -> None:
         notifications_sequenced.send_robust, sender=Notification, count=count, failed_count=failed_count
     )
     transaction.on_commit(counted, robust=True)
-
-
-def _waiting(user_ids: Sequence[Any]) -> dict[Any, bool]:
-    """Those of some users who have something staged that is due, and whether they have an inbox. One query, no lock.
-
-    Users are noted before the commit, so some may have nothing staged after all, or be gone, by a rollback.
-    """
-    now, later = (rows.values_list("recipient_id", "recipient__inbox") for rows in _due(user_ids))
-    return {user_id: inbox is not None for user_id, inbox in now.union(later)}
-
-
-def _staged(user_ids: Sequence[Any], *, max_rows: int) -> list[Staged]:
-    now, later = (rows.values("pk") for rows in _due(user_ids))
-    rows = Notification.objects.filter(pk__in=now.union(later, all=True)).order_by("recipient_id", "id")
-    return [Staged(*row) for row in rows.values_list(*Staged._fields)[:max_rows]]
-
-
-def _due(user_ids: Sequence[Any]) -> tuple[QuerySet[Notification], QuerySet[Notification]]:
-    """What these users have staged for at once, and for a time that has come.
-
-    Two queries to be united: each has a partial index, and behind an OR SQLite finds neither.
-    """
-    staged = Notification.objects.filter(Notification.STAGED, recipient_id__in=user_ids).order_by()
-    return staged.filter(deliver_at__isnull=True), staged.filter(deliver_at__lte=timezone.now())
 
 
 def _failures(events: dict[int, Event]) -> dict[int, str]:
@@ -230,7 +221,7 @@ def _replaceable(staged: Sequence[Staged], events: dict[int, Event]) -> dict[_Co
     wanted = {_collapse_key(row, events[row.event_id]) for row in collapsing}
     rows = Notification.objects.filter(
         Notification.LISTED,
-        recipient_id__in={key[0] for key in wanted},
+        AnyOf(F("recipient_id"), {key[0] for key in wanted}),
         type__in={key[1] for key in wanted},
         collapse_key__in={key[3] for key in wanted},
     ).exclude(collapse_key="")

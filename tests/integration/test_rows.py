@@ -251,6 +251,15 @@ def test_update_rows__other_rows__are_left_alone() -> None:
     assert stored(Notification, ("topic",), keys) == [("before",), ("after",), ("before",)]
 
 
+@pytest.mark.parametrize("count", [1, 3])
+def test_update_rows__where_null__leaves_the_others_alone_and_counts(count: int) -> None:
+    keys = staged(make_user(), Event.objects.create(type="a.b", title="t"), count)
+    Notification.objects.filter(pk=keys[0]).update(failed_at=TIMES[1])
+    rows = [(key, "after") for key in keys]
+    assert update_rows(Notification, ("id", "topic"), rows, where_null=("position", "failed_at")) == count - 1
+    assert stored(Notification, ("topic",), keys) == [("before",)] + [("after",)] * (count - 1)
+
+
 def test_update_rows__two_thousand_rows_with_one_value__are_one_statement() -> None:
     keys = staged(make_user(), Event.objects.create(type="a.b", title="t"), 2_000)
     with CaptureQueriesContext(connection) as captured:

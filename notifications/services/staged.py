@@ -1,0 +1,57 @@
+"""What is staged and due, and its reading: the statement that every send waits for, so it is SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
+
+from django.db import connection
+from django.utils import timezone
+
+from notifications.arrays import any_of, keys_text
+from notifications.models import Inbox, Notification
+
+# Two halves: each has a partial index, and behind an OR SQLite finds neither. Materialized, or it takes an index of all that the
+# recipient ever got, because that has the order.
+_STAGED: Final = """
+    WITH staged AS MATERIALIZED (
+        SELECT n.id, n.recipient_id, n.event_id, n.collapse_key, i.head FROM {notification} n
+        LEFT JOIN {inbox} i ON i.user_id = n.recipient_id
+        WHERE n.position IS NULL AND n.failed_at IS NULL AND n.deliver_at IS NULL AND n.recipient_id {any_of}
+        UNION ALL
+        SELECT n.id, n.recipient_id, n.event_id, n.collapse_key, i.head FROM {notification} n
+        LEFT JOIN {inbox} i ON i.user_id = n.recipient_id
+        WHERE n.position IS NULL AND n.failed_at IS NULL AND n.deliver_at <= %s AND n.recipient_id {any_of}
+    ) SELECT * FROM staged ORDER BY recipient_id, id LIMIT %s"""
+
+
+class Staged(NamedTuple):
+    """A notification that waits for its position.
+
+    Attributes:
+        head: of its inbox, in the same snapshot; None without an inbox. While it is the same, the notification still waits,
+            unless it was deleted.
+    """
+
+    id: int
+    recipient_id: Any
+    event_id: int
+    collapse_key: str
+    head: int | None
+
+
+def staged_rows(user_ids: Sequence[Any], *, max_rows: int) -> list[Staged]:
+    """What these users have staged for at once, or for a time that has come, in staging order. One query, no lock."""
+    key: Any = Inbox._meta.pk
+    keys = keys_text(key, user_ids)
+    quote = connection.ops.quote_name
+    statement = _STAGED.format(
+        notification=quote(Notification._meta.db_table), inbox=quote(Inbox._meta.db_table), any_of=any_of(key)
+    )
+    now = connection.ops.adapt_datetimefield_value(timezone.now())
+    with connection.cursor() as cursor:
+        cursor.execute(statement, (keys, now, keys, max_rows))
+        rows = cursor.fetchall()
+    if connection.vendor == "postgresql":
+        return [Staged(*row) for row in rows]
+    return [Staged(row[0], key.to_python(row[1]), *row[2:]) for row in rows]
