@@ -1,0 +1,103 @@
+"""What wakes a stream, and what has it write."""
+
+from __future__ import annotations
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from notifications.streaming import flush
+from notifications.streaming.alarm import Alarm
+from notifications.streaming.wire import UvicornWire
+
+pytestmark = pytest.mark.shape("embedded")
+
+
+class Writer:
+    """Counts how often it was flushed."""
+
+    def __init__(self) -> None:
+        self.flushed = 0
+
+    def flush(self) -> None:
+        """Count."""
+        self.flushed += 1
+
+
+async def test_alarm__set_before_the_wait__is_not_missed() -> None:
+    alarm = Alarm()
+    alarm.set()
+    await asyncio.wait_for(alarm.wait(), 5)
+    assert alarm
+    alarm.clear()
+    assert not alarm
+
+
+async def test_alarm__set_while_a_task_waits__wakes_it_and_is_awaited_no_more() -> None:
+    alarm = Alarm()
+    waiting = asyncio.create_task(alarm.wait())
+    await asyncio.sleep(0)
+    states = [alarm.is_awaited]
+    alarm.set()
+    alarm.set()
+    assert [*states, alarm.is_awaited] == [True, False]
+    await asyncio.wait_for(waiting, 5)
+
+
+async def test_alarm__its_task_is_cancelled__can_be_set_and_awaited_again() -> None:
+    alarm = Alarm()
+    waiting = asyncio.create_task(alarm.wait())
+    await asyncio.sleep(0)
+    waiting.cancel()
+    await asyncio.wait([waiting])
+    assert not alarm.is_awaited
+    alarm.set()
+    await asyncio.wait_for(alarm.wait(), 5)
+
+
+async def test_flush__more_connections_than_one_turn_takes__each_has_its_turn() -> None:
+    writers = [Writer() for _ in range(flush.MAX_AT_ONCE + 1)]
+    flushing = flush.Flush()
+    for writer in writers:
+        flushing.soon(writer)
+    assert sum(writer.flushed for writer in writers) == 0
+    await asyncio.sleep(0)
+    assert sum(writer.flushed for writer in writers) == flush.MAX_AT_ONCE
+    await asyncio.sleep(0)
+    assert [writer.flushed for writer in writers] == [1] * len(writers)
+
+
+class Transport:
+    """Keeps what is written."""
+
+    def __init__(self) -> None:
+        self.written = b""
+
+    def get_extra_info(self, name: str) -> None:
+        """It has no socket."""
+
+    def write(self, data: bytes) -> None:
+        """Keep it."""
+        self.written += data
+
+
+@pytest.mark.parametrize(
+    ("changed", "is_written"),
+    [
+        ({}, True),
+        ({"disconnected": True}, False),
+        ({"chunked_encoding": None}, False),
+        ({"flow": SimpleNamespace(write_paused=True)}, False),
+    ],
+    ids=["ready", "disconnected", "not chunked", "behind"],
+)
+def test_write_now__only_where_send_would_not_wait__writes_one_chunk(
+    changed: dict[str, Any], is_written: bool
+) -> None:
+    transport = Transport()
+    ready = {"disconnected": False, "chunked_encoding": True, "flow": SimpleNamespace(write_paused=False)}
+    wire = UvicornWire(SimpleNamespace(transport=transport, **(ready | changed)))
+    assert wire.write_now(b"event: x\ndata: {}\n\n") is is_written
+    assert transport.written == (b"13\r\nevent: x\ndata: {}\n\n\r\n" if is_written else b"")
