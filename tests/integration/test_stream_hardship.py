@@ -119,7 +119,8 @@ async def test_many_changes_at_once__few_queries_and_no_loss(
     for stream in opened:
         await stream.expect("notification.created", where=lambda event: event.json["position"] == 30)
         assert positions(stream) == list(range(1, 31))
-    assert len(queries) <= 60 + 2  # at worst one for each send, and one for each user whose group was joined
+    # At worst one for each of 60 sends and some looks; of 180 frames, never one for each connection.
+    assert len(queries) < 90
 
 
 async def test_frames__of_one_change__are_built_once_for_all_connections(
