@@ -23,7 +23,7 @@ Dice = random.Random
 
 # Where a process may be killed: what runs there instead is the end of it.
 PLACES = {
-    "commit": ("notifications.services.sequence", "sequence"),  # committed, and nothing sequenced yet
+    "commit": ("notifications.services.sequence", "_sequence"),  # committed, and nothing sequenced yet
     "positions": (
         "notifications.services.log",
         "LogBatch.write",
