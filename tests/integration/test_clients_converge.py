@@ -111,7 +111,7 @@ def stream(follower: Follower, done: Callable[[], bool], *, url: str, headers: d
             else:
                 assert opened.status == 200
                 opened.expect("stream.live", timeout=20)
-                for _ in range(follower.dice.randrange(3)):
+                for _ in range(min(follower.dice.randrange(3), ACTIONS - follower.actions)):
                     follower.act()
                     with suppress(UnexpectedEnd):  # it may have changed nothing
                         opened.expect(timeout=0.1)
