@@ -114,7 +114,7 @@ def steps(results: Path) -> Iterator[Step]:
             "pytest",
             "-q",
             "-n",
-            "2",
+            "4",  # also on two cores: much of a test's time is waiting for processes and pages
             "--dist",
             "worksteal",
             f"--shape={shape}",
