@@ -1,8 +1,8 @@
 """One open stream: what is written to it, and when.
 
-A task writes; the one that serves the request waits for the disconnect; the first to end cancels the other. The writer sends ``stream.open``, reads
-the log itself until it has caught up, sends ``stream.live``, and then writes what the fan-out offers. When its queue
-overflows, or a change is missing, it reads the log again from what is on the wire.
+A task writes; the one that serves the request waits for the disconnect; the first to end cancels the other. The writer sends
+``stream.open``, reads the log itself until it has caught up (``backlog``), sends ``stream.live``, and then writes what the fan-out
+offers. When its queue overflows, or a change is missing, it reads the log again from what is on the wire.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from notifications.selectors import InboxState
 from notifications.services import Progress
 from notifications.streaming import frames, limits
 from notifications.streaming.alarm import Alarm
-from notifications.streaming.changes import Page, SharedChange, read_page
+from notifications.streaming.backlog import Backlog
+from notifications.streaming.changes import SharedChange
 from notifications.streaming.credentials import Credential
 from notifications.streaming.fanout import Fanout
 from notifications.streaming.frames import CloseReason, ResetReason
 from notifications.streaming.metrics import METRICS
 from notifications.streaming.outbox import Outbox, joined
-from notifications.streaming.pool import in_pool
 from notifications.streaming.refusals import STREAM_HEADERS, HeaderList, Receive, Send
 from notifications.streaming.requests import StreamRequest
 from notifications.streaming.session import Session, Verdict
@@ -69,9 +69,9 @@ class Connection:
 
     # In a dictionary, so many attributes would take 1.3 KB more.
     __slots__ = (
-        "__weakref__", "_backlog_turns", "_clock", "_closing", "_deadline", "_delivered", "_fanout",
-        "_gone", "_headers", "_inbox", "_is_announced", "_is_filtered", "_is_over", "_outbox", "_page",
-        "_page_failures", "_plan", "_read_again_at", "_replayed", "_request", "_restarting", "_rotate_at",
+        "__weakref__", "_backlog", "_clock", "_closing", "_deadline", "_delivered", "_fanout",
+        "_gone", "_headers", "_inbox", "_is_announced", "_is_filtered", "_is_over", "_outbox", "_plan", "_replayed",
+        "_request", "_restarting", "_rotate_at",
         "_send_message", "_session", "_state", "_target", "_timer", "_waiting_since", "_wake",
         "_watching", "_written_at", "credential", "id", "wire",
     )  # fmt: skip
@@ -95,7 +95,6 @@ class Connection:
         self.wire = wire
         self._request = request
         self._fanout = fanout
-        self._backlog_turns = backlog_turns
         self._state = state
         self._headers = headers
         self._plan = request.plan_for(state)
@@ -108,9 +107,6 @@ class Connection:
         self._wake = Alarm()
         self._timer: asyncio.TimerHandle | None = None
         self._clock = loop.time
-        self._page: asyncio.Task[Page] | None = None
-        self._page_failures = 0
-        self._read_again_at = 0.0
         self._written_at = loop.time()
         self._rotate_at = loop.time() + limits.spread(config.max_stream_seconds, ROTATION_JITTER)
         self._waiting_since: float | None = None
@@ -125,6 +121,9 @@ class Connection:
         self.id = key
         self.credential = credential
         self._delivered = self._plan.start
+        self._backlog = Backlog(
+            key=key, user_id=state.user_id, session=self._session, request=request, turns=backlog_turns, on_page=self._wake.set
+        )  # fmt: skip
         self._inbox = fanout.join(self, state)
 
     # What the fan-out calls; none of it awaits.
@@ -166,7 +165,7 @@ class Connection:
 
     def restart(self, reason: ResetReason, epoch: str, head: int) -> None:
         """Tell the client that positions were reused, and go on from the head."""
-        self._drop_page()
+        self._backlog.drop()
         self._outbox.clear()
         self._session.restart(epoch, head)
         self._delivered = self._target = head
@@ -261,7 +260,7 @@ class Connection:
 
     def _leave(self) -> None:
         self._fanout.leave(self, self._inbox)
-        self._drop_page()
+        self._backlog.drop()
         self._stop_timer()
 
     # What the writer does.
@@ -292,7 +291,7 @@ class Connection:
         elif self._restarting is not None:
             reason, self._restarting = self._restarting, None
             await self._send([frames.reset(reason=reason, cursor=self._session.cursor)])
-        elif not self._session.is_live and self._can_catch_up(now):
+        elif not self._session.is_live and self._backlog.is_due(now):
             await self._catch_up()
         elif self._session.is_live and not self._is_announced:
             await self._announce()
@@ -308,8 +307,8 @@ class Connection:
     async def _sleep(self) -> None:
         """Until something comes, or is due. The timer is never put off, so that a write costs none: it may wake for nothing."""
         until = min(self._heartbeat_at, self._rotate_at)
-        if not self._session.is_live and self._page is None:
-            until = min(until, self._read_again_at)
+        if not self._session.is_live:
+            until = min(until, self._backlog.due_at)
         if self._timer is None or until < self._timer.when():
             self._stop_timer()
             self._timer = asyncio.get_running_loop().call_at(until, self._due)
@@ -334,12 +333,16 @@ class Connection:
         if since is not None:
             METRICS.write.add(time.time() - since)
 
-    def _can_catch_up(self, now: float) -> bool:
-        return now >= self._read_again_at if self._page is None else self._page.done()
-
     async def _catch_up(self) -> None:
         """Write a page that has come, ask for the next, or be live when nothing is missing."""
-        page = self._take_page()
+        now = self._clock()
+        try:
+            page = self._backlog.take(now)
+        except CursorExpired as expired:
+            newest = Cursor.parse(expired.head)
+            self.restart("expired", newest.epoch, newest.position)
+            self._session.fall_back()
+            return
         up_to = max(self._target, self._inbox.position)
         if page is not None:
             self._session.read_up_to(page.position)
@@ -347,53 +350,8 @@ class Connection:
             await self._send(page.frames)
         elif self._session.position >= up_to:
             self._session.go_live(self._inbox.position)
-        elif self._clock() >= self._read_again_at:
-            self._page = asyncio.create_task(self._read(up_to))
-            self._page.add_done_callback(self._page_came)
-
-    def _page_came(self, page: asyncio.Task[Page]) -> None:
-        if not page.cancelled():
-            page.exception()  # looked at here, too, for a page that nobody takes any more
-        self._wake.set()
-
-    async def _read(self, up_to: int) -> Page:
-        config, session = hub_config(), self._session
-        async with self._backlog_turns.turn():
-            return await in_pool(
-                read_page,
-                self._inbox.user_id,
-                session.next_stretch(up_to),
-                epoch=session.epoch,
-                filters=self._request.filters,
-                form=self._request.form,
-                max_rows=config.max_backlog_page,
-                max_bytes=config.max_queue_bytes,
-                floor=session.floor,
-            )
-
-    def _take_page(self) -> Page | None:
-        page, self._page = self._page, None
-        if page is None:
-            return None
-        error = page.exception()
-        if error is None:
-            self._page_failures = 0
-            return page.result()
-        if isinstance(error, CursorExpired):
-            # The log was compacted while it was read from here: what is left of it no longer folds on what was sent.
-            newest = Cursor.parse(error.head)
-            self.restart("expired", newest.epoch, newest.position)
-            self._session.fall_back()
-            return None
-        self._page_failures += 1
-        self._read_again_at = self._clock() + limits.backoff_seconds(self._page_failures)
-        logger.warning("Stream %s could not read its backlog and tries again: %s", self.id, error)
-        return None
-
-    def _drop_page(self) -> None:
-        if self._page is not None:
-            self._page.cancel()
-            self._page = None
+        elif self._backlog.is_due(now):
+            self._backlog.ask(up_to)
 
     async def _announce(self) -> None:
         self._is_announced = True

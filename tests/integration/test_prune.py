@@ -337,7 +337,7 @@ async def test_stream__whose_backlog_is_compacted_under_it__is_reset_once_and_go
             run()
         return read_page(*args, **options)
 
-    monkeypatch.setattr("notifications.streaming.connection.read_page", prune_before_the_third_page)
+    monkeypatch.setattr("notifications.streaming.backlog.read_page", prune_before_the_third_page)
     stream = await streams.open(ada, "after=earliest")
     await stream.expect("stream.live")
     types = [event.type for event in stream.events]

@@ -62,7 +62,7 @@ def faults(monkeypatch: pytest.MonkeyPatch, seed: int) -> random.Random:
         return changes_since(*args, **kwargs)
 
     monkeypatch.setattr(hints, "publish", publish_at_times)
-    monkeypatch.setattr("notifications.streaming.connection.read_page", read_page_at_times)
+    monkeypatch.setattr("notifications.streaming.backlog.read_page", read_page_at_times)
     monkeypatch.setattr(selectors, "changes_since", changes_since_at_times)
     monkeypatch.setattr(limits, "backoff_seconds", lambda failures: 0.02)
     return chance

@@ -23,7 +23,6 @@ from tests.helpers.asgi import AsgiStream, Streams, send_to
 from tests.helpers.factories import make_user, send
 from tests.helpers.waiting import wait_until_async
 
-CONNECTION = "notifications.streaming.connection"
 FAST = {"reconcile_seconds": 0.2}
 NEVER = {"reconcile_seconds": 300.0, "database_watch_seconds": 60.0}
 
@@ -192,7 +191,7 @@ async def test_commits_during_the_backlog__come_after_it_without_gap(
         send(ada, "Meanwhile")
         return read_page(*args, **kwargs)
 
-    monkeypatch.setattr(f"{CONNECTION}.read_page", read_and_commit)
+    monkeypatch.setattr("notifications.streaming.backlog.read_page", read_and_commit)
     with override_settings(NOTIFICATION_HUB={"max_backlog_page": 2}):
         stream = await streams.open(ada, "after=earliest")
         await stream.expect("stream.live")
@@ -254,7 +253,7 @@ async def test_backlog_that_cannot_be_read__is_read_later(
             raise error
         return read_page(*args, **kwargs)
 
-    monkeypatch.setattr(f"{CONNECTION}.read_page", fail_twice)
+    monkeypatch.setattr("notifications.streaming.backlog.read_page", fail_twice)
     stream = await streams.open(ada, "after=earliest")
     live = await stream.expect("stream.live")
     assert (live.json["replayed"], positions(stream)) == (1, [1])

@@ -72,7 +72,7 @@ def credentials(monkeypatch: pytest.MonkeyPatch) -> Iterator[Valve]:
 @pytest.fixture
 def pages(monkeypatch: pytest.MonkeyPatch) -> Iterator[Valve]:
     valve = Valve(read_page)
-    monkeypatch.setattr("notifications.streaming.connection.read_page", valve)
+    monkeypatch.setattr("notifications.streaming.backlog.read_page", valve)
     yield valve
     valve.opened.set()
 
