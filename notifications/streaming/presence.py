@@ -54,6 +54,7 @@ class Presence:
         self._noted = asyncio.Event()
         self._writing = asyncio.Lock()
         self._registering = asyncio.Lock()
+        self._written_count = 0
         self._is_registered = False
         self._must_reopen = False
         self._is_failing = False
@@ -80,10 +81,12 @@ class Presence:
             raise
 
     async def _open(self, new: NewStream, begin: Callable[[InboxState], tuple[str, int]]) -> OpenedStream:
+        written_before = self._written_count
         try:
             return await in_pool(services.open_stream, new, self.worker, begin)
         except StreamLimit:
-            if not (self._closings or self._writing.locked()):
+            # Ends that were written while the slots were counted may have come too late for that.
+            if not (self._closings or self._writing.locked() or self._written_count != written_before):
                 raise
         # A page that is loaded again must not meet its own stream, which has just ended here.
         await self._write(with_progress=False)
@@ -170,6 +173,7 @@ class Presence:
                 return False
             self._is_registered = True
             self._is_failing = False
+            self._written_count += len(closings)
             self._written |= {key: progress for key, progress in moved.items() if key in self._streams}
             return True
 

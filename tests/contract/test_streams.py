@@ -15,6 +15,7 @@ from django.test import override_settings
 from django.test.utils import CaptureQueriesContext
 
 from notifications import selectors, services
+from notifications.exceptions import StreamLimit
 from notifications.models import StreamSession, Worker
 from notifications.services.epochs import renew_epochs
 from notifications.streaming.pool import in_pool
@@ -218,6 +219,30 @@ async def test_limit__of_ten_at_once__two_get_in(ada: User, streams: Streams) ->
     asked = [await streams.open(ada) for _ in range(10)]
     await wait_until_async(lambda: all(stream.status for stream in asked), timeout=20)
     assert sorted(stream.status or 0 for stream in asked) == [200] * 2 + [429] * 8
+
+
+@override_settings(NOTIFICATION_HUB={"max_streams_per_user": 1})
+async def test_limit__an_end_that_is_written_while_slots_are_counted__still_counts(
+    ada: User, streams: Streams, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = await live(streams, ada)
+    real, loop = services.open_stream, asyncio.get_running_loop()
+
+    def count_first(*args: Any) -> services.OpenedStream:
+        try:
+            return real(*args)
+        except StreamLimit:
+            monkeypatch.undo()
+            asyncio.run_coroutine_threadsafe(end_first(), loop).result(10)
+            raise
+
+    async def end_first() -> None:
+        await first.disconnect()
+        await ended(first)
+
+    monkeypatch.setattr(services, "open_stream", count_first)
+    await live(streams, ada)
+    assert services.open_stream is real  # it was counted too early
 
 
 async def test_head__takes_no_slot(ada: User, streams: Streams) -> None:
