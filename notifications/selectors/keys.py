@@ -1,0 +1,29 @@
+"""Users' keys as the database takes them: any number of them in one parameter."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from django.db import connection, connections
+from django.db.models.expressions import RawSQL
+
+from notifications.models import Inbox
+
+
+def key_rows(user_ids: Iterable[Any]) -> RawSQL:
+    """The users' keys as one parameter: each on its own would cost some 5 µs, and SQLite takes no more than 32,766."""
+    keys = db_keys(user_ids)
+    if connection.vendor == "postgresql":
+        return RawSQL(f"SELECT unnest(%s::{Inbox._meta.pk.db_type(connection)}[])", [keys])  # noqa: S611 (no input)
+    return RawSQL("SELECT value FROM json_each(%s)", [json.dumps(keys)])
+
+
+def db_key(user_id: Any) -> Any:
+    return db_keys([user_id])[0]
+
+
+def db_keys(user_ids: Iterable[Any]) -> list[Any]:
+    prepare, database = Inbox._meta.pk.get_db_prep_value, connections[connection.alias]
+    return [prepare(user_id, database) for user_id in user_ids]

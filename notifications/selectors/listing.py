@@ -1,0 +1,145 @@
+"""Reads of the notifications that a user has listed: pages of them, and one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any, Final, NamedTuple
+from uuid import UUID
+
+from django.db import connection
+from django.db.models import Count, QuerySet, Subquery
+
+from notifications.cursors import Cursor
+from notifications.exceptions import NotFound
+from notifications.filters import NO_FILTERS, Filters
+from notifications.models import Inbox, Notification
+from notifications.models.search import has_words
+from notifications.payloads import NotificationRow
+from notifications.selectors.conditions import condition
+from notifications.selectors.keys import db_key
+
+_NOTIFICATION_COLUMNS: Final = (
+    "public_id", "position", "type", "topic", "level", "event__title", "event__body", "event__url", "event__actor",
+    "event__data", "created_at", "read_at", "expires_at", "replay_of",
+)  # fmt: skip
+
+
+class Page(NamedTuple):
+    """Part of a list, with the whole inbox's cursor and count of the same snapshot."""
+
+    rows: list[NotificationRow]
+    next_before: int | None
+    cursor: Cursor
+    unread_count: int
+
+
+def list_page(
+    user_id: Any,
+    *,
+    filters: Filters = NO_FILTERS,
+    words: Collection[str] | None = None,
+    unread_only: bool = False,
+    before: int | None = None,
+    limit: int = 25,
+) -> Page:
+    """Part of a user's list, newest first. One statement; the inbox must exist (``services.open_inbox``).
+
+    Args:
+        user_id: primary key of the recipient.
+        filters: which notifications are wanted.
+        words: what their title and body must have, each of them; None for whatever they have.
+        unread_only: leave out what has been read.
+        before: only positions below this one; for the next page, ``Page.next_before``.
+        limit: rows at most.
+
+    Raises:
+        Inbox.DoesNotExist: the user has no inbox yet.
+    """
+    listed = Notification.objects.filter(Notification.UNREAD if unread_only else Notification.LISTED)
+    listed = listed.filter(condition(filters), recipient_id=user_id).order_by("-position")
+    if words is not None:
+        listed = listed.filter(has_words(words))
+    if before is not None:
+        listed = listed.filter(position__lt=max(before, 0))
+    found = _with_inbox(listed[: limit + 1], user_id)
+    rows = [_notification_row(item) for item in found if item.position is not None]
+    more = len(rows) > limit
+    return Page(
+        rows=rows[:limit],
+        next_before=rows[limit - 1].position if more else None,
+        cursor=Cursor(found[0].inbox_epoch, found[0].inbox_head),
+        unread_count=found[0].inbox_unread,
+    )
+
+
+def list_slice(
+    user_id: Any, *, start: int, limit: int, newest_first: bool
+) -> tuple[list[NotificationRow], int]:
+    """Part of a user's list by index, and how many are listed. One statement, two when the part is empty.
+
+    The index is counted through, so that this, unlike ``list_page``, costs more the further it is.
+
+    Args:
+        start: how many to pass over.
+        limit: rows at most.
+        newest_first: else oldest first.
+    """
+    listed = Notification.objects.filter(Notification.LISTED, recipient_id=user_id)
+    order = "-position" if newest_first else "position"
+    counted = listed.order_by().values("recipient_id").annotate(total=Count("pk")).values("total")
+    rows = list(
+        Notification.objects.filter(pk__in=listed.order_by(order).values("pk")[start : start + limit])
+        .order_by(order)
+        .values_list(*_NOTIFICATION_COLUMNS, Subquery(counted))
+    )
+    total = rows[0][-1] if rows else listed.count()
+    return [NotificationRow(*row[:-1]) for row in rows], total
+
+
+def get_notification(user_id: Any, public_id: UUID) -> NotificationRow:
+    """One listed notification of a user.
+
+    Raises:
+        NotFound: it does not exist, is deleted, or is somebody else's.
+    """
+    row = (
+        Notification.objects.filter(Notification.LISTED, recipient_id=user_id, public_id=public_id)
+        .values_list(*_NOTIFICATION_COLUMNS)
+        .first()
+    )
+    if row is None:
+        raise NotFound
+    return NotificationRow(*row)
+
+
+def _with_inbox(page: QuerySet[Notification], user_id: Any) -> list[Any]:
+    """The page's notifications with what their events say, each beside its inbox; an empty page is one row of the inbox alone.
+
+    Raises:
+        Inbox.DoesNotExist: the user has no inbox yet.
+    """
+    rows, params = page.query.sql_with_params()
+    quote = connection.ops.quote_name
+    # The inbox drives the join, so that an empty page has a cursor too; the limit is inside, so that the index on
+    # (recipient, position) is walked and the depth of the page does not matter.
+    found = list(
+        Notification.objects.raw(
+            f"""SELECT n.*, e.title AS event_title, e.body AS event_body, e.url AS event_url, e.actor AS event_actor,
+                       e.data AS event_data, i.epoch AS inbox_epoch, i.head AS inbox_head, i.unread_count AS inbox_unread
+                FROM {quote("notifications_inbox")} i
+                LEFT JOIN ({rows}) n ON n.recipient_id = i.user_id
+                LEFT JOIN {quote("notifications_event")} e ON e.id = n.event_id
+                WHERE i.user_id = %s ORDER BY n.position DESC""",  # noqa: S608 (only names and placeholders)
+            (*params, db_key(user_id)),
+        )
+    )
+    if not found:
+        raise Inbox.DoesNotExist(f"user {user_id!r} has no inbox")
+    return found
+
+
+def _notification_row(item: Any) -> NotificationRow:
+    return NotificationRow(
+        item.public_id, item.position, item.type, item.topic, item.level, item.event_title, item.event_body,
+        item.event_url, item.event_actor, item.event_data, item.created_at, item.read_at, item.expires_at, item.replay_of,
+    )  # fmt: skip
