@@ -13,7 +13,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from django.db import OperationalError, connection, transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from notifications.conf import hub_config
@@ -58,18 +58,7 @@ def withdraw(
         InvalidInput: neither ids, nor topic and type, or both.
         OutsideLimits: the producer may not send this type or topic.
     """
-    wanted = list(ids)
-    if bool(wanted) == bool(topic or type_name) or bool(topic) != bool(type_name):
-        raise InvalidInput({"ids": "give either ids, or topic and type"})
-    events = Event.objects.filter(withdrawn_at__isnull=True)
-    if producer is not None:
-        events = events.filter(producer_id=producer.user_id)
-    if wanted:
-        events = events.filter(pk__in=Notification.objects.filter(public_id__in=wanted).values("event_id"))
-    else:
-        if producer is not None:
-            producer.check_may_send(type_name, topic)
-        events = events.filter(topic=topic, type=type_name)
+    events = _chosen(list(ids), topic, type_name, producer)
     with transaction.atomic():
         # In the order of their keys, so that two withdrawals cannot deadlock.
         rows = events.select_for_update(no_key=connection.vendor == "postgresql").order_by("pk")
@@ -86,6 +75,20 @@ def withdraw(
         if keys:
             transaction.on_commit(partial(_finish, keys, skip_locked=False), robust=True)
     return count
+
+
+def _chosen(ids: Collection[UUID], topic: str, type_name: str, producer: Producer | None) -> QuerySet[Event]:
+    """The events that ``withdraw`` is asked for, with what it raises; the producer's limits are still to be held by each of them."""
+    if bool(ids) == bool(topic or type_name) or bool(topic) != bool(type_name):
+        raise InvalidInput({"ids": "give either ids, or topic and type"})
+    events = Event.objects.filter(withdrawn_at__isnull=True)
+    if producer is not None:
+        events = events.filter(producer_id=producer.user_id)
+    if ids:
+        return events.filter(pk__in=Notification.objects.filter(public_id__in=ids).values("event_id"))
+    if producer is not None:
+        producer.check_may_send(type_name, topic)
+    return events.filter(topic=topic, type=type_name)
 
 
 def finish_withdrawals() -> int:
