@@ -185,6 +185,13 @@ class Notification(models.Model):
     class Meta:
         verbose_name = _("notification")
         verbose_name_plural = _("notifications")
+        permissions = (
+            # To view a notification is to see that it is there and what became of it; what it says is a right of its own.
+            ("view_content", "Can view the content of notifications"),
+            ("replay", "Can replay notifications to users"),
+            ("compose", "Can compose notifications"),
+            ("erase", "Can erase the content of notifications"),
+        )
         indexes: ClassVar[list[models.Index]] = [
             models.Index(
                 name="notif_recipient",  # erasing a user, and the foreign key's own look: deleted rows too

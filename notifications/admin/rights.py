@@ -1,0 +1,54 @@
+"""What a member of staff may do in the hub's admin. Each page asks here by itself; that a button is hidden protects nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, Final, Literal
+
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponseBase
+from django.utils.translation import gettext_lazy
+
+Right = Literal["view", "view_content", "replay", "compose", "erase"]
+View = Callable[..., HttpResponseBase]
+
+# Any one of them is enough. Who may change a notification sees that it is there, as everywhere in Django's admin.
+_PERMISSIONS: Final[dict[str, tuple[str, ...]]] = {
+    "view": ("notifications.view_notification", "notifications.change_notification"),
+    "view_content": ("notifications.view_content",),
+    "replay": ("notifications.replay",),
+    "compose": ("notifications.compose",),
+    "erase": ("notifications.erase",),
+}
+# What stands where the title, body, link, data or actor would.
+CONTENT_HIDDEN: Final = gettext_lazy("content hidden")
+CONTENT_HIDDEN_WHY: Final = gettext_lazy(
+    "The content is hidden from you: it needs the permission “Can view the content of notifications”."
+)
+
+
+def can(request: HttpRequest, right: Right) -> bool:
+    """Whether the member of staff has a right. To see content one must also see the notification that has it."""
+    has = any(request.user.has_perm(permission) for permission in _PERMISSIONS[right])
+    return has and (right != "view_content" or can(request, "view"))
+
+
+def require(request: HttpRequest, *rights: Right) -> None:
+    """Raises PermissionDenied, which is answered with 403, unless the member of staff has all the rights."""
+    if not all(can(request, right) for right in rights):
+        raise PermissionDenied
+
+
+def needs(*rights: Right) -> Callable[[View], View]:
+    """For a view, a function or a method of an admin class: 403 for whoever lacks one of the rights, whatever the method of HTTP."""
+
+    def decorate(view: View) -> View:
+        @wraps(view)
+        def guarded(*args: Any, **kwargs: Any) -> HttpResponseBase:
+            require(next(arg for arg in args if isinstance(arg, HttpRequest)), *rights)
+            return view(*args, **kwargs)
+
+        return guarded
+
+    return decorate
