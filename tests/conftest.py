@@ -11,6 +11,7 @@ from hypothesis import settings as hypothesis_settings
 from playwright.sync_api import Browser
 
 from tests.helpers.browser import ChromiumMissing, PageFactory, running_browser
+from tests.helpers.emptying import emptying_that_gives_way
 from tests.helpers.plugin import has_failed
 from tests.helpers.processes import HubProcess, ServerName
 from tests.helpers.servers import RedisServer
@@ -32,6 +33,13 @@ def shape(pytestconfig: pytest.Config) -> str:
 def django_db_keepdb() -> bool:
     """The test database goes with its server or folder, so nobody has to wait for its last connection to drop it."""
     return "TEST_DATABASE_URL" not in os.environ
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None) -> Iterator[None]:
+    """The test database, emptied in the hub's own way after each test that committed."""
+    with emptying_that_gives_way():
+        yield
 
 
 @pytest.fixture
