@@ -1,17 +1,24 @@
-"""Django's ASGI handler with a bound on bodies, and with answers to what Django fails on before any middleware runs.
+"""Django's ASGI handler with one thread for each request, a bound on bodies, and answers to what Django fails on by itself.
 
-Without it, a Content-Type with an unknown charset in an extended parameter is a 500, and a body of any size is written to
-disk before a view can refuse it.
+Django would change threads for each middleware and each signal, and start a thread for each request: most of what a short answer
+costs. Without the rest, a Content-Type with an unknown charset in an extended parameter is a 500, and a body of any size is
+written to disk before a view can refuse it.
 """
 
 from __future__ import annotations
 
+import asyncio
+import contextvars
 from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import IO, Any, Final
 
-from django.core.exceptions import SuspiciousOperation
-from django.core.handlers.asgi import ASGIHandler, ASGIRequest
+from asgiref.sync import ThreadSensitiveContext
+from django.core.exceptions import RequestAborted, SuspiciousOperation
+from django.core.handlers.asgi import ASGIHandler, ASGIRequest, get_script_prefix
+from django.core.signals import request_started
 from django.http import HttpResponseBase
+from django.urls import set_script_prefix
 
 from notifications.problems import code_of_status
 from notifications.rest.errors import problem_response
@@ -22,16 +29,54 @@ Send = Callable[[Message], Awaitable[None]]
 
 # More than any door of the hub takes; each door has its own, smaller limit.
 MAX_REQUEST_BYTES: Final = 5 * 1_048_576
+# Requests that are worked on at once; the others wait. More than have a database connection at once, because some wait for a lock.
+MAX_REQUEST_THREADS: Final = 40
 _TOO_LARGE: Final = "hub.body_too_large"
 
 
 class HubASGIHandler(ASGIHandler):
     """Serves Django's part of the site; made once, after ``django.setup()``."""
 
-    async def handle(self, scope: dict[str, Any], receive: Receive, send: Send) -> HttpResponseBase | None:
-        """Serve one request whose body is read up to the limit only."""
+    def __init__(self) -> None:
+        super().__init__()
+        self._threads = ThreadPoolExecutor(MAX_REQUEST_THREADS, thread_name_prefix="hub-request")
+
+    def load_middleware(self, is_async: bool = False) -> None:
+        """The middleware in its synchronous form, all of it in the thread of its request."""
+        super().load_middleware(is_async=False)
+
+    async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        """Serve one request whose body is read up to the limit only. A client that leaves meanwhile stops nothing."""
         scope = scope | {_TOO_LARGE: _announced_bytes(scope) > MAX_REQUEST_BYTES}
-        return await super().handle(scope, _bounded(scope, receive), send)
+        try:
+            body_file = await self.read_body(_bounded(scope, receive))
+        except RequestAborted:
+            return
+        response = await self._in_thread(self._respond, scope, body_file)
+        if not response.streaming:
+            await self.send_response(response, send)
+            return
+        try:
+            async with ThreadSensitiveContext():
+                await self.send_response(response, send)
+        finally:
+            await self._in_thread(response.close)
+
+    def _respond(self, scope: dict[str, Any], body_file: IO[bytes]) -> Any:
+        """From the scope to the answer, which is closed, its database connection with it, unless it is still to be read."""
+        set_script_prefix(get_script_prefix(scope))
+        request_started.send(sender=self.__class__, scope=scope)
+        request, refusal = self.create_request(scope, body_file)
+        response: Any = refusal if request is None else self.get_response(request)
+        response._handler_class = self.__class__
+        if not response.streaming:
+            response.close()
+            body_file.close()
+        return response
+
+    async def _in_thread(self, function: Callable[..., Any], *args: Any) -> Any:
+        context = contextvars.copy_context()
+        return await asyncio.get_running_loop().run_in_executor(self._threads, context.run, function, *args)
 
     def create_request(
         self, scope: Mapping[str, Any], body_file: IO[bytes]
