@@ -55,7 +55,8 @@ _SYSTEMS: Final = (
 
 def printable_agent(text: str) -> str:
     """A ``User-Agent`` as it can be stored and shown: printable, and cut to 300 characters."""
-    return "".join(character for character in text[:MAX_AGENT_LENGTH] if character.isprintable())
+    cut = text[:MAX_AGENT_LENGTH]
+    return cut if cut.isprintable() else "".join(filter(str.isprintable, cut))
 
 
 def describe_agent(agent: str) -> str:

@@ -11,8 +11,11 @@ from django.db import transaction
 from notifications import selectors
 from notifications.arrays import any_of, keys_text
 from notifications.conf import hub_config
+from notifications.cursors import new_epoch
 from notifications.models import Inbox
 from notifications.selectors import InboxState
+from notifications.services.rows import insert_rows
+from notifications.services.statements import Statement
 from notifications.signals import inbox_changed, streams_changed
 
 
@@ -23,7 +26,7 @@ def open_inbox(user_id: Any) -> InboxState:
         user_id: primary key of an existing user.
     """
     while (found := selectors.inbox(user_id)) is None:
-        ensure_inboxes([user_id])
+        create_inboxes([user_id])
     return found
 
 
@@ -35,8 +38,8 @@ def ensure_inboxes(user_ids: Collection[Any]) -> None:
 
 def create_inboxes(user_ids: Iterable[Any]) -> None:
     """Make inboxes; two processes may do so at once."""
-    missing = sorted(user_ids)
-    Inbox.objects.bulk_create([Inbox(user_id=user_id) for user_id in missing], ignore_conflicts=True)
+    rows = [(user_id, new_epoch()) for user_id in sorted(user_ids)]
+    insert_rows(Inbox, ("user_id", "epoch"), rows, ignore_conflicts=True)
 
 
 def lock_inboxes(user_ids: Iterable[Any], *, skip_locked: bool = False) -> dict[Any, Inbox]:
@@ -62,10 +65,24 @@ def lock_inboxes(user_ids: Iterable[Any], *, skip_locked: bool = False) -> dict[
         # Not inside a caller's transaction, for whose later statements it would then hold too.
         if not db.savepoint_ids:
             with db.cursor() as cursor:
-                timeout = f"{hub_config().lock_timeout_seconds}s"
-                cursor.execute("SELECT set_config('lock_timeout', %s, true)", [timeout])
+                cursor.execute(*_lock_timeout())
         statement += " FOR NO KEY UPDATE SKIP LOCKED" if skip_locked else " FOR NO KEY UPDATE"
     return {inbox.pk: inbox for inbox in Inbox.objects.raw(statement, [keys_text(key, list(user_ids))])}
+
+
+def lock_statements(user_id: Any) -> list[Statement]:
+    """What locks one existing inbox for the transaction that it begins, or goes on with: the last one gives a row, or none.
+
+    As ``lock_inboxes`` does, for those who send what follows in the same trip.
+    """
+    db = transaction.get_connection()
+    table, key = db.ops.quote_name(Inbox._meta.db_table), Inbox._meta.pk
+    statement = f"SELECT 1 FROM {table} WHERE user_id = %s"  # noqa: S608 (no input)
+    params = [key.get_db_prep_value(user_id, db)]
+    if db.vendor != "postgresql":
+        return [Statement(statement, params)]
+    lock = Statement(f"{statement} FOR NO KEY UPDATE", params)
+    return [lock] if db.in_atomic_block else [_lock_timeout(), lock]
 
 
 def announce_on_commit(heads: Mapping[Any, int]) -> None:
@@ -92,3 +109,8 @@ def announce_streams_on_commit(user_ids: Iterable[Any]) -> None:
     told = list(user_ids)
     if told:
         transaction.on_commit(partial(streams_changed.send_robust, sender=Inbox, user_ids=told), robust=True)
+
+
+def _lock_timeout() -> Statement:
+    """Bounds the waits for locks, until the end of a transaction on PostgreSQL."""
+    return Statement("SELECT set_config('lock_timeout', %s, true)", [f"{hub_config().lock_timeout_seconds}s"])

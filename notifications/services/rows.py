@@ -21,13 +21,16 @@ Row = tuple[Any, ...]
 Values = Sequence[Row]
 
 
-def insert_rows(model: type[Model], columns: Sequence[str], rows: Values) -> None:
+def insert_rows(
+    model: type[Model], columns: Sequence[str], rows: Values, *, ignore_conflicts: bool = False
+) -> None:
     """Insert rows, in their order. One statement; columns that are not named take their database default.
 
     Args:
         model: whose table.
         columns: attribute names of its fields (``inbox_id`` for a foreign key).
         rows: one tuple of Python values for each row, in the order of ``columns``.
+        ignore_conflicts: leave out rows that are there already, instead of failing.
     """
     if not rows:
         return
@@ -38,7 +41,9 @@ def insert_rows(model: type[Model], columns: Sequence[str], rows: Values) -> Non
     with db.cursor() as cursor:
         cursor.execute(
             f"INSERT INTO {target.table} ({', '.join(target.names)}) "
-            + (f"SELECT {values} {given.source}" if given.source else f"VALUES ({values})"),
+            # Without a condition SQLite would take ON CONFLICT for that of a join.
+            + (f"SELECT {values} {given.source} WHERE true" if given.source else f"VALUES ({values})")
+            + (" ON CONFLICT DO NOTHING" if ignore_conflicts else ""),
             given.params,
         )
 

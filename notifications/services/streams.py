@@ -21,7 +21,8 @@ from notifications.conf import hub_config
 from notifications.exceptions import NotFound, StreamLimit
 from notifications.models import EndReason, OpenedBy, StreamSession, Worker
 from notifications.selectors import InboxState
-from notifications.services.inboxes import announce_streams_on_commit, ensure_inboxes, lock_inboxes
+from notifications.services.inboxes import announce_streams_on_commit, lock_statements, open_inbox
+from notifications.services.statements import Statement, run_at_once
 
 MAX_PRUNED: Final = 500  # rows in one transaction of the sweeper's
 
@@ -73,7 +74,10 @@ def open_stream(
     Another one of the same user and ``client`` is replaced: its slot is free at once, and after the commit every process is told to
     look, so that it ends.
 
-    Transaction: its own, short, under the lock of the inbox. Four statements on PostgreSQL, three on SQLite; another one to replace.
+    The inbox is read before its lock is taken. What happens to it in between is what may happen right after: the stream hears of it.
+
+    Transaction: its own, short, under the lock of the inbox. Two trips on PostgreSQL, of one and four statements; three statements
+    on SQLite; another one to replace.
 
     Args:
         new: the stream.
@@ -85,33 +89,19 @@ def open_stream(
         NotFound: the user was deleted a moment ago.
         OperationalError: the inbox was locked for longer than ``lock_timeout_seconds``.
     """
-    opened = _open(new, worker, begin)
-    if opened is None:  # the first touch
-        ensure_inboxes([new.user_id])
-        opened = _open(new, worker, begin)
-    if opened is None:
+    state = open_inbox(new.user_id)
+    slot, lock = _slot(new), lock_statements(new.user_id)
+    replacement = [_replacement(new, slot)] if new.client is not None else []
+    insertion = _insertion(new, worker, state, *begin(state), slot=slot)
+    found, *replaced, made = run_at_once([*lock, *replacement, insertion])[len(lock) - 1 :]
+    if not found:
         raise NotFound
-    return opened
-
-
-@transaction.atomic
-def _open(
-    new: NewStream, worker: Worker, begin: Callable[[InboxState], tuple[str, int]]
-) -> OpenedStream | None:
-    inbox = lock_inboxes([new.user_id]).get(new.user_id)
-    if inbox is None:
-        return None
-    others = _others(new)
-    replaced = [key for key, client, _ in others if client is not None and client == new.client]
-    count = sum(is_alive for key, _, is_alive in others if key not in replaced)
-    if count >= hub_config().max_streams_per_user:
+    if not made:
         raise StreamLimit
-    if replaced:
-        _end(StreamSession.objects.filter(pk__in=replaced), EndReason.REPLACED)
+    keys = [_key(key) for rows in replaced for (key,) in rows]
+    if keys:
         announce_streams_on_commit([new.user_id])
-    state = InboxState(inbox.pk, inbox.epoch, inbox.head, inbox.floor, inbox.unread_count)
-    _insert(new, worker, state, *begin(state))
-    return OpenedStream(state, replaced)
+    return OpenedStream(state, keys)
 
 
 def end_streams(keys: Iterable[UUID], reason: EndReason, *, user_id: Any = None) -> int:
@@ -166,41 +156,53 @@ def _first_key_at(moment: datetime) -> UUID:
     return UUID(int=int(moment.timestamp() * 1000) << 80)
 
 
-# Opening is the one call that every stream waits for, thousands at once after a restart: through the ORM these two took
-# three times as long. ``tests/integration/test_streams.py`` holds them to what the ORM says.
+# Opening is the one call that every stream waits for, thousands at once after a restart: through the ORM it took three times as
+# long. ``tests/integration/test_streams.py`` holds what it does.
 
 
-def _field(name: str) -> Any:
-    return StreamSession._meta.get_field(name)
+class _Slot(NamedTuple):
+    """The condition, with its parameters, that there is room for a stream beside the others that its user has open.
+
+    Those count whose process has shown a sign of life of late, but for one of the same ``client``.
+    """
+
+    condition: str
+    params: list[Any]
 
 
-def _prepared(name: str, value: Any) -> Any:
-    return _field(name).get_db_prep_save(value, connection)
-
-
-def _others(new: NewStream) -> list[tuple[UUID, UUID | None, bool]]:
-    """Key and client of the user's open streams, and whether each takes a slot: its process has shown a sign of life of late."""
-    seconds = hub_config().worker_lost_seconds
-    is_postgresql = connection.vendor == "postgresql"
-    ago = (
-        "STATEMENT_TIMESTAMP() - make_interval(secs => %s)"
-        if is_postgresql
-        else "STRFTIME('%%Y-%%m-%%d %%H:%%M:%%f', 'NOW', %s)"
+def _slot(new: NewStream) -> _Slot:
+    config = hub_config()
+    seconds: Any = config.worker_lost_seconds
+    ago = "STATEMENT_TIMESTAMP() - make_interval(secs => %s)"
+    if connection.vendor != "postgresql":
+        seconds, ago = f"-{seconds} seconds", "STRFTIME('%%Y-%%m-%%d %%H:%%M:%%f', 'NOW', %s)"
+    params = [seconds, _prepared("user", new.user_id)]
+    others = ""
+    if new.client is not None:
+        others = "AND (s.client IS NULL OR s.client <> %s)"
+        params.append(_prepared("client", new.client))
+    return _Slot(
+        f"""(SELECT COUNT(*) FROM notifications_streamsession s
+             JOIN notifications_worker w ON w.id = s.worker_id AND w.ended_at IS NULL AND w.seen_at > {ago}
+             WHERE s.user_id = %s AND s.closed_at IS NULL {others}) < %s""",  # noqa: S608 (no input)
+        [*params, config.max_streams_per_user],
     )
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"""SELECT s.id, s.client, w.id IS NOT NULL FROM notifications_streamsession s
-                LEFT JOIN notifications_worker w ON w.id = s.worker_id AND w.ended_at IS NULL AND w.seen_at > {ago}
-                WHERE s.user_id = %s AND s.closed_at IS NULL""",  # noqa: S608 (no input)
-            [seconds if is_postgresql else f"-{seconds} seconds", _prepared("user", new.user_id)],
-        )
-        rows: list[Any] = cursor.fetchall()
-    if is_postgresql:
-        return rows
-    return [(UUID(key), UUID(client) if client else None, bool(is_alive)) for key, client, is_alive in rows]
 
 
-def _insert(new: NewStream, worker: Worker, state: InboxState, resume: str, start: int) -> None:
+def _replacement(new: NewStream, slot: _Slot) -> Statement:
+    """Closes the stream of the same client, as ``_end`` does, and gives its key."""
+    reason = EndReason.REPLACED.value
+    return Statement(
+        f"""UPDATE notifications_streamsession SET closed_at = {_now()}, reason = %s, asked = %s
+            WHERE user_id = %s AND closed_at IS NULL AND client = %s AND {slot.condition} RETURNING id""",  # noqa: S608 (no input)
+        [reason, reason, _prepared("user", new.user_id), _prepared("client", new.client), *slot.params],
+    )
+
+
+def _insertion(
+    new: NewStream, worker: Worker, state: InboxState, resume: str, start: int, *, slot: _Slot
+) -> Statement:
+    """Makes the stream's row if there is a slot, and gives its key."""
     values = {
         "id": new.id,
         "user": new.user_id,
@@ -218,8 +220,30 @@ def _insert(new: NewStream, worker: Worker, state: InboxState, resume: str, star
     }
     columns = ", ".join(str(_field(name).column) for name in values)
     places = ", ".join(["%s"] * len(values))
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"INSERT INTO notifications_streamsession ({columns}) VALUES ({places})",  # noqa: S608 (names of columns)
-            [_prepared(name, value) for name, value in values.items()],
-        )
+    return Statement(
+        f"""INSERT INTO notifications_streamsession ({columns}) SELECT {places} FROM notifications_inbox
+            WHERE user_id = %s AND {slot.condition} RETURNING id""",  # noqa: S608 (names of columns)
+        [
+            *(_prepared(name, value) for name, value in values.items()),
+            _prepared("user", new.user_id),
+            *slot.params,
+        ],
+    )
+
+
+def _field(name: str) -> Any:
+    return StreamSession._meta.get_field(name)
+
+
+def _prepared(name: str, value: Any) -> Any:
+    return _field(name).get_db_prep_save(value, connection)
+
+
+def _key(stored: Any) -> UUID:
+    return stored if isinstance(stored, UUID) else UUID(stored)
+
+
+def _now() -> str:
+    """As ``Now()`` says it, without making an expression for each stream."""
+    is_postgresql = connection.vendor == "postgresql"
+    return "STATEMENT_TIMESTAMP()" if is_postgresql else "STRFTIME('%%Y-%%m-%%d %%H:%%M:%%f', 'NOW')"

@@ -7,20 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
-from typing import ParamSpec, TypeVar
 
-from notifications import services
-from notifications.addresses import normal_address
-from notifications.agents import printable_agent
 from notifications.exceptions import StreamLimit
-from notifications.models import EndReason, OpenedBy, new_public_id
-from notifications.selectors import InboxState
+from notifications.models import EndReason, new_public_id
 from notifications.streaming import guard
 from notifications.streaming.connection import Connection
-from notifications.streaming.credentials import Credential, identify
+from notifications.streaming.credentials import identify
 from notifications.streaming.frames import CloseReason
 from notifications.streaming.metrics import METRICS
+from notifications.streaming.opening import Opening
 from notifications.streaming.pool import in_pool
 from notifications.streaming.refusals import (
     SECURITY_HEADERS,
@@ -40,9 +35,6 @@ from notifications.streaming.turns import LineFull
 from notifications.streaming.wire import SERVER_SEND, wire_under
 
 logger = logging.getLogger(__name__)
-
-_P = ParamSpec("_P")
-_T = TypeVar("_T")
 
 
 async def stream(scope: Scope, receive: Receive, send: Send) -> None:
@@ -97,23 +89,35 @@ async def _open(
     try:
         async with runtime.opening_turns.turn():
             _refuse_when_draining(runtime)
-            is_opening = scope["method"] != "HEAD"
-            credential = await _read(identify, headers, request.ticket, is_opening)
-            if not is_opening:
+            if scope["method"] == "HEAD":
+                await in_pool(identify, headers, request.ticket, False)
                 return None
-            new = _new_stream(scope, headers, request, credential)
-            state = await _take_slot(runtime, new, request)
+            key = new_public_id()
+            credential, opened = await runtime.presence.open(key, Opening(key, scope, headers, request).open)
+    except Refusal:
+        raise
+    except StreamLimit as limit:
+        raise Refusal(limit.code, str(limit)) from limit
     except LineFull:
         raise Refusal("unavailable", "Very many streams are being opened just now; try again.") from None
+    except Exception as error:  # a database that cannot be had is no fault of the client
+        logger.exception("A stream could not be opened")
+        raise Refusal("unavailable") from error
+    runtime.close(opened.replaced, "replaced")
+    try:
+        _refuse_when_draining(runtime)
+    except Refusal:
+        runtime.presence.note_end(key, EndReason.SHUTDOWN)
+        raise
     return Connection(
-        key=new.id,
+        key=key,
         send=send,
         wire=wire_under(scope.get(SERVER_SEND)),
         request=request,
         credential=credential,
         fanout=runtime.fanout,
         backlog_turns=runtime.backlog_turns,
-        state=state,
+        state=opened.inbox,
         headers=common,
     )
 
@@ -121,58 +125,6 @@ async def _open(
 def _refuse_when_draining(runtime: Runtime) -> None:
     if runtime.is_draining:
         raise Refusal("unavailable", "This process is stopping; try again.")
-
-
-def _new_stream(
-    scope: Scope, headers: Headers, request: StreamRequest, credential: Credential
-) -> services.NewStream:
-    """What is put on record of a stream."""
-    by_token = OpenedBy.TOKEN if credential.token_id is not None else OpenedBy.SESSION
-    client = scope.get("client")
-    return services.NewStream(
-        id=new_public_id(),
-        user_id=credential.user_id,
-        client=request.client,
-        agent=printable_agent(headers.get("user-agent") or ""),
-        address=normal_address(client[0]) if client else None,
-        opened_by=by_token if request.ticket is None else OpenedBy.TICKET,
-        token_id=credential.token_id,
-        filters=str(request.filters),
-    )
-
-
-async def _take_slot(runtime: Runtime, new: services.NewStream, request: StreamRequest) -> InboxState:
-    """The inbox in which the stream has a slot now; those that it replaces end. Raises ``Refusal``."""
-
-    def begin(state: InboxState) -> tuple[str, int]:
-        planned = request.plan_for(state)
-        return planned.resume, planned.start
-
-    try:
-        opened = await runtime.presence.open(new, begin)
-    except StreamLimit as limit:
-        raise Refusal(limit.code, str(limit)) from limit
-    except Exception as error:
-        logger.exception("A stream could not be opened")
-        raise Refusal("unavailable") from error
-    runtime.close(opened.replaced, "replaced")
-    try:
-        _refuse_when_draining(runtime)
-    except Refusal:
-        runtime.presence.note_end(new.id, EndReason.SHUTDOWN)
-        raise
-    return opened.inbox
-
-
-async def _read(function: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
-    """Call in the private pool; a database that cannot be had is no fault of the client. Raises ``Refusal``."""
-    try:
-        return await in_pool(function, *args, **kwargs)
-    except Refusal:
-        raise
-    except Exception as error:
-        logger.exception("A stream could not be opened")
-        raise Refusal("unavailable") from error
 
 
 async def _refuse(send: Send, refusal: Refusal, request: StreamRequest, common: HeaderList) -> None:

@@ -12,19 +12,21 @@ import os
 import socket
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 from uuid import UUID
 
 from notifications import selectors, services
 from notifications.conf import hub_config
 from notifications.exceptions import StreamLimit
 from notifications.models import EndReason, Worker
-from notifications.selectors import InboxState
-from notifications.services import NewStream, OpenedStream, Progress
+from notifications.services import Progress
 from notifications.streaming import limits
 from notifications.streaming.pool import in_pool
+from notifications.streaming.refusals import Refusal
 
 logger = logging.getLogger(__name__)
+
+_T = TypeVar("_T")
 
 CLOSING_SECONDS: Final = 0.1  # closings of so long a time are written together
 MAX_CLOSINGS: Final = 50_000  # that may wait; what comes on top is found by the next comparison
@@ -59,38 +61,43 @@ class Presence:
         self._must_reopen = False
         self._is_failing = False
 
-    async def open(self, new: NewStream, begin: Callable[[InboxState], tuple[str, int]]) -> OpenedStream:
+    async def open(self, key: UUID, take: Callable[[Worker], _T]) -> _T:
         """Take a slot. Whoever gets one calls ``add`` or ``note_end``.
+
+        Args:
+            key: of the stream.
+            take: takes the slot for this process, in the private pool; called once more where its ``StreamLimit`` may be out of date.
 
         Raises:
             StreamLimit: there is none, even after what has ended here was written.
+            Refusal: from ``take``.
             Exception: the database's.
         """
         await self._register()
-        self._streams[new.id] = None
-        opening = asyncio.ensure_future(self._open(new, begin))
+        self._streams[key] = None
+        opening = asyncio.ensure_future(self._open(take))
         try:
             return await asyncio.shield(opening)
-        except StreamLimit:
-            self._streams.pop(new.id, None)
+        except (StreamLimit, Refusal):
+            self._streams.pop(key, None)
             raise
         except BaseException:
             # The row may have been made all the same, or is being made while nobody waits for it any more.
             opening.add_done_callback(lambda done: done.cancelled() or done.exception())
-            opening.add_done_callback(lambda _: self.note_end(new.id, EndReason.CLIENT))
+            opening.add_done_callback(lambda _: self.note_end(key, EndReason.CLIENT))
             raise
 
-    async def _open(self, new: NewStream, begin: Callable[[InboxState], tuple[str, int]]) -> OpenedStream:
+    async def _open(self, take: Callable[[Worker], _T]) -> _T:
         written_before = self._written_count
         try:
-            return await in_pool(services.open_stream, new, self.worker, begin)
+            return await in_pool(take, self.worker)
         except StreamLimit:
             # Ends that were written while the slots were counted may have come too late for that.
             if not (self._closings or self._writing.locked() or self._written_count != written_before):
                 raise
         # A page that is loaded again must not meet its own stream, which has just ended here.
         await self._write(with_progress=False)
-        return await in_pool(services.open_stream, new, self.worker, begin)
+        return await in_pool(take, self.worker)
 
     def add(self, key: UUID, stream: Recorded) -> None:
         """The stream has its connection now."""

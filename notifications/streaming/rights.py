@@ -15,12 +15,11 @@ from typing import Any, Final, TypeVar
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
-from django.core.exceptions import FieldDoesNotExist
 from django.db import connection, models
 from django.utils import timezone
 
 from notifications.models import ApiToken
-from notifications.streaming.credentials import Credential, has_plain_sessions, session_mark
+from notifications.streaming.credentials import Credential, has_plain_users, session_mark
 from notifications.streaming.frames import CloseReason
 
 MAX_KEYS: Final = 1_000
@@ -63,7 +62,7 @@ def _by_thousands(read: Callable[[list[Any]], Iterable[_T]], keys: set[Any]) -> 
 def _user_marks(keys: list[Any]) -> Iterable[tuple[Any, int | None]]:
     """Primary key and ``session_mark`` of those users who are active."""
     user_model = get_user_model()
-    if not _has_plain_users(user_model):
+    if not has_plain_users(user_model):
         users = user_model._default_manager.filter(pk__in=keys)
         return [(user.pk, session_mark(user)) for user in users if user.is_active]
     primary_key: Any = user_model._meta.pk
@@ -113,17 +112,3 @@ def _rows(
         )
         rows: list[tuple[Any, ...]] = cursor.fetchall()
         return rows
-
-
-def _has_plain_users(user_model: Any) -> bool:
-    """Whether two columns of one table say all: nobody is hidden by the manager, and sessions end by Django's own rule."""
-
-    def in_table(name: str) -> bool:
-        try:
-            owner = user_model._meta.get_field(name).model
-        except FieldDoesNotExist:
-            return False
-        return owner._meta.concrete_model is user_model._meta.concrete_model
-
-    shows_all = type(user_model._default_manager).get_queryset is models.Manager.get_queryset
-    return shows_all and has_plain_sessions(user_model) and in_table("is_active") and in_table("password")

@@ -316,7 +316,8 @@ async def test_names_type__a_created_notification_goes_by_its_type(ada: User, st
 async def test_refusal__before_the_database_is_touched__is_a_problem(
     streams: Streams, options: dict[str, Any], status: int, code: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("notifications.streaming.endpoint.in_pool", None)
+    for module in ("endpoint", "presence"):
+        monkeypatch.setattr(f"notifications.streaming.{module}.in_pool", None)
     answer = await streams.answer(**options)
     assert (answer.status, problem(answer)["code"]) == (status, code)
     assert ("errors" in problem(answer)) is (code == "invalid")

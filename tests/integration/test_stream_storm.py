@@ -64,7 +64,7 @@ class Valve:
 @pytest.fixture
 def credentials(monkeypatch: pytest.MonkeyPatch) -> Iterator[Valve]:
     valve = Valve(identify)
-    monkeypatch.setattr("notifications.streaming.endpoint.identify", valve)
+    monkeypatch.setattr("notifications.streaming.opening.identify", valve)
     yield valve
     valve.opened.set()
 
