@@ -12,7 +12,13 @@ from django.db.models.signals import post_save, pre_delete
 from django.dispatch import receiver
 
 from notifications import services
-from notifications.signals import event_emitted, inbox_changed, notifications_sequenced, streams_changed
+from notifications.signals import (
+    event_emitted,
+    inbox_changed,
+    notifications_sequenced,
+    notifications_shown,
+    streams_changed,
+)
 from notifications.streaming import hints
 from notifications.streaming.metrics import METRICS
 
@@ -63,6 +69,12 @@ def pass_on_event(
 ) -> None:
     """At once: to every process that streams to these users; best effort."""
     hints.publish_event(user_ids, event_type=event_type, topic=topic, at=at, data=data)
+
+
+@receiver(notifications_shown)
+def show_again(*, shows: Collection[tuple[Any, int]], **kwargs: Any) -> None:
+    """After the commit: the processes that stream to these users read what they are to show once more; best effort."""
+    hints.publish_shows(shows)
 
 
 @receiver(notifications_sequenced)

@@ -14,6 +14,9 @@ stream closed, a logout, a deactivation, a new password, a token revoked. Who mi
 
 ``notifications_sequenced`` is sent with ``count`` and ``failed_count``: how many notifications were given their positions by one
 transaction, and how many it marked failed.
+
+``notifications_shown`` is sent after the commit with ``shows``: pairs of a recipient's primary key and that of a notification,
+which their open streams are to show once more. Who missed it never knows.
 """
 
 from __future__ import annotations
@@ -24,3 +27,4 @@ inbox_changed = Signal()
 streams_changed = Signal()
 event_emitted = Signal()
 notifications_sequenced = Signal()
+notifications_shown = Signal()

@@ -1,11 +1,11 @@
-"""The tables of the hub: inboxes and what is in them, broadcasts, credentials of programs, keys of producers, who is connected.
+"""The tables of the hub: inboxes and what is in them, broadcasts and replays, credentials of programs, keys of producers, who is connected.
 
 Rows are written by ``notifications.services`` alone.
 """
 
 from __future__ import annotations
 
-from notifications.models.broadcasts import Broadcast, BroadcastRecipient, BroadcastState
+from notifications.models.broadcasts import Broadcast, BroadcastRecipient
 from notifications.models.inboxes import (
     MAX_ACTOR_LENGTH,
     MAX_BODY_LENGTH,
@@ -24,7 +24,9 @@ from notifications.models.inboxes import (
     Via,
     new_public_id,
 )
+from notifications.models.jobs import Job, JobState
 from notifications.models.publish import MAX_KEY_LENGTH, IdempotencyKey
+from notifications.models.replays import MAX_REASON_LENGTH, Replay, ReplayVerb
 from notifications.models.streams import EndReason, OpenedBy, StreamSession, Worker
 from notifications.models.tokens import MAX_TOKEN_NAME_LENGTH, ApiToken, Scope, UsedTicket
 
@@ -33,6 +35,7 @@ __all__ = [
     "MAX_BODY_LENGTH",
     "MAX_COLLAPSE_KEY_LENGTH",
     "MAX_KEY_LENGTH",
+    "MAX_REASON_LENGTH",
     "MAX_SOURCE_LENGTH",
     "MAX_TITLE_LENGTH",
     "MAX_TOKEN_NAME_LENGTH",
@@ -41,17 +44,20 @@ __all__ = [
     "ApiToken",
     "Broadcast",
     "BroadcastRecipient",
-    "BroadcastState",
     "Change",
     "ChangeKind",
     "EndReason",
     "Event",
     "IdempotencyKey",
     "Inbox",
+    "Job",
+    "JobState",
     "Level",
     "Notification",
     "OpenedBy",
     "Reason",
+    "Replay",
+    "ReplayVerb",
     "Scope",
     "StreamSession",
     "UsedTicket",

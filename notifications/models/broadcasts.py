@@ -7,31 +7,19 @@ from typing import ClassVar
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
-from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
-from notifications.models.inboxes import MAX_COLLAPSE_KEY_LENGTH, Event, new_public_id
+from notifications.models.inboxes import MAX_COLLAPSE_KEY_LENGTH, Event
+from notifications.models.jobs import Job
 
 
-class BroadcastState(models.TextChoices):
-    """How far a broadcast is."""
-
-    QUEUED = "queued", _("Queued")
-    RUNNING = "running", _("Running")
-    DONE = "done", _("Done")
-    CANCELLED = "cancelled", _("Cancelled")
-    FAILED = "failed", _("Failed")
-
-
-class Broadcast(models.Model):
+class Broadcast(Job):
     """One event to very many users, outside any request.
 
     Its recipients are taken in the order of their keys. ``last_recipient`` is written by the transaction that notifies the
-    users up to there, so whoever goes on after a crash notifies nobody twice. While ``leased_until`` has not come, by
-    the database's clock, nobody but the holder of ``lease`` works on it.
+    users up to there.
     """
 
-    id = models.UUIDField(primary_key=True, default=new_public_id, editable=False)
     event = models.ForeignKey(
         Event, on_delete=models.DO_NOTHING, related_name="broadcasts", verbose_name=_("event")
     )
@@ -50,17 +38,6 @@ class Broadcast(models.Model):
     )
     deliver_at = models.DateTimeField(_("deliver at"), null=True, blank=True)
 
-    state = models.CharField(
-        _("state"),
-        max_length=9,
-        choices=BroadcastState,
-        default=BroadcastState.QUEUED,
-        db_default=BroadcastState.QUEUED,
-    )
-    total_count = models.BigIntegerField(_("recipients"), help_text=_("As counted when it was asked for."))
-    done_count = models.BigIntegerField(_("notified"), default=0, db_default=0)
-    failed_count = models.BigIntegerField(_("failed"), default=0, db_default=0)
-    failure = models.CharField(_("failure"), max_length=500, blank=True, default="", db_default="")
     # No constraint: a user who is deleted meanwhile hurts nobody, and their key stays a place in the order.
     last_recipient = models.ForeignKey(
         settings.AUTH_USER_MODEL,
@@ -71,14 +48,6 @@ class Broadcast(models.Model):
         related_name="+",
         verbose_name=_("last recipient"),
     )
-    lease = models.UUIDField(_("lease"), null=True)
-    leased_until = models.DateTimeField(_("leased until"), null=True)
-    turn_at = models.DateTimeField(_("turn"), db_default=Now())
-    created_at = models.DateTimeField(_("created at"), db_default=Now())
-    started_at = models.DateTimeField(_("started at"), null=True)
-    finished_at = models.DateTimeField(_("finished at"), null=True)
-
-    LIVE: ClassVar[Q] = Q(state__in=[BroadcastState.QUEUED, BroadcastState.RUNNING])
 
     class Meta:
         verbose_name = _("broadcast")
@@ -97,22 +66,6 @@ class Broadcast(models.Model):
                 condition=Q(finished_at__isnull=False),
             ),
         ]
-
-    def __str__(self) -> str:
-        return str(self.pk)
-
-    @property
-    def is_live(self) -> bool:
-        """Whether it has not ended."""
-        return self.state in (BroadcastState.QUEUED, BroadcastState.RUNNING)
-
-    @property
-    def rate(self) -> float | None:
-        """Recipients for each second since it began, as of its last chunk; None before that."""
-        if self.started_at is None:
-            return None
-        seconds = ((self.finished_at or self.turn_at) - self.started_at).total_seconds()
-        return round(self.done_count / seconds, 1) if seconds > 0 else None
 
 
 class BroadcastRecipient(models.Model):

@@ -143,6 +143,17 @@ class Notification(models.Model):
         db_default="",
     )
     replay_of = models.UUIDField(_("replay of"), null=True, blank=True, editable=False)
+    # Which of the staff's replays made it: its changes then say who that was. No constraint, as for the event's producer.
+    replay = models.ForeignKey(
+        "notifications.Replay",
+        null=True,
+        on_delete=models.DO_NOTHING,
+        related_name="+",
+        db_constraint=False,
+        db_index=False,
+        editable=False,
+        verbose_name=_("replay"),
+    )
 
     # Copied from the event by the sequencer, so that lists and filters need no join.
     type = models.CharField(_("type"), max_length=MAX_NAME_LENGTH, default="", db_default="", editable=False)

@@ -6,7 +6,7 @@ rows second, up to the head that was seen: what came in between is then read nex
 
 from notifications.selectors.broadcasts import get_broadcast
 from notifications.selectors.due import recipients_with_expired, recipients_with_staged
-from notifications.selectors.listing import Page, get_notification, list_page, list_slice
+from notifications.selectors.listing import Page, get_notification, list_page, list_slice, listed_by_key
 from notifications.selectors.log import changes_after, changes_since
 from notifications.selectors.state import Counts, InboxState, counts, inbox, inboxes
 from notifications.selectors.streams import (
@@ -33,6 +33,7 @@ __all__ = [
     "is_worker_alive",
     "list_page",
     "list_slice",
+    "listed_by_key",
     "open_streams",
     "open_streams_of_worker",
     "recipients_with_expired",

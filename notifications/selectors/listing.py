@@ -112,6 +112,19 @@ def get_notification(user_id: Any, public_id: UUID) -> NotificationRow:
     return NotificationRow(*row)
 
 
+def listed_by_key(ids: Collection[int]) -> list[tuple[Any, NotificationRow]]:
+    """Those of some notifications that are listed, each after its recipient's primary key. One query.
+
+    Args:
+        ids: primary keys, not the ids of the wire.
+    """
+    rows = Notification.objects.filter(Notification.LISTED, pk__in=ids).order_by("pk")
+    return [
+        (user_id, NotificationRow(*row))
+        for user_id, *row in rows.values_list("recipient_id", *_NOTIFICATION_COLUMNS)
+    ]
+
+
 def _with_inbox(page: QuerySet[Notification], user_id: Any) -> list[Any]:
     """The page's notifications with what their events say, each beside its inbox; an empty page is one row of the inbox alone.
 

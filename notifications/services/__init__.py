@@ -31,6 +31,9 @@ from notifications.services.publish import (
     publish_transient,
 )
 from notifications.services.recipients import Recipients
+from notifications.services.replay import Selection, cancel_replay, read_filters_with, start_replay
+from notifications.services.replaying import run_replay_chunk
+from notifications.services.retry import retry_failed
 from notifications.services.sequence import sequence
 from notifications.services.state import delete, mark_all_read, mark_read, mark_unread
 from notifications.services.streams import (
@@ -56,7 +59,7 @@ from notifications.services.tokens import (
     usable_token,
     write_token_uses,
 )
-from notifications.services.withdraw import finish_withdrawals, withdraw
+from notifications.services.withdraw import finish_withdrawals, withdraw, withdraw_event
 from notifications.services.workers import (
     close_lost_streams,
     end_worker,
@@ -78,6 +81,7 @@ __all__ = [
     "Producer",
     "Progress",
     "Recipients",
+    "Selection",
     "Swept",
     "Ticket",
     "Transient",
@@ -93,6 +97,7 @@ __all__ = [
     "broadcast",
     "cancel_broadcast",
     "cancel_broadcasts_of",
+    "cancel_replay",
     "check_ticket",
     "close_lost_streams",
     "create_token",
@@ -118,14 +123,19 @@ __all__ = [
     "publish",
     "publish_batch",
     "publish_transient",
+    "read_filters_with",
     "reopen_streams",
+    "retry_failed",
     "revoke_tokens",
     "run_broadcast_chunk",
+    "run_replay_chunk",
     "sequence",
     "show_life",
+    "start_replay",
     "sweep",
     "usable_token",
     "use_ticket",
     "withdraw",
+    "withdraw_event",
     "write_token_uses",
 ]

@@ -10,11 +10,11 @@ from uuid import UUID
 
 from django.db import transaction
 from django.db.models import Q, QuerySet
-from django.db.models.functions import Now
 
 from notifications.events import EventType, UntypedEvent
 from notifications.exceptions import InvalidInput, NotFound
-from notifications.models import Broadcast, BroadcastRecipient, BroadcastState, Event
+from notifications.models import Broadcast, BroadcastRecipient, Event, JobState
+from notifications.services import leases
 from notifications.services.content import build_event, check_schedule, text_errors
 from notifications.services.recipients import Recipients
 from notifications.services.rows import insert_rows
@@ -125,12 +125,12 @@ def cancel_broadcasts_of(event_ids: Collection[int]) -> int:
 
 def _cancel(broadcasts: QuerySet[Broadcast]) -> int:
     live = list(broadcasts.filter(Broadcast.LIVE).values_list("pk", flat=True))
-    return end_broadcasts(live, BroadcastState.CANCELLED) if live else 0
+    return end_broadcasts(live, JobState.CANCELLED) if live else 0
 
 
 @transaction.atomic
 def end_broadcasts(
-    ids: Collection[UUID], state: BroadcastState, *, failure: str = "", condition: Q = Broadcast.LIVE
+    ids: Collection[UUID], state: JobState, *, failure: str = "", condition: Q = Broadcast.LIVE
 ) -> int:
     """Write the end of some live broadcasts, and remove the rows that name their recipients.
 
@@ -140,8 +140,7 @@ def end_broadcasts(
     Returns:
         How many there were.
     """
-    live = Broadcast.objects.filter(condition, Broadcast.LIVE, pk__in=ids)
-    ended = live.update(state=state, finished_at=Now(), failure=failure[:500], lease=None, leased_until=None)
+    ended = leases.end(Broadcast.objects.all(), ids, state, failure=failure, condition=condition)
     if ended:
         BroadcastRecipient.objects.filter(broadcast_id__in=ids, broadcast__finished_at__isnull=False).delete()
     return ended

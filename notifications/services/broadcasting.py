@@ -1,27 +1,22 @@
-"""Sends broadcasts, a chunk at a time, in whichever process comes first: each chunk is one transaction.
-
-Whoever works on a broadcast holds its lease. What a chunk wrote counts only if the lease is still theirs at its end: the
-transaction that notifies also writes how far it is, under that condition, so a process that was killed, stopped or slow can
-neither lose a recipient nor notify one twice.
-"""
+"""Sends broadcasts, a chunk at a time, in whichever process comes first: each chunk is one transaction, under the lease of the job."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
 from contextlib import suppress
-from datetime import timedelta
-from typing import Any, Final
-from uuid import uuid4
+from typing import Any
+from uuid import UUID
 
-from django.db import InterfaceError, OperationalError, connection, transaction
+from django.db import transaction
 from django.db.models import F, Q
-from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 
 from notifications.conf import hub_config
-from notifications.models import Broadcast, BroadcastRecipient, BroadcastState, Notification, new_public_id
+from notifications.models import Broadcast, BroadcastRecipient, JobState, Notification, new_public_id
+from notifications.services import leases
 from notifications.services.broadcast import end_broadcasts
+from notifications.services.leases import UNAVAILABLE, LeaseLost, release, take_lease
 from notifications.services.recipients import matching_users
 from notifications.services.rows import insert_rows
 from notifications.services.sequence import sequence_on_commit
@@ -29,16 +24,8 @@ from notifications.services.sequence import sequence_on_commit
 logger = logging.getLogger(__name__)
 
 
-# The database is away, or a lock was not had in time: no fault of the broadcast, nor of anybody in it.
-_UNAVAILABLE: Final = (OperationalError, InterfaceError)
-
-
-class LeaseLost(Exception):
-    """Somebody else has the broadcast now, or it was cancelled; what was being written is rolled back."""
-
-
-def run_broadcast_chunk() -> bool:
-    """Send one chunk of the broadcast that has waited longest.
+def run_broadcast_chunk(broadcast_id: UUID | None = None) -> bool:
+    """Send one chunk of the broadcast that has waited longest, or of a certain one.
 
     Transaction: one to take the lease, one for the chunk, and those of the sequencer; must not be called inside another.
     A chunk that fails is tried again, then recipient by recipient; one who cannot be notified is logged and counted, and
@@ -50,51 +37,29 @@ def run_broadcast_chunk() -> bool:
     Raises:
         OperationalError: the database is away, or a lock was not had in time; the broadcast goes on later.
     """
-    job = _take_lease()
+    jobs = Broadcast.objects.all()
+    job = take_lease(jobs if broadcast_id is None else jobs.filter(pk=broadcast_id))
     if job is None:
         return False
     try:
         _run_chunk(job)
     except LeaseLost:
         logger.info("Broadcast %s was cancelled, or another process has it now", job.pk)
-    except _UNAVAILABLE:
-        with suppress(*_UNAVAILABLE):
-            _release(job)
+    except UNAVAILABLE:
+        with suppress(*UNAVAILABLE):
+            release(job)
         raise
     return True
-
-
-def _take_lease() -> Broadcast | None:
-    """The broadcast whose turn it is, leased; None when there is none. One query, no lock, when nothing waits."""
-    waiting = (
-        Broadcast.objects.filter(Broadcast.LIVE)
-        .filter(Q(leased_until__isnull=True) | Q(leased_until__lte=Now()))
-        .order_by("turn_at")
-    )
-    if not waiting.exists():
-        return None
-    can_skip = connection.features.has_select_for_update_skip_locked
-    with transaction.atomic():
-        job = waiting.select_for_update(skip_locked=can_skip).first()
-        if job is not None:
-            job.lease = uuid4()
-            Broadcast.objects.filter(pk=job.pk).update(
-                state=BroadcastState.RUNNING,
-                lease=job.lease,
-                leased_until=_lease_end(),
-                started_at=Coalesce("started_at", Now()),
-            )
-    return job
 
 
 def _run_chunk(job: Broadcast) -> None:
     keys = _next_keys(job)
     if not keys:
-        end_broadcasts([job.pk], BroadcastState.DONE, condition=Q(lease=job.lease))
+        end_broadcasts([job.pk], JobState.DONE, condition=Q(lease=job.lease))
         return
     try:
         _send(job, keys)
-    except (LeaseLost, *_UNAVAILABLE):
+    except (LeaseLost, *UNAVAILABLE):
         raise
     except Exception:
         logger.warning("A chunk of broadcast %s failed and is tried again", job.pk, exc_info=True)
@@ -107,7 +72,7 @@ def _run_chunk_again(job: Broadcast) -> None:
     try:
         if keys:
             _send(job, keys)
-    except (LeaseLost, *_UNAVAILABLE):
+    except (LeaseLost, *UNAVAILABLE):
         raise
     except Exception:
         logger.warning("It failed again, so each of the %d recipients is tried", len(keys), exc_info=True)
@@ -119,7 +84,7 @@ def _send_singly(job: Broadcast, keys: Sequence[Any]) -> None:
     for key in keys:
         try:
             _send(job, [key], keep_lease=True)
-        except (LeaseLost, *_UNAVAILABLE):
+        except (LeaseLost, *UNAVAILABLE):
             raise
         except Exception as error:
             logger.exception("Broadcast %s cannot notify user %s", job.pk, key)
@@ -127,8 +92,8 @@ def _send_singly(job: Broadcast, keys: Sequence[Any]) -> None:
             _advance(job, key, failed_count=1, keep_lease=True)
             job.last_recipient_id = key
     if len(failures) == len(keys) > 1:
-        end_broadcasts([job.pk], BroadcastState.FAILED, failure=failures[0], condition=Q(lease=job.lease))
-    _release(job)
+        end_broadcasts([job.pk], JobState.FAILED, failure=failures[0], condition=Q(lease=job.lease))
+    release(job)
 
 
 def _next_keys(job: Broadcast) -> list[Any]:
@@ -169,25 +134,12 @@ def _store(job: Broadcast, keys: Sequence[Any]) -> None:
 def _advance(
     job: Broadcast, last: Any, *, done_count: int = 0, failed_count: int = 0, keep_lease: bool = False
 ) -> None:
-    """Write how far the broadcast is. The last statement of its transaction: a cancellation waits for it and no longer."""
-    held = Broadcast.objects.filter(
-        pk=job.pk, state=BroadcastState.RUNNING, lease=job.lease, last_recipient=job.last_recipient_id
-    )
-    changed = held.update(
+    """Write how far the broadcast is. Raises ``LeaseLost``."""
+    leases.advance(
+        job,
+        keep_lease=keep_lease,
+        place={"last_recipient": job.last_recipient_id},
         last_recipient=last,
         done_count=F("done_count") + done_count,
         failed_count=F("failed_count") + failed_count,
-        turn_at=Now(),
-        lease=job.lease if keep_lease else None,
-        leased_until=_lease_end() if keep_lease else None,
     )
-    if not changed:
-        raise LeaseLost
-
-
-def _release(job: Broadcast) -> None:
-    Broadcast.objects.filter(pk=job.pk, lease=job.lease).update(lease=None, leased_until=None, turn_at=Now())
-
-
-def _lease_end() -> Any:
-    return Now() + timedelta(seconds=hub_config().broadcast_lease_seconds)

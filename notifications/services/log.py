@@ -60,15 +60,19 @@ class LogBatch:
         self._read: list[tuple[Any, ...]] = []
         self._deleted: list[tuple[Any, ...]] = []
 
-    def created(self, staged: Staged, event: Event) -> Listed:
-        """Give a staged notification its position; it is listed from here on."""
+    def created(self, staged: Staged, event: Event, origin: Origin | None = None) -> Listed:
+        """Give a staged notification its position; it is listed from here on.
+
+        Args:
+            origin: who has made it, if that is not the event's producer.
+        """
         inbox = self._inboxes[staged.recipient_id]
         position, at = inbox.head + 1, self._time(inbox)
         listed = Listed(staged.id, staged.recipient_id, staged.event_id, position, at, None)
         if (of_event := self._of_events.get(event.pk)) is None:
             of_event = self._of_events[event.pk] = (_copied(event), Origin(by=event.source, via=Via.PRODUCER))
-        copied, origin = of_event
-        self._append(inbox, ChangeKind.CREATED, 1, listed, origin)
+        copied, producer = of_event
+        self._append(inbox, ChangeKind.CREATED, 1, listed, origin or producer)
         self._created.append((staged.id, position, at, *copied))
         return listed
 

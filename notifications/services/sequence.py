@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from functools import partial
 from typing import Any, Final
+from uuid import UUID
 
 from django.db import DatabaseError, OperationalError, transaction
 from django.db.models import F
@@ -19,7 +20,7 @@ from django.utils import timezone
 from notifications.arrays import AnyOf
 from notifications.conf import hub_config
 from notifications.exceptions import HubError
-from notifications.models import Event, Notification, Reason, Via
+from notifications.models import Event, Notification, Reason, Replay, Via
 from notifications.services.content import check_event
 from notifications.services.inboxes import announce, announce_on_commit, create_inboxes, lock_inboxes
 from notifications.services.log import Listed, LogBatch, StagedMoved, in_order
@@ -198,15 +199,40 @@ def _drop(keys: Sequence[int]) -> None:
 def _list(batch: LogBatch, staged: Sequence[Staged], events: dict[int, Event]) -> None:
     """Created changes in staging order, each after the deleted ones of what it replaces."""
     replaceable = _replaceable(staged, events)
+    replayed, origins = _replayed(staged), _origins(staged)
+    gone: set[int] = set()
     for row in staged:
         event = events[row.event_id]
-        if not row.collapse_key:
-            batch.created(row, event)
+        if not row.collapse_key and row.replay_of is None:
+            batch.created(row, event, origins.get(row.replay_id))
             continue
         key = _collapse_key(row, event)
-        for listed in in_order(replaceable.pop(key, [])):
-            batch.deleted(listed, Reason.REPLACED, Origin(by=event.source, via=Via.PRODUCER))
-        replaceable[key] = [batch.created(row, event)]
+        origin = origins.get(row.replay_id) or Origin(by=event.source, via=Via.PRODUCER)
+        replaced = replaceable.pop(key, []) if row.collapse_key else []
+        replaced = [*replaced, *replayed.get((row.recipient_id, row.replay_of), [])]
+        for listed in in_order({old.id: old for old in replaced if old.id not in gone}.values()):
+            batch.deleted(listed, Reason.REPLACED, origin)
+            gone.add(listed.id)
+        created = batch.created(row, event, origin)
+        if row.collapse_key:
+            replaceable[key] = [created]
+
+
+def _replayed(staged: Sequence[Staged]) -> dict[tuple[Any, UUID | None], list[Listed]]:
+    """What is still listed of that which staged rows show anew, by recipient and public id. One query, or none."""
+    wanted = [row.replay_of for row in staged if row.replay_of is not None]
+    if not wanted:
+        return {}
+    rows = Notification.objects.filter(Notification.LISTED, AnyOf(F("public_id"), wanted))
+    found = [(public_id, Listed(*row)) for public_id, *row in rows.values_list("public_id", *Listed._fields)]
+    return {(listed.recipient_id, public_id): [listed] for public_id, listed in found}
+
+
+def _origins(staged: Sequence[Staged]) -> dict[UUID | None, Origin]:
+    """Who has made the staged rows that staff replayed, by replay. One query, or none."""
+    replays = {row.replay_id for row in staged if row.replay_id is not None}
+    found = Replay.objects.filter(pk__in=replays) if replays else ()
+    return {replay.pk: Origin(by=replay.by, via=Via.ADMIN, address=replay.address) for replay in found}
 
 
 def _collapse_key(row: Staged, event: Event) -> _CollapseKey:

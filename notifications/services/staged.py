@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
+from uuid import UUID
 
 from django.db import connection
 from django.utils import timezone
@@ -15,11 +16,11 @@ from notifications.models import Inbox, Notification
 # recipient ever got, because that has the order.
 _STAGED: Final = """
     WITH staged AS MATERIALIZED (
-        SELECT n.id, n.recipient_id, n.event_id, n.collapse_key, i.head FROM {notification} n
+        SELECT n.id, n.recipient_id, n.event_id, n.collapse_key, n.replay_of, n.replay_id, i.head FROM {notification} n
         LEFT JOIN {inbox} i ON i.user_id = n.recipient_id
         WHERE n.position IS NULL AND n.failed_at IS NULL AND n.deliver_at IS NULL AND n.recipient_id {any_of}
         UNION ALL
-        SELECT n.id, n.recipient_id, n.event_id, n.collapse_key, i.head FROM {notification} n
+        SELECT n.id, n.recipient_id, n.event_id, n.collapse_key, n.replay_of, n.replay_id, i.head FROM {notification} n
         LEFT JOIN {inbox} i ON i.user_id = n.recipient_id
         WHERE n.position IS NULL AND n.failed_at IS NULL AND n.deliver_at <= %s AND n.recipient_id {any_of}
     ) SELECT * FROM staged ORDER BY recipient_id, id LIMIT %s"""
@@ -29,6 +30,8 @@ class Staged(NamedTuple):
     """A notification that waits for its position.
 
     Attributes:
+        replay_of: the public id of what it replaces, if its recipient still has that listed.
+        replay_id: the staff's replay that made it.
         head: of its inbox, in the same snapshot; None without an inbox. While it is the same, the notification still waits,
             unless it was deleted.
     """
@@ -37,6 +40,8 @@ class Staged(NamedTuple):
     recipient_id: Any
     event_id: int
     collapse_key: str
+    replay_of: UUID | None
+    replay_id: UUID | None
     head: int | None
 
 
@@ -54,4 +59,11 @@ def staged_rows(user_ids: Sequence[Any], *, max_rows: int) -> list[Staged]:
         rows = cursor.fetchall()
     if connection.vendor == "postgresql":
         return [Staged(*row) for row in rows]
-    return [Staged(row[0], key.to_python(row[1]), *row[2:]) for row in rows]
+    return [
+        Staged(pk, key.to_python(user_id), event_id, collapse_key, _uuid(replay_of), _uuid(replay_id), head)
+        for pk, user_id, event_id, collapse_key, replay_of, replay_id, head in rows
+    ]
+
+
+def _uuid(text: str | None) -> UUID | None:
+    return None if text is None else UUID(text)

@@ -58,7 +58,15 @@ def withdraw(
         InvalidInput: neither ids, nor topic and type, or both.
         OutsideLimits: the producer may not send this type or topic.
     """
-    events = _chosen(list(ids), topic, type_name, producer)
+    return _withdraw(_chosen(list(ids), topic, type_name, producer), producer)
+
+
+def withdraw_event(event_id: int) -> int:
+    """Delete one event at every recipient, also one that has none yet. Transaction, guarantee and answer as for ``withdraw``."""
+    return _withdraw(Event.objects.filter(pk=event_id, withdrawn_at__isnull=True), None)
+
+
+def _withdraw(events: QuerySet[Event], producer: Producer | None) -> int:
     with transaction.atomic():
         # In the order of their keys, so that two withdrawals cannot deadlock.
         rows = events.select_for_update(no_key=connection.vendor == "postgresql").order_by("pk")

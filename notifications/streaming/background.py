@@ -1,4 +1,4 @@
-"""What a serving process runs beside its event loop: the sweeper and the broadcaster. They start with the first ASGI scope,
+"""What a serving process runs beside its event loop: the sweeper, the broadcaster and the replayer. They start with the first ASGI scope,
 never with Django.
 
 A management command or a shell that imports the hub starts nothing.
@@ -11,6 +11,7 @@ import os
 import threading
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Final
 
 from django.db import close_old_connections, connection, connections
@@ -100,11 +101,26 @@ class Broadcaster(Routine):
 
     def work(self) -> float:
         """Send one chunk."""
-        began_at = time.monotonic()
-        if not services.run_broadcast_chunk():
-            return _interval()
-        # SQLite has one writer at a time, and whoever waits for it looks again at intervals: half of the time is theirs.
-        return time.monotonic() - began_at if connection.vendor == "sqlite" else 0
+        return _pause_after(services.run_broadcast_chunk)
+
+
+class Replayer(Routine):
+    """Replays what staff asked for, one chunk at a time, like the broadcaster."""
+
+    def __init__(self) -> None:
+        super().__init__("replayer")
+
+    def work(self) -> float:
+        """Replay one chunk."""
+        return _pause_after(services.run_replay_chunk)
+
+
+def _pause_after(run_chunk: Callable[[], bool]) -> float:
+    began_at = time.monotonic()
+    if not run_chunk():
+        return _interval()
+    # SQLite has one writer at a time, and whoever waits for it looks again at intervals: half of the time is theirs.
+    return time.monotonic() - began_at if connection.vendor == "sqlite" else 0
 
 
 def _interval() -> float:
@@ -121,7 +137,7 @@ def start() -> None:
         return
     with _lock:
         if not is_running():
-            _routines[:] = [Sweeper(), Broadcaster()]
+            _routines[:] = [Sweeper(), Broadcaster(), Replayer()]
             for routine in _routines:
                 routine.start()
 

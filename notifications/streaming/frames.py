@@ -108,6 +108,17 @@ def transient(*, event_type: str, topic: str, at: str, data: str) -> bytes:
     return frame(event_type, b'%s,"data":%s}' % (about[:-1], data.encode("ascii")))
 
 
+def shown(*, at: str, notification: bytes) -> bytes:
+    """``notification.shown``: staff show one again. Without an id: it is no change, and no cursor moves.
+
+    Args:
+        notification: the object as one line of ASCII JSON.
+    """
+    return frame(
+        "notification.shown", b'{"at":%b,"notification":%b}' % (json.dumps(at).encode(), notification)
+    )
+
+
 def closed(*, reason: CloseReason, retry_ms: int, reconnect: bool = True) -> bytes:
     """``stream.close``: the last frame, with when to come back, if the reason lets one.
 

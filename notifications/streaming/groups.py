@@ -17,6 +17,7 @@ MAX_SINGLE: Final = 32  # users at once from which on messages go to every proce
 MAX_KEYS: Final = 500  # users that one message names
 _HINT: Final = "notifications.hint"
 _LOOK: Final = "notifications.look"
+_SHOW: Final = "notifications.show"
 _SAFE: Final = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 
 _Item = TypeVar("_Item")
@@ -67,3 +68,18 @@ def read_look(message: Any) -> Iterator[str]:
     for key in keys if isinstance(keys, (list, tuple)) else ():
         if isinstance(key, str):
             yield key
+
+
+def show_message(shows: Iterable[tuple[str, int]]) -> dict[str, Any]:
+    """The message that says which notifications are to be shown once more, each with its recipient."""
+    return {"type": _SHOW, "shows": [[key, notification_id] for key, notification_id in shows]}
+
+
+def read_show(message: Any) -> Iterator[tuple[str, int]]:
+    """Recipient and notification of each show in a message; whatever is none is passed over."""
+    is_show = isinstance(message, Mapping) and message.get("type") == _SHOW
+    shows = message.get("shows") if is_show else None
+    for item in shows if isinstance(shows, (list, tuple)) else ():
+        match item:
+            case [str() as key, int() as notification_id] if not isinstance(notification_id, bool):
+                yield key, notification_id

@@ -76,6 +76,16 @@ def publish_event(user_ids: Iterable[Any], *, event_type: str, topic: str, at: d
     _publish(Batch(events=list(event_items(event, heads))))
 
 
+def publish_shows(shows: Iterable[tuple[Any, int]]) -> None:
+    """Ask every process to show notifications once more on the streams of their recipients. Any thread; never blocks, never
+    raises, promises nothing.
+
+    Args:
+        shows: the primary key of each recipient with that of the notification.
+    """
+    _publish(Batch(shows=dict.fromkeys((user_key(user_id), key) for user_id, key in shows)))
+
+
 def _span_seconds() -> float:
     return ANNOUNCED_INTERVALS * hub_config().reconcile_seconds
 

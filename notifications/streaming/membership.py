@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from notifications.streaming import limits
-from notifications.streaming.groups import ALL_INBOXES, group_of, read_hint, read_look
+from notifications.streaming.groups import ALL_INBOXES, group_of, read_hint, read_look, read_show
 from notifications.streaming.tasks import end_all
 from notifications.streaming.transient import Received, read_events
 
@@ -30,6 +30,7 @@ class Membership:
         on_hint: called with key and head for each hint.
         on_look: called with a key for each look.
         on_event: called with each transient event.
+        on_show: called with the key of a user and of a notification for each that is to be shown once more.
         on_joined: called with a key once hints for it can come; earlier ones were missed.
     """
 
@@ -41,6 +42,7 @@ class Membership:
         on_hint: Hinted,
         on_look: Callable[[str], None],
         on_event: Callable[[Received], None],
+        on_show: Callable[[str, int], None],
         on_joined: Callable[[str], None],
     ) -> None:
         self._layer = layer
@@ -48,6 +50,7 @@ class Membership:
         self._on_hint = on_hint
         self._on_look = on_look
         self._on_event = on_event
+        self._on_show = on_show
         self._on_joined = on_joined
         self._channel: str | None = None
         self._joined: set[str] = set()
@@ -97,6 +100,8 @@ class Membership:
                     self._on_look(key)
                 for event in read_events(message):
                     self._on_event(event)
+                for key, notification_id in read_show(message):
+                    self._on_show(key, notification_id)
 
     async def _settle(self) -> None:
         failures = 0

@@ -14,8 +14,8 @@ class Outbox:
 
     Its connection then drops it as a whole, and reads the log once the reader has taken what was written before.
 
-    Frames of transient events stand in it as they came, but are in nobody's way: they take no more room than one write, so that
-    they hold up no change behind them, and when a change needs their place they are dropped first.
+    Frames of transient events stand in it as they came, but are in nobody's way: they take no more room than one write, unless one
+    alone is larger, so that they hold up no change behind them, and when a change needs their place they are dropped first.
 
     Attributes:
         transient_count: how many of the frames are transient.
@@ -47,7 +47,7 @@ class Outbox:
     def add_transient(self, frame: TransientFrame) -> bool:
         """Queue the frame of a transient event, unless that would break a bound."""
         size = self._transient_size + len(frame)
-        if size > limits.MAX_WRITE_BYTES or not self._admits(frame):
+        if (self._transient_size and size > limits.MAX_WRITE_BYTES) or not self._admits(frame):
             return False
         self._frames.append(frame)
         self._size += len(frame)

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
-from notifications.streaming.groups import addressed, hint_message, look_message
+from notifications.streaming.groups import addressed, hint_message, look_message, show_message
 from notifications.streaming.transient import Item, event_messages
 
 MAX_PENDING: Final = 100_000  # users of whom each kind of hint may wait; what comes on top is dropped
@@ -18,6 +18,7 @@ MAX_EVENTS: Final = 10_000  # transient events that may wait, each as often as t
 MAX_EVENT_BYTES: Final = 2**24
 MAX_EVENTS_PER_BATCH: Final = 100  # hints that come meanwhile wait for no more than these
 
+_K = TypeVar("_K")
 _V = TypeVar("_V")
 
 
@@ -29,24 +30,27 @@ class Batch:
         heads: hints: the position that each user's inbox has reached.
         looks: the users whose streams are to be looked at; the values mean nothing.
         events: transient events, each for a group.
+        shows: recipients with notifications that are to be shown once more; the values mean nothing.
     """
 
     heads: Mapping[str, int] = field(default_factory=dict)
     looks: Mapping[str, None] = field(default_factory=dict)
     events: Sequence[tuple[str, Item]] = ()
+    shows: Mapping[tuple[str, int], None] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
-        return bool(self.heads or self.looks or self.events)
+        return bool(self.heads or self.looks or self.events or self.shows)
 
     @property
     def hint_count(self) -> int:
-        """Hints and looks."""
-        return len(self.heads) + len(self.looks)
+        """Hints, looks and shows."""
+        return len(self.heads) + len(self.looks) + len(self.shows)
 
     def messages(self) -> Iterator[tuple[str, dict[str, Any]]]:
         """Group and message of each. Hints go first: a transient event is in nobody's way."""
         yield from addressed(list(self.heads.items()), lambda item: item[0], hint_message)
         yield from addressed(list(self.looks), lambda key: key, look_message)
+        yield from addressed(list(self.shows), lambda show: show[0], show_message)
         yield from event_messages(self.events)
 
 
@@ -60,12 +64,13 @@ class Pending:
     def __init__(self) -> None:
         self._heads: dict[str, int] = {}
         self._looks: dict[str, None] = {}
+        self._shows: dict[tuple[str, int], None] = {}
         self._events: deque[tuple[str, Item]] = deque()
         self._event_bytes = 0
         self.dropped_hints = self.dropped_events = 0
 
     def __bool__(self) -> bool:
-        return bool(self._heads or self._looks or self._events)
+        return bool(self._heads or self._looks or self._events or self._shows)
 
     def add(self, batch: Batch) -> None:
         """Add to what waits; what concerns further users is dropped once it is full."""
@@ -76,6 +81,8 @@ class Pending:
                 self._add(self._heads, key, head)
         for key in batch.looks:
             self._add(self._looks, key, None)
+        for show in batch.shows:
+            self._add(self._shows, show, None)
         for group, item in batch.events:
             self._add_event(group, item)
 
@@ -84,11 +91,11 @@ class Pending:
         count = min(len(self._events), MAX_EVENTS_PER_BATCH)
         events = [self._events.popleft() for _ in range(count)]
         self._event_bytes -= sum(len(item.frame) for _, item in events)
-        taken = Batch(heads=self._heads, looks=self._looks, events=events)
-        self._heads, self._looks = {}, {}
+        taken = Batch(heads=self._heads, looks=self._looks, events=events, shows=self._shows)
+        self._heads, self._looks, self._shows = {}, {}, {}
         return taken
 
-    def _add(self, waiting: dict[str, _V], key: str, value: _V) -> None:
+    def _add(self, waiting: dict[_K, _V], key: _K, value: _V) -> None:
         if key in waiting or len(waiting) < MAX_PENDING:
             waiting[key] = value
         else:

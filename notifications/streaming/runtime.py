@@ -21,6 +21,7 @@ from notifications.streaming.presence import Presence
 from notifications.streaming.reconcile import Reconciler, watch_database, watched_database
 from notifications.streaming.refill import Refill
 from notifications.streaming.refusals import Receive
+from notifications.streaming.shown import Shown
 from notifications.streaming.standing import Standing
 from notifications.streaming.tasks import end_all
 from notifications.streaming.transient import Received
@@ -45,12 +46,14 @@ class Runtime:
         self.fanout = Fanout(
             on_membership=self._look_at, on_behind=self._refill.add, on_look=self._check_standing
         )
+        self._shown = Shown(self.fanout, may_show=self._may_show)
         self._membership = Membership(
             get_channel_layer(),
             is_wanted=self.fanout.__contains__,
             on_hint=self.fanout.hint,
             on_look=self.fanout.look,
             on_event=self._show,
+            on_show=self._shown.add,
             on_joined=self.fanout.look_again,
         )
         self._reconciler = Reconciler(self.fanout, on_tick=self._repair)
@@ -115,14 +118,18 @@ class Runtime:
         await end_all(self._tasks)
         await self.presence.stop()
         await self._refill.stop()
+        await self._shown.stop()
         await self._membership.stop()
 
     def _begin(self, work: Coroutine[Any, Any, None], name: str) -> None:
         self._tasks.append(asyncio.get_running_loop().create_task(work, name=name))
 
+    def _may_show(self) -> bool:
+        return self._standing.is_known()
+
     def _show(self, received: Received) -> None:
         """Changes are read from the database, which then knows of rights, too; a transient event comes past it."""
-        if self._standing.is_known():
+        if self._may_show():
             self.fanout.show(received)
         else:
             METRICS.transient_frames["dropped"] += 1

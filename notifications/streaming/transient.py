@@ -44,16 +44,17 @@ class TransientEvent(NamedTuple):
 
     Attributes:
         frame: its bytes.
-        type, topic: what filters look at.
+        type, topic, level: what filters look at; no event that was emitted has a level.
     """
 
     frame: TransientFrame
     type: str
     topic: str
+    level: str = ""
 
     def admitted_by(self, filters: Filters) -> bool:
-        """Whether a filter lets it through. It has no level, so a filter for levels never does."""
-        return filters.admits(event_type=self.type, topic=self.topic, level="")
+        """Whether a filter lets it through. One for levels never does if it has none."""
+        return filters.admits(event_type=self.type, topic=self.topic, level=self.level)
 
 
 class Received(NamedTuple):

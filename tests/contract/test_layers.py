@@ -39,6 +39,7 @@ class Process:
             on_hint=lambda key, head: self.heard.append((key, head)),
             on_look=self.looks.append,
             on_event=self.events.append,
+            on_show=lambda key, notification_id: None,
             on_joined=self.joined.append,
         )
         self.membership.start()

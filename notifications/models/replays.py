@@ -1,0 +1,80 @@
+"""Replays: what staff show users again, hand to them anew, or copy to others; each a job of its own, and the record of who did it and why."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from notifications.models.jobs import Job
+
+MAX_REASON_LENGTH = 500
+MAX_USERNAME_LENGTH = 254
+
+
+class ReplayVerb(models.TextChoices):
+    """What a replay does with each notification."""
+
+    SHOW = "show", _("Show again")
+    REDELIVER = "redeliver", _("Re-deliver")
+    COPY = "copy", _("Copy")
+
+
+class Replay(Job):
+    """One verb for some notifications: those named in ``ids``, or all that ``filters`` admit, up to ``until_id``.
+
+    They are taken in the order of their keys. ``last_id`` is written by the transaction that replays the notifications up to
+    there. What was staged after ``until_id`` is left out: a replay never takes what it has made itself.
+    """
+
+    verb = models.CharField(_("verb"), max_length=9, choices=ReplayVerb)
+    reason = models.CharField(_("reason"), max_length=MAX_REASON_LENGTH)
+    by = models.CharField(_("by"), max_length=MAX_USERNAME_LENGTH)
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        on_delete=models.SET_NULL,
+        related_name="+",
+        db_constraint=False,
+        db_index=False,
+        verbose_name=_("owner"),
+        help_text=_("Who asked for it. It ends when they lose the right to replay."),
+    )
+    address = models.GenericIPAddressField(_("address"), null=True)
+    ids = models.JSONField(_("ids"), default=list)
+    filters = models.JSONField(_("filters"), default=dict)
+    copy_to = models.JSONField(_("copied to"), default=list, help_text=_("Primary keys of users, as text."))
+    until_id = models.BigIntegerField(_("up to the key"))
+    last_id = models.BigIntegerField(_("last key"), default=0, db_default=0)
+    is_estimate = models.BooleanField(_("the total is an estimate"), default=False, db_default=False)
+    skipped_count = models.BigIntegerField(_("left out"), default=0, db_default=0)
+
+    class Meta:
+        verbose_name = _("replay")
+        verbose_name_plural = _("replays")
+        default_permissions = ()
+        indexes: ClassVar[list[models.Index]] = [
+            models.Index(
+                name="replay_turn",  # whose turn it is
+                fields=["turn_at"],
+                condition=Q(state__in=["queued", "running"]),
+            ),
+            models.Index(
+                name="replay_owner",  # deleting a member of staff
+                fields=["owner"],
+                condition=Q(owner__isnull=False),
+            ),
+        ]
+
+    @property
+    def worked_count(self) -> int:
+        """Replayed, left out and failed ones."""
+        return self.done_count + self.skipped_count + self.failed_count
+
+    @property
+    def is_filtered(self) -> bool:
+        """Whether a filter says which, and no list of ids."""
+        return not self.ids

@@ -1,0 +1,270 @@
+"""Replays, a chunk at a time, in whichever process comes first: each chunk is one transaction, under the lease of the job (``leases``)."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
+from datetime import datetime
+from functools import partial
+from typing import Any, Final, NamedTuple
+from uuid import UUID
+
+from django.contrib.auth import get_user_model
+from django.db import transaction
+from django.db.models import F, Q
+from django.utils import timezone
+
+from notifications.conf import hub_config
+from notifications.models import (
+    Change,
+    ChangeKind,
+    Inbox,
+    JobState,
+    Notification,
+    Reason,
+    Replay,
+    ReplayVerb,
+    StreamSession,
+    new_public_id,
+)
+from notifications.selectors import is_worker_alive
+from notifications.services import leases
+from notifications.services.leases import UNAVAILABLE, LeaseLost, release, take_lease
+from notifications.services.recipients import user_model_has
+from notifications.services.replay import Selection
+from notifications.services.rows import insert_rows
+from notifications.services.sequence import sequence_on_commit
+from notifications.signals import notifications_shown
+
+logger = logging.getLogger(__name__)
+
+RIGHT: Final = "notifications.replay"
+# Keys that one look for the next chunk goes over: a filter that admits few must not outlast the lease.
+WINDOW: Final = 50_000
+LOOK_SECONDS: Final = 1.0
+_GONE: Final = "Whoever asked for it may no longer replay."
+_BROUGHT_BACK: Final = (Reason.USER, Reason.STAFF)
+
+
+class Old(NamedTuple):
+    """A notification that is to be replayed, as far as the verbs look at it."""
+
+    id: int
+    public_id: UUID
+    recipient_id: Any
+    event_id: int
+    collapse_key: str
+    position: int | None
+    deleted_at: datetime | None
+    title: str
+    withdrawn_at: datetime | None
+    expires_at: datetime | None
+
+    @property
+    def is_listed(self) -> bool:
+        """Whether its recipient has it in the list."""
+        return self.position is not None and self.deleted_at is None
+
+
+_COLUMNS: Final = (*Old._fields[:7], "event__title", "event__withdrawn_at", "event__expires_at")
+
+
+def run_replay_chunk(replay_id: UUID | None = None) -> bool:
+    """Do one chunk of the replay that has waited longest, or of a certain one.
+
+    Transaction: one to take the lease, one for the chunk, and those of the sequencer; must not be called inside another.
+    A chunk that fails is tried one by one; what fails alone is logged and counted, and a chunk of several of which nothing
+    can be replayed ends the replay as failed.
+
+    Returns:
+        Whether there was one; call again until there is none.
+
+    Raises:
+        OperationalError: the database is away, or a lock was not had in time; the replay goes on later.
+    """
+    jobs = Replay.objects.all()
+    job = take_lease(jobs if replay_id is None else jobs.filter(pk=replay_id))
+    if job is None:
+        return False
+    try:
+        _run_chunk(job)
+    except LeaseLost:
+        logger.info("Replay %s was cancelled, or another process has it now", job.pk)
+    except UNAVAILABLE:
+        with suppress(*UNAVAILABLE):
+            release(job)
+        raise
+    return True
+
+
+def _run_chunk(job: Replay) -> None:
+    # With the permission backends' cache empty: as it is now.
+    owner = (
+        get_user_model()._default_manager.filter(pk=job.owner_id).first()
+        if job.owner_id is not None
+        else None
+    )
+    if owner is None or not owner.has_perm(RIGHT):
+        _end(job, JobState.FAILED, _GONE)
+        return
+    if job.last_id >= job.until_id:
+        _end(job, JobState.DONE)
+        return
+    rows, last = _next_rows(job, owner)
+    try:
+        _replay(job, rows, last)
+    except (LeaseLost, *UNAVAILABLE):
+        raise
+    except Exception:
+        logger.warning("A chunk of replay %s failed, so that each one is tried", job.pk, exc_info=True)
+        _replay_singly(job, rows, last)
+
+
+def _replay_singly(job: Replay, rows: Sequence[Old], last: int) -> None:
+    failures: list[str] = []
+    for row in rows:
+        try:
+            _replay(job, [row], row.id, keep_lease=True)
+        except (LeaseLost, *UNAVAILABLE):
+            raise
+        except Exception as error:
+            logger.exception("Replay %s cannot take notification %s", job.pk, row.public_id)
+            failures.append(f"{row.public_id}: {error}"[:500])
+            _advance(job, row.id, keep_lease=True, failed_count=F("failed_count") + 1, failure=failures[0])
+            job.last_id, job.failure = row.id, failures[0]
+    if len(failures) == len(rows) > 1:
+        _end(job, JobState.FAILED, failures[0])
+        return
+    _advance(job, last)
+
+
+def _next_rows(job: Replay, owner: Any) -> tuple[list[Old], int]:
+    """The next of them, and up to where nothing was passed over."""
+    size = max(1, hub_config().max_sequence_chunk // max(1, len(job.copy_to)))
+    selection = Selection(ids=[UUID(text) for text in job.ids], filters=job.filters)
+    found = selection.rows(owner).order_by("pk")
+    window = job.until_id if job.ids else WINDOW
+    last, until = job.last_id, time.monotonic() + LOOK_SECONDS
+    while True:
+        end = min(last + window, job.until_id)
+        part = found.filter(pk__gt=last, pk__lte=end)
+        rows = [Old(*row) for row in part.values_list(*_COLUMNS)[:size]]
+        if len(rows) == size:
+            return rows, rows[-1].id
+        if rows or end == job.until_id or time.monotonic() > until:
+            return rows, end
+        last = end
+
+
+def _replay(job: Replay, rows: Sequence[Old], last: int, *, keep_lease: bool = False) -> None:
+    """Replay these and write that it was done, in one transaction; what is new is sequenced after it.
+
+    Raises:
+        LeaseLost: meanwhile it was cancelled, or the lease ran out.
+    """
+    now = timezone.now()
+    fit = [
+        row
+        for row in rows
+        if row.title and not row.withdrawn_at and not (row.expires_at and row.expires_at <= now)
+    ]
+    with transaction.atomic():
+        done = _VERBS[ReplayVerb(job.verb)](job, fit) if fit else 0
+        _advance(
+            job,
+            last,
+            keep_lease=keep_lease,
+            done_count=F("done_count") + done,
+            skipped_count=F("skipped_count") + len(rows) - done,
+        )
+    job.last_id = last  # not before the commit, which may fail
+
+
+def _advance(job: Replay, last: int, *, keep_lease: bool = False, **written: Any) -> None:
+    leases.advance(job, keep_lease=keep_lease, place={"last_id": job.last_id}, last_id=last, **written)
+
+
+def _end(job: Replay, state: JobState, failure: str = "") -> None:
+    leases.end(
+        Replay.objects.all(), [job.pk], state, failure=failure or job.failure, condition=Q(lease=job.lease)
+    )
+
+
+# --- the verbs: each returns of how many something has become ---------------------------------------------------------
+
+
+def _show(job: Replay, rows: Sequence[Old]) -> int:
+    listed = [row for row in rows if row.is_listed]
+    online = connected({row.recipient_id for row in listed})
+    shows = [(row.recipient_id, row.id) for row in listed if row.recipient_id in online]
+    if shows:
+        told = partial(notifications_shown.send_robust, sender=Notification, shows=shows)
+        transaction.on_commit(told, robust=True)
+    return len(shows)
+
+
+def _redeliver(job: Replay, rows: Sequence[Old]) -> int:
+    gone = [row.id for row in rows if row.deleted_at is not None]
+    deletions = Change.objects.filter(
+        notification_id__in=gone, kind=ChangeKind.DELETED, reason__in=_BROUGHT_BACK
+    )
+    taken_back = set(deletions.values_list("notification_id", flat=True)) if gone else set()
+    active = _active({row.recipient_id for row in rows})
+    wanted = [row for row in rows if (row.is_listed or row.id in taken_back) and row.recipient_id in active]
+    # What is no longer listed has had its successor under its collapse key, perhaps; that one stays.
+    _store(
+        job,
+        [
+            (row.recipient_id, row.event_id, row.collapse_key if row.is_listed else "", row.public_id)
+            for row in wanted
+        ],
+    )
+    return len(wanted)
+
+
+def _copy(job: Replay, rows: Sequence[Old]) -> int:
+    to_python = Inbox._meta.pk.to_python
+    users = sorted(_active({to_python(key) for key in job.copy_to}))
+    event_ids = dict.fromkeys(row.event_id for row in rows if row.position is not None)
+    known = Notification.objects.filter(event_id__in=event_ids, recipient_id__in=users)
+    has = set(known.values_list("event_id", "recipient_id"))
+    wanted = [
+        (user_id, event_id, "", None)
+        for event_id in event_ids
+        for user_id in users
+        if (event_id, user_id) not in has
+    ]
+    _store(job, wanted)
+    return len({event_id for _, event_id, *_ in wanted})
+
+
+_VERBS: Final[dict[ReplayVerb, Callable[[Replay, Sequence[Old]], int]]] = {
+    ReplayVerb.SHOW: _show,
+    ReplayVerb.REDELIVER: _redeliver,
+    ReplayVerb.COPY: _copy,
+}
+
+
+def _store(job: Replay, rows: Sequence[tuple[Any, int, str, UUID | None]]) -> None:
+    insert_rows(
+        Notification,
+        ("public_id", "recipient_id", "event_id", "collapse_key", "replay_of", "replay_id"),
+        [(new_public_id(), *row, job.pk) for row in rows],
+    )
+    if rows:
+        sequence_on_commit(row[0] for row in rows)
+
+
+def connected(user_ids: Collection[Any]) -> set[Any]:
+    """Those of some users who have a stream open. One query."""
+    rows = StreamSession.objects.filter(StreamSession.OPEN, is_worker_alive(), user_id__in=user_ids)
+    return set(rows.values_list("user_id", flat=True))
+
+
+def _active(user_ids: Collection[Any]) -> set[Any]:
+    users = get_user_model()._default_manager.filter(pk__in=user_ids)
+    if user_model_has("is_active"):
+        users = users.filter(is_active=True)
+    return set(users.values_list("pk", flat=True))
