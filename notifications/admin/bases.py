@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from django.contrib import admin
+from django.contrib.admin.views.main import ChangeList
 from django.core.paginator import Paginator
 
 from notifications.models import ApiToken, Inbox, Notification, StreamSession
@@ -15,11 +16,14 @@ if TYPE_CHECKING:
     ApiTokenModelAdmin = admin.ModelAdmin[ApiToken]
     StreamModelAdmin = admin.ModelAdmin[StreamSession]
     AnyPaginator = Paginator[Notification]
+    AnyChangeList = ChangeList
 else:
     NotificationModelAdmin = InboxModelAdmin = ApiTokenModelAdmin = StreamModelAdmin = admin.ModelAdmin
     AnyPaginator = Paginator
+    AnyChangeList = ChangeList
 
 __all__ = [
+    "AnyChangeList",
     "AnyPaginator",
     "ApiTokenModelAdmin",
     "InboxModelAdmin",

@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from notifications.admin.links import inbox_url, level_html, notifications_url, user_url
+from notifications.admin.rights import CONTENT_HIDDEN_WHY
 from notifications.admin.states import explain, state_of
 from notifications.admin.timeline import build_timeline
 from notifications.models import Inbox, Notification, Reason
@@ -21,10 +22,17 @@ MAX_OTHERS: Final = 1_000
 _INVISIBLE: Final = re.compile(r"[\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
 
 
-def context_of(notification: Notification, now: datetime) -> dict[str, Any]:
-    """The template's context. Four queries at most: deferred content, inbox, changes, other recipients."""
+def context_of(notification: Notification, now: datetime, *, has_content: bool) -> dict[str, Any]:
+    """The template's context. Four queries at most: deferred content, inbox, changes, other recipients.
+
+    Args:
+        notification: with its event; content that is not to be shown may be deferred.
+        now: the time.
+        has_content: whether to show what it says.
+    """
     event, recipient = notification.event, notification.recipient
-    event.refresh_from_db(fields=["body", "data"])
+    if has_content:
+        event.refresh_from_db(fields=["body", "data"])
     state = state_of(notification, now)
     inbox = Inbox.objects.filter(pk=notification.recipient_id).first()
     timeline = build_timeline(notification, state, inbox)
@@ -33,7 +41,9 @@ def context_of(notification: Notification, now: datetime) -> dict[str, Any]:
     return {
         "original": notification,
         "event": event,
-        "title": event.title.strip() or _("(no title)"),
+        "title": (event.title.strip() or _("(no title)")) if has_content else event.type,
+        "has_content": has_content,
+        "content_hidden": CONTENT_HIDDEN_WHY,
         "username": username,
         "level_chip": level_html(event.level),
         "state": state,
@@ -41,8 +51,8 @@ def context_of(notification: Notification, now: datetime) -> dict[str, Any]:
         "explanation": explain(notification, state, now),
         "reason": _reason(timeline.deletion.reason) if timeline.deletion else "",
         "timeline": timeline.entries,
-        "data": pretty_data(event.data),
-        "url_is_safe": url_problem(event.url) is None,
+        "data": pretty_data(event.data) if has_content else "",
+        "url_is_safe": has_content and url_problem(event.url) is None,
         "inbox": inbox,
         "inbox_url": inbox_url(inbox.pk) if inbox else "",
         "user_url": user_url(recipient),

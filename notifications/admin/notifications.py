@@ -10,8 +10,16 @@ from django.contrib.admin.helpers import AdminErrorList, AdminForm
 from django.contrib.admin.options import IS_POPUP_VAR
 from django.contrib.admin.utils import model_ngettext, unquote
 from django.core.exceptions import PermissionDenied
-from django.db.models import Prefetch, QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
+from django.db.models import QuerySet
+from django.forms.widgets import Script
+from django.http import (
+    HttpRequest,
+    HttpResponse,
+    HttpResponseBadRequest,
+    HttpResponseBase,
+    HttpResponseNotAllowed,
+    HttpResponseRedirect,
+)
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
@@ -21,9 +29,13 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from notifications import services
-from notifications.admin import actions, detail, search
+from notifications.admin import actions, detail, permalinks
+from notifications.admin.asked import asked
 from notifications.admin.bases import NotificationModelAdmin
-from notifications.admin.filters import FILTERS, NARROWING, PARAMETERS
+from notifications.admin.changelist import NotificationList, ask
+from notifications.admin.criteria import PARAMETERS, BadCriteria
+from notifications.admin.export import CONTENT, FORMATS, export, log_export
+from notifications.admin.filters import FILTERS
 from notifications.admin.forms import FIELDSETS, SendForm
 from notifications.admin.links import (
     chip_html,
@@ -33,10 +45,10 @@ from notifications.admin.links import (
     time_html,
     to_list,
 )
-from notifications.admin.paginator import BoundedPaginator
+from notifications.admin.rights import can, needs
 from notifications.admin.states import State, state_of
 from notifications.events import registry
-from notifications.models import Change, ChangeKind, Notification, Reason
+from notifications.models import Change, Notification, Reason
 
 
 @admin.register(Notification)
@@ -45,6 +57,8 @@ class NotificationAdmin(NotificationModelAdmin):
 
     list_display = ("short_id", "to", "title", "level_chip", "state_chip", "created", "place")
     list_display_links = ("short_id",)
+    # The columns of those who may not see content.
+    list_display_without_content = ("short_id", "to", "kind", "level_chip", "state_chip", "created", "place")
     list_filter = FILTERS
     list_per_page = 50
     list_max_show_all = 0
@@ -53,10 +67,10 @@ class NotificationAdmin(NotificationModelAdmin):
     # The primary key is the order of staging; to sort by anything else would sort the whole table.
     ordering = ("-id",)
     sortable_by = ()
-    paginator = BoundedPaginator
-    search_fields = ("event__title",)
+    search_fields = ("public_id",)  # for Django to show the box; what it finds is said in ``asked``
     search_help_text = gettext_lazy(
-        "Words in username, title, type or topic; or exactly one by its full id, its cursor (abcdefgh-41) or username:position."
+        "A username, topic or event type; exactly one by its full id, its cursor (abcdefgh-41) or username:position; "
+        "or words in title and body."
     )
     actions = [
         actions.mark_selected_read,
@@ -69,25 +83,23 @@ class NotificationAdmin(NotificationModelAdmin):
 
     class Media:
         css: ClassVar[dict[str, list[str]]] = {"all": ["notifications-admin/hub.css"]}
+        js = (Script("notifications-admin/user-lookup.js", type="module"),)
 
     # --- what is read -------------------------------------------------------------------------------------------------
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Notification]:
-        """With recipient and event, without what only the page of one shows."""
+        """With recipient and event, without what only the page of one shows, or what one may not see."""
         rows = super().get_queryset(request).select_related("recipient", "event")
-        return rows.defer("event__body", "event__data")
+        hidden = ("body", "data") if can(request, "view_content") else CONTENT
+        return rows.defer(*(f"event__{name}" for name in hidden))
 
-    def get_changelist_instance(self, request: HttpRequest) -> Any:
-        """With the reasons of the deleted ones on the page. One query more."""
-        changelist = super().get_changelist_instance(request)
-        if not changelist.result_count:
-            # The count has looked everywhere already.
-            changelist.result_list = changelist.queryset.none()
-        deletions = Change.objects.filter(kind=ChangeKind.DELETED).only("notification_id", "reason")
-        changelist.result_list = changelist.result_list.prefetch_related(
-            Prefetch("changes", queryset=deletions, to_attr="deletions")
-        )
-        return changelist
+    def get_list_display(self, request: HttpRequest) -> tuple[str, ...]:
+        """The columns."""
+        return self.list_display if can(request, "view_content") else self.list_display_without_content
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[NotificationList]:
+        """A list that counts nothing."""
+        return NotificationList
 
     def get_object(
         self, request: HttpRequest, object_id: str, from_field: str | None = None
@@ -102,17 +114,8 @@ class NotificationAdmin(NotificationModelAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Notification], search_term: str
     ) -> tuple[QuerySet[Notification], bool]:
-        """One exactly, or words; those among the newest, unless a filter narrows the list to what can be looked through."""
-        term = search_term.strip()
-        if (exact := search.exactly(term)) is not None:
-            return queryset.filter(exact), False
-        if term and not NARROWING & request.GET.keys() and (older := search.older_than_window()) > 0:
-            text = _(
-                "Looked through the newest %d notifications. To look further, filter by recipient or time."
-            )
-            messages.info(request, text % search.SEARCH_WINDOW)
-            queryset = queryset.filter(pk__gt=older)
-        return queryset.filter(search.words(term)), False
+        """Wherever else Django searches: as the list does, and as far as the member of staff may."""
+        return ask(request, search_term).criteria.narrow(queryset), False
 
     def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest | None = None) -> bool:
         """The filters' own parameters and nothing else: a lookup on any column would be an oracle, or a slow scan."""
@@ -143,6 +146,21 @@ class NotificationAdmin(NotificationModelAdmin):
             '<a class="hub-title" href="{}"><bdi>{}</bdi></a><span class="hub-under"><code>{}</code>{}</span>',
             notification_url(row.pk),
             row.event.title.strip() or _("(no title)"),
+            row.event.type,
+            topic,
+        )
+
+    @admin.display(description=gettext_lazy("type"))
+    def kind(self, row: Notification) -> SafeString:
+        """Type and topic, where the title is not shown."""
+        topic = (
+            format_html('<span class="hub-under"><bdi>{}</bdi></span>', row.event.topic)
+            if row.event.topic
+            else ""
+        )
+        return format_html(
+            '<a class="hub-title" href="{}"><code>{}</code></a>{}',
+            notification_url(row.pk),
             row.event.type,
             topic,
         )
@@ -181,17 +199,24 @@ class NotificationAdmin(NotificationModelAdmin):
     # --- pages --------------------------------------------------------------------------------------------------------
 
     def get_urls(self) -> list[URLPattern]:
-        """Django's, and one for each verb."""
+        """Django's, one for each verb, and those of the whole list."""
+        guard = self.admin_site.admin_view
+        named = "notifications_notification_{}".format
+        of_list = [
+            path("export/", guard(self.export_view), name=named("export")),
+            path("recipients/", guard(self.usernames_view), name=named("recipients")),
+            path("cursor/<str:text>/", guard(self.cursor_view), name=named("cursor")),
+        ]
         verbs = [
             path(
                 f"<path:object_id>/{name}/",
-                self.admin_site.admin_view(self.mark_view),
+                guard(self.mark_view),
                 {"name": name},
-                name=f"notifications_notification_{name}",
+                name=named(name),
             )
             for name in self.detail_kinds
         ]
-        return [*verbs, *super().get_urls()]
+        return [*of_list, *verbs, *super().get_urls()]
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
@@ -202,6 +227,31 @@ class NotificationAdmin(NotificationModelAdmin):
             "max_selected": actions.MAX_SELECTED,
         }
         return super().changelist_view(request, {**context, **(extra_context or {})})
+
+    @needs("view")
+    def export_view(self, request: HttpRequest) -> HttpResponseBase:
+        """The list as a file. By POST, because each export is on record."""
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        file_format = request.POST.get("format", "")
+        if file_format not in FORMATS:
+            return HttpResponseBadRequest(_("The format is csv or json."), content_type="text/plain")
+        try:
+            wanted = asked(request, request.GET.get("q", ""))
+        except BadCriteria as error:
+            return HttpResponseBadRequest(str(error), content_type="text/plain; charset=utf-8")
+        log_export(request, file_format)
+        return export(request, wanted.criteria, file_format)
+
+    @needs("view")
+    def usernames_view(self, request: HttpRequest) -> HttpResponse:
+        """Usernames for the fields of the list."""
+        return permalinks.usernames(request)
+
+    @needs("view")
+    def cursor_view(self, request: HttpRequest, text: str) -> HttpResponse:
+        """Where a cursor leads."""
+        return permalinks.cursor_page(request, self.admin_site, text)
 
     def change_view(
         self,
@@ -226,7 +276,7 @@ class NotificationAdmin(NotificationModelAdmin):
             "has_view_permission": True,
             "may_change": self.has_change_permission(request, found),
             "may_delete": self.has_delete_permission(request, found),
-            **detail.context_of(found, timezone.now()),
+            **detail.context_of(found, timezone.now(), has_content=can(request, "view_content")),
             **(extra_context or {}),
         }
         return TemplateResponse(request, self.change_form_template, context)
@@ -309,7 +359,7 @@ class NotificationAdmin(NotificationModelAdmin):
             format_html(
                 '<a href="{}"><bdi>{}</bdi></a> <span class="quiet">{} <bdi>{}</bdi></span>',
                 notification_url(row.public_id),
-                row.event.title,
+                row.event.title if can(request, "view_content") else row.event.type,
                 _("to"),
                 row.recipient.get_username(),
             )

@@ -29,6 +29,10 @@ class State(models.TextChoices):
     FAILED = "failed", gettext_lazy("Failed")
 
 
+# An index gives exactly these, and there are few of them.
+INDEXED: Final = frozenset((State.SCHEDULED, State.STAGED, State.FAILED))
+
+
 def state_of(notification: Notification, now: datetime) -> State:
     """The state of one row; the same as ``condition``, for a row that has been read."""
     if notification.position is None:

@@ -7,13 +7,13 @@ Foreign keys do nothing on delete: a user's rows go in chunks, by
 from __future__ import annotations
 
 import uuid
-from typing import ClassVar
+from typing import ClassVar, Final
 
 import uuid_utils.compat
 from django.conf import settings
 from django.db import models
-from django.db.models import F, Q
-from django.db.models.functions import Now
+from django.db.models import F, Q, Value
+from django.db.models.functions import Left, Now, StrIndex
 from django.utils.translation import gettext_lazy as _
 
 from notifications.cursors import Cursor, new_epoch
@@ -26,6 +26,9 @@ MAX_URL_LENGTH = 2_000
 MAX_ACTOR_LENGTH = 254
 MAX_COLLAPSE_KEY_LENGTH = 200
 MAX_SOURCE_LENGTH = 254
+
+# As ``events.category_of``, of an event's type, in the database.
+TYPES_CATEGORY: Final = Left("type", StrIndex("type", Value(".")) - 1)
 
 
 def new_public_id() -> uuid.UUID:
@@ -92,9 +95,18 @@ class Event(models.Model):
         verbose_name = _("event")
         verbose_name_plural = _("events")
         indexes: ClassVar[list[models.Index]] = [
+            # The admin walks events by the time of sending, newest first: all, or those of one kind.
+            models.Index(name="event_time", fields=["created_at", "id"]),
+            models.Index(name="event_type_time", fields=["type", "created_at", "id"]),
+            models.Index(TYPES_CATEGORY, "created_at", "id", name="event_category_time"),
             models.Index(
-                name="event_producer",  # deleting a producer
-                fields=["producer"],
+                name="event_level_time",  # most are of the level info, and found by the walk over all
+                fields=["level", "created_at", "id"],
+                condition=~Q(level="info"),
+            ),
+            models.Index(
+                name="event_producer",  # the admin: what one producer sent; and deleting a producer
+                fields=["producer", "created_at", "id"],
                 condition=Q(producer__isnull=False),
             ),
             models.Index(
@@ -132,6 +144,7 @@ class Notification(models.Model):
         Event,
         on_delete=models.DO_NOTHING,
         related_name="notifications",
+        db_index=False,
         verbose_name=_("event"),
     )
     deliver_at = models.DateTimeField(_("deliver at"), null=True, blank=True)
@@ -207,6 +220,10 @@ class Notification(models.Model):
             models.Index(
                 name="notif_recipient",  # erasing a user, and the foreign key's own look: deleted rows too
                 fields=["recipient", "id"],
+            ),
+            models.Index(
+                name="notif_event",  # the admin: who was sent an event, newest first; and the foreign key's own look
+                fields=["event", "id"],
             ),
             models.Index(
                 name="notif_failed",  # the admin: what could not be sequenced, newest first
@@ -337,6 +354,9 @@ class Inbox(models.Model):
     class Meta:
         verbose_name = _("inbox")
         verbose_name_plural = _("inboxes")
+        indexes: ClassVar[list[models.Index]] = [
+            models.Index(name="inbox_epoch", fields=["epoch"]),  # the admin: whose a cursor is
+        ]
         constraints: ClassVar[list[models.BaseConstraint]] = [
             models.CheckConstraint(
                 name="inbox_counters",

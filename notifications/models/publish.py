@@ -44,6 +44,7 @@ class IdempotencyKey(models.Model):
             models.UniqueConstraint(name="idempotency_key", fields=["producer", "path", "key"]),
         ]
         indexes: ClassVar[list[models.Index]] = [
+            models.Index(name="idempotency_search", fields=["key"]),  # the admin: what was sent with a key
             models.Index(
                 name="idempotency_age", fields=["created_at"]
             ),  # the sweeper: which can be forgotten

@@ -11,7 +11,7 @@ from collections.abc import Collection
 from typing import Any
 
 from django.db import connection
-from django.db.models import Q
+from django.db.models import BooleanField, Q
 from django.db.models.expressions import RawSQL
 
 from notifications.models.inboxes import Event
@@ -26,12 +26,31 @@ def has_words(words: Collection[str]) -> Q:
         return Q(event__in=_events_with(words))
     condition = Q()
     for word in sorted(words):
-        condition &= _in_either_text(word)
+        condition &= _in_either_text(word, "event__")
+    return condition
+
+
+def events_have_words(words: Collection[str]) -> Q:
+    """The same of events themselves."""
+    if not words:
+        return Q(pk__in=())
+    if connection.vendor == "postgresql":
+        return Q(RawSQL(*_has_all(words), output_field=BooleanField()))  # noqa: S611 (no input)
+    condition = Q()
+    for word in sorted(words):
+        condition &= _in_either_text(word, "")
     return condition
 
 
 def _events_with(words: Collection[str]) -> RawSQL:
     """The keys of events with all words, by the index ``event_words``."""
+    condition, params = _has_all(words)
+    table = connection.ops.quote_name(Event._meta.db_table)
+    return RawSQL(f"SELECT id FROM {table} WHERE {condition}", params)  # noqa: S608, S611 (no input)
+
+
+def _has_all(words: Collection[str]) -> tuple[str, list[Any]]:
+    """The condition on a row of events, and its parameters."""
     spelled = [_spellings(word) for word in sorted(words)]
     # plainto_tsquery knows no operators: whatever the words are, they stay words.
     query = " && ".join(
@@ -39,7 +58,7 @@ def _events_with(words: Collection[str]) -> RawSQL:
     )
     params: list[Any] = [spelling for spellings in spelled for spelling in spellings]
     table = connection.ops.quote_name(Event._meta.db_table)
-    return RawSQL(f"SELECT id FROM {table} WHERE search_words @@ ({query})", params)  # noqa: S608, S611 (no input)
+    return f"{table}.search_words @@ ({query})", params
 
 
 def _spellings(word: str) -> list[str]:
@@ -50,8 +69,10 @@ def _spellings(word: str) -> list[str]:
     return sorted({word, lower, word.upper(), word.capitalize()})
 
 
-def _in_either_text(word: str) -> Q:
+def _in_either_text(word: str, of: str) -> Q:
     pattern = f"(?<![{WORD_CHARACTERS}]){re.escape(word)}(?![{WORD_CHARACTERS}])"
     # SQLite's own LIKE folds ASCII alone; it goes first, because it passes over most rows many times faster than Python can.
-    likely = Q(event__title__icontains=word) | Q(event__body__icontains=word) if word.isascii() else Q()
-    return likely & (Q(event__title__iregex=pattern) | Q(event__body__iregex=pattern))
+    likely = Q()
+    if word.isascii():
+        likely = Q(**{f"{of}title__icontains": word}) | Q(**{f"{of}body__icontains": word})
+    return likely & (Q(**{f"{of}title__iregex": pattern}) | Q(**{f"{of}body__iregex": pattern}))

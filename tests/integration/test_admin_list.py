@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -14,8 +15,9 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from notifications import services
-from notifications.admin import paginator, search
-from notifications.models import Event, Inbox, Notification
+from notifications.admin import walk
+from notifications.admin.notifications import NotificationAdmin
+from notifications.models import Event, IdempotencyKey, Inbox, Notification
 from tests.helpers.factories import make_user, order_event, send
 from tests.helpers.staff import LIST, client_of, make_staff, row_of, shown_titles
 
@@ -119,14 +121,19 @@ def test_time__from_and_to__are_by_the_time_it_was_sent(staff: Client, ada: User
     assert titles(staff, sent_from=f"{day}T00:00") == ["new", "recent"]
 
 
-def test_search__words__all_have_to_stand_somewhere(staff: Client, ada: User, grace: User) -> None:
-    send(ada, "Your order is on its way", topic="order:7")
+def test_search__text__is_a_user_a_topic_a_type_or_else_words(staff: Client, ada: User, grace: User) -> None:
+    send(ada, "Your order is on its way", topic="order:7", body="Ask grace about it")
     send(grace, "Your invoice", event=order_event(type_name="billing.invoice.made"))
-    assert titles(staff, q="ADA") == ["Your order is on its way"]
-    assert titles(staff, q="your") == ["Your invoice", "Your order is on its way"]
-    assert titles(staff, q="billing grace") == ["Your invoice"]
-    assert titles(staff, q="billing ada") == []
+    assert titles(staff, q="ada") == ["Your order is on its way"]
+    assert titles(staff, q="grace") == ["Your invoice"]
+    assert titles(staff, q='"grace"') == ["Your order is on its way"]
     assert titles(staff, q="order:7") == ["Your order is on its way"]
+    assert titles(staff, q="billing.invoice.made") == ["Your invoice"]
+    assert titles(staff, q="YOUR") == ["Your invoice", "Your order is on its way"]
+    assert titles(staff, q="way your") == ["Your order is on its way"]
+    assert titles(staff, q="your", recipient="grace") == ["Your invoice"]
+    assert titles(staff, q="your", category="billing", state="unread") == ["Your invoice"]
+    assert titles(staff, q="your billing") == []
     assert titles(staff, q="100%_") == []
 
 
@@ -177,6 +184,10 @@ def test_lookup__of_a_column_past_the_filters__is_refused(staff: Client, query: 
         "?sent_to=2026-13-45",
         "?sent_from=0001-01-01",
         "?sent_to=9999-12-31",
+        "?before=x",
+        "?before=1.2",
+        "?category=orders&before=99999999999999999999.1.1",
+        "?category=orders&before=9999999999999999.1.1",
         "?p=0",
         "?p=999999",
         "?recipient=%00",
@@ -209,16 +220,84 @@ def test_hostile_text__is_shown_as_text(staff: Client, ada: User) -> None:
     assert "&lt;script&gt;alert(1)" in page
 
 
-def test_search__words__in_a_great_many__looks_through_the_newest_unless_narrowed(
+def test_fields__topic_producer_and_key__find_what_was_sent(staff: Client, ada: User, grace: User) -> None:
+    producer = make_user("shop")
+    first, second = send(ada, "first", topic="order:7"), send(ada, "second", topic="order:8")
+    Event.objects.filter(pk=row_of(second).event_id).update(producer=producer)
+    broadcast = services.broadcast(services.Recipients(users=[grace]), order_event(), title="third")
+    while services.run_broadcast_chunk():
+        pass
+    kept = {"producer": producer, "fingerprint": "f", "status": 201, "created_at": timezone.now()}
+    job = f"/api/v1/publish/jobs/{broadcast.pk}"
+    IdempotencyKey.objects.create(path="/one", key="k1", body=json.dumps({"ids": [str(first)]}), **kept)
+    batch = json.dumps({"results": [{"ids": []}, {"ids": [str(second)]}]})
+    IdempotencyKey.objects.create(path="/batch", key="k1", body=batch, **kept)
+    IdempotencyKey.objects.create(path="/one", key="k2", body="{}", location=job, **kept)
+    assert titles(staff, topic="order:7") == ["first"]
+    assert titles(staff, producer="shop") == ["second"]
+    assert titles(staff, key="k1") == ["second", "first"]
+    assert titles(staff, key="k2") == ["third"]
+    assert titles(staff, key="k3") == titles(staff, producer="nobody") == []
+
+
+# --- its pages ------------------------------------------------------------------------------------------------------------
+
+
+def walked(staff: Client, **parameters: Any) -> list[str]:
+    """The titles on all pages."""
+    found: list[str] = []
+    before = ""
+    for _ in range(100):
+        response = staff.get(LIST, {**parameters, "before": before})
+        found += shown_titles(response)
+        if not (before := response.context["cl"].page.older):
+            return found
+    raise AssertionError("the pages do not end")
+
+
+@pytest.mark.parametrize("rows", [3, 50_000])
+@pytest.mark.parametrize("patience", [0.0, 60.0])
+def test_pages__however_they_are_walked__have_everything_once_and_in_order(
+    staff: Client, ada: User, grace: User, monkeypatch: pytest.MonkeyPatch, rows: int, patience: float
+) -> None:
+    monkeypatch.setattr(NotificationAdmin, "list_per_page", 2)
+    monkeypatch.setattr(walk, "MAX_ROWS", rows)
+    monkeypatch.setattr(walk, "FIRST_EVENTS", 1)
+    monkeypatch.setattr(walk, "LOOK_SECONDS", patience)
+    services.notify_many([ada, grace], order_event(), title="0")
+    for number in range(1, 6):
+        public_id = send(ada, str(number), event=order_event(type_name=f"a{number % 2}.b.c"))
+        if number % 2:
+            services.mark_read(ada, [public_id])
+    now = timezone.now()
+    for event in Event.objects.all():  # some of them in one moment
+        ago = timedelta(minutes=60 - int(event.title if event.title not in "23" else "4"))
+        Event.objects.filter(pk=event.pk).update(created_at=now - ago)
+    # To several: an event may have more than a page.
+    services.notify_many([ada, grace, make_user("linus")], order_event(type_name="a1.b.c"), title="6")
+    everything = ["6", "6", "6", "5", "4", "3", "2", "1", "0", "0"]
+    assert walked(staff) == everything
+    assert walked(staff, sent="day") == everything
+    assert walked(staff, recipient="ada") == ["6", "5", "4", "3", "2", "1", "0"]
+    assert walked(staff, category="a1") == ["6", "6", "6", "5", "3", "1"]
+    assert walked(staff, category="a1", state="unread") == ["6", "6", "6"]
+    assert walked(staff, type="a1.b.*", state="read") == ["5", "3", "1"]
+    assert walked(staff, state="read") == ["5", "3", "1"]
+    assert walked(staff, q="6") == ["6", "6", "6"]
+    assert walked(staff, event=str(Event.objects.get(title="0").pk)) == ["0", "0"]
+
+
+def test_page__that_found_nothing_yet__offers_to_look_further_back(
     staff: Client, ada: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(search, "SEARCH_WINDOW", 2)
+    monkeypatch.setattr(walk, "MAX_ROWS", 2)
     oldest, *_others = [send(ada, f"order {number}") for number in range(3)]
-    response = staff.get(LIST, {"q": "order"})
-    assert shown_titles(response) == ["order 2", "order 1"]
-    assert "Looked through the newest 2 notifications." in response.content.decode()
-    assert titles(staff, q="order", recipient="ada") == ["order 2", "order 1", "order 0"]
-    assert titles(staff, q=str(oldest)) == ["order 0"]
+    services.mark_read(ada, [oldest])
+    response = staff.get(LIST, {"state": "read"})
+    assert shown_titles(response) == []
+    assert "Look further back" in response.content.decode()
+    older = response.context["cl"].page.older
+    assert titles(staff, state="read", before=older) == ["order 0"]
 
 
 # --- what it costs --------------------------------------------------------------------------------------------------------
@@ -233,30 +312,20 @@ def queries_of(request: Callable[[], Any]) -> list[str]:
 
 
 def test_list__any_number_of_rows__costs_the_same_few_queries(staff: Client, ada: User, grace: User) -> None:
-    send(ada, "first")
+    services.delete(ada, [send(ada, "first")])
     few = queries_of(lambda: staff.get(LIST))
-    for number in range(30):
+    for number in range(60):
         services.delete(grace, [send(grace, f"number {number}")])
     many = queries_of(lambda: staff.get(LIST))
-    # Session, user, page, count, types to choose from, and the deletions' reasons once there is something deleted.
-    assert len(few) == len(many) == 6
-    assert not any("body" in query for query in many), "only the page of one shows it"
-
-
-def test_list__counting__stops_at_the_limit(
-    staff: Client, ada: User, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(paginator, "MAX_COUNT", 60)
-    services.notify_many([ada], order_event(), title="one")
-    event = Event.objects.get()
-    Notification.objects.bulk_create(Notification(recipient=ada, event=event) for _ in range(80))
-    counts = [query for query in queries_of(lambda: staff.get(LIST)) if "COUNT(" in query]
-    assert len(counts) == 1
-    assert "LIMIT 61" in counts[0]
-    assert "JOIN" not in counts[0]
-    page = staff.get(LIST, {"p": 2})
-    assert len(page.context["cl"].result_list) == 10
-    assert "more than 60" in page.content.decode()
+    # Session, user, keys, rows, the deletions' reasons, types to choose from; and an estimate where there are more pages.
+    assert (len(few), len(many)) == (6, 7)
+    by_event = queries_of(lambda: staff.get(LIST, {"category": "orders", "level": "info"}))
+    assert len(by_event) == 7, "events, then their notifications"
+    searched = queries_of(lambda: staff.get(LIST, {"q": "number"}))
+    assert len(searched) == 10, "user, topic or type of that name"
+    every = [*few, *many, *by_event, *searched]
+    assert not any("COUNT(" in query for query in every)
+    assert not any('"notifications_event"."body"' in query for query in few + many + by_event)
 
 
 def test_list__order__is_the_primary_key_and_cannot_be_changed(staff: Client, ada: User) -> None:

@@ -1,0 +1,84 @@
+"""What a member of staff asks for, by filters and in the search box, as far as they may."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from django.contrib.auth import get_user_model
+from django.http import HttpRequest
+from django.utils.translation import gettext as _
+
+from notifications.admin.criteria import BadCriteria, Criteria, parse
+from notifications.admin.rights import can
+from notifications.admin.search import exactly, username_field
+from notifications.exceptions import InvalidInput
+from notifications.models import MAX_TOPIC_LENGTH, Event
+from notifications.search import parse_words
+
+Reading = Literal["", "exact", "recipient", "topic", "type", "words", "refused"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What is asked for.
+
+    Attributes:
+        criteria: of filters and search together.
+        reading: as what the text in the search box was taken; ``refused`` where it would have been words in content
+            that the member of staff may not see.
+    """
+
+    criteria: Criteria
+    reading: Reading = ""
+
+
+def asked(request: HttpRequest, term: str) -> Asked:
+    """Read a request's filters, and what stands in the search box. A few queries, each by an index.
+
+    A text is taken as the first of: an id, a cursor or ``username:position``; a username; a topic; an event type; words in
+    title and body. In quotation marks it is words and nothing else.
+
+    Raises:
+        BadCriteria: something is impossible.
+    """
+    criteria = parse(request.GET.dict())
+    if not (term := term.strip()):
+        return Asked(criteria=criteria)
+    is_quoted = len(term) > 1 and term[0] == term[-1] == '"'
+    if not is_quoted:
+        if (exact := exactly(term)) is not None:
+            return Asked(criteria=replace(criteria, base=criteria.base & exact), reading="exact")
+        if (reading := _known_as(term)) is not None:
+            meant = parse({reading: term})
+            return Asked(criteria=_both(criteria, meant), reading=reading)
+    return _words(request, criteria, term)
+
+
+def _words(request: HttpRequest, criteria: Criteria, term: str) -> Asked:
+    try:
+        words = parse_words(term)
+    except InvalidInput as error:
+        raise BadCriteria(_("The search %s.") % error.errors["q"]) from error
+    if not can(request, "view_content"):
+        return Asked(criteria=criteria.without("q"), reading="refused")
+    return Asked(criteria=replace(criteria, words=words or frozenset()), reading="words")
+
+
+def _known_as(term: str) -> Reading | None:
+    users = get_user_model()._default_manager
+    if users.filter(**{username_field(): term}).exists():
+        return "recipient"
+    if len(term) <= MAX_TOPIC_LENGTH and Event.objects.filter(topic=term).exists():
+        return "topic"
+    return "type" if Event.objects.filter(type=term).exists() else None
+
+
+def _both(one: Criteria, other: Criteria) -> Criteria:
+    return replace(
+        one,
+        base=one.base & other.base,
+        events=one.events & other.events,
+        joined=one.joined & other.joined,
+        unknown=one.unknown | other.unknown,
+    )

@@ -1,0 +1,98 @@
+"""The list of notifications as Django's admin shows it, in pages that begin where the one before ended."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from django.contrib import messages
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.core.paginator import Paginator
+from django.db import connection
+from django.db.models import Max, Prefetch, QuerySet, prefetch_related_objects
+from django.http import HttpRequest
+
+from notifications.admin.asked import Asked, asked
+from notifications.admin.bases import AnyChangeList
+from notifications.admin.criteria import BadCriteria
+from notifications.admin.walk import Page, read_page
+from notifications.models import Change, ChangeKind, Notification
+
+BEFORE: Final = "before"
+
+
+class NotificationList(AnyChangeList):
+    """Nothing is counted, so a page costs the same whatever there is.
+
+    Attributes:
+        asked: what is asked for.
+        before: where the page begins; empty at the newest.
+        page: which notifications are shown.
+        estimate: about how many notifications there are, where all are asked for; None otherwise.
+    """
+
+    asked: Asked
+    before: str
+    page: Page
+    estimate: int | None
+
+    @property
+    def older_query(self) -> str:
+        """Leads to the next page."""
+        return str(self.get_query_string({BEFORE: self.page.older}))
+
+    @property
+    def words_query(self) -> str:
+        """Leads to the search for what was typed as words."""
+        return str(self.get_query_string({"q": f'"{self.query.strip()}"'}))
+
+    def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Notification]:
+        """All that is meant: what actions choose from."""
+        # Links to other filters begin with their newest, so the place is no parameter of this one.
+        self.before = str(self.params.pop(BEFORE, ""))
+        self.filter_params.pop(BEFORE, None)
+        filters = self.get_filters(request)
+        self.filter_specs, self.has_filters, remaining, _duplicates, self.has_active_filters = filters
+        self.clear_all_filters_qs = self.get_query_string(remaining, self.get_filters_params())
+        self.asked = ask(request, self.query)
+        return self.asked.criteria.narrow(self.root_queryset).order_by("-pk")
+
+    def get_results(self, request: HttpRequest) -> None:
+        """The page, with the reasons of what was deleted. Two queries more than the page."""
+        try:
+            self.page = read_page(self.asked.criteria, before=self.before, limit=self.list_per_page)
+        except BadCriteria as error:
+            raise IncorrectLookupParameters(error) from error
+        rows = self.root_queryset.in_bulk(self.page.keys)
+        shown = [rows[key] for key in self.page.keys if key in rows]
+        deletions = Change.objects.filter(kind=ChangeKind.DELETED).only("notification_id", "reason")
+        prefetch_related_objects(shown, Prefetch("changes", queryset=deletions, to_attr="deletions"))
+        is_narrowed = bool(self.query) or self.has_active_filters
+        self.estimate = None if is_narrowed or not self.page.older else estimated_count()
+        self.result_list = shown
+        self.result_count = len(shown)
+        self.full_result_count = None
+        self.show_admin_actions = bool(shown)
+        self.can_show_all = self.multi_page = False
+        self.paginator = Paginator(shown, self.list_per_page)
+
+
+def ask(request: HttpRequest, term: str) -> Asked:
+    """``asked``; what is impossible is said to the member of staff, and Django leads to the whole list."""
+    try:
+        return asked(request, term)
+    except BadCriteria as error:
+        messages.error(request, str(error))
+        raise IncorrectLookupParameters(error) from error
+
+
+def estimated_count() -> int:
+    """About how many notifications there are: PostgreSQL's own estimate; elsewhere the newest key, which is no less."""
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT reltuples::bigint FROM pg_class WHERE oid = %s::regclass",
+                [Notification._meta.db_table],
+            )
+            [count] = cursor.fetchone()
+            return max(int(count), 0)
+    return int(Notification.objects.aggregate(newest=Max("pk"))["newest"] or 0)

@@ -1,0 +1,79 @@
+"""Addresses that stay: of a cursor; and what the list's fields ask while somebody types."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from django.contrib.admin import AdminSite
+from django.contrib.auth import get_user_model
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.template.response import TemplateResponse
+from django.utils.translation import gettext as _
+
+from notifications.admin.links import inbox_url, notification_url
+from notifications.admin.search import username_field
+from notifications.cursors import Cursor
+from notifications.exceptions import MalformedCursor
+from notifications.models import Change, Inbox
+
+MAX_OFFERED: Final = 12
+
+
+def cursor_page(request: HttpRequest, site: AdminSite, text: str) -> HttpResponse:
+    """Leads to what a cursor stands for: the notification that was changed there, or that place in the inbox's log.
+
+    Two queries. What leads nowhere is answered with 404 and the reason.
+    """
+    try:
+        cursor = Cursor.parse(text)
+    except MalformedCursor:
+        return _nowhere(request, site, text, _("A cursor looks like abcdefgh-41."))
+    inbox = Inbox.objects.select_related("user").filter(epoch=cursor.epoch).first()
+    if inbox is None:
+        reason = _(
+            "No inbox has this epoch now. It ended when the inbox was given a new one, after a restore, or its user was deleted."
+        )
+        return _nowhere(request, site, text, reason)
+    if cursor.position > inbox.head:
+        reason = _("The inbox of %(user)s has come to position %(head)d; there is nothing after it yet.")
+        return _nowhere(
+            request, site, text, reason % {"user": inbox.user.get_username(), "head": inbox.head}, inbox
+        )
+    change = (
+        Change.objects.filter(inbox=inbox, position=cursor.position).select_related("notification").first()
+    )
+    if change is None:
+        reason = _(
+            "The log of %(user)s no longer has this position: up to %(floor)d, what later changes made superfluous was removed."
+        )
+        return _nowhere(
+            request, site, text, reason % {"user": inbox.user.get_username(), "floor": inbox.floor}, inbox
+        )
+    if change.notification is None:
+        return HttpResponseRedirect(f"{inbox_url(inbox.pk)}?from={cursor.position}")
+    return HttpResponseRedirect(
+        f"{notification_url(change.notification.public_id)}#position-{cursor.position}"
+    )
+
+
+def usernames(request: HttpRequest) -> JsonResponse:
+    """Usernames that begin with what is typed. One query, by their index."""
+    field = username_field()
+    found: list[Any] = []
+    if term := request.GET.get("term", "").strip():
+        users = get_user_model()._default_manager.filter(**{f"{field}__startswith": term})
+        found = list(users.order_by(field).values_list(field, flat=True)[:MAX_OFFERED])
+    return JsonResponse({"usernames": found}, headers={"Cache-Control": "no-store"})
+
+
+def _nowhere(
+    request: HttpRequest, site: AdminSite, text: str, reason: str, inbox: Inbox | None = None
+) -> HttpResponse:
+    context = {
+        **site.each_context(request),
+        "title": _("Nothing at this cursor"),
+        "cursor": text,
+        "reason": reason,
+        "inbox_url": inbox_url(inbox.pk) if inbox else "",
+    }
+    return TemplateResponse(request, "admin/notifications/notification/no_cursor.html", context, status=404)

@@ -1,0 +1,191 @@
+"""Pages of a list of notifications of any size, newest first. Nothing is counted; each page begins where the one before ended.
+
+There are two ways through the table. By *rows*, in the order of staging, where an index gives what is asked about the
+notification itself (all, one recipient's, the failed ones). By *events*, in the order of sending, where what is asked is
+about the event: its own indexes give the events, and each of them its notifications. What no index gives is looked for
+among a bounded number of rows: a page then ends early, and the next goes on.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Final, NamedTuple
+
+from django.db.models import DateTimeField, OuterRef, Q, QuerySet, Subquery, Value
+from django.db.models.functions import Coalesce
+
+from notifications.admin.criteria import BadCriteria, Criteria
+from notifications.models import Event, Notification
+
+# What one page may look through by rows: some 50 ms of the database.
+MAX_ROWS: Final = 50_000
+# Events are taken a few at first, because most pages are full then, and more when they turn out to have nothing that is wanted.
+FIRST_EVENTS: Final = 100
+MAX_EVENTS: Final = 1_600
+# After this time a page that is not full ends. The next one goes on there, so nothing depends on the clock but a page's length.
+LOOK_SECONDS: Final = 0.05
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MAX_DIGITS: Final = 19
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """Part of a list.
+
+    Attributes:
+        keys: primary keys of notifications, in order.
+        older: where the next page begins, for the address; empty when there is none.
+    """
+
+    keys: list[int] = field(default_factory=list)
+    older: str = ""
+
+
+class Place(NamedTuple):
+    """A place between two notifications of a list that goes by events: what comes after it is older.
+
+    Attributes:
+        sent_at, event_id: of the event.
+        row_id: its notifications below this key are still to come; 0 for none.
+    """
+
+    sent_at: datetime
+    event_id: int
+    row_id: int
+
+    def __str__(self) -> str:
+        return f"{(self.sent_at - _EPOCH) // timedelta(microseconds=1)}.{self.event_id}.{self.row_id}"
+
+    @classmethod
+    def parse(cls, text: str) -> Place:
+        """Read it from an address. Raises BadCriteria."""
+        sent, event_id, row_id = (_number(part) for part in [*text.split("."), "", ""][:3])
+        try:
+            return cls(_EPOCH + timedelta(microseconds=sent), event_id, row_id)
+        except OverflowError as error:
+            raise BadCriteria("there is no such page") from error
+
+
+def read_page(criteria: Criteria, *, before: str = "", limit: int) -> Page:
+    """A page of what is wanted. One query or two where an index gives it; otherwise two for each look, for a twentieth of a second.
+
+    Args:
+        criteria: what is wanted.
+        before: ``older`` of the page before; empty for the newest.
+        limit: how many there are on a page.
+
+    Raises:
+        BadCriteria: ``before`` is none.
+    """
+    if criteria.unknown:
+        return Page()
+    if criteria.is_about_events:
+        return _EventWalk(criteria, limit).page(Place.parse(before) if before else None)
+    rows = Notification.objects.filter(criteria.base)
+    return _by_rows(rows, criteria.beside_base, _number(before) if before else None, limit)
+
+
+def iterate(criteria: Criteria, *, size: int) -> Iterator[list[int]]:
+    """The keys of everything that is wanted, some at a time, and never all in memory. What is sent meanwhile is left out."""
+    before = ""
+    while True:
+        page = read_page(criteria, before=before, limit=size)
+        if page.keys:
+            yield page.keys
+        if not page.older:
+            return
+        before = page.older
+
+
+def _by_rows(rows: QuerySet[Notification], wanted: Q, before: int | None, limit: int) -> Page:
+    """In the order of staging."""
+    rows = rows.order_by("-pk")
+    if before is not None:
+        rows = rows.filter(pk__lt=before)
+    floor: int | None = None
+    if wanted:
+        floor = rows.values_list("pk", flat=True)[MAX_ROWS - 1 : MAX_ROWS].first()
+        rows = rows.filter(wanted) if floor is None else rows.filter(wanted, pk__gte=floor)
+    keys = list(rows.values_list("pk", flat=True)[: limit + 1])
+    if len(keys) > limit:
+        return Page(keys=keys[:limit], older=str(keys[limit - 1]))
+    return Page(keys=keys, older="" if floor is None else str(floor))
+
+
+class _EventWalk:
+    """Goes from event to event until a page is full, the events are over, or the time is."""
+
+    def __init__(self, criteria: Criteria, limit: int) -> None:
+        self._wanted = criteria.of_events
+        self._rows = criteria.rows
+        self._limit = limit
+        self._found: list[tuple[int, int, datetime]] = []
+        self._ends_at = time.monotonic() + LOOK_SECONDS
+
+    def page(self, place: Place | None) -> Page:
+        """The page that begins at a place, or with the newest."""
+        size = FIRST_EVENTS
+        while True:
+            place = self._finish_event(place) if place and place.row_id else self._look(place, size)
+            if len(self._found) > self._limit:
+                _key, event_id, sent_at = self._found[self._limit - 1]
+                last = Place(sent_at, event_id, self._found[self._limit - 1][0])
+                return self._result(str(last))
+            if place is None:
+                return self._result("")
+            if time.monotonic() >= self._ends_at:
+                return self._result(str(place))
+            size = min(size * 4, MAX_EVENTS)
+
+    def _result(self, older: str) -> Page:
+        return Page(keys=[found[0] for found in self._found[: self._limit]], older=older)
+
+    def _finish_event(self, place: Place) -> Place:
+        """Go on with an event that was left in the middle; where that leads."""
+        rest = Notification.objects.filter(event_id=place.event_id)
+        missing = self._limit + 1 - len(self._found)
+        page = _by_rows(rest, self._rows, place.row_id, missing)
+        self._found += [(key, place.event_id, place.sent_at) for key in page.keys]
+        return place._replace(row_id=int(page.older or 0))
+
+    def _look(self, place: Place | None, size: int) -> Place | None:
+        """Look at the next events; where that leads, None for the end.
+
+        Of an event with very many notifications only the newest are looked at, and nothing beyond it.
+        """
+        cap = max(MAX_ROWS // size, 1)
+        own = Notification.objects.filter(event=OuterRef("pk")).order_by("-pk")
+        events = Event.objects.filter(self._wanted).annotate(floor=Subquery(own.values("pk")[cap - 1 : cap]))
+        if place is not None:
+            # As its row has it: SQLite compares texts, and writes fewer digits than we do. The other condition is for the index.
+            of_last = Event.objects.filter(pk=place.event_id).values("created_at")
+            last = Coalesce(Subquery(of_last), Value(place.sent_at), output_field=DateTimeField())
+            events = events.filter(Q(created_at__lt=last) | Q(pk__lt=place.event_id), created_at__lte=last)
+        seen = list(events.order_by("-created_at", "-pk").values_list("pk", "created_at", "floor")[:size])
+        is_end = len(seen) < size
+        rows = Notification.objects.filter(self._rows)
+        capped = next((number for number, (_, _, floor) in enumerate(seen) if floor is not None), None)
+        following = Place(seen[-1][1], seen[-1][0], 0) if seen and not is_end else None
+        if capped is not None:
+            event_id, sent_at, floor = seen[capped]
+            seen = seen[: capped + 1]
+            rows = rows.filter(~Q(event_id=event_id) | Q(pk__gte=floor))
+            following = Place(sent_at, event_id, floor)
+        if seen:
+            sent = {event_id: sent_at for event_id, sent_at, _ in seen}
+            missing = self._limit + 1 - len(self._found)
+            found = rows.filter(event_id__in=sent).order_by("-event__created_at", "-event_id", "-pk")
+            self._found += [
+                (key, event_id, sent[event_id])
+                for key, event_id in found.values_list("pk", "event_id")[:missing]
+            ]
+        return following
+
+
+def _number(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and len(text) < _MAX_DIGITS):
+        raise BadCriteria("there is no such page")
+    return int(text)

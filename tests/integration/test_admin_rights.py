@@ -1,0 +1,114 @@
+"""Rights in the admin: each address asks for its own, and content shows nowhere to those who may not see it."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+
+from notifications import services
+from notifications.models import Inbox
+from tests.helpers.factories import make_user, send
+from tests.helpers.staff import INBOXES, LIST, client_of, make_staff, page_of, row_of, shown_titles
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def ada() -> User:
+    return make_user("ada")
+
+
+@pytest.fixture
+def secret(ada: User) -> UUID:
+    """A notification all of whose content has one word in it."""
+    return send(
+        ada, "Zebra title", body="Zebra body", url="/zebra/", actor="zebra", topic="order:7", source="shop"
+    )
+
+
+@pytest.fixture
+def viewer() -> Client:
+    return client_of(make_staff("vera", "view_notification", "delete_notification", "change_notification"))
+
+
+def test_content__without_its_permission__is_on_no_page(viewer: Client, secret: UUID) -> None:
+    autocomplete = (
+        "/admin/autocomplete/?app_label=notifications&model_name=change&field_name=notification&term="
+    )
+    pages = {
+        "list": LIST,
+        "filtered": f"{LIST}?recipient=ada",
+        "one": page_of(secret),
+        "asked": page_of(secret, "delete"),
+        "index": "/admin/",
+    }
+    for name, address in pages.items():
+        response = viewer.get(address)
+        assert response.status_code == 200, name
+        assert "zebra" not in response.content.decode().lower(), name
+    asked = viewer.post(LIST, {"action": "delete_selected", "_selected_action": row_of(secret).pk})
+    assert asked.status_code == 200
+    assert "zebra" not in asked.content.decode().lower()
+    for file_format in ("csv", "json"):
+        answer = viewer.post(f"{LIST}export/", {"format": file_format})
+        text = b"".join(answer.streaming_content).decode()  # type: ignore[attr-defined]
+        assert str(secret) in text
+        assert "zebra" not in text.lower()
+    assert str(secret) not in viewer.get(f"{autocomplete}zebra").content.decode()
+    assert "content is hidden" in viewer.get(page_of(secret)).content.decode()
+
+
+def test_content__without_its_permission__cannot_be_searched_for(viewer: Client, secret: UUID) -> None:
+    for query in ("zebra", '"zebra"', "title zebra"):
+        response = viewer.get(LIST, {"q": query})
+        assert response.context["cl"].result_list == []
+        assert "you may not see content" in response.content.decode()
+    for query in ("ada", "order:7", str(secret), "orders.order.shipped"):
+        assert len(viewer.get(LIST, {"q": query}).context["cl"].result_list) == 1
+
+
+def test_content__with_its_permission__shows_and_is_found(secret: UUID) -> None:
+    reader = client_of(make_staff("vera", "view_notification", "view_content"))
+    assert shown_titles(reader.get(LIST, {"q": "zebra"})) == ["Zebra title"]
+    page = reader.get(page_of(secret)).content.decode()
+    for text in ("Zebra title", "Zebra body", "/zebra/", "order_id"):
+        assert text in page
+
+
+def test_view_content__alone__opens_nothing(secret: UUID) -> None:
+    client = client_of(make_staff("vera", "view_content"))
+    assert client.get(LIST).status_code == 403
+    assert client.get(page_of(secret)).status_code == 403
+
+
+def test_cursor__leads_to_what_it_stands_for_or_says_why_not(ada: User, secret: UUID) -> None:
+    client = client_of(make_staff("vera", "view_notification", "view_inbox"))
+    inbox = Inbox.objects.get(pk=ada.pk)
+
+    def at(cursor: str) -> str:
+        return f"{LIST}cursor/{cursor}/"
+
+    assert client.get(at(str(inbox.cursor)))["Location"] == f"{page_of(secret)}#position-1"
+    services.mark_all_read(ada)
+    assert client.get(at(f"{inbox.epoch}-2"))["Location"] == f"{INBOXES}{ada.pk}/change/?from=2"
+    for cursor, reason in {
+        f"{inbox.epoch}-3": "has come to position 2",
+        f"{inbox.epoch}-0": "no longer has this position",
+        "aaaaaaaa-1": "No inbox has this epoch",
+        "nonsense": "looks like abcdefgh-41",
+    }.items():
+        response = client.get(at(cursor))
+        assert response.status_code == 404
+        assert reason in response.content.decode()
+    assert client_of(make_staff("zoe")).get(at(f"{inbox.epoch}-2")).status_code == 403
+
+
+def test_usernames__are_offered_to_those_who_may_see_the_list(ada: User, viewer: Client) -> None:
+    make_user("adam")
+    address = f"{LIST}recipients/"
+    assert viewer.get(address, {"term": "ad"}).json() == {"usernames": ["ada", "adam"]}
+    assert viewer.get(address, {"term": ""}).json() == {"usernames": []}
+    assert client_of(make_staff("zoe")).get(address, {"term": "ad"}).status_code == 403
