@@ -49,7 +49,7 @@ def _recipient(request: Request, name: str) -> Any:
     token = token_of(request)
     if token is None:
         raise NotAProducer("A ticket for a user whom one names is for tokens with the scope publish.")
-    if not request.user.has_perm(PRODUCER_PERMISSION):
+    if not selectors.has_permission(request.user, PRODUCER_PERMISSION):
         raise NotAProducer
     if token.send_limits:
         raise OutsideLimits(

@@ -15,7 +15,13 @@ from notifications.selectors.streams import (
     open_streams_of_worker,
     streams_asked_to_end,
 )
-from notifications.selectors.users import active_user, is_token_usable
+from notifications.selectors.users import (
+    active_user,
+    has_permission,
+    is_token_usable,
+    token_with_user,
+    user_of_session,
+)
 
 __all__ = [
     "Counts",
@@ -27,6 +33,7 @@ __all__ = [
     "counts",
     "get_broadcast",
     "get_notification",
+    "has_permission",
     "inbox",
     "inboxes",
     "is_token_usable",
@@ -39,4 +46,6 @@ __all__ = [
     "recipients_with_expired",
     "recipients_with_staged",
     "streams_asked_to_end",
+    "token_with_user",
+    "user_of_session",
 ]

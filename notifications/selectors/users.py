@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from functools import lru_cache
+from typing import Any, Final
 
-from django.contrib.auth import get_user_model
+from django.conf import settings
+from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY, get_user_model
+from django.contrib.auth.models import Permission, PermissionsMixin
+from django.core.exceptions import ValidationError
+from django.db import connection
+from django.db.models import Q, QuerySet
+from django.db.models.manager import BaseManager
+from django.utils.crypto import constant_time_compare
 
 from notifications.models import ApiToken
+from notifications.prepared import Prepared, Slot
+
+_MODEL_BACKEND: Final = "django.contrib.auth.backends.ModelBackend"
 
 
 def active_user(**key: Any) -> Any | None:
@@ -20,3 +31,103 @@ def is_token_usable(token_id: Any, now: datetime) -> bool:
     """Whether an API token opens anything at ``now``. One query."""
     token = ApiToken.objects.select_related("user").filter(pk=token_id).first()
     return token is not None and token.is_usable(now)
+
+
+def token_with_user(token_hash: str) -> ApiToken | None:
+    """The token with this hash, usable or not, with its user. One query."""
+    row = _TOKEN.first(token_hash=token_hash)
+    if row is None:
+        return None
+    columns, user_columns = _columns(ApiToken), _columns(get_user_model())
+    token = ApiToken.from_db(connection.alias, columns, row[: len(columns)])
+    token.user = get_user_model().from_db(connection.alias, user_columns, row[len(columns) :])
+    return token
+
+
+def user_of_session(session: Any) -> Any | None:
+    """The active user of a session that Django's rules admit beyond doubt. One query.
+
+    Returns:
+        None where anybody else has a say: no login, another backend than Django's, users that a manager chooses among, a
+        session made under another password or under a secret key of former days. ``django.contrib.auth.get_user`` decides then.
+    """
+    users: Any = get_user_model()
+    path = session.get(BACKEND_SESSION_KEY)
+    is_plain = (
+        path == _MODEL_BACKEND and path in settings.AUTHENTICATION_BACKENDS and _has_plain_manager(users)
+    )
+    if not is_plain or not hasattr(users, "get_session_auth_hash"):
+        return None
+    try:
+        row = _USER.first(key=users._meta.pk.to_python(session[SESSION_KEY]))
+    except (KeyError, ValidationError):
+        return None
+    user = row and users.from_db(connection.alias, _columns(users), row)
+    if not user or not getattr(user, "is_active", True):
+        return None
+    is_same = constant_time_compare(session.get(HASH_SESSION_KEY) or "", user.get_session_auth_hash())
+    return user if is_same else None
+
+
+def has_permission(user: Any, name: str) -> bool:
+    """Whether a user has a permission, now: what ``user.has_perm`` says. One query where Django's own rules decide alone.
+
+    Args:
+        name: such as ``notifications.add_notification``.
+    """
+    if not _decided_by_django(user.__class__, tuple(settings.AUTHENTICATION_BACKENDS)):
+        return bool(user.has_perm(name))
+    if not user.is_active or user.is_superuser:
+        return bool(user.is_active)
+    app_label, _, codename = name.partition(".")
+    return _PERMISSION.first(codename=codename, app_label=app_label, user=user.pk) is not None
+
+
+@lru_cache(maxsize=8)
+def _decided_by_django(user_model: Any, backends: tuple[str, ...]) -> bool:
+    """Whether nothing but the rows of Django's own permissions says what these users may."""
+    is_plain: bool = (
+        issubclass(user_model, PermissionsMixin) and user_model.has_perm is PermissionsMixin.has_perm
+    )
+    return is_plain and backends == (_MODEL_BACKEND,)
+
+
+def _has_plain_manager(user_model: Any) -> bool:
+    return type(user_model._default_manager).get_queryset is BaseManager.get_queryset
+
+
+@lru_cache(maxsize=2)
+def _columns(model: Any) -> tuple[str, ...]:
+    return tuple(field.attname for field in model._meta.concrete_fields)
+
+
+def _token() -> QuerySet[ApiToken, Any]:
+    names = [*_columns(ApiToken), *(f"user__{name}" for name in _columns(get_user_model()))]
+    return ApiToken.objects.filter(
+        token_hash=Slot("token_hash", ApiToken._meta.get_field("token_hash"))
+    ).values_list(*names)
+
+
+def _user() -> QuerySet[Any, Any]:
+    users: Any = get_user_model()
+    return users._default_manager.filter(pk=Slot("key", users._meta.pk)).values_list(*_columns(users))  # type: ignore[no-any-return]
+
+
+def _permission() -> QuerySet[Permission, Any]:
+    users: Any = get_user_model()
+    key = Slot("user", users._meta.pk)
+    # By subqueries: with joins of both it would look at every permission of every group.
+    own = users._base_manager.filter(pk=key, user_permissions__isnull=False).values("user_permissions")
+    of_groups = users._base_manager.filter(pk=key, groups__permissions__isnull=False).values(
+        "groups__permissions"
+    )
+    wanted = Permission.objects.filter(
+        codename=Slot("codename", Permission._meta.get_field("codename")),
+        content_type__app_label=Slot("app_label", Permission._meta.get_field("codename")),
+    )
+    return wanted.filter(Q(pk__in=own) | Q(pk__in=of_groups)).order_by().values_list("pk")
+
+
+_USER: Final = Prepared(_user)
+_TOKEN: Final = Prepared(_token)
+_PERMISSION: Final = Prepared(_permission)

@@ -9,8 +9,12 @@ from typing import Any, Final
 
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group
+from django.db.models import F, QuerySet
+from django.db.models.manager import BaseManager
 
+from notifications.arrays import AnyOf
 from notifications.exceptions import FieldErrors, InvalidInput
+from notifications.prepared import Prepared, Slots
 from notifications.services.recipients import Recipients, user_model_has
 
 MAX_NAMES_ASKED: Final = 5_000  # in one query
@@ -74,13 +78,30 @@ def first_keys(recipients: Recipients, limit: int) -> list[Any]:
 
 def _users(names: Collection[str]) -> dict[str, tuple[Any, bool]]:
     """The key of each user who exists, and whether they are active, by name."""
-    users = get_user_model()
-    columns = [users.USERNAME_FIELD, "pk", *(["is_active"] if user_model_has("is_active") else [])]
     found: dict[str, tuple[Any, bool]] = {}
     for part in _parts(names):
-        rows = users._default_manager.filter(**{f"{users.USERNAME_FIELD}__in": part}).values_list(*columns)
+        # A manager that chooses among the users may choose others next time.
+        rows = _BY_NAME.rows(names=part) if _has_plain_manager() else _named(part)
         found |= {name: (key, all(is_active)) for name, key, *is_active in rows}
     return found
+
+
+def _has_plain_manager() -> bool:
+    return type(get_user_model()._default_manager).get_queryset is BaseManager.get_queryset
+
+
+def _named(names: Any) -> QuerySet[Any, Any]:
+    users = get_user_model()
+    columns = [users.USERNAME_FIELD, "pk", *(["is_active"] if user_model_has("is_active") else [])]
+    return users._default_manager.filter(AnyOf(F(users.USERNAME_FIELD), names)).values_list(*columns)
+
+
+def _by_name() -> QuerySet[Any, Any]:
+    users: Any = get_user_model()
+    return _named(Slots("names", users._meta.get_field(users.USERNAME_FIELD)))
+
+
+_BY_NAME: Final = Prepared(_by_name)
 
 
 def _groups(names: Collection[str]) -> dict[str, Any]:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from django.db import transaction
+from django.db.models import F, QuerySet
 
 from notifications import selectors
-from notifications.arrays import any_of, keys_text
+from notifications.arrays import AnyOf
 from notifications.conf import hub_config
 from notifications.cursors import new_epoch
 from notifications.models import Inbox
+from notifications.prepared import Prepared, Slots
 from notifications.selectors import InboxState
 from notifications.services.rows import insert_rows
 from notifications.services.statements import Statement
@@ -58,16 +60,29 @@ def lock_inboxes(user_ids: Iterable[Any], *, skip_locked: bool = False) -> dict[
     db = transaction.get_connection()
     if not db.in_atomic_block:
         raise transaction.TransactionManagementError("Inboxes are locked inside a transaction.")
-    key: Any = Inbox._meta.pk
-    table = db.ops.quote_name(Inbox._meta.db_table)
-    statement = f"SELECT * FROM {table} WHERE user_id {any_of(key)} ORDER BY user_id"  # noqa: S608 (no input)
-    if db.vendor == "postgresql":
-        # Not inside a caller's transaction, for whose later statements it would then hold too.
-        if not db.savepoint_ids:
-            with db.cursor() as cursor:
-                cursor.execute(*_lock_timeout())
-        statement += " FOR NO KEY UPDATE SKIP LOCKED" if skip_locked else " FOR NO KEY UPDATE"
-    return {inbox.pk: inbox for inbox in Inbox.objects.raw(statement, [keys_text(key, list(user_ids))])}
+    # Not inside a caller's transaction, for whose later statements it would then hold too.
+    if db.vendor == "postgresql" and not db.savepoint_ids:
+        with db.cursor() as cursor:
+            cursor.execute(*_lock_timeout())
+    rows = (_LOCK_FREE if skip_locked else _LOCK).rows(keys=list(user_ids))
+    return {row[0]: Inbox.from_db(db.alias, _COLUMNS, row) for row in rows}
+
+
+def _locked(*, skip_locked: bool) -> QuerySet[Inbox, Any]:
+    db = transaction.get_connection()
+    inboxes = (
+        Inbox.objects.filter(AnyOf(F("pk"), Slots("keys", Inbox._meta.pk)))
+        .order_by("pk")
+        .values_list(*_COLUMNS)
+    )
+    if db.vendor != "postgresql":
+        return inboxes
+    return inboxes.select_for_update(skip_locked=skip_locked, no_key=True)
+
+
+_COLUMNS: Final = ("user_id", "epoch", "head", "floor", "unread_count", "changed_at")
+_LOCK: Final = Prepared(partial(_locked, skip_locked=False))
+_LOCK_FREE: Final = Prepared(partial(_locked, skip_locked=True))
 
 
 def lock_statements(user_id: Any) -> list[Statement]:

@@ -15,7 +15,7 @@ from notifications.events import EventType, UntypedEvent
 from notifications.exceptions import InvalidInput
 from notifications.models import Inbox, Notification, new_public_id
 from notifications.services.content import build_event, check_schedule, text_errors
-from notifications.services.rows import insert_rows
+from notifications.services.rows import insert_row, insert_rows
 from notifications.services.sequence import sequence_on_commit
 
 
@@ -103,7 +103,7 @@ def notify_many(
         raise InvalidInput(errors)
     public_ids = {recipient_key(recipient): new_public_id() for recipient in recipients}
     with transaction.atomic():
-        row.save(force_insert=True)
+        insert_row(row)
         insert_rows(
             Notification,
             ("public_id", "recipient_id", "event_id", "collapse_key", "deliver_at", "replay_of"),

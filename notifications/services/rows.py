@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import orjson
 from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import Field, Model
+from django.db.models import Expression, Field, Model
 
 from notifications.arrays import array_text, sql_type
 
@@ -46,6 +46,37 @@ def insert_rows(
             + (" ON CONFLICT DO NOTHING" if ignore_conflicts else ""),
             given.params,
         )
+
+
+def insert_row(row: Model) -> None:
+    """Insert one row of a model whose database makes the primary key, and note that key on it. One statement.
+
+    As ``row.save(force_insert=True)``, without its signals; a column that has a default in the database and no value on the row
+    takes that default.
+    """
+    db = transaction.get_connection()
+    target = _target(type(row), _given_by_program(type(row)), db.vendor)
+    given = _one(target, [getattr(row, field.attname) for field in target.fields], db)
+    key = type(row)._meta.pk
+    statement = f"INSERT INTO {target.table} ({', '.join(target.names)}) VALUES ({', '.join(given.values)})"  # noqa: S608 (names, placeholders)
+    with db.cursor() as cursor:
+        if db.vendor == "postgresql":
+            cursor.execute(f"{statement} RETURNING {db.ops.quote_name(key.column)}", given.params)
+            row.pk = cursor.fetchone()[0]
+        else:
+            cursor.execute(statement, given.params)
+            row.pk = cursor.lastrowid
+    row._state.adding, row._state.db = False, db.alias
+
+
+@lru_cache(maxsize=64)
+def _given_by_program(model: type[Model]) -> tuple[str, ...]:
+    """The columns that the database leaves to the program: no key, and no expression such as the time."""
+    return tuple(
+        field.attname
+        for field in model._meta.concrete_fields
+        if not field.primary_key and not isinstance(field.db_default, Expression)
+    )
 
 
 def update_rows(
@@ -110,7 +141,7 @@ def _target(model: type[Model], columns: tuple[str, ...], vendor: str) -> _Targe
     return _Target(quote(model._meta.db_table), names, fields, types)
 
 
-def _one(target: _Target, row: Row, db: BaseDatabaseWrapper) -> _Given:
+def _one(target: _Target, row: Sequence[Any], db: BaseDatabaseWrapper) -> _Given:
     params = [field.get_db_prep_save(cell, db) for field, cell in zip(target.fields, row, strict=True)]
     return _Given(["%s"] * len(row), "", params)
 

@@ -26,7 +26,7 @@ from notifications.services.inboxes import announce, announce_on_commit, create_
 from notifications.services.log import Listed, LogBatch, StagedMoved, in_order
 from notifications.services.origin import Origin
 from notifications.services.rows import update_rows
-from notifications.services.staged import Staged, staged_rows
+from notifications.services.staged import Staged, events_of, staged_rows
 from notifications.signals import notifications_sequenced
 
 logger = logging.getLogger(__name__)
@@ -140,7 +140,7 @@ def _sequence_rows(user_ids: Sequence[Any], *, skip_locked: bool, max_rows: int)
 def _list_rows(staged: Sequence[Staged], *, skip_locked: bool, max_rows: int) -> Counter[Any]:
     """What was read without a lock is taken as it is, unless a look at the locked inboxes shows that it may be old."""
     heads = {row.recipient_id: row.head for row in staged}
-    events = Event.objects.in_bulk({row.event_id for row in staged})
+    events = events_of(staged)
     create_inboxes(user_id for user_id, head in heads.items() if head is None)
     with transaction.atomic():
         inboxes = lock_inboxes(heads, skip_locked=skip_locked)
@@ -148,7 +148,7 @@ def _list_rows(staged: Sequence[Staged], *, skip_locked: bool, max_rows: int) ->
         was_cut_off = len(staged) == max_rows and len(inboxes) < len(heads)
         if has_moved or was_cut_off:
             staged = staged_rows(list(inboxes), max_rows=max_rows)
-            events = Event.objects.in_bulk({row.event_id for row in staged})
+            events = events_of(staged)
         rows = [row for row in staged if row.recipient_id in inboxes]
         if not events.keys() >= {row.event_id for row in rows}:
             raise StagedMoved

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from django.db import connection
+from django.db.models import F, QuerySet
 from django.utils import timezone
 
-from notifications.arrays import any_of, keys_text
-from notifications.models import Inbox, Notification
+from notifications.arrays import AnyOf, any_of, keys_text
+from notifications.models import Event, Inbox, Notification
+from notifications.prepared import Prepared, Slots
 
 # Two halves: each has a partial index, and behind an OR SQLite finds neither. Materialized, or it takes an index of all that the
 # recipient ever got, because that has the order.
@@ -49,13 +52,9 @@ def staged_rows(user_ids: Sequence[Any], *, max_rows: int) -> list[Staged]:
     """What these users have staged for at once, or for a time that has come, in staging order. One query, no lock."""
     key: Any = Inbox._meta.pk
     keys = keys_text(key, user_ids)
-    quote = connection.ops.quote_name
-    statement = _STAGED.format(
-        notification=quote(Notification._meta.db_table), inbox=quote(Inbox._meta.db_table), any_of=any_of(key)
-    )
     now = connection.ops.adapt_datetimefield_value(timezone.now())
     with connection.cursor() as cursor:
-        cursor.execute(statement, (keys, now, keys, max_rows))
+        cursor.execute(_statement(connection.vendor), (keys, now, keys, max_rows))
         rows = cursor.fetchall()
     if connection.vendor == "postgresql":
         return [Staged(*row) for row in rows]
@@ -65,5 +64,34 @@ def staged_rows(user_ids: Sequence[Any], *, max_rows: int) -> list[Staged]:
     ]
 
 
+def events_of(staged: Iterable[Staged]) -> dict[int, Event]:
+    """The events of staged notifications, by primary key, as they are now. One query."""
+    rows = _EVENTS.rows(keys={row.event_id for row in staged})
+    return {row[0]: Event.from_db(connection.alias, _event_columns(), row) for row in rows}
+
+
+@lru_cache(maxsize=2)
+def _statement(vendor: str) -> str:
+    quote = connection.ops.quote_name
+    return _STAGED.format(
+        notification=quote(Notification._meta.db_table),
+        inbox=quote(Inbox._meta.db_table),
+        any_of=any_of(Inbox._meta.pk),
+    )
+
+
+@lru_cache(maxsize=1)
+def _event_columns() -> tuple[str, ...]:
+    return tuple(field.attname for field in Event._meta.concrete_fields)
+
+
+def _events() -> QuerySet[Event, Any]:
+    keys = Slots("keys", Event._meta.pk)
+    return Event.objects.filter(AnyOf(F("pk"), keys)).values_list(*_event_columns())
+
+
 def _uuid(text: str | None) -> UUID | None:
     return None if text is None else UUID(text)
+
+
+_EVENTS: Final = Prepared(_events)

@@ -17,7 +17,7 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 
-from notifications import strict_json
+from notifications import selectors, strict_json
 from notifications.exceptions import InvalidInput
 from notifications.filters import MAX_VALUES, Filters
 from notifications.models import MAX_TOKEN_NAME_LENGTH, ApiToken, Scope
@@ -130,8 +130,7 @@ def usable_token(text: str) -> ApiToken | None:
         return None
     wanted = _hash(text)
     # The index compares hashes, of which a caller cannot choose the beginning, so its timing tells nothing of the text.
-    token = ApiToken.objects.select_related("user").filter(token_hash=wanted).first()
-    now = timezone.now()
+    token, now = selectors.token_with_user(wanted), timezone.now()
     if token is None or not constant_time_compare(token.token_hash, wanted) or not token.is_usable(now):
         return None
     is_fresh = token.last_used_at is not None and now - token.last_used_at < USE_NOTED_EVERY

@@ -159,8 +159,8 @@ def test_publish__to_one__costs_a_fixed_number_of_queries(api: Api, ada: User) -
     with CaptureQueriesContext(connection) as keyed:
         post(api, PUBLISH, draft(ada), key="k")
     begun = 3 if connection.vendor == "postgresql" else 2  # with the lock timeout
-    # Token, two for the permission, the user; event and notification; and the sequencer's six.
-    assert len(sent) == 4 + 2 + 2 + 6 + begun
+    # Token, permission, the user; event and notification; and the sequencer's six.
+    assert len(sent) == 3 + 2 + 2 + 6 + begun
     assert len(keyed) - len(sent) == 3 if connection.vendor == "postgresql" else 4
 
 
