@@ -134,6 +134,10 @@ class Fanout:
     def __iter__(self) -> Iterator[SharedInbox]:
         return iter(tuple(self._inboxes.values()))
 
+    def get(self, key: str) -> SharedInbox | None:
+        """The inbox of a connected user."""
+        return self._inboxes.get(key)
+
     def keys(self) -> list[str]:
         """The keys of all connected users."""
         return list(self._inboxes)
@@ -190,12 +194,6 @@ class Fanout:
         inbox.head = max(inbox.head, head)
         inbox.release()
         if head > inbox.position:
-            self._on_behind(inbox)
-
-    def look_again(self, key: str) -> None:
-        """Hints for a user may have been missed until now."""
-        inbox = self._inboxes.get(key)
-        if inbox is not None:
             self._on_behind(inbox)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final
 
@@ -22,6 +22,8 @@ from notifications.streaming.pool import in_pool
 logger = logging.getLogger(__name__)
 
 JITTER: Final = 0.2
+# Users come one by one, and each was looked at when it came: what they may have missed since is asked for together.
+TOGETHER_SECONDS: Final = 0.05
 
 
 class Reconciler:
@@ -35,27 +37,42 @@ class Reconciler:
     def __init__(self, fanout: Fanout, *, on_tick: Callable[[], None]) -> None:
         self._fanout = fanout
         self._on_tick = on_tick
-        self._asked = asyncio.Event()
+        self._wake = asyncio.Event()
+        self._is_asked = False
+        self._joined: set[SharedInbox] = set()
         self._is_failing = False
 
     def ask(self) -> None:
         """Look now."""
-        self._asked.set()
+        self._is_asked = True
+        self._wake.set()
+
+    def ask_for(self, inbox: SharedInbox) -> None:
+        """Look at one soon: hints for it may have been missed until now. If that look fails, the next regular one makes up for it."""
+        if not self._joined:
+            asyncio.get_running_loop().call_later(TOGETHER_SECONDS, self._wake.set)
+        self._joined.add(inbox)
 
     async def run(self) -> None:
         """Go on until cancelled."""
+        clock = asyncio.get_running_loop().time
+        next_look = clock() + _interval()
         while True:
+            is_regular = False
             try:
-                async with asyncio.timeout(limits.spread(hub_config().reconcile_seconds, JITTER)):
-                    await self._asked.wait()
+                async with asyncio.timeout_at(next_look):
+                    await self._wake.wait()
             except TimeoutError:
+                is_regular, next_look = True, clock() + _interval()
                 self._on_tick()
-            is_regular = not self._asked.is_set()
-            self._asked.clear()
-            await self._look(is_regular=is_regular)
+            self._wake.clear()
+            is_whole, self._is_asked = self._is_asked or is_regular, False
+            joined, self._joined = self._joined, set()
+            wanted = self._fanout if is_whole else [inbox for inbox in joined if inbox.connections]
+            await self._look(wanted, is_regular=is_regular)
 
-    async def _look(self, *, is_regular: bool) -> None:
-        known = {inbox: (inbox.epoch, inbox.position) for inbox in self._fanout}
+    async def _look(self, inboxes: Iterable[SharedInbox], *, is_regular: bool) -> None:
+        known = {inbox: (inbox.epoch, inbox.position) for inbox in inboxes}
         if not known:
             return
         try:
@@ -80,6 +97,10 @@ class Reconciler:
             inbox.restart("ahead", state.epoch, state.head)
         else:
             self._fanout.reached(inbox, state.head)
+
+
+def _interval() -> float:
+    return limits.spread(hub_config().reconcile_seconds, JITTER)
 
 
 def watched_database() -> str | None:

@@ -54,7 +54,7 @@ class Runtime:
             on_look=self.fanout.look,
             on_event=self._show,
             on_show=self._shown.add,
-            on_joined=self.fanout.look_again,
+            on_joined=self._look_again,
         )
         self._reconciler = Reconciler(self.fanout, on_tick=self._repair)
         self._serving: dict[Connection, asyncio.Task[None]] = {}
@@ -136,6 +136,11 @@ class Runtime:
 
     def _look_at(self, key: str) -> None:
         self._membership.look_at(key)
+
+    def _look_again(self, key: str) -> None:
+        inbox = self.fanout.get(key)
+        if inbox is not None:
+            self._reconciler.ask_for(inbox)
 
     def _check_standing(self, inbox: SharedInbox) -> None:
         self._standing.ask(inbox)
