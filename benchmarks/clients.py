@@ -16,7 +16,7 @@ from tests.helpers.waiting import wait_until
 
 CHUNK_BYTES = 65_536
 POLL_SECONDS = 0.2
-WINDOW = 32  # streams that may be opening at once
+WINDOW = 32  # streams that may be opening at once, where nothing else is said
 WAIT_SECONDS = 120
 # A frame ends with its only empty line; neither the head of the answer nor the framing of its chunks holds two line feeds in a row.
 END_OF_FRAME = b"\n\n"
@@ -52,8 +52,10 @@ class Clients:
         for _ in range(count):
             self._add(socket.create_connection((HOST, port)))
 
-    def open(self, port: int, requests: Iterable[bytes], *, frames: int = FRAMES_WHEN_LIVE) -> None:
-        """Open one stream for each request, few at a time, and wait until each has had this many frames.
+    def open(
+        self, port: int, requests: Iterable[bytes], *, frames: int = FRAMES_WHEN_LIVE, window: int = WINDOW
+    ) -> None:
+        """Open one stream for each request, at most `window` at a time, and wait until each has had this many frames.
 
         Raises `RuntimeError` when one is refused, `TimeoutError` when one does not come.
         """
@@ -62,8 +64,8 @@ class Clients:
             opening.sendall(request)
             self._missing[opening.fileno()] = frames
             self._add(opening)
-            if len(self._missing) >= WINDOW:
-                self._wait_opened(WINDOW - 1)
+            if len(self._missing) >= window:
+                self._wait_opened(window - 1)
         self._wait_opened(0)
 
     def wait_frames(self, count: int) -> None:

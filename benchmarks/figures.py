@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+import math
+from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -40,6 +41,11 @@ class Figure:
             return None
         compared = self.value if self.ratio is None else self.ratio
         return compared >= self.limit if self.at_least else compared <= self.limit
+
+
+def p99(values: Collection[float]) -> float:
+    """The value that all but one of a hundred stay below."""
+    return sorted(values)[math.ceil(0.99 * len(values)) - 1]
 
 
 def table(figures: Iterable[Figure]) -> str:
