@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -20,6 +21,7 @@ from tests.helpers.guarded import GuardedFolder
 from tests.helpers.servers import PostgresServer, RedisServer, Server
 
 SHAPES = ("embedded", "production")
+UNIT = Path(__file__).resolve().parents[1] / "unit"
 WORKER = "PYTEST_XDIST_WORKER"
 
 _servers: list[Server] = []
@@ -106,10 +108,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def runs_in(shape: str, item: pytest.Item) -> bool:
-    """Whether `item` is for `shape`. Raises `pytest.UsageError` for a shape that there is not."""
+    """Whether `item` is for `shape`. Raises `pytest.UsageError` for a shape that there is not.
+
+    What is not marked runs in both, but for the unit tests: they use neither database nor Redis, so the shape cannot matter to them.
+    """
     mark = item.get_closest_marker("shape")
     if mark is None:
-        return True
+        return shape == "embedded" or UNIT not in item.path.parents
     if len(mark.args) != 1 or mark.args[0] not in SHAPES:
         raise pytest.UsageError(f"{item.nodeid}: shape() wants one of {', '.join(SHAPES)}")
     return bool(mark.args[0] == shape)

@@ -11,8 +11,6 @@ from notifications.addresses import TrustedProxies, normal_address
 from notifications.conf import HubConfig, values_from_environ
 from notifications.streaming.proxies import settle_client
 
-pytestmark = pytest.mark.shape("embedded")
-
 
 @pytest.mark.parametrize(
     ("text", "address"),

@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Page
 
 from tests.helpers.scripts import call, script_page
 
-pytestmark = [pytest.mark.browser, pytest.mark.shape("embedded")]
+pytestmark = pytest.mark.browser
 
 SETUP = """
 class FakeSource extends EventTarget {

@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page
 from tests.helpers.oracle import Client
 from tests.helpers.scripts import call, script_page
 
-pytestmark = [pytest.mark.browser, pytest.mark.shape("embedded")]
+pytestmark = pytest.mark.browser
 
 EPOCH = "abcdefgh"
 CATEGORIES = ("orders", "imports", "security")

@@ -10,8 +10,6 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.shape("embedded")
-
 ROOT = Path(__file__).resolve().parents[2]
 LOCKS = [ROOT / "requirements" / f"{name}.txt" for name in ("tools", "base", "dev")]
 

@@ -12,8 +12,6 @@ from typing import Any
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-pytestmark = pytest.mark.shape("embedded")
-
 ROOT = Path(__file__).resolve().parents[2]
 SETTINGS = ROOT / "hub" / "settings.py"
 PRODUCTION = {

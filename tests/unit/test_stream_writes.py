@@ -12,8 +12,6 @@ from notifications.streaming import flush
 from notifications.streaming.alarm import Alarm
 from notifications.streaming.wire import UvicornWire
 
-pytestmark = pytest.mark.shape("embedded")
-
 
 class Writer:
     """Counts how often it was flushed."""
