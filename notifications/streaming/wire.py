@@ -39,6 +39,9 @@ LOOKS_AT_ONCE: Final = 1_000
 # Of Linux's `struct tcp_info`: `tcpi_last_data_sent` and `tcpi_last_ack_recv` (milliseconds), and `tcpi_notsent_bytes`.
 _INFO: Final = struct.Struct("=44xI8xI84xI")
 
+# What a socket says that is closed already; the one of uvloop's transports says it has no number.
+_CLOSED: Final = (OSError, ValueError)
+
 
 def tune(tuned: Any) -> None:
     """Have the kernel close connections to peers that have vanished or never read. A listening socket's are inherited.
@@ -123,7 +126,7 @@ class SocketWire(Wire):
     def __init__(self, carrier: Any) -> None:
         is_tcp = carrier is not None and carrier.family in (socket.AF_INET, socket.AF_INET6)
         self._tcp = carrier if is_tcp else None
-        with contextlib.suppress(OSError):  # closed already
+        with contextlib.suppress(*_CLOSED):
             if is_tcp:
                 tune(carrier)
 
@@ -134,7 +137,7 @@ class SocketWire(Wire):
         try:
             info = self._tcp.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _INFO.size)
             sent_ms, answered_ms, unsent_bytes = _INFO.unpack(info)
-        except (OSError, struct.error):  # closed already; another kernel
+        except (*_CLOSED, struct.error):  # closed already; another kernel
             return UNKNOWN
         return Peer(answered_ms / 1000, sent_ms / 1000 if unsent_bytes else 0.0)
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import uvloop
 
 from notifications.streaming import flush
 from notifications.streaming.alarm import Alarm
-from notifications.streaming.wire import UvicornWire
+from notifications.streaming.wire import UNKNOWN, Peer, SocketWire, UvicornWire
 
 
 class Writer:
@@ -99,3 +102,33 @@ def test_write_now__only_where_send_would_not_wait__writes_one_chunk(
     wire = UvicornWire(SimpleNamespace(transport=transport, **(ready | changed)))
     assert wire.write_now(b"event: x\ndata: {}\n\n") is is_written
     assert transport.written == (b"13\r\nevent: x\ndata: {}\n\n\r\n" if is_written else b"")
+
+
+class Closing(asyncio.Protocol):
+    """Says when its connection is closed."""
+
+    def __init__(self) -> None:
+        self.closed = asyncio.Event()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Say so."""
+        self.closed.set()
+
+
+@pytest.mark.parametrize("loop", [asyncio.SelectorEventLoop, uvloop.Loop], ids=["asyncio", "uvloop"])
+def test_peer__whose_connection_is_closed__is_unknown(loop: Callable[[], asyncio.AbstractEventLoop]) -> None:
+    async def look() -> tuple[Peer, Peer, Peer]:
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            transport, protocol = await asyncio.get_running_loop().create_connection(
+                Closing, *server.getsockname()
+            )
+            wire = SocketWire(transport.get_extra_info("socket"))
+            before = wire.peer()
+            transport.abort()
+            await asyncio.wait_for(protocol.closed.wait(), 5)
+            return before, wire.peer(), SocketWire(transport.get_extra_info("socket")).peer()
+
+    with asyncio.Runner(loop_factory=loop) as runner:
+        before, *after = runner.run(look())
+    assert before is not UNKNOWN
+    assert after == [UNKNOWN, UNKNOWN]
