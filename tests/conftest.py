@@ -66,6 +66,41 @@ def live_hub(start_hub: Callable[..., HubProcess]) -> HubProcess:
     return start_hub()
 
 
+@pytest.fixture(scope="module")
+def hubs_of_module(django_db_setup: None) -> Iterator[dict[object, HubProcess]]:
+    """What `share_hub` has started. They run until the module's last test has ended."""
+    hubs: dict[object, HubProcess] = {}
+    yield hubs
+    for hub in hubs.values():
+        hub.end()
+
+
+@pytest.fixture
+def share_hub(
+    hubs_of_module: dict[object, HubProcess], transactional_db: None
+) -> Iterator[Callable[..., HubProcess]]:
+    """Like `start_hub`, but the tests of a module share a process that is started alike: to start one takes longer than most tests. Its streams
+    and clients end with each test; a test that ends the process leaves the next one a new one."""
+
+    def share(server: ServerName = "serve", *, env: Mapping[str, str] | None = None) -> HubProcess:
+        kind = (server, frozenset((env or {}).items()))
+        if kind in hubs_of_module and not hubs_of_module[kind].is_running():
+            hubs_of_module.pop(kind).end()
+        if kind not in hubs_of_module:
+            hubs_of_module[kind] = HubProcess(server, env=env)
+        return hubs_of_module[kind]
+
+    yield share
+    for hub in hubs_of_module.values():
+        hub.close_clients()
+
+
+@pytest.fixture
+def shared_hub(share_hub: Callable[..., HubProcess]) -> HubProcess:
+    """A real hub process (`manage.py serve`) that the module's tests share."""
+    return share_hub()
+
+
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """A real Chromium. Where there is none its tests are skipped, which CI counts as a failure."""

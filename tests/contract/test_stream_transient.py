@@ -222,6 +222,7 @@ async def test_layer_that_forgot_its_groups__the_next_look_joins_them_again(
             return bool(percents(stream))
 
         await wait_until_async(is_heard)
+        assert f"notifications.inbox.{ada.pk}" in layer.groups
 
 
 async def test_largest_event_with_the_longest_names__arrives(ada: User, streams: Streams) -> None:

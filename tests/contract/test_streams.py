@@ -334,8 +334,10 @@ async def test_client__that_goes_while_its_stream_opens__leaves_no_slot(
     stream = await streams.open(ada)
     await is_open.wait()
     await stream.disconnect()
+    assert len(await in_pool(selectors.open_streams, ada.pk)) == 1
     may_go_on.set()
     await wait_until_async(lambda: in_pool(lambda: not selectors.open_streams(ada.pk)))
+    assert (await in_pool(StreamSession.objects.get)).closed_at is not None
 
 
 async def test_streams__are_listed_and_one_is_ended(ada: User, streams: Streams) -> None:

@@ -115,9 +115,9 @@ def runs_in(shape: str, item: pytest.Item) -> bool:
     mark = item.get_closest_marker("shape")
     if mark is None:
         return shape == "embedded" or UNIT not in item.path.parents
-    if len(mark.args) != 1 or mark.args[0] not in SHAPES:
-        raise pytest.UsageError(f"{item.nodeid}: shape() wants one of {', '.join(SHAPES)}")
-    return bool(mark.args[0] == shape)
+    if not mark.args or not set(mark.args) <= set(SHAPES):
+        raise pytest.UsageError(f"{item.nodeid}: shape() wants one of {', '.join(SHAPES)}, or both")
+    return shape in mark.args
 
 
 @pytest.hookimpl(wrapper=True)

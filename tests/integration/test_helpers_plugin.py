@@ -94,5 +94,5 @@ def test_shape__misspelt__is_a_usage_error(request: pytest.FixtureRequest) -> No
     assert runs_in("embedded", request.node)
     assert not runs_in("production", request.node)
     request.node.add_marker(pytest.mark.shape("prod"), append=False)
-    with pytest.raises(pytest.UsageError, match="wants one of embedded, production"):
+    with pytest.raises(pytest.UsageError, match="wants one of embedded, production, or both"):
         runs_in("embedded", request.node)

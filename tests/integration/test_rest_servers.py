@@ -19,7 +19,8 @@ from notifications.rest.parsers import MAX_BODY_BYTES
 from tests.helpers.factories import make_user, send
 from tests.helpers.processes import CSRF_TOKEN, HubProcess, ServerName, session_headers
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.system]
+# The servers are the same in both shapes; tests/contract asks the application in each of them.
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.system, pytest.mark.shape("embedded")]
 
 SERVERS: list[ServerName] = ["serve", "daphne", "uvicorn"]
 PATH = b"/api/v1/notifications"
@@ -69,9 +70,9 @@ def check_problem(status: int, headers: dict[str, str], body: bytes) -> str:
 
 @pytest.mark.parametrize("server", SERVERS)
 def test_bodies__of_unannounced_length__are_read_up_to_the_limit(
-    start_hub: Callable[..., HubProcess], server: ServerName
+    share_hub: Callable[..., HubProcess], server: ServerName
 ) -> None:
-    hub, ada = start_hub(server), make_user("ada")
+    hub, ada = share_hub(server), make_user("ada")
     public_id = send(ada)
     mine = [*login(hub, ada), b"Content-Type: application/json", b"Transfer-Encoding: chunked"]
     line = b"PATCH %b/%b" % (PATH, str(public_id).encode())
@@ -88,9 +89,9 @@ def test_bodies__of_unannounced_length__are_read_up_to_the_limit(
 
 @pytest.mark.parametrize("server", SERVERS)
 def test_requests__hostile__get_a_problem_and_never_a_5xx(
-    start_hub: Callable[..., HubProcess], server: ServerName
+    share_hub: Callable[..., HubProcess], server: ServerName
 ) -> None:
-    hub, ada = start_hub(server), make_user("ada")
+    hub, ada = share_hub(server), make_user("ada")
     mine = login(hub, ada)
     host = mine[0]
     many = b"&".join([b"a=1"] * 1_001)
@@ -130,9 +131,9 @@ def test_requests__hostile__get_a_problem_and_never_a_5xx(
 
 @pytest.mark.parametrize("server", SERVERS)
 def test_head_and_304__carry_no_body_on_the_wire(
-    start_hub: Callable[..., HubProcess], server: ServerName
+    share_hub: Callable[..., HubProcess], server: ServerName
 ) -> None:
-    hub, ada = start_hub(server), make_user("ada")
+    hub, ada = share_hub(server), make_user("ada")
     send(ada)
     mine = login(hub, ada)
     status, headers, body = ask(hub, b"GET " + PATH, *mine)
@@ -149,10 +150,10 @@ def test_head_and_304__carry_no_body_on_the_wire(
 
 @pytest.mark.parametrize("server", SERVERS)
 def test_addresses__are_those_of_the_clients_when_a_trusted_proxy_says_so(
-    start_hub: Callable[..., HubProcess], server: ServerName
+    share_hub: Callable[..., HubProcess], server: ServerName
 ) -> None:
     ada = make_user("ada")
-    hub = start_hub(server, env={"HUB_TRUSTED_PROXIES": "127.0.0.1"})
+    hub = share_hub(server, env={"HUB_TRUSTED_PROXIES": "127.0.0.1"})
     public_id = send(ada)
     forwarded = [b"X-Forwarded-For: 198.51.100.1", b"X-Forwarded-For: 203.0.113.9"]
     mine = [*login(hub, ada), *forwarded, b"Content-Type: application/json", b"Content-Length: 14"]

@@ -15,7 +15,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.test import override_settings
 
-from notifications import services
+from notifications import selectors, services
 from notifications.services.inboxes import announce_streams_on_commit
 from notifications.streaming import background, hints, pending
 from notifications.streaming.metrics import METRICS
@@ -165,8 +165,10 @@ def test_layer_that_cannot_even_be_made__publish_raises_nothing(
 
 
 @override_settings(CHANNEL_LAYERS={})
-def test_no_layer__publish_does_nothing() -> None:
+def test_no_layer__publish_does_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hints, "_publisher", None)
     hints.publish({1: 1})
+    assert hints._publisher is None
 
 
 def test_child_of_a_fork__sends_from_a_thread_of_its_own(
@@ -234,11 +236,12 @@ def test_short_lived_command__its_last_hint_goes_out_before_it_exits(
 def test_short_lived_command__redis_hangs__ends_all_the_same(
     transactional_db: None, redis_server: RedisServer
 ) -> None:
-    make_user("ada")
+    ada = make_user("ada")
     redis_server.pause()
     arguments = ("ada", "orders.order.shipped", "--title", "Hi")
     manage("send_notification", *arguments, env={"REDIS_URL": redis_server.url})
     redis_server.resume()
+    assert [row.title for row in selectors.list_page(ada.pk).rows] == ["Hi"]
 
 
 def test_flush__layer_hangs__gives_up_when_told(layer: RecordingLayer) -> None:

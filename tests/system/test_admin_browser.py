@@ -51,12 +51,12 @@ def enter(page: Page, hub: HubProcess, path: str = "/admin/") -> None:
 
 
 def test_staff__find_a_notification_and_mark_it_read(
-    live_hub: HubProcess, page_factory: PageFactory, ada: User
+    shared_hub: HubProcess, page_factory: PageFactory, ada: User
 ) -> None:
     send(ada, "Your order is on its way", topic="order:7")
     send(ada, "Something else")
     page = page_factory()
-    enter(page, live_hub)
+    enter(page, shared_hub)
     page.get_by_label("Find a notification").fill("order:7")
     page.get_by_role("button", name="Search").click()
     expect(page.locator("td.field-title")).to_have_count(1)
@@ -70,26 +70,26 @@ def test_staff__find_a_notification_and_mark_it_read(
 
 
 def test_staff__delete_a_selection_after_being_asked(
-    live_hub: HubProcess, page_factory: PageFactory, ada: User
+    shared_hub: HubProcess, page_factory: PageFactory, ada: User
 ) -> None:
     send(ada, "one")
     send(ada, "two")
     page = page_factory()
-    enter(page, live_hub, f"{LIST}?recipient=ada")
+    enter(page, shared_hub, f"{LIST}?recipient=ada")
     page.locator("#action-toggle").check()
     page.select_option("select[name=action]", "delete_selected")
     page.get_by_role("button", name="Go").click()
     page.get_by_role("button", name="Yes, I’m sure").click()
     expect(page.locator(".messagelist")).to_contain_text("2 notifications were deleted.")
-    page.goto(f"{live_hub.base_url}{LIST}?state=deleted")
+    page.goto(f"{shared_hub.base_url}{LIST}?state=deleted")
     expect(page.locator("td.field-state_chip").first).to_contain_text("By staff")
 
 
 def test_staff__send_one_with_the_recipient_looked_up(
-    live_hub: HubProcess, page_factory: PageFactory, ada: User
+    shared_hub: HubProcess, page_factory: PageFactory, ada: User
 ) -> None:
     page = page_factory()
-    enter(page, live_hub, f"{LIST}add/")
+    enter(page, shared_hub, f"{LIST}add/")
     page.locator(".select2-selection").click()
     page.locator(".select2-search__field").fill("ad")
     page.get_by_role("option", name="ada").click()
@@ -105,10 +105,10 @@ def test_staff__send_one_with_the_recipient_looked_up(
 
 
 def test_staff__make_a_token_and_see_its_text_once(
-    live_hub: HubProcess, page_factory: PageFactory, ada: User
+    shared_hub: HubProcess, page_factory: PageFactory, ada: User
 ) -> None:
     page = page_factory(bypass_csp=True)  # for the checker, which sets inline styles
-    enter(page, live_hub, f"{TOKENS}add/")
+    enter(page, shared_hub, f"{TOKENS}add/")
     page.locator(".select2-selection").click()
     page.locator(".select2-search__field").fill("ada")
     page.get_by_role("option", name="ada").click()
@@ -164,7 +164,7 @@ def addresses(ada: User) -> dict[str, str]:
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize(("scheme", "size"), [("light", DESK), ("dark", PHONE)])
 def test_pages__are_accessible_and_fit_their_screen(
-    live_hub: HubProcess,
+    shared_hub: HubProcess,
     page_factory: PageFactory,
     addresses: dict[str, str],
     scheme: str,
@@ -172,10 +172,10 @@ def test_pages__are_accessible_and_fit_their_screen(
 ) -> None:
     # The checker itself sets inline styles; the next test goes round without it, under the policy.
     page = page_factory(color_scheme=scheme, viewport=size, bypass_csp=True)
-    enter(page, live_hub)
+    enter(page, shared_hub)
     problems = []
     for name, path in addresses.items():
-        page.goto(live_hub.base_url + path)
+        page.goto(shared_hub.base_url + path)
         if (width := page.evaluate("document.documentElement.scrollWidth")) > size["width"]:
             problems.append(f"{name} is {width} wide")
         problems += [f"{name}: {text}" for text in violations(page)]
@@ -193,12 +193,12 @@ def violations(page: Page) -> list[str]:
 
 
 def test_pages__under_the_content_security_policy__complain_of_nothing(
-    live_hub: HubProcess, page_factory: PageFactory, addresses: dict[str, str]
+    shared_hub: HubProcess, page_factory: PageFactory, addresses: dict[str, str]
 ) -> None:
     page = page_factory()
-    enter(page, live_hub)
+    enter(page, shared_hub)
     for path in addresses.values():
-        answer = page.goto(live_hub.base_url + path)
+        answer = page.goto(shared_hub.base_url + path)
         assert answer is not None
         assert answer.status == 200
         policy = answer.headers["content-security-policy"]

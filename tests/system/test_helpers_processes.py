@@ -8,43 +8,40 @@ import httpx
 import pytest
 from django.contrib.auth import get_user_model
 
-from tests.helpers.processes import HubProcess, ServerName, current_database_url, hub_environment, manage
+from tests.helpers.processes import HubProcess, current_database_url, hub_environment, manage
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.shape("embedded")]
 
 
-def test_live_hub__user_made_by_the_test__is_logged_in_there(live_hub: HubProcess) -> None:
+def test_shared_hub__user_made_by_the_test__is_logged_in_there(shared_hub: HubProcess) -> None:
     ada = get_user_model().objects.create_user("ada")
-    assert live_hub.client(ada).get("/api/v1/notifications").status_code == 200
-    assert live_hub.client().get("/api/v1/notifications").status_code == 401
+    assert shared_hub.client(ada).get("/api/v1/notifications").status_code == 200
+    assert shared_hub.client().get("/api/v1/notifications").status_code == 401
 
 
-def test_live_hub__post_of_its_client__passes_the_csrf_check(live_hub: HubProcess) -> None:
+def test_shared_hub__post_of_its_client__passes_the_csrf_check(shared_hub: HubProcess) -> None:
     ada = get_user_model().objects.create_user("ada")
-    answer = live_hub.client(ada).post("/api/v1/notifications/actions", json={"action": "read", "ids": []})
+    answer = shared_hub.client(ada).post("/api/v1/notifications/actions", json={"action": "read", "ids": []})
     assert answer.status_code == 200, answer.text
 
 
-@pytest.mark.parametrize("server", ["serve", "daphne", "uvicorn"])
-def test_start_hub__each_server__opens_streams(
-    start_hub: Callable[..., HubProcess], server: ServerName
+def test_share_hub__asked_alike__is_one_process_until_it_ends(share_hub: Callable[..., HubProcess]) -> None:
+    first = share_hub()
+    assert share_hub() is first
+    first.kill()
+    second = share_hub()
+    assert second is not first
+    assert second.is_running()
+
+
+def test_live_hub__restarted_and_killed__is_another_process_at_the_same_place_then_none(
+    live_hub: HubProcess,
 ) -> None:
-    hub = start_hub(server)
-    ada = get_user_model().objects.create_user("ada")
-    with hub.stream(ada) as stream:
-        assert stream.status == 200
-        assert stream.expect("stream.live").json["replayed"] == 0
-
-
-def test_live_hub__restarted__is_another_process_at_the_same_place(live_hub: HubProcess) -> None:
     before = live_hub.pid, live_hub.base_url
     live_hub.restart()
     assert live_hub.pid != before[0]
     assert live_hub.base_url == before[1]
     assert live_hub.is_running()
-
-
-def test_live_hub__killed__refuses_connections(live_hub: HubProcess) -> None:
     live_hub.kill()
     assert not live_hub.is_running()
     with pytest.raises(httpx.ConnectError):

@@ -21,14 +21,14 @@ from tests.helpers.servers import HOST
 from tests.helpers.streams import LiveStream
 from tests.helpers.wire import at, complaints, positions
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.system, pytest.mark.shape("embedded"), pytest.mark.timeout(120)]
 
 STREAM = "/api/v1/notifications/stream"
 
 
 @pytest.fixture
-def hub(start_hub: Callable[..., HubProcess]) -> HubProcess:
-    return start_hub(env={"HUB_TRUSTED_PROXIES": HOST})
+def hub(share_hub: Callable[..., HubProcess]) -> HubProcess:
+    return share_hub(env={"HUB_TRUSTED_PROXIES": HOST})
 
 
 @pytest.fixture

@@ -54,11 +54,11 @@ def violations(page: Page) -> list[str]:
 
 
 def test_mark_all_as_read__of_a_category__leaves_the_others_and_what_comes_later(
-    live_hub: HubProcess, page_factory: PageFactory, ada: User
+    shared_hub: HubProcess, page_factory: PageFactory, ada: User
 ) -> None:
     send(ada, "Order 1")
     send(ada, "Import 1", event=order_event(type_name="imports.file.done"))
-    inbox = InboxPage.of(ada, live_hub, page_factory)
+    inbox = InboxPage.of(ada, shared_hub, page_factory)
     inbox.page.get_by_role("link", name="orders").click()
     inbox.expect_titles("Order 1")
     inbox.page.locator("main").get_by_role("button", name="Mark all as read").click()
@@ -71,11 +71,11 @@ def test_mark_all_as_read__of_a_category__leaves_the_others_and_what_comes_later
 
 
 def test_delete__can_be_undone_and_is_done_when_its_toast_goes(
-    live_hub: HubProcess, page_factory: PageFactory, ada: User
+    shared_hub: HubProcess, page_factory: PageFactory, ada: User
 ) -> None:
     for number in (1, 2):
         send(ada, f"Order {number}")
-    inbox = InboxPage.of(ada, live_hub, page_factory)
+    inbox = InboxPage.of(ada, shared_hub, page_factory)
     other = inbox.tab(page_factory)
     inbox.press("Order 1", "Delete")
     inbox.expect_titles("Order 2")
@@ -94,11 +94,11 @@ def test_delete__can_be_undone_and_is_done_when_its_toast_goes(
 
 
 def test_long_inbox__is_shown_page_by_page_while_more_arrives(
-    live_hub: HubProcess, page_factory: PageFactory, ada: User
+    shared_hub: HubProcess, page_factory: PageFactory, ada: User
 ) -> None:
     for number in range(60):
         send(ada, f"Order {number}.")
-    inbox = InboxPage.of(ada, live_hub, page_factory)
+    inbox = InboxPage.of(ada, shared_hub, page_factory)
     expect(inbox.notes).to_have_count(25)
     send(ada, "Order 60.")
     for count in (51, 61):
@@ -109,11 +109,11 @@ def test_long_inbox__is_shown_page_by_page_while_more_arrives(
 
 
 def test_unread_filter__loses_what_is_read_and_keeps_the_focus_in_the_list(
-    live_hub: HubProcess, page_factory: PageFactory, ada: User
+    shared_hub: HubProcess, page_factory: PageFactory, ada: User
 ) -> None:
     for number in (1, 2, 3):
         send(ada, f"Order {number}")
-    inbox = InboxPage.of(ada, live_hub, page_factory)
+    inbox = InboxPage.of(ada, shared_hub, page_factory)
     inbox.page.get_by_role("link", name="Unread").click()
     inbox.press("Order 2", "Mark as read")
     inbox.expect_titles("Order 3", "Order 1")
@@ -123,11 +123,11 @@ def test_unread_filter__loses_what_is_read_and_keeps_the_focus_in_the_list(
 
 
 def test_panel__by_keyboard__opens_reads_and_gives_the_focus_back(
-    live_hub: HubProcess, page_factory: PageFactory, ada: User
+    shared_hub: HubProcess, page_factory: PageFactory, ada: User
 ) -> None:
     for number in (1, 2):
         send(ada, f"Order {number}", url=f"/orders/{number}/")
-    inbox = InboxPage.of(ada, live_hub, page_factory)
+    inbox = InboxPage.of(ada, shared_hub, page_factory)
     keyboard = inbox.page.keyboard
     inbox.bell.focus()
     keyboard.press("Enter")
@@ -147,8 +147,8 @@ def test_panel__by_keyboard__opens_reads_and_gives_the_focus_back(
     expect(inbox.bell).to_be_focused()
 
 
-def test_panel__pressed_beside__closes(live_hub: HubProcess, page_factory: PageFactory, ada: User) -> None:
-    inbox = InboxPage.of(ada, live_hub, page_factory)
+def test_panel__pressed_beside__closes(shared_hub: HubProcess, page_factory: PageFactory, ada: User) -> None:
+    inbox = InboxPage.of(ada, shared_hub, page_factory)
     inbox.bell.click()
     expect(inbox.bell).to_have_attribute("aria-expanded", "true")
     inbox.page.get_by_role("heading", name="Notifications").first.click(position={"x": 4, "y": 4})
@@ -157,9 +157,9 @@ def test_panel__pressed_beside__closes(live_hub: HubProcess, page_factory: PageF
 
 
 def test_menu__closes_by_escape_and_when_something_else_is_pressed(
-    live_hub: HubProcess, page_factory: PageFactory, ada: User
+    shared_hub: HubProcess, page_factory: PageFactory, ada: User
 ) -> None:
-    page = InboxPage.of(ada, live_hub, page_factory).page
+    page = InboxPage.of(ada, shared_hub, page_factory).page
     menu, change = page.locator(".menu summary"), page.get_by_role("link", name="Change password")
     menu.click()
     expect(change).to_be_visible()
@@ -171,9 +171,11 @@ def test_menu__closes_by_escape_and_when_something_else_is_pressed(
     expect(change).to_be_hidden()
 
 
-def test_following_a_link__marks_it_read(live_hub: HubProcess, page_factory: PageFactory, ada: User) -> None:
+def test_following_a_link__marks_it_read(
+    shared_hub: HubProcess, page_factory: PageFactory, ada: User
+) -> None:
     send(ada, "Change your password", url="/account/password/")
-    inbox = InboxPage.of(ada, live_hub, page_factory)
+    inbox = InboxPage.of(ada, shared_hub, page_factory)
     inbox.note("Change your password").get_by_role("link").click()
     expect(inbox.page.get_by_role("heading", name="Change password")).to_be_visible()
     inbox.visit()
@@ -181,10 +183,10 @@ def test_following_a_link__marks_it_read(live_hub: HubProcess, page_factory: Pag
 
 
 def test_gone_meanwhile__deleting_it_again_is_no_error(
-    live_hub: HubProcess, page_factory: PageFactory, ada: User
+    shared_hub: HubProcess, page_factory: PageFactory, ada: User
 ) -> None:
     public_id = send(ada, "Order 1")
-    inbox = InboxPage.of(ada, live_hub, page_factory, ignore=("status of 404",))
+    inbox = InboxPage.of(ada, shared_hub, page_factory, ignore=("status of 404",))
     inbox.press("Order 1", "Delete")
     services.delete(ada, [public_id])
     inbox.expect_unread(0)
@@ -193,10 +195,10 @@ def test_gone_meanwhile__deleting_it_again_is_no_error(
 
 
 def test_action_that_fails__is_taken_back_and_told(
-    live_hub: HubProcess, page_factory: PageFactory, ada: User
+    shared_hub: HubProcess, page_factory: PageFactory, ada: User
 ) -> None:
     send(ada, "Order 1")
-    inbox = InboxPage.of(ada, live_hub, page_factory, ignore=("status of 500",))
+    inbox = InboxPage.of(ada, shared_hub, page_factory, ignore=("status of 500",))
     inbox.page.route("**/api/v1/notifications/*-*", lambda route: route.fulfill(status=500, body="{}"))
     inbox.press("Order 1", "Mark as read")
     expect(inbox.toasts).to_have_text("That could not be saved. Please try again.")
@@ -206,7 +208,7 @@ def test_action_that_fails__is_taken_back_and_told(
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 1280])
 def test_inbox__with_hostile_content__fits_is_accessible_and_runs_nothing(
-    live_hub: HubProcess, page_factory: PageFactory, ada: User, width: int, scheme: str
+    shared_hub: HubProcess, page_factory: PageFactory, ada: User, width: int, scheme: str
 ) -> None:
     for options in HOSTILE:
         send(ada, **options)
@@ -216,7 +218,7 @@ def test_inbox__with_hostile_content__fits_is_accessible_and_runs_nothing(
         "reduced_motion": "reduce",
         "bypass_csp": True,
     }
-    inbox = InboxPage.of(ada, live_hub, page_factory, **look)
+    inbox = InboxPage.of(ada, shared_hub, page_factory, **look)
     inbox.expect_unread(len(HOSTILE))
     expect(inbox.note("<b>bold</b>")).to_have_count(1)
     inbox.note("W" * 200).get_by_role("button", name="Show more").click()
@@ -234,10 +236,10 @@ def test_inbox__with_hostile_content__fits_is_accessible_and_runs_nothing(
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_account_pages__fit_a_small_screen_and_are_accessible(
-    live_hub: HubProcess, page_factory: PageFactory, ada: User, scheme: str
+    shared_hub: HubProcess, page_factory: PageFactory, ada: User, scheme: str
 ) -> None:
     page = page_factory(viewport={"width": 360, "height": 740}, color_scheme=scheme, bypass_csp=True)
-    page.goto(f"{live_hub.base_url}/login/")
+    page.goto(f"{shared_hub.base_url}/login/")
     page.fill("[name=username]", "ada")
     page.fill("[name=password]", "wrong")
     page.keyboard.press("Enter")
@@ -245,22 +247,22 @@ def test_account_pages__fit_a_small_screen_and_are_accessible(
     page.wait_for_load_state()
     assert fits(page)
     assert violations(page) == []
-    page.context.add_cookies([session_cookie(ada, live_hub)])
-    page.goto(f"{live_hub.base_url}/account/password/")
+    page.context.add_cookies([session_cookie(ada, shared_hub)])
+    page.goto(f"{shared_hub.base_url}/account/password/")
     page.get_by_role("button", name="Change password").click()
     assert fits(page)
     assert violations(page) == []
 
 
 def test_without_a_script__reading_deleting_and_reading_all_work_by_forms(
-    live_hub: HubProcess, page_factory: PageFactory, ada: User
+    shared_hub: HubProcess, page_factory: PageFactory, ada: User
 ) -> None:
     for number in (1, 2, 3):
         send(ada, f"Order {number}", body="long " * 60)
     page = page_factory(java_script_enabled=False)
-    page.context.add_cookies([session_cookie(ada, live_hub)])
-    page.goto(live_hub.base_url)
-    plain = InboxPage(page, live_hub)
+    page.context.add_cookies([session_cookie(ada, shared_hub)])
+    page.goto(shared_hub.base_url)
+    plain = InboxPage(page, shared_hub)
     plain.press("Order 2", "Mark as read")
     page.get_by_role("link", name="Unread").click()
     plain.expect_titles("Order 3", "Order 1")

@@ -16,7 +16,13 @@ from tests.helpers.processes import HubProcess
 from tests.helpers.waiting import wait_until
 
 # In each test the hub comes before the pages, so that it ends after them: a page whose hub is gone complains.
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.browser, pytest.mark.system]
+# A page sees no difference between the shapes; its first test, from the login to the toast, runs in both.
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.browser,
+    pytest.mark.system,
+    pytest.mark.shape("embedded"),
+]
 
 STREAM = "**/api/v1/notifications/stream*"
 # What Chromium itself says in the console when the test takes the hub away.
@@ -32,12 +38,13 @@ def refuse(route: Any) -> None:
     route.fulfill(status=503, body="")
 
 
+@pytest.mark.shape("embedded", "production")
 def test_person__logs_in_and_sees_a_notification_arrive__without_a_reload(
-    live_hub: HubProcess, page_factory: PageFactory, ada: User
+    shared_hub: HubProcess, page_factory: PageFactory, ada: User
 ) -> None:
     page = page_factory()
-    log_in(page, live_hub.base_url, "ada", "ada")
-    inbox = InboxPage(page, live_hub)
+    log_in(page, shared_hub.base_url, "ada", "ada")
+    inbox = InboxPage(page, shared_hub)
     inbox.expect_state("live")
     expect(inbox.status).to_have_text("Live")
     page.evaluate("window.sameDocument = true")
@@ -48,20 +55,20 @@ def test_person__logs_in_and_sees_a_notification_arrive__without_a_reload(
 
 
 def test_backlog__is_listed_but_not_announced(
-    live_hub: HubProcess, page_factory: PageFactory, ada: User
+    shared_hub: HubProcess, page_factory: PageFactory, ada: User
 ) -> None:
     send(ada, "Before the page was opened")
-    inbox = InboxPage.of(ada, live_hub, page_factory)
+    inbox = InboxPage.of(ada, shared_hub, page_factory)
     inbox.expect_unread(1)
     expect(inbox.toasts).to_have_count(0)
 
 
 def test_reading__in_one_tab__lowers_the_count_in_the_other_over_one_stream(
-    live_hub: HubProcess, page_factory: PageFactory, ada: User
+    shared_hub: HubProcess, page_factory: PageFactory, ada: User
 ) -> None:
     for number in (1, 2):
         send(ada, f"Order {number}")
-    first = InboxPage.of(ada, live_hub, page_factory)
+    first = InboxPage.of(ada, shared_hub, page_factory)
     streams: list[str] = []
     first.page.context.on("request", lambda request: streams.append(request.url))
     second = first.tab(page_factory)
@@ -77,9 +84,9 @@ def test_reading__in_one_tab__lowers_the_count_in_the_other_over_one_stream(
 
 
 def test_tab_with_the_stream__closed__leaves_the_other_one_live(
-    live_hub: HubProcess, page_factory: PageFactory, ada: User
+    shared_hub: HubProcess, page_factory: PageFactory, ada: User
 ) -> None:
-    first = InboxPage.of(ada, live_hub, page_factory)
+    first = InboxPage.of(ada, shared_hub, page_factory)
     second = first.tab(page_factory)
     first.page.close()
     send(ada, "After the first tab")
@@ -105,9 +112,9 @@ def test_restart_of_the_hub__misses_nothing_and_repeats_nothing(
 
 
 def test_stream_refused__the_page_polls_says_so_and_works__and_takes_the_stream_when_it_can(
-    live_hub: HubProcess, page_factory: PageFactory, ada: User
+    shared_hub: HubProcess, page_factory: PageFactory, ada: User
 ) -> None:
-    inbox = InboxPage.of(ada, live_hub, page_factory, ignore=NETWORK)
+    inbox = InboxPage.of(ada, shared_hub, page_factory, ignore=NETWORK)
     inbox.page.context.route(STREAM, refuse)
     inbox.visit(state="polling")
     expect(inbox.status).to_have_text("Polling every 15 s")
@@ -124,9 +131,9 @@ def test_stream_refused__the_page_polls_says_so_and_works__and_takes_the_stream_
 
 
 def test_logging_out__in_one_tab__is_told_in_the_other(
-    live_hub: HubProcess, page_factory: PageFactory, ada: User
+    shared_hub: HubProcess, page_factory: PageFactory, ada: User
 ) -> None:
-    first = InboxPage.of(ada, live_hub, page_factory, ignore=NETWORK)
+    first = InboxPage.of(ada, shared_hub, page_factory, ignore=NETWORK)
     second = first.tab(page_factory, ignore=NETWORK)
     first.page.locator(".menu summary").click()
     first.page.get_by_role("button", name="Log out").click()
@@ -137,10 +144,10 @@ def test_logging_out__in_one_tab__is_told_in_the_other(
 
 
 def test_session_that_has_ended__is_told_by_the_first_request(
-    live_hub: HubProcess, page_factory: PageFactory, ada: User
+    shared_hub: HubProcess, page_factory: PageFactory, ada: User
 ) -> None:
     send(ada, "Order 7")
-    inbox = InboxPage.of(ada, live_hub, page_factory, ignore=NETWORK)
+    inbox = InboxPage.of(ada, shared_hub, page_factory, ignore=NETWORK)
     inbox.page.context.clear_cookies()
     inbox.press("Order 7", "Mark as read")
     inbox.expect_state("signed-out")
@@ -148,14 +155,14 @@ def test_session_that_has_ended__is_told_by_the_first_request(
 
 
 def test_two_lines__put_the_bell_on_any_page(
-    live_hub: HubProcess, page_factory: PageFactory, ada: User
+    shared_hub: HubProcess, page_factory: PageFactory, ada: User
 ) -> None:
     two_lines = '<script type="module" src="/static/notifications/bell.js"></script>\n<notification-bell></notification-bell>'
-    page = InboxPage.of(ada, live_hub, page_factory).page
+    page = InboxPage.of(ada, shared_hub, page_factory).page
     page.route("**/shop", lambda route: route.fulfill(body=f"<!doctype html><title>Shop</title>{two_lines}",
                                                       content_type="text/html"))  # fmt: skip
-    page.goto(f"{live_hub.base_url}/shop")
-    bell = InboxPage(page, live_hub)
+    page.goto(f"{shared_hub.base_url}/shop")
+    bell = InboxPage(page, shared_hub)
     expect(bell.bell).to_have_accessible_name("Notifications, 0 unread")
     send(ada, "Seen in the shop")
     expect(bell.badge).to_have_text("1")
@@ -166,7 +173,7 @@ def test_two_lines__put_the_bell_on_any_page(
 
 @pytest.mark.shape("production")
 def test_transient_events__reach_page_code_in_every_tab__also_when_the_tab_of_the_stream_goes(
-    live_hub: HubProcess, page_factory: PageFactory, ada: User
+    shared_hub: HubProcess, page_factory: PageFactory, ada: User
 ) -> None:
     listen = """async () => {
       const { pageClient } = await import("/static/notifications/page-client.js");
@@ -174,7 +181,7 @@ def test_transient_events__reach_page_code_in_every_tab__also_when_the_tab_of_th
       window.heard = [];
       client.on("imports.file.progress", (event) => heard.push(event.data.percent));
     }"""
-    first = InboxPage.of(ada, live_hub, page_factory)
+    first = InboxPage.of(ada, shared_hub, page_factory)
     second = first.tab(page_factory)
 
     def is_heard(inbox: InboxPage, percent: int) -> bool:

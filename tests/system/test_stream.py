@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -21,17 +21,9 @@ from tests.helpers.wire import complaints, positions
 pytestmark = pytest.mark.system
 
 
-@pytest.fixture(scope="module")
-def running_hub(django_db_setup: None) -> Iterator[HubProcess]:
-    """One process for all tests here: to start one takes longer than any of them."""
-    with HubProcess() as running:
-        yield running
-
-
 @pytest.fixture
-def hub(running_hub: HubProcess, transactional_db: None) -> Iterator[HubProcess]:
-    yield running_hub
-    running_hub.close_clients()
+def hub(shared_hub: HubProcess) -> HubProcess:
+    return shared_hub
 
 
 @pytest.fixture

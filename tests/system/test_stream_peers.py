@@ -9,7 +9,7 @@ import re
 import socket
 import struct
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import httpx
@@ -42,20 +42,13 @@ def asking(cookie: str) -> bytes:
     return f"{head}Cookie: {cookie}\r\n\r\n".encode()
 
 
-@pytest.fixture(scope="module", params=["serve", "daphne", "uvicorn"])
-def running_hub(django_db_setup: None, request: pytest.FixtureRequest) -> Iterator[HubProcess]:
+@pytest.fixture(params=["serve", "daphne", "uvicorn"])
+def hub(share_hub: Callable[..., HubProcess], request: pytest.FixtureRequest) -> HubProcess:
     env = {"HUB_SLOW_READER_SECONDS": str(SLOW_SECONDS), "HUB_HEARTBEAT_SECONDS": "5"}
     # With DEBUG, Django remembers thousands of queries for each connection, which would look like a leak.
     env |= {"DEBUG": "0", "PLAIN_HTTP": "1", "ALLOWED_HOSTS": "localhost,127.0.0.1"}
     env |= {"HUB_MAX_STREAMS_PER_USER": "1000"}
-    with HubProcess(request.param, env=env) as running:
-        yield running
-
-
-@pytest.fixture
-def hub(running_hub: HubProcess, transactional_db: None) -> Iterator[HubProcess]:
-    yield running_hub
-    running_hub.close_clients()
+    return share_hub(request.param, env=env)
 
 
 class Stranger:

@@ -13,7 +13,7 @@ import pytest
 from tests.helpers.processes import ROOT, hub_environment
 from tests.helpers.servers import HOST, free_port
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.shape("embedded")]
 
 
 def serve_and_fail(*arguments: str, env: dict[str, str] | None = None) -> str:
@@ -42,7 +42,6 @@ def test_serve__no_port__one_line(transactional_db: None) -> None:
     assert "is no port" in serve_and_fail("--port=70000")
 
 
-@pytest.mark.shape("embedded")
 def test_serve__database_not_migrated__says_so(transactional_db: None, tmp_path: Path) -> None:
     told = serve_and_fail(
         "--port", str(free_port()), env={"DATABASE_URL": f"sqlite:///{tmp_path}/new.sqlite3"}
@@ -55,7 +54,6 @@ def test_serve__wrong_setting__refuses_by_its_name(transactional_db: None) -> No
     assert "HUB_HEARTBEAT_SECONDS must be" in told
 
 
-@pytest.mark.shape("embedded")
 def test_serve__several_workers_without_postgresql_and_redis__are_refused(transactional_db: None) -> None:
     outcome = subprocess.run(
         [sys.executable, str(ROOT / "manage.py"), "serve", "--port=0", "--workers=2"],

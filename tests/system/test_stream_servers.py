@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable
 
 import pytest
 from django.contrib.auth.models import User
@@ -14,20 +14,13 @@ from tests.helpers.processes import HubProcess, session_headers
 from tests.helpers.servers import HOST
 from tests.helpers.wire import ask, complaints, positions, status_of
 
-pytestmark = pytest.mark.system
+# The servers are the same in both shapes; tests/contract asks the application in each of them.
+pytestmark = [pytest.mark.system, pytest.mark.shape("embedded")]
 
 
-@pytest.fixture(scope="module", params=["serve", "daphne", "uvicorn"])
-def running_hub(django_db_setup: None, request: pytest.FixtureRequest) -> Iterator[HubProcess]:
-    """One process of each server for all tests here: to start one takes longer than any of them."""
-    with HubProcess(request.param) as running:
-        yield running
-
-
-@pytest.fixture
-def hub(running_hub: HubProcess, transactional_db: None) -> Iterator[HubProcess]:
-    yield running_hub
-    running_hub.close_clients()
+@pytest.fixture(params=["serve", "daphne", "uvicorn"])
+def hub(share_hub: Callable[..., HubProcess], request: pytest.FixtureRequest) -> HubProcess:
+    return share_hub(request.param)
 
 
 @pytest.fixture

@@ -14,7 +14,8 @@ from tests.helpers.processes import HubProcess, ServerName
 from tests.helpers.tokens import make_token
 from tests.helpers.waiting import wait_until
 
-pytestmark = pytest.mark.system
+# The servers are the same in both shapes.
+pytestmark = [pytest.mark.system, pytest.mark.shape("embedded")]
 
 STREAM = "/api/v1/notifications/stream"
 

@@ -76,7 +76,8 @@ def test_data__has_all_fields_in_the_order_of_their_declaration(shipped: type[An
     ids=str,
 )
 def test_field__of_its_type__is_taken(shipped: type[Any], fields: dict[str, Any]) -> None:
-    shipped(**({"order_id": 7} | fields))
+    event = shipped(**({"order_id": 7} | fields))
+    assert {name: getattr(event, name) for name in fields} == fields
 
 
 @pytest.mark.parametrize(
