@@ -125,7 +125,13 @@ def test_forged__message__is_passed_over(message: Any) -> None:
 
 def test_forged__keys_and_heads__only_what_can_be_is_read() -> None:
     shown = event()
-    item = [["1", 2, None], [["1", 5], ["1"], [1, 5], ["2", True], "ab"], *shown]
+    item = [
+        ["1", 2, None],
+        [["1", 5], ["1"], [1, 5], ["2", True], "ab"],
+        shown.frame,
+        shown.type,
+        shown.topic,
+    ]
     received = list(read_events({"type": "notifications.events", "events": [item]}))
     assert received == [Received(shown, ["1"], {"1": 5})]
 
