@@ -79,6 +79,12 @@ class HubConfig:
         maximum=1_000,
         why="streams that one user may have open over all workers; browsers open six connections to a host over HTTP/1.1",
     )
+    max_staff_streams: int = option(
+        20,
+        minimum=0,
+        maximum=10_000,
+        why="live tails and replays that staff may have open in one process; they count as no user's streams",
+    )
     worker_lost_seconds: float = option(
         45.0,
         minimum=1,

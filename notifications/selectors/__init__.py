@@ -8,12 +8,23 @@ from notifications.selectors.broadcasts import get_broadcast
 from notifications.selectors.due import recipients_with_expired, recipients_with_staged
 from notifications.selectors.listing import Page, get_notification, list_page, list_slice, listed_by_key
 from notifications.selectors.log import changes_after, changes_since
+from notifications.selectors.past import PastPage, first_change_at, past_page, position_at
 from notifications.selectors.state import Counts, InboxState, counts, inbox, inboxes
 from notifications.selectors.streams import (
     is_worker_alive,
     open_streams,
     open_streams_of_worker,
     streams_asked_to_end,
+)
+from notifications.selectors.tail import (
+    WatchedChange,
+    change_ids,
+    changes_by_id,
+    changes_of_inbox,
+    changes_within,
+    newest_change_id,
+    transaction_horizon,
+    transaction_mark,
 )
 from notifications.selectors.users import (
     active_user,
@@ -27,10 +38,17 @@ __all__ = [
     "Counts",
     "InboxState",
     "Page",
+    "PastPage",
+    "WatchedChange",
     "active_user",
+    "change_ids",
     "changes_after",
+    "changes_by_id",
+    "changes_of_inbox",
     "changes_since",
+    "changes_within",
     "counts",
+    "first_change_at",
     "get_broadcast",
     "get_notification",
     "has_permission",
@@ -41,11 +59,16 @@ __all__ = [
     "list_page",
     "list_slice",
     "listed_by_key",
+    "newest_change_id",
     "open_streams",
     "open_streams_of_worker",
+    "past_page",
+    "position_at",
     "recipients_with_expired",
     "recipients_with_staged",
     "streams_asked_to_end",
     "token_with_user",
+    "transaction_horizon",
+    "transaction_mark",
     "user_of_session",
 ]

@@ -79,6 +79,15 @@ def identify(headers: Headers, ticket: str | None, is_opening: bool) -> Credenti
         return _by_ticket(ticket, is_opening)
     if text is not None:
         return _by_token(text)
+    return identify_session(headers)
+
+
+def identify_session(headers: Headers) -> Credential:
+    """Check the session that a request carries, whatever else it does. Asks the database; call it in the private pool.
+
+    Raises:
+        Refusal: there is none that is valid (401).
+    """
     key = _session_key(headers)
     user = _session_user(key) if key else None
     if user is None:

@@ -6,7 +6,7 @@ Method, Host, size, Sec-Fetch-Site and Origin, Accept, and last the query string
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -32,13 +32,32 @@ def check(scope: Scope, headers: Headers) -> StreamRequest:
     Raises:
         Refusal: with the first thing that is wrong.
     """
+    _check(scope, headers, hub_config().cors_origins)
+    return _read_query(scope, headers)
+
+
+def check_own_site(scope: Scope, headers: Headers) -> Mapping[str, list[str]]:
+    """Let a request for a stream of the staff's pass, and read its parameters; a page of no other site may have one.
+
+    Raises:
+        Refusal: with the first thing that is wrong.
+    """
+    _check(scope, headers, ())
+    try:
+        parameters = parse_query(scope["query_string"])
+        refuse_in_url(parameters)
+    except InvalidInput as invalid:
+        raise Refusal("invalid", str(invalid), errors=invalid.errors) from invalid
+    return parameters
+
+
+def _check(scope: Scope, headers: Headers, origins: Collection[str]) -> None:
     if scope["method"] not in METHODS:
         raise Refusal("method_not_allowed", headers=[(b"allow", ", ".join(METHODS).encode())])
     host = check_host(headers)
     check_size(scope)
-    _check_site(scope, headers, host)
+    _check_site(scope, headers, host, origins)
     _check_accept(headers)
-    return _read_query(scope, headers)
 
 
 def cors_headers(headers: Headers) -> HeaderList:
@@ -88,10 +107,10 @@ def check_size(scope: Scope) -> None:
         raise Refusal("headers_too_large")
 
 
-def _check_site(scope: Scope, headers: Headers, host: str) -> None:
+def _check_site(scope: Scope, headers: Headers, host: str, allowed: Collection[str]) -> None:
     """Refuse pages of other sites. A client that is no browser sends neither header, and passes."""
     origins = headers.all("origin")
-    if origins and all(origin in hub_config().cors_origins for origin in origins):
+    if origins and all(origin in allowed for origin in origins):
         return
     own = f"{_scheme(scope, headers)}://{host}"
     if any(origin != own for origin in origins) or not _OWN_SITE.issuperset(headers.all("sec-fetch-site")):

@@ -28,6 +28,8 @@ from notifications.streaming.poll import poll
 from notifications.streaming.proxies import settle_client
 from notifications.streaming.refusals import Receive, Send
 from notifications.streaming.requests import Scope
+from notifications.streaming.staff import STAFF_PATH
+from notifications.streaming.staff.endpoint import replay, tail
 from notifications.streaming.wire import SERVER_SEND
 
 ASGIApplication = Callable[[Any, Any, Any], Awaitable[None]]
@@ -38,12 +40,15 @@ CHANGES_PATH = "api/v1/notifications/changes"
 NOTES_PATH = "notifications/stream"
 
 
-def http_routes(django_application: ASGIApplication, *, with_dialect: bool = False) -> list[Any]:
-    """The routes for Channels' ``URLRouter``: the stream, the long poll, and Django for everything else.
+def http_routes(
+    django_application: ASGIApplication, *, with_dialect: bool = False, admin_path: str = "admin/"
+) -> list[Any]:
+    """The routes for Channels' ``URLRouter``: the streams, the long poll, and Django for everything else.
 
     Args:
         django_application: what ``get_asgi_application()`` gives.
         with_dialect: the project mounts the Range dialect (``notifications.rest.keria``), whose stream this then serves too.
+        admin_path: where the project mounts Django's admin, beneath which the staff have streams of their own.
     """
 
     async def events(scope: Scope, receive: Receive, send: Send) -> None:
@@ -58,7 +63,13 @@ def http_routes(django_application: ASGIApplication, *, with_dialect: bool = Fal
         await application({**scope, NOTES: True}, receive, send)
 
     # Django's types know only views as the target of a path.
-    targets: list[tuple[str, Any]] = [(STREAM_PATH, stream), (EVENTS_PATH, events), (CHANGES_PATH, changes)]
+    targets: list[tuple[str, Any]] = [
+        (STREAM_PATH, stream),
+        (EVENTS_PATH, events),
+        (CHANGES_PATH, changes),
+        (f"{admin_path}{STAFF_PATH}tail", tail),
+        (f"{admin_path}{STAFF_PATH}replay", replay),
+    ]
     if with_dialect:
         targets.append((NOTES_PATH, notes))
     fallback: Any = django_application

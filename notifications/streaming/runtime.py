@@ -22,6 +22,7 @@ from notifications.streaming.reconcile import Reconciler, watch_database, watche
 from notifications.streaming.refill import Refill
 from notifications.streaming.refusals import Receive
 from notifications.streaming.shown import Shown
+from notifications.streaming.staff.registry import StaffStreams
 from notifications.streaming.standing import Standing
 from notifications.streaming.tasks import end_all
 from notifications.streaming.transient import Received
@@ -61,6 +62,7 @@ class Runtime:
         self.presence = Presence()
         self._standing = Standing(self._serving, self.presence, rights.ended)
         self.polls = Polls()
+        self.staff = StaffStreams()
         self._tasks: list[asyncio.Task[None]] = []
         self._unrepaired: list[str] = []
 
@@ -102,21 +104,26 @@ class Runtime:
         self.is_draining = True
         for connection in self._serving:
             connection.close("shutdown")
+        self.staff.drain()
         self.polls.end_all()
         seconds = hub_config().drain_seconds
-        if self._serving:
-            await asyncio.wait(self._serving.values(), timeout=seconds * POLITE_PART)
-        for task in self._serving.values():
+        if serving := self._all_serving():
+            await asyncio.wait(serving, timeout=seconds * POLITE_PART)
+        for task in self._all_serving():
             task.cancel()
-        if self._serving:
-            await asyncio.wait(self._serving.values(), timeout=seconds * (1 - POLITE_PART) / 2)
+        if serving := self._all_serving():
+            await asyncio.wait(serving, timeout=seconds * (1 - POLITE_PART) / 2)
         await self.stop()
+
+    def _all_serving(self) -> list[asyncio.Task[None]]:
+        return [*self._serving.values(), *self.staff.tasks]
 
     async def stop(self) -> None:
         """End everything that feeds streams."""
         hints.stop_in(asyncio.get_running_loop())
         await end_all(self._tasks)
         await self.presence.stop()
+        await self.staff.stop()
         await self._refill.stop()
         await self._shown.stop()
         await self._membership.stop()

@@ -27,7 +27,7 @@ class AsgiStream(StreamRecord):
         task: the application.
     """
 
-    def __init__(self, scope: dict[str, Any]) -> None:
+    def __init__(self, scope: dict[str, Any], application: Any = stream) -> None:
         super().__init__()
         self.opened_at = time.monotonic()
         self.status: int | None = None
@@ -37,11 +37,11 @@ class AsgiStream(StreamRecord):
         self._changed = asyncio.Condition()
         self._incoming: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self._incoming.put_nowait({"type": "http.request", "body": b"", "more_body": False})
-        self.task = asyncio.create_task(self._run(scope))
+        self.task = asyncio.create_task(self._run(scope, application))
 
-    async def _run(self, scope: dict[str, Any]) -> None:
+    async def _run(self, scope: dict[str, Any], application: Any) -> None:
         try:
-            await stream(scope, self._incoming.get, self._send)
+            await application(scope, self._incoming.get, self._send)
         finally:
             async with self._changed:
                 self.ended = self.ended or "cut"
@@ -131,13 +131,15 @@ class Streams:
         self._cookies: dict[Any, str] = {}
         self._opened: list[AsgiStream] = []
 
-    async def open(self, user: Any | None = None, query: str = "", **options: Any) -> AsgiStream:
-        """Ask for a stream as `user`; `options` go to `stream_scope`."""
+    async def open(
+        self, user: Any | None = None, query: str = "", *, application: Any = stream, **options: Any
+    ) -> AsgiStream:
+        """Ask for a stream as `user`, of the users' endpoint or another; `options` go to `stream_scope`."""
         if user is not None:
             if user.pk not in self._cookies:
                 self._cookies[user.pk] = await session_cookie(user)
             options["cookie"] = self._cookies[user.pk]
-        opened = AsgiStream(stream_scope(query, **options))
+        opened = AsgiStream(stream_scope(query, **options), application)
         self._opened.append(opened)
         return opened
 

@@ -1,0 +1,128 @@
+"""The ASGI applications of the staff's streams: the same guard as a user's stream, then the session alone, then permissions."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from notifications.exceptions import InvalidInput
+from notifications.filters import Filters
+from notifications.models import ChangeKind, Inbox
+from notifications.streaming import guard
+from notifications.streaming.pool import in_pool
+from notifications.streaming.refusals import (
+    STREAM_HEADERS,
+    Receive,
+    Refusal,
+    Send,
+    send_closed_stream,
+    send_refusal,
+    send_whole,
+)
+from notifications.streaming.requests import Headers, Scope
+from notifications.streaming.runtime import current_runtime
+from notifications.streaming.staff.pace import SPEEDS
+from notifications.streaming.staff.replay import ReplayFeed
+from notifications.streaming.staff.rights import StaffRight, admit
+from notifications.streaming.staff.stream import Feed, StaffStream
+from notifications.streaming.staff.tail import TailFeed
+from notifications.streaming.staff.watch import MAX_RECIPIENTS, Watch
+from notifications.streaming.wire import SERVER_SEND, wire_under
+
+logger = logging.getLogger(__name__)
+
+_NUMBER: Final = re.compile(r"[0-9]{1,16}", re.ASCII)
+_KINDS: Final = frozenset(ChangeKind.values)
+
+Parameters = Mapping[str, list[str]]
+
+
+async def tail(scope: Scope, receive: Receive, send: Send) -> None:
+    """All changes as they happen, or those that a filter admits."""
+    await _serve(scope, receive, send, _tail_feed, needs_inbox=False)
+
+
+async def replay(scope: Scope, receive: Receive, send: Send) -> None:
+    """The log of one inbox, played forward."""
+    await _serve(scope, receive, send, _replay_feed, needs_inbox=True)
+
+
+async def _serve(
+    scope: Scope,
+    receive: Receive,
+    send: Send,
+    feed_for: Callable[[Parameters, Headers], Feed],
+    *,
+    needs_inbox: bool,
+) -> None:
+    headers = Headers(scope)
+    staff = current_runtime().staff
+    try:
+        parameters = guard.check_own_site(scope, headers)
+        feed = _read(feed_for, parameters, headers)
+        right = await _admit(headers, needs_inbox=needs_inbox)
+        if scope["method"] == "HEAD":
+            await send_whole(send, 200, list(STREAM_HEADERS))
+            return
+        if current_runtime().is_draining:
+            await send_closed_stream(send, "shutdown", [], reconnect=True)
+            return
+        staff.check_room()
+    except Refusal as refusal:
+        if refusal.status in (429, 503):  # a browser never comes back from those
+            reason = "limit" if refusal.code == "stream_limit" else "error"
+            await send_closed_stream(send, reason, [], reconnect=True)  # type: ignore[arg-type]
+        else:
+            await send_refusal(send, refusal, [])
+        return
+    stream = StaffStream(send=send, wire=wire_under(scope.get(SERVER_SEND)), right=right, feed=feed)
+    await staff.serve(stream, receive)
+
+
+def _read(feed_for: Callable[[Parameters, Headers], Feed], parameters: Parameters, headers: Headers) -> Feed:
+    try:
+        return feed_for(parameters, headers)
+    except InvalidInput as invalid:
+        raise Refusal("invalid", str(invalid), errors=invalid.errors) from invalid
+
+
+async def _admit(headers: Headers, *, needs_inbox: bool) -> StaffRight:
+    try:
+        return await in_pool(admit, headers, needs_inbox=needs_inbox)
+    except (Refusal, asyncio.CancelledError):
+        raise
+    except Exception as error:
+        logger.exception("A stream of the staff's could not be opened")
+        raise Refusal("unavailable") from error
+
+
+def _tail_feed(parameters: Parameters, headers: Headers) -> Feed:
+    given = {name: [value for value in values if value] for name, values in parameters.items()}
+    kinds = frozenset(kind for text in given.get("change", ()) for kind in text.split(","))
+    if not kinds <= _KINDS:
+        raise InvalidInput({"change": f"each must be one of {', '.join(sorted(_KINDS))}"})
+    recipients = frozenset(given.get("recipient", ()))
+    if len(recipients) > MAX_RECIPIENTS:
+        raise InvalidInput({"recipient": f"at most {MAX_RECIPIENTS} may be given"})
+    watch = Watch(filters=Filters.parse(given), recipients=recipients, kinds=kinds)
+    after = headers.get("last-event-id") or ""
+    return TailFeed(current_runtime().staff.tail, watch, int(after) if _NUMBER.fullmatch(after) else None)
+
+
+def _replay_feed(parameters: Parameters, headers: Headers) -> Feed:
+    after, speed = (parameters.get(name, [""])[-1] for name in ("after", "speed"))
+    if not _NUMBER.fullmatch(after):
+        raise InvalidInput({"after": "must be a position"})
+    if speed not in map(str, SPEEDS):
+        raise InvalidInput({"speed": f"must be one of {', '.join(map(str, SPEEDS))}"})
+    return ReplayFeed(_inbox_key(parameters), after=int(after), speed=int(speed))
+
+
+def _inbox_key(parameters: Parameters) -> Any:
+    try:
+        return Inbox._meta.pk.to_python(parameters.get("inbox", [""])[-1])
+    except Exception:  # noqa: BLE001 (each field has its own way to say that a text is no key)
+        raise InvalidInput({"inbox": "must be the key of a user"}) from None

@@ -1,0 +1,93 @@
+"""The staff's streams of one event loop: how many there may be, and which have lost their right."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Collection
+from typing import Final
+
+from notifications.conf import hub_config
+from notifications.streaming import limits
+from notifications.streaming.pool import in_pool
+from notifications.streaming.refusals import Receive, Refusal
+from notifications.streaming.staff import rights
+from notifications.streaming.staff.stream import StaffStream
+from notifications.streaming.staff.tail import Tail
+from notifications.streaming.tasks import end_all
+
+logger = logging.getLogger(__name__)
+
+JITTER: Final = 0.2
+# With the time of a look itself, a right that has ended ends its streams within ten seconds.
+MAX_TICK_SECONDS: Final = 6.0
+
+
+class StaffStreams:
+    """The open ones, and what they share."""
+
+    def __init__(self) -> None:
+        self.tail = Tail()
+        self._open: dict[StaffStream, asyncio.Task[None]] = {}
+        self._task: asyncio.Task[None] | None = None
+        self._is_failing = False
+        self._is_draining = False
+
+    @property
+    def tasks(self) -> Collection[asyncio.Task[None]]:
+        """Those that serve a stream."""
+        return self._open.values()
+
+    def check_room(self) -> None:
+        """Refuse a stream on top of ``max_staff_streams``.
+
+        Raises:
+            Refusal: there are as many.
+        """
+        if len(self._open) >= hub_config().max_staff_streams:
+            raise Refusal("stream_limit", "As many streams of the staff’s are open here as there may be.")
+
+    async def serve(self, stream: StaffStream, receive: Receive) -> None:
+        """Run a stream to its end."""
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 (a coroutine runs in a task)
+        self._open[stream] = task
+        if self._task is None or self._task.done():
+            self._task = asyncio.get_running_loop().create_task(self._watch(), name="hub staff rights")
+        try:
+            await stream.run(receive)
+        except asyncio.CancelledError:
+            if not self._is_draining:
+                raise
+            task.uncancel()  # by the drain, and it has ended
+        finally:
+            del self._open[stream]
+
+    def drain(self) -> None:
+        """End all of them soon, because the process stops; whoever waits for their tasks may cancel what does not end."""
+        self._is_draining = True
+        for stream in self._open:
+            stream.close("shutdown")
+
+    async def stop(self) -> None:
+        """End what feeds them."""
+        await self.tail.stop()
+        if self._task is not None:
+            await end_all([self._task])
+
+    async def _watch(self) -> None:
+        """Look at the rights for as long as there is a stream."""
+        while self._open:
+            await asyncio.sleep(min(limits.spread(hub_config().reconcile_seconds, JITTER), MAX_TICK_SECONDS))
+            held = {stream: stream.right for stream in self._open}
+            try:
+                ended = await in_pool(rights.ended, set(held.values())) if held else {}
+            except Exception as error:  # noqa: BLE001 (streams outlive any failure of the database)
+                if not self._is_failing:
+                    logger.warning("The rights of staff could not be read; the next look follows: %s", error)
+                self._is_failing = True
+                continue
+            self._is_failing = False
+            for stream, right in held.items():
+                if right in ended:
+                    stream.close(ended[right])

@@ -1,0 +1,62 @@
+"""Replay: the log of one inbox played forward for one member of staff. It reads, and leaves no trace in the inbox."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Final
+
+from notifications import selectors
+from notifications.selectors import WatchedChange
+from notifications.streaming.pool import in_pool
+from notifications.streaming.staff import wording
+from notifications.streaming.staff.pace import MAX_PAUSE_SECONDS, Pace
+from notifications.streaming.staff.stream import StaffStream
+
+PAGE: Final = 200
+
+
+class ReplayFeed:
+    """What fills the stream of one replay; it ends at the position that was the newest when it began.
+
+    Args:
+        user_id: whose inbox.
+        after: the position that is shown already; before the floor nothing can be shown.
+        speed: how many times as fast as it happened.
+    """
+
+    def __init__(self, user_id: Any, *, after: int, speed: int) -> None:
+        self._user_id = user_id
+        self._after = after
+        self._speed = speed
+
+    async def __call__(self, stream: StaffStream) -> None:
+        """Feed it to the end."""
+        state = await in_pool(selectors.inbox, self._user_id)
+        head = state.head if state else 0
+        position = min(max(self._after, state.floor if state else 0), head)
+        shown = await in_pool(
+            selectors.changes_of_inbox, self._user_id, after=position - 1, up_to=position, limit=1
+        )
+        pace = Pace(self._speed, shown[0].at if shown else None)
+        stream.offer(wording.frame("replay.open", {"position": position, "head": head, "speed": self._speed}))
+        while position < head:
+            page = await in_pool(
+                selectors.changes_of_inbox, self._user_id, after=position, up_to=head, limit=PAGE
+            )
+            if not page:  # it was compacted, or erased, meanwhile
+                break
+            for change in page:
+                await self._play(stream, change, pace)
+            position = page[-1].position
+        stream.offer(wording.frame("replay.end", {"position": position}))
+
+    async def _play(self, stream: StaffStream, change: WatchedChange, pace: Pace) -> None:
+        pause = pace.pause_before(change.at)
+        if pause.left_out_seconds is not None:
+            told = {"seconds": round(pause.left_out_seconds, 3), "shown_seconds": MAX_PAUSE_SECONDS}
+            stream.offer(wording.frame("replay.gap", told))
+        if pause.seconds:
+            await asyncio.sleep(pause.seconds)
+        await stream.room()
+        data = wording.change_data(change, with_content=stream.right.sees_content)
+        stream.offer(wording.frame("replay.change", data))

@@ -1,0 +1,195 @@
+"""One open stream of the staff's: a bounded queue, a writer, a heartbeat, and an end.
+
+It has no cursor that must not be lost: what a slow reader does not take is dropped, the oldest first, counted, and said.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
+from typing import Final
+
+from notifications.conf import hub_config
+from notifications.streaming import frames, limits
+from notifications.streaming.connection import LAST_WORD_SECONDS, ROTATION_JITTER
+from notifications.streaming.frames import CloseReason
+from notifications.streaming.outbox import joined
+from notifications.streaming.refusals import STREAM_HEADERS, Receive, Send
+from notifications.streaming.staff import wording
+from notifications.streaming.staff.rights import StaffRight
+from notifications.streaming.tasks import disconnected, end_all, ended_before
+from notifications.streaming.wire import LAST_WORD_PART, Wire
+
+logger = logging.getLogger(__name__)
+
+# What a stream is fed by: it runs as long as the stream does, and the stream as long as it does.
+Feed = Callable[["StaffStream"], Awaitable[None]]
+MAX_FRAMES: Final = 500
+
+
+class StaffStream:
+    """A stream from its first frame to its last.
+
+    Args:
+        send: the ASGI callable.
+        wire: what lies under it.
+        right: by what right it is open.
+        feed: what fills it.
+    """
+
+    def __init__(self, *, send: Send, wire: Wire, right: StaffRight, feed: Feed) -> None:
+        loop = asyncio.get_running_loop()
+        config = hub_config()
+        self.wire = wire
+        self.right = right
+        self._send_message = wire.pace(send, partial(self.close, "rotate"))
+        self._feed = feed
+        self._queue: deque[bytes] = deque()
+        self._queued_bytes = 0
+        self._dropped_count = 0
+        self._wake, self._has_room = asyncio.Event(), asyncio.Event()
+        self._has_room.set()
+        self._clock = loop.time
+        self._rotate_at = loop.time() + limits.spread(config.max_stream_seconds, ROTATION_JITTER)
+        self._written_at = loop.time()
+        self._closing: CloseReason | None = None
+        self._is_over = self._is_gone = False
+        self._deadline: asyncio.Timeout | None = None
+
+    def offer(self, frame: bytes) -> None:
+        """Queue a frame; when too much waits, the oldest is dropped."""
+        self._queue.append(frame)
+        self._queued_bytes += len(frame)
+        most = hub_config().max_queue_bytes
+        while len(self._queue) > MAX_FRAMES or (self._queued_bytes > most and len(self._queue) > 1):
+            self._queued_bytes -= len(self._queue.popleft())
+            self._dropped_count += 1
+        self._has_room.clear()
+        self._wake.set()
+
+    def offer_before(self, earlier: Iterable[bytes]) -> None:
+        """Queue frames before those that wait."""
+        later = list(self._queue)
+        self._queue.clear()
+        self._queued_bytes = 0
+        for frame in (*earlier, *later):
+            self.offer(frame)
+
+    async def room(self) -> None:
+        """Wait until everything that was queued is written: for a feed that can wait."""
+        await self._has_room.wait()
+
+    def close(self, reason: CloseReason) -> None:
+        """End the stream soon, with this reason unless there is one already."""
+        if self._closing is None or reason == "revoked":
+            self._closing = reason
+        self._wake.set()
+        if reason == "revoked" and self._deadline is not None:
+            self._deadline.reschedule(self._clock())  # what waits to be written must not be
+
+    async def run(self, receive: Receive) -> None:
+        """Serve the stream until it is over or the client has gone; nothing is left behind then."""
+        writing = asyncio.create_task(self._write(), name="hub staff stream")
+        feeding = asyncio.create_task(self._fed(), name="hub staff feed")
+        try:
+            self._is_gone = await ended_before(disconnected(receive), writing)
+        finally:
+            # A server that stops cancels; the writer then says so to the client.
+            await asyncio.wait([writing])
+            await end_all([feeding])
+        if not writing.cancelled():
+            writing.result()
+
+    async def _fed(self) -> None:
+        try:
+            await self._feed(self)
+        except Exception:
+            logger.exception("A stream of the staff's ends by an error")
+            self.close("error")
+        else:
+            self._is_over = True
+            self._wake.set()
+
+    async def _write(self) -> None:
+        try:
+            await self._begin()
+            while self._closing is None:
+                self._wake.clear()
+                if self._queue or self._dropped_count:
+                    await self._send(self._take())
+                elif self._is_over:
+                    break
+                else:
+                    await self._wait()
+        except TimeoutError:
+            if self._closing != "revoked":
+                self._closing = "slow"
+        except asyncio.CancelledError:
+            if not self._is_gone:
+                self._closing = self._closing or "shutdown"
+                await self._finish(LAST_WORD_SECONDS)
+            raise
+        except Exception:
+            logger.exception("A stream of the staff's ends by an error")
+            self._closing = "error"
+        seconds = hub_config().slow_reader_seconds
+        await self._finish(seconds * LAST_WORD_PART if self._closing == "slow" else seconds)
+
+    async def _begin(self) -> None:
+        async with asyncio.timeout(hub_config().slow_reader_seconds):
+            await self._send_message(
+                {"type": "http.response.start", "status": 200, "headers": list(STREAM_HEADERS)}
+            )
+
+    def _take(self) -> list[bytes]:
+        waiting = list(self._queue)
+        self._queue.clear()
+        self._queued_bytes = 0
+        dropped, self._dropped_count = self._dropped_count, 0
+        return [wording.frame("tail.dropped", {"count": dropped}), *waiting] if dropped else waiting
+
+    async def _wait(self) -> None:
+        """Until something comes, or a heartbeat or the rotation is due."""
+        self._has_room.set()
+        heartbeat_at = self._written_at + hub_config().heartbeat_seconds
+        try:
+            async with asyncio.timeout_at(min(heartbeat_at, self._rotate_at)):
+                await self._wake.wait()
+        except TimeoutError:
+            if self._clock() >= self._rotate_at:
+                self.close("rotate")
+            else:
+                await self._send([wording.heartbeat()])
+
+    async def _send(self, waiting: list[bytes]) -> None:
+        for body in joined(waiting):
+            if not self.wire.write_now(body):
+                await self._write_body(body, hub_config().slow_reader_seconds)
+            self._written_at = self._clock()
+            if self._closing == "revoked":
+                return
+
+    async def _write_body(self, body: bytes, seconds: float, *, is_last: bool = False) -> None:
+        self._deadline = asyncio.timeout(seconds)
+        try:
+            async with self._deadline:
+                await self._send_message(
+                    {"type": "http.response.body", "body": body, "more_body": not is_last}
+                )
+        finally:
+            self._deadline = None
+
+    async def _finish(self, seconds: float) -> None:
+        """The last frame, if there is a reason to tell; the connection is dropped when the reader does not take it in time."""
+        body = b""
+        if self._closing is not None:
+            body = frames.closed(reason=self._closing, retry_ms=limits.retry_ms(self._closing))
+        if self._closing == "revoked" and self.wire.is_behind:
+            seconds = 0  # what the server still holds would go out first
+        try:
+            await self._write_body(body, seconds, is_last=True)
+        except TimeoutError:
+            self.wire.abort()

@@ -1,0 +1,185 @@
+"""The live tail: all changes of all inboxes, as they are committed, for the staff who watch.
+
+One reader for each process looks at the end of the table of changes, some times a second and only while anybody watches; no
+producer does anything for it, and no hint is needed. Each change is shown once: ``gaps`` says how, though ids are committed in any order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Final
+
+from django.db import connection
+
+from notifications import selectors
+from notifications.selectors import WatchedChange
+from notifications.streaming import limits
+from notifications.streaming.pool import in_pool
+from notifications.streaming.staff import wording
+from notifications.streaming.staff.gaps import Gaps
+from notifications.streaming.staff.stream import StaffStream
+from notifications.streaming.staff.watch import Watch
+from notifications.streaming.tasks import end_all
+
+logger = logging.getLogger(__name__)
+
+LOOK_SECONDS: Final = 0.3
+MAX_ROWS: Final = 500  # of one read
+MAX_READS: Final = 4  # in a row; whatever is still ahead then is passed over, and the watchers are told
+# Ids below the newest one at the beginning, in which a transaction that had begun before may still commit.
+LOOK_BACK: Final = 1_000
+
+
+class Tail:
+    """The watchers of one event loop, and the reader that they share."""
+
+    def __init__(self) -> None:
+        self._watchers: dict[StaffStream, Watch] = {}
+        self._task: asyncio.Task[None] | None = None
+        self._has_begun = asyncio.Event()
+        self._is_failing = False
+
+    async def join(self, stream: StaffStream, watch: Watch) -> None:
+        """Show a stream what is committed from now on: from the return of this, for certain."""
+        self._watchers[stream] = watch
+        if self._task is None or self._task.done():
+            self._has_begun.clear()
+            self._task = asyncio.get_running_loop().create_task(self._run(), name="hub tail")
+        await self._has_begun.wait()
+
+    def leave(self, stream: StaffStream) -> None:
+        """Show it nothing more; with the last one the reading ends."""
+        self._watchers.pop(stream, None)
+
+    async def stop(self) -> None:
+        """End at once."""
+        if self._task is not None:
+            await end_all([self._task])
+
+    async def _run(self) -> None:
+        gaps: Gaps | None = None
+        while self._watchers:
+            try:
+                if gaps is None:
+                    gaps = await in_pool(_begin)
+                    self._has_begun.set()
+                await self._look(gaps)
+                self._is_failing = False
+            except Exception as error:  # noqa: BLE001 (a tail outlives any failure of the database)
+                if not self._is_failing:
+                    logger.warning("The end of the log could not be read; the next look follows: %s", error)
+                self._is_failing = True
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def _look(self, gaps: Gaps) -> None:
+        for _ in range(MAX_READS):
+            given_up = gaps.given_up_count
+            changes, is_all = await in_pool(_read, gaps)
+            self._show(changes, gaps.low)
+            if gaps.given_up_count > given_up:
+                self._skipped(gaps.given_up_count - given_up)
+            if is_all:
+                return
+        self._skipped(gaps.skip_to(await in_pool(selectors.newest_change_id)))
+
+    def _show(self, changes: list[WatchedChange], low: int) -> None:
+        """Each change rendered once for those who see its content, and once for those who do not."""
+        for change in changes:
+            rendered: dict[bool, bytes] = {}
+            for stream, watch in tuple(self._watchers.items()):
+                if watch.admits(change):
+                    sees = stream.right.sees_content
+                    if sees not in rendered:
+                        rendered[sees] = tail_frame(change, low, with_content=sees)
+                    stream.offer(rendered[sees])
+
+    def _skipped(self, count: int) -> None:
+        if count:
+            for stream in tuple(self._watchers):
+                stream.offer(wording.frame("tail.skipped", {"at_most": count}))
+
+
+class TailFeed:
+    """What fills the stream of one watcher.
+
+    Args:
+        tail: the shared reader.
+        watch: what is wanted.
+        after: the id after which a browser that comes back wants to go on; None for now.
+    """
+
+    def __init__(self, tail: Tail, watch: Watch, after: int | None) -> None:
+        self._tail = tail
+        self._watch = watch
+        self._after = after
+
+    async def __call__(self, stream: StaffStream) -> None:
+        """Feed it until it ends."""
+        try:
+            await self._tail.join(stream, self._watch)
+            # In this order nothing is missed in between; the page drops by id what comes twice.
+            earlier = [] if self._after is None else await self._missed(stream, self._after)
+            opened = wording.frame(
+                "tail.open", {"filters": str(self._watch.filters)}, retry_ms=limits.retry_ms()
+            )
+            stream.offer_before([opened, *earlier])
+            await asyncio.Event().wait()
+        finally:
+            self._tail.leave(stream)
+
+    async def _missed(self, stream: StaffStream, after: int) -> list[bytes]:
+        newest = await in_pool(selectors.newest_change_id)
+        start = max(after, newest - MAX_ROWS)
+        missed = await in_pool(selectors.changes_by_id, after=start, limit=MAX_ROWS)
+        earlier = [wording.frame("tail.skipped", {"at_most": start - after})] if start > after else []
+        sees = stream.right.sees_content
+        return earlier + [
+            tail_frame(change, after, with_content=sees) for change in missed if self._watch.admits(change)
+        ]
+
+
+def tail_frame(change: WatchedChange, low: int, *, with_content: bool) -> bytes:
+    """A change in the tail."""
+    return wording.frame("tail.change", wording.change_data(change, with_content=with_content), last=low)
+
+
+# What runs in the private pool.
+
+
+def _begin() -> Gaps:
+    """Know what is there already, so that what was left out of it shows when it comes."""
+    newest = selectors.newest_change_id()
+    if not _has_gaps():
+        return Gaps(newest)
+    gaps = Gaps(max(0, newest - LOOK_BACK))
+    gaps.pass_on_to(selectors.change_ids(after=gaps.high, up_to=newest))
+    return gaps
+
+
+def _read(gaps: Gaps) -> tuple[list[WatchedChange], bool]:
+    """What is news, in the order of ids, and whether that is all there is.
+
+    The new ids first, then the gaps: a change of an inbox that came before one of the new ones is then seen, too.
+    """
+    fresh = selectors.changes_by_id(after=gaps.high, limit=MAX_ROWS)
+    is_all = len(fresh) < MAX_ROWS
+    if not _has_gaps():
+        gaps.skip_to(fresh[-1].id if fresh else gaps.high)
+        return fresh, is_all
+    gaps.pass_on_to(change.id for change in fresh)
+    if not gaps.spans:
+        return fresh, is_all
+    horizon = selectors.transaction_horizon()
+    late = selectors.changes_within(gaps.spans, limit=MAX_ROWS)
+    gaps.fill(change.id for change in late)
+    if len(late) < MAX_ROWS:
+        gaps.settle(horizon)
+    if gaps.has_unmarked:
+        gaps.mark(selectors.transaction_mark())
+    return sorted([*fresh, *late], key=lambda change: change.id), is_all and len(late) < MAX_ROWS
+
+
+def _has_gaps() -> bool:
+    """SQLite has one writer at a time: its ids are committed in order."""
+    return connection.vendor == "postgresql"
