@@ -10,6 +10,7 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.template.response import TemplateResponse
+from django.urls import URLPattern, path
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
@@ -20,18 +21,23 @@ from notifications.admin.links import (
     inbox_url,
     notification_url,
     notifications_url,
+    past_url,
     time_html,
     to_list,
     user_url,
 )
+from notifications.admin.moments import position_of
 from notifications.admin.paginator import BoundedPaginator
+from notifications.admin.rights import CONTENT_HIDDEN, can, require
 from notifications.admin.search import username_field
+from notifications.admin.streams import streams_of
+from notifications.admin.tail import show_tail
+from notifications.admin.time_machine import show_past
 from notifications.cursors import Cursor
 from notifications.exceptions import MalformedCursor
 from notifications.models import Change, Inbox, Reason
 
 LOG_PAGE: Final = 50
-_MAX_POSITION_DIGITS: Final = 16
 
 
 class UnreadFilter(admin.SimpleListFilter):
@@ -133,7 +139,10 @@ class InboxAdmin(InboxModelAdmin):
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         """The list."""
-        context = {"title": str(self.opts.verbose_name_plural).capitalize()}
+        context = {
+            "title": str(self.opts.verbose_name_plural).capitalize(),
+            "may_tail": can(request, "view"),
+        }
         return super().changelist_view(request, {**context, **(extra_context or {})})
 
     def change_view(
@@ -164,10 +173,44 @@ class InboxAdmin(InboxModelAdmin):
             "user_url": user_url(inbox.user),
             "notifications_url": notifications_url(recipient=username),
             "unread_url": notifications_url(recipient=username, state="unread"),
-            **log_context(inbox, request.GET.get("from", "")),
+            "past_url": past_url(inbox.pk) if can(request, "view") else "",
+            "streams": streams_of(request, inbox),
+            **log_context(inbox, request.GET.get("from", ""), with_content=can(request, "view_content")),
             **(extra_context or {}),
         }
         return TemplateResponse(request, self.change_form_template, context)
+
+    def get_urls(self) -> list[URLPattern]:
+        """The time machine and the live tail besides, before the catch-all of Django's."""
+        past, tail = (self.admin_site.admin_view(view) for view in (self.past_view, self.tail_view))
+        return [
+            path("tail/", tail, name="notifications_inbox_tail"),
+            path("<path:object_id>/past/", past, name="notifications_inbox_past"),
+            *super().get_urls(),
+        ]
+
+    def tail_view(self, request: HttpRequest) -> HttpResponse:
+        """The live tail of all inboxes; only shows it."""
+        if request.method not in ("GET", "HEAD"):
+            return HttpResponseNotAllowed(["GET", "HEAD"])
+        require(request, "view")
+        return show_tail(request, self._page_context(request))
+
+    def _page_context(self, request: HttpRequest) -> dict[str, Any]:
+        request.current_app = self.admin_site.name
+        return {**self.admin_site.each_context(request), "opts": self.opts, "media": self.media}
+
+    def past_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """The time machine of one inbox; only shows it."""
+        if request.method not in ("GET", "HEAD"):
+            return HttpResponseNotAllowed(["GET", "HEAD"])
+        inbox = self.get_object(request, unquote(object_id))
+        require(request, "view")
+        if not self.has_view_permission(request, inbox):
+            raise PermissionDenied
+        if inbox is None:
+            return to_list(request, "inbox")
+        return show_past(request, inbox, self._page_context(request))
 
     def history_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
@@ -176,15 +219,16 @@ class InboxAdmin(InboxModelAdmin):
         return self.change_view(request, object_id)
 
 
-def log_context(inbox: Inbox, start: str) -> dict[str, Any]:
+def log_context(inbox: Inbox, start: str, *, with_content: bool) -> dict[str, Any]:
     """A page of the log from a position downwards, and where older and newer pages begin. One query.
 
     Args:
         inbox: whose log.
         start: the highest position wanted, as it stands in the address; anything else begins at the head.
+        with_content: titles are shown.
     """
-    valid = start.isascii() and start.isdecimal() and len(start) <= _MAX_POSITION_DIGITS
-    top = min(int(start), inbox.head) if valid else inbox.head
+    position = position_of(start)
+    top = inbox.head if position is None else min(position, inbox.head)
     rows = (
         Change.objects.filter(inbox=inbox, position__lte=top)
         .select_related("notification", "event")
@@ -194,19 +238,20 @@ def log_context(inbox: Inbox, start: str) -> dict[str, Any]:
     found = list(rows)
     shown = found[:LOG_PAGE]
     return {
-        "log": [_line(change, inbox.epoch) for change in shown],
+        "log": [_line(change, inbox.epoch, with_content=with_content) for change in shown],
         "log_top": top,
         "older": shown[-1].position - 1 if len(found) > LOG_PAGE else None,
         "newer": min(top + LOG_PAGE, inbox.head) if top < inbox.head else None,
     }
 
 
-def _line(change: Change, epoch: str) -> dict[str, Any]:
+def _line(change: Change, epoch: str, *, with_content: bool) -> dict[str, Any]:
     notification = change.notification
+    title = change.event.title if change.event else ""
     return {
         "change": change,
         "cursor": Cursor(epoch, change.position),
         "url": notification_url(notification.public_id) if notification else "",
-        "title": change.event.title if change.event else "",
+        "title": title if with_content else CONTENT_HIDDEN,
         "reason": Reason(change.reason).label if change.reason in Reason else change.reason,
     }

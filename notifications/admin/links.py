@@ -16,6 +16,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
 from notifications.models import Level
+from notifications.streaming.staff import STAFF_PATH
 
 
 def notification_url(key: Any, page: str = "change") -> str:
@@ -32,6 +33,23 @@ def notifications_url(**parameters: Any) -> str:
 def inbox_url(user_id: Any) -> str:
     """An inbox's page."""
     return reverse("admin:notifications_inbox_change", args=[quote(str(user_id))])
+
+
+def past_url(user_id: Any, **parameters: Any) -> str:
+    """The time machine of an inbox, at a ``position``, a ``cursor`` or a time."""
+    query = f"?{urlencode(parameters)}" if parameters else ""
+    return reverse("admin:notifications_inbox_past", args=[quote(str(user_id))]) + query
+
+
+def stream_url(key: Any, page: str = "change") -> str:
+    """The record of a stream, or one of its verbs."""
+    return reverse(f"admin:notifications_streamsession_{page}", args=[quote(str(key))])
+
+
+def live_url(name: str, **parameters: Any) -> str:
+    """A stream of the staff's own, which is served beside Django (``streaming.staff``)."""
+    query = f"?{urlencode(parameters)}" if parameters else ""
+    return f"{reverse('admin:index')}{STAFF_PATH}{name}{query}"
 
 
 def user_url(user: Any) -> str | None:

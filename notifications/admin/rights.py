@@ -10,7 +10,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponseBase
 from django.utils.translation import gettext_lazy
 
-Right = Literal["view", "view_content", "replay", "compose", "erase"]
+Right = Literal["view", "view_content", "replay", "compose", "erase", "disconnect"]
 View = Callable[..., HttpResponseBase]
 
 # Any one of them is enough. Who may change a notification sees that it is there, as everywhere in Django's admin.
@@ -20,6 +20,7 @@ _PERMISSIONS: Final[dict[str, tuple[str, ...]]] = {
     "replay": ("notifications.replay",),
     "compose": ("notifications.compose",),
     "erase": ("notifications.erase",),
+    "disconnect": ("notifications.end_streamsession",),
 }
 # What stands where the title, body, link, data or actor would.
 CONTENT_HIDDEN: Final = gettext_lazy("content hidden")

@@ -1,24 +1,45 @@
-"""Streams in the admin: who is online, from which device, and what was delivered there. They are read only."""
+"""Streams in the admin: who is online, from which device, how far behind, and what was delivered there; and disconnecting one."""
 
 from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from django.contrib import admin
+from django import forms
+from django.contrib import admin, messages
 from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.admin.utils import unquote
+from django.core.exceptions import PermissionDenied
 from django.db.models import Q, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 
+from notifications import selectors, services
 from notifications.admin.bases import StreamModelAdmin
-from notifications.admin.links import chip_html, time_html
+from notifications.admin.links import chip_html, inbox_url, stream_url, time_html, to_list
 from notifications.admin.paginator import BoundedPaginator
+from notifications.admin.rights import can, require
 from notifications.admin.search import username_field
 from notifications.agents import describe_agent
-from notifications.models import StreamSession
+from notifications.models import EndReason, Inbox, StreamSession
 from notifications.selectors import is_worker_alive
+
+MAX_REASON_LENGTH = 200
+
+
+class DisconnectForm(forms.Form):
+    """Why; it is kept with who did it and when."""
+
+    reason = forms.CharField(
+        label=gettext_lazy("Reason"),
+        max_length=MAX_REASON_LENGTH,
+        required=False,
+        widget=forms.TextInput(attrs={"class": "hub-wide", "autocomplete": "off"}),
+    )
 
 
 class OnlineFilter(admin.SimpleListFilter):
@@ -49,7 +70,8 @@ class OnlineFilter(admin.SimpleListFilter):
 class StreamSessionAdmin(StreamModelAdmin):
     """The list of streams, newest first, and the record of one."""
 
-    list_display = ("owner", "state", "device", "address", "opened", "closed", "delivered")
+    list_display = ("owner", "state", "device", "behind", "address", "opened", "closed", "delivered")
+    list_display_links = ("state",)
     list_filter = (OnlineFilter,)
     list_per_page = 50
     list_max_show_all = 0
@@ -74,11 +96,14 @@ class StreamSessionAdmin(StreamModelAdmin):
         "filters",
         "resume",
         "delivered",
+        "behind",
         "opened_at",
         "closed_at",
         "worker",
     )
     readonly_fields = fields
+    change_form_template = "admin/notifications/streamsession/change_form.html"
+    disconnect_template = "admin/notifications/streamsession/disconnect.html"
 
     class Media:
         css: ClassVar[dict[str, list[str]]] = {"all": ["notifications-admin/hub.css"]}
@@ -97,7 +122,7 @@ class StreamSessionAdmin(StreamModelAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[StreamSession]:
         """With their users, and whether their processes live."""
-        rows = super().get_queryset(request).select_related("user")
+        rows = super().get_queryset(request).select_related("user__inbox")
         return rows.annotate(is_worker_alive=is_worker_alive())
 
     def get_search_results(
@@ -113,9 +138,11 @@ class StreamSessionAdmin(StreamModelAdmin):
         return lookup == OnlineFilter.parameter_name
 
     @admin.display(description=gettext_lazy("user"))
-    def owner(self, row: StreamSession) -> str:
-        """The username."""
-        return str(row.user.get_username())
+    def owner(self, row: StreamSession) -> SafeString:
+        """The username; leads to the inbox."""
+        return format_html(
+            '<a class="hub-user" href="{}"><bdi>{}</bdi></a>', inbox_url(row.user_id), row.user.get_username()
+        )
 
     @admin.display(description=gettext_lazy("state"))
     def state(self, row: Any) -> SafeString:
@@ -130,6 +157,12 @@ class StreamSessionAdmin(StreamModelAdmin):
     def device(self, row: StreamSession) -> str:
         """What its agent says in words."""
         return describe_agent(row.agent) or row.agent
+
+    @admin.display(description=gettext_lazy("behind"), empty_value="–")
+    def behind(self, row: StreamSession) -> str | None:
+        """How many changes it has yet to be written, as of a few seconds ago; of an open stream only."""
+        inbox = getattr(row.user, "inbox", None)
+        return behind_text(row, inbox) if row.closed_at is None and inbox is not None else None
 
     @admin.display(description=gettext_lazy("opened at"))
     def opened(self, row: StreamSession) -> SafeString:
@@ -147,3 +180,81 @@ class StreamSessionAdmin(StreamModelAdmin):
         if row.position <= row.start_position:
             return _("nothing after %(position)d") % {"position": row.start_position}
         return _("%(first)d to %(last)d") % {"first": row.start_position + 1, "last": row.position}
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """The record of one, with the button that disconnects it."""
+        row = self.get_object(request, unquote(object_id))
+        may_end = row is not None and row.closed_at is None and can(request, "disconnect")
+        context = {"disconnect_url": stream_url(row.pk, "disconnect") if row and may_end else ""}
+        return super().change_view(request, object_id, form_url, {**context, **(extra_context or {})})
+
+    def get_urls(self) -> list[URLPattern]:
+        """Disconnecting besides, before the catch-all of Django's."""
+        view = self.admin_site.admin_view(self.disconnect_view)
+        name = "notifications_streamsession_disconnect"
+        return [path("<path:object_id>/disconnect/", view, name=name), *super().get_urls()]
+
+    def disconnect_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Ask, and by POST disconnect. The client is told that its right has ended, and does not come back by itself."""
+        require(request, "disconnect")
+        row = self.get_object(request, unquote(object_id))
+        if not self.has_view_permission(request, row):
+            raise PermissionDenied
+        if row is None:
+            return to_list(request, "streamsession")
+        form = DisconnectForm(request.POST if request.method == "POST" else None)
+        if form.is_valid():
+            self._disconnect(request, row, form.cleaned_data["reason"])
+            return HttpResponseRedirect(stream_url(row.pk))
+        request.current_app = self.admin_site.name
+        context = {
+            **self.admin_site.each_context(request),
+            "title": _("Disconnect a stream"),
+            "opts": self.opts,
+            "media": self.media,
+            "original": row,
+            "username": row.user.get_username(),
+            "device": self.device(row),
+            "is_open": row.closed_at is None,
+            "form": form,
+            "stream_url": stream_url(row.pk),
+        }
+        return TemplateResponse(request, self.disconnect_template, context)
+
+    def _disconnect(self, request: HttpRequest, row: StreamSession, reason: str) -> None:
+        if not services.end_streams([row.pk], EndReason.REVOKED):
+            messages.info(request, _("The stream had ended already."))
+            return
+        self.log_change(request, row, f"{_('Disconnected.')} {reason}".strip())
+        messages.success(request, _("The stream was disconnected."))
+
+
+def behind_text(row: StreamSession, inbox: Inbox) -> str:
+    """How far behind an open stream is."""
+    if row.epoch != inbox.epoch:
+        return _("of another epoch")
+    count = max(inbox.head - row.position, 0)
+    return ngettext("%d change", "%d changes", count) % count if count else _("up to date")
+
+
+def streams_of(request: HttpRequest, inbox: Inbox) -> list[dict[str, Any]] | None:
+    """An inbox's open streams for its page; None for staff who may not see streams. One query."""
+    if not request.user.has_perm("notifications.view_streamsession"):
+        return None
+    may_end = can(request, "disconnect")
+    return [
+        {
+            "row": row,
+            "device": describe_agent(row.agent) or row.agent,
+            "behind": behind_text(row, inbox),
+            "url": stream_url(row.pk),
+            "disconnect_url": stream_url(row.pk, "disconnect") if may_end else "",
+        }
+        for row in selectors.open_streams(inbox.pk)
+    ]

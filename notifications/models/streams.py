@@ -126,6 +126,7 @@ class StreamSession(models.Model):
         verbose_name = _("stream")
         verbose_name_plural = _("streams")
         default_permissions = ("view",)
+        permissions = (("end_streamsession", "Can disconnect streams"),)
         indexes: ClassVar[list[models.Index]] = [
             models.Index(
                 name="stream_slots",  # a new stream: which others its user has open

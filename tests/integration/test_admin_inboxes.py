@@ -108,7 +108,7 @@ def test_page__costs_the_same_few_queries(staff: Client, ada: User) -> None:
         send(ada)
     with CaptureQueriesContext(connection) as captured:
         staff.get(page(ada))
-    assert len(captured) == 4  # session, user, inbox with its user, log
+    assert len(captured) == 5  # session, user, inbox with its user, streams, log
 
 
 def test_page__never_touched__says_that_nothing_has_happened(staff: Client, ada: User) -> None:

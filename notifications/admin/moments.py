@@ -1,0 +1,101 @@
+"""Which moment of an inbox an address of the time machine means: a cursor, a position or a time, and where that was put right."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+
+from django.http import QueryDict
+from django.utils import timezone
+from django.utils.dateparse import parse_datetime
+from django.utils.translation import gettext as _
+
+from notifications import selectors
+from notifications.cursors import Cursor
+from notifications.exceptions import MalformedCursor
+from notifications.models import Inbox
+
+_MAX_DIGITS: Final = 16
+_YEARS: Final = range(1970, 9999)
+
+
+class Moment(NamedTuple):
+    """A position from the floor to the head.
+
+    Attributes:
+        position: of the newest change that counts.
+        remark: what had to be put right in the address, for a person; empty when nothing had.
+    """
+
+    position: int
+    remark: str = ""
+
+
+def moment_of(inbox: Inbox, given: QueryDict) -> Moment:
+    """What an address asks for: ``cursor``, else ``position``, else ``at``, else the head. One query at most, for a time."""
+    if text := given.get("cursor", "").strip():
+        return _by_cursor(inbox, text)
+    if text := given.get("position", "").strip():
+        position = position_of(text)
+        if position is None:
+            return Moment(inbox.head, _("“%s” is no position; this is the newest one.") % text[:40])
+        return _within(inbox, position)
+    if text := given.get("at", "").strip():
+        at = time_of(text)
+        if at is None:
+            return Moment(inbox.head, _("“%s” is no time; this is the newest position.") % text[:40])
+        return _by_time(inbox, at)
+    return Moment(inbox.head)
+
+
+def position_of(text: str) -> int | None:
+    """A position as it stands in an address; None for anything else."""
+    valid = text.isascii() and text.isdecimal() and len(text) <= _MAX_DIGITS
+    return int(text) if valid else None
+
+
+def time_of(text: str) -> datetime | None:
+    """A time as a browser's field or a permalink has it, in the zone of the site unless it names its own; None for anything else."""
+    try:
+        at = parse_datetime(text)
+        if at is None or at.year not in _YEARS:
+            return None
+        return at if timezone.is_aware(at) else timezone.make_aware(at)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _by_cursor(inbox: Inbox, text: str) -> Moment:
+    try:
+        cursor = Cursor.parse(text)
+    except MalformedCursor:
+        return Moment(inbox.head, _("“%s” is no cursor; this is the newest position.") % text[:40])
+    if cursor.epoch != inbox.epoch:
+        return Moment(
+            inbox.head,
+            _(
+                "%s is of another epoch: positions were used again since then, after a restore, or it is of somebody "
+                "else’s inbox. This is the newest position."
+            )
+            % cursor,
+        )
+    return _within(inbox, cursor.position)
+
+
+def _by_time(inbox: Inbox, at: datetime) -> Moment:
+    position: Any = selectors.position_at(inbox.pk, at)
+    if position is None and not inbox.floor:
+        return Moment(0)
+    return _within(inbox, position or 0)
+
+
+def _within(inbox: Inbox, position: int) -> Moment:
+    if position > inbox.head:
+        return Moment(inbox.head, _("Position %d is yet to come; this is the newest one.") % position)
+    if position < inbox.floor:
+        return Moment(
+            inbox.floor,
+            _("The log is compacted up to position %(floor)d; what was at %(position)d is no longer known.")
+            % {"floor": inbox.floor, "position": position},
+        )
+    return Moment(position)

@@ -1,0 +1,126 @@
+"""The live tail: all changes of all inboxes as they happen, or those that a filter admits; the newest ones also without JavaScript."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+from urllib.parse import urlencode
+
+from django import forms
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from notifications import selectors
+from notifications.admin.links import chip_html, level_html, live_url, notification_url, past_url
+from notifications.admin.rights import CONTENT_HIDDEN, can
+from notifications.cursors import Cursor
+from notifications.exceptions import InvalidInput
+from notifications.filters import NAMES, NO_FILTERS, Filters
+from notifications.models import ChangeKind, Level
+from notifications.selectors import WatchedChange
+from notifications.streaming.staff.watch import MAX_RECIPIENTS, Watch
+
+# Of this many newest changes those are shown at first that the filter admits.
+LOOK_BACK: Final = 500
+MAX_SHOWN: Final = 50
+TEMPLATE: Final = "admin/notifications/inbox/tail.html"
+
+
+class TailForm(forms.Form):
+    """The filter, as it stands in the address."""
+
+    recipient = forms.CharField(label=gettext_lazy("Recipient"), required=False, max_length=254)
+    category = forms.CharField(label=gettext_lazy("Category"), required=False)
+    type = forms.CharField(label=gettext_lazy("Type"), required=False)
+    topic = forms.CharField(label=gettext_lazy("Topic"), required=False)
+    level = forms.ChoiceField(
+        label=gettext_lazy("Level"), required=False, choices=[("", gettext_lazy("Any")), *Level.choices]
+    )
+    change = forms.ChoiceField(
+        label=gettext_lazy("Change"), required=False, choices=[("", gettext_lazy("Any")), *ChangeKind.choices]
+    )
+
+    def clean(self) -> dict[str, Any]:
+        """By the protocol's grammar."""
+        given = {name: value for name, value in self.cleaned_data.items() if value}
+        try:
+            Filters.parse({name: [given[name]] for name in NAMES if name in given})
+        except InvalidInput as invalid:
+            for name, text in invalid.errors.items():
+                self.add_error(name if name in self.fields else None, f"{text}.")
+        return given
+
+    def watch(self) -> Watch:
+        """What the filter admits; everything while it is wrong."""
+        if not self.is_valid():
+            return Watch(filters=NO_FILTERS, recipients=frozenset(), kinds=frozenset())
+        given = self.cleaned_data
+        return Watch(
+            filters=Filters.parse({name: [given[name]] for name in NAMES if name in given}),
+            recipients=frozenset(_names(given.get("recipient", ""))),
+            kinds=frozenset(filter(None, [given.get("change")])),
+        )
+
+    def clean_recipient(self) -> str:
+        """Usernames by comma."""
+        names = _names(self.cleaned_data["recipient"])
+        if len(names) > MAX_RECIPIENTS:
+            raise forms.ValidationError(_("At most %d users can be watched.") % MAX_RECIPIENTS)
+        return ",".join(names)
+
+
+def show_tail(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
+    """The page. Two queries.
+
+    Args:
+        request: by a GET of somebody who may view notifications.
+        context: that of every page of the admin.
+    """
+    form = TailForm(request.GET)
+    watch = form.watch()
+    newest = selectors.newest_change_id()
+    found = selectors.changes_by_id(after=newest - LOOK_BACK, limit=LOOK_BACK)
+    shown = [change for change in reversed(found) if watch.admits(change)][:MAX_SHOWN]
+    has_content = can(request, "view_content")
+    page = {
+        "title": _("Live tail"),
+        "form": form,
+        "is_filtered": form.is_valid() and bool(form.cleaned_data),
+        "lines": [_line(change, has_content=has_content) for change in shown],
+        "stream_url": live_url("tail") + _query(form),
+        "notification_pattern": notification_url("ID"),
+        "past_pattern": past_url("KEY"),
+        "kinds": [(kind, chip_html(kind, label)) for kind, label in ChangeKind.choices],
+        "levels": [(level, level_html(level)) for level in Level.values],
+        "content_hidden": "" if has_content else CONTENT_HIDDEN,
+        "tail_url": reverse("admin:notifications_inbox_tail"),
+    }
+    return TemplateResponse(request, TEMPLATE, {**context, **page})
+
+
+def _query(form: TailForm) -> str:
+    if not form.is_valid() or not form.cleaned_data:
+        return ""
+    pairs = [(name, value) for name, value in form.cleaned_data.items() if name != "recipient"]
+    pairs += [("recipient", name) for name in _names(form.cleaned_data.get("recipient", ""))]
+    return f"?{urlencode(pairs)}"
+
+
+def _names(text: str) -> list[str]:
+    return list(dict.fromkeys(filter(None, map(str.strip, text.split(",")))))
+
+
+def _line(change: WatchedChange, *, has_content: bool) -> dict[str, Any]:
+    cursor = str(Cursor(change.epoch, change.position))
+    title = (change.title or "").strip() or _("(no title)")
+    return {
+        "change": change,
+        "chip": chip_html(change.kind, ChangeKind(change.kind).label),
+        "level": level_html(change.level) if change.level else "",
+        "url": notification_url(change.public_id) if change.public_id else "",
+        "past_url": past_url(change.user_id, cursor=cursor),
+        "cursor": cursor,
+        "title": title if has_content else CONTENT_HIDDEN,
+    }
