@@ -118,6 +118,7 @@ class Tail {
     if (data.kind === "read_all") {
       link.replaceWith(this.#text("readAll", { up_to: data.up_to }));
       find(row, ".tail-what code").textContent = data.category;
+      find(row, ".tail-what .hub-under bdi").textContent = "";
       return;
     }
     link.href = (this.root.dataset.notification ?? "").replace("ID", data.notification);

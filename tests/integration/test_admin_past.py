@@ -194,7 +194,7 @@ def test_stream__is_shown_with_how_far_behind_it_is_and_disconnected_after_being
     row.refresh_from_db()
     assert (row.reason, row.asked) == (EndReason.REVOKED, EndReason.REVOKED)
     entry = LogEntry.objects.get()
-    assert (entry.user.get_username(), entry.object_id) == ("boss", str(row.pk))
+    assert (str(entry.user), entry.object_id) == ("boss", str(row.pk))
     assert "left it <open>" in entry.change_message
     assert messages_of(boss.post(verb, follow=True)) == ["The stream had ended already."]
     assert LogEntry.objects.count() == 1

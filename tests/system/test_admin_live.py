@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import Permission, User
@@ -38,7 +39,7 @@ def vera() -> User:
     return make_staff("vera", *ALL)
 
 
-def entered(user: User, hub: HubProcess, pages: PageFactory, path: str, **options: object) -> Page:
+def entered(user: User, hub: HubProcess, pages: PageFactory, path: str, **options: Any) -> Page:
     """A new browser in which a member of staff is logged in, on a page."""
     page = pages(**options)
     page.context.add_cookies([session_cookie(user, hub)])
