@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
-from structlog.contextvars import bound_contextvars
+from structlog.contextvars import bind_contextvars, reset_contextvars
 
 from notifications.streaming.refusals import Receive, Send
 from notifications.streaming.requests import Headers, Scope
@@ -43,5 +43,9 @@ class RequestIds:
                 message = {**message, "headers": headers}
             await send(message)
 
-        with bound_contextvars(request_id=request_id):
+        # By hand: what a `with` keeps would be kept for as long as a stream is open.
+        tokens = bind_contextvars(request_id=request_id)
+        try:
             await self._application(scope, receive, named)
+        finally:
+            reset_contextvars(**tokens)

@@ -42,6 +42,10 @@ async def stream(scope: Scope, receive: Receive, send: Send) -> None:
     # What the opening needed is gone while the stream is open: that is a third of its memory.
     begun = await _begin(scope, receive, send)
     if begun is not None:
+        if isinstance(scope["headers"], list):
+            scope[
+                "headers"
+            ].clear()  # the server keeps them, secrets and all, for as long as it keeps the request
         await current_runtime().serve(*begun)
 
 

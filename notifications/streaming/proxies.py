@@ -23,9 +23,11 @@ def settle_client(scope: Scope) -> None:
         if address != peer:
             scope["client"] = (address, 0)
         return
-    scope["headers"] = [
+    kept = [
         header
         for header in scope["headers"]
         # Django reads an underscore as a hyphen.
         if not header[0].lower().replace(b"_", b"-").startswith(FORWARDED_PREFIX)
     ]
+    if len(kept) < len(scope["headers"]):
+        scope["headers"] = kept
