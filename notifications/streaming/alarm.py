@@ -6,25 +6,26 @@ import asyncio
 
 
 class Alarm:
-    """Set until it is cleared, like an event. One task at most may wait for it."""
+    """Set until it is cleared, like an event. One task at most may wait for it.
 
-    __slots__ = ("_is_set", "_waiter")
+    Attributes:
+        is_awaited: whether a task sleeps on it, and nothing has woken it yet.
+    """
+
+    __slots__ = ("_is_set", "_timer", "_waiter", "is_awaited")
 
     def __init__(self) -> None:
-        self._is_set = False
+        self._is_set = self.is_awaited = False
         self._waiter: asyncio.Future[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
 
     def __bool__(self) -> bool:
         return self._is_set
 
-    @property
-    def is_awaited(self) -> bool:
-        """Whether a task sleeps on it, and nothing has woken it yet."""
-        return self._waiter is not None and not self._is_set
-
     def set(self) -> None:
         """Wake whoever waits, now or later."""
         self._is_set = True
+        self.is_awaited = False
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
@@ -32,12 +33,30 @@ class Alarm:
         """Let the next wait begin."""
         self._is_set = False
 
+    def set_at(self, when: float) -> None:
+        """Have it set at a time of the loop's clock, if no earlier one was asked for: a timer is never put off, so that most cost nothing."""
+        if self._timer is None or when < self._timer.when():
+            self.stop_timer()
+            self._timer = asyncio.get_running_loop().call_at(when, self._ring)
+
+    def stop_timer(self) -> None:
+        """Not be set by time any more."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
     async def wait(self) -> None:
         """Sleep until it is set; not at all when it is."""
         if self._is_set:
             return
         self._waiter = asyncio.get_running_loop().create_future()
+        self.is_awaited = True
         try:
             await self._waiter
         finally:
             self._waiter = None
+            self.is_awaited = False
+
+    def _ring(self) -> None:
+        self._timer = None
+        self.set()

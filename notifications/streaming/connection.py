@@ -8,7 +8,6 @@ offers. When its queue overflows, or a change is missing, it reads the log again
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import time
 from collections.abc import Iterable
@@ -33,10 +32,11 @@ from notifications.streaming.fanout import Fanout
 from notifications.streaming.frames import CloseReason, ResetReason
 from notifications.streaming.metrics import METRICS
 from notifications.streaming.outbox import Outbox, joined
-from notifications.streaming.refusals import STREAM_HEADERS, HeaderList, Receive, Send
+from notifications.streaming.refusals import HeaderList, Receive, Send
 from notifications.streaming.requests import StreamRequest
+from notifications.streaming.sender import Sender
 from notifications.streaming.session import Session, Verdict
-from notifications.streaming.tasks import disconnected
+from notifications.streaming.tasks import run_until_gone
 from notifications.streaming.transient import TransientEvent
 from notifications.streaming.turns import Turns
 from notifications.streaming.wire import LAST_WORD_PART, Wire
@@ -45,7 +45,6 @@ logger = logging.getLogger(__name__)
 
 ROTATION_JITTER: Final = 0.2
 LAST_WORD_SECONDS: Final = 0.25
-DISCONNECT_SECONDS: Final = 1.0  # what a server may take to say that a dropped connection is gone
 # What waits in the queue is still sent before these; a client resumes after all of them.
 _FLUSHED_BEFORE: Final = frozenset({"rotate", "shutdown"})
 # Not a byte of data follows these (I15).
@@ -69,11 +68,11 @@ class Connection:
 
     # In a dictionary, so many attributes would take 1.3 KB more.
     __slots__ = (
-        "__weakref__", "_backlog", "_clock", "_closing", "_deadline", "_delivered", "_fanout",
+        "__weakref__", "_backlog", "_clock", "_closing", "_delivered", "_fanout",
         "_gone", "_headers", "_inbox", "_is_announced", "_is_filtered", "_is_over", "_outbox", "_plan", "_replayed",
         "_request", "_restarting", "_rotate_at",
-        "_send_message", "_session", "_state", "_target", "_timer", "_waiting_since", "_wake",
-        "_watching", "_written_at", "credential", "id", "wire",
+        "_sender", "_session", "_state", "_target", "_waiting_since", "_wake",
+        "_written_at", "credential", "id", "turn", "wire",
     )  # fmt: skip
 
     def __init__(
@@ -91,7 +90,7 @@ class Connection:
     ) -> None:
         config = hub_config()
         loop = asyncio.get_running_loop()
-        self._send_message = wire.pace(send, partial(self.close, "rotate"))
+        self._sender = Sender(wire.pace(send, partial(self.close, "rotate")), wire)
         self.wire = wire
         self._request = request
         self._fanout = fanout
@@ -105,7 +104,6 @@ class Connection:
         self._is_filtered = bool(request.filters)
         self._outbox = Outbox(max_frames=config.max_queue_frames, max_bytes=config.max_queue_bytes)
         self._wake = Alarm()
-        self._timer: asyncio.TimerHandle | None = None
         self._clock = loop.time
         self._written_at = loop.time()
         self._rotate_at = loop.time() + limits.spread(config.max_stream_seconds, ROTATION_JITTER)
@@ -114,10 +112,9 @@ class Connection:
         self._is_announced = False
         self._is_over = False
         self._closing: CloseReason | None = None
-        self._deadline: asyncio.Timeout | None = None
         self._restarting: frames.ResetReason | None = None
         self._gone = Alarm()
-        self._watching: asyncio.Task[None] | None = None
+        self.turn = 0
         self.id = key
         self.credential = credential
         self._delivered = self._plan.start
@@ -137,15 +134,18 @@ class Connection:
         if verdict is Verdict.DROP:
             return
         if verdict is Verdict.SEND:
-            if not change.admitted_by(self._request.filters):
+            request = self._request
+            if self._is_filtered and not change.admitted_by(request.filters):
                 return
-            frame = change.frame_in(self._request.form)
+            frame = change.frame_in(request.form)
             if not frame:
                 return
+            if self._waiting_since is None:
+                self._waiting_since = change.changed_at
+            if self._write_at_once(frame):
+                return
             if self._outbox.add(frame):
-                if self._waiting_since is None:
-                    self._waiting_since = change.changed_at
-                if len(self._outbox) == 1:
+                if len(self._outbox.frames) == 1:
                     self._fanout.flush.soon(self)
                 return
             METRICS.overflows += 1
@@ -158,10 +158,31 @@ class Connection:
         request = self._request
         if not request.takes_transient or (self._is_filtered and not event.admitted_by(request.filters)):
             return
-        if not self._session.is_live or not self._outbox.add_transient(event.frame):
+        if not self._session.is_live:
             METRICS.transient_frames["dropped"] += 1
-        elif len(self._outbox) == 1:
+        elif self._write_at_once(event.frame):
+            METRICS.transient_frames["written"] += 1
+        elif not self._outbox.add_transient(event.frame):
+            METRICS.transient_frames["dropped"] += 1
+        elif len(self._outbox.frames) == 1:
             self._fanout.flush.soon(self)
+
+    def _write_at_once(self, frame: bytes) -> bool:
+        """Write a frame before anything waits; whether that could be."""
+        if (
+            self._outbox.frames
+            or not self._wake.is_awaited
+            or not self._fanout.flush.admits(self)
+            or not self.wire.write_now(frame)
+        ):
+            return False
+        METRICS.frames += 1
+        self._session.flushed()
+        self._written(len(frame))
+        self._delivered = self._session.written
+        if self._waiting_since is not None:
+            self._note_delay()
+        return True
 
     def restart(self, reason: ResetReason, epoch: str, head: int) -> None:
         """Tell the client that positions were reused, and go on from the head."""
@@ -174,12 +195,13 @@ class Connection:
 
     def flush(self) -> None:
         """Write what waits; at once if the writer sleeps and the server takes it, which costs a tenth of waking the writer."""
-        if not self._outbox or not self._wake.is_awaited:
+        outbox = self._outbox
+        if not outbox.frames or not self._wake.is_awaited:
             return
-        body = self._outbox.body()
-        if len(body) <= limits.MAX_WRITE_BYTES and self.wire.write_now(body):
+        size = outbox.size
+        if size <= limits.MAX_WRITE_BYTES and self.wire.write_now(outbox.body()):
             METRICS.frames += len(self._take_waiting())
-            self._written(len(body))
+            self._written(size)
             self._delivered = self._session.written
             self._note_delay()
         else:
@@ -190,8 +212,8 @@ class Connection:
         if self._closing is None or reason in _SILENT:
             self._closing = reason
         self._wake.set()
-        if reason in _SILENT and self._deadline is not None:
-            self._deadline.reschedule(self._clock())  # what waits to be written must not be
+        if reason in _SILENT:
+            self._sender.cut()
 
     @property
     def progress(self) -> Progress:
@@ -211,28 +233,11 @@ class Connection:
     async def run(self, receive: Receive) -> None:
         """Serve the stream until it is over or the client has gone; nothing is left behind then."""
         METRICS.opened[self._plan.resume] += 1
-        writing = asyncio.create_task(self._write(), name=f"hub stream {self.id}")
-        self._watching = watching = asyncio.current_task()
-        writing.add_done_callback(self._stop_watching)
         try:
-            await disconnected(receive)
-            self._gone.set()
-        except asyncio.CancelledError:
-            # By the writer, which has ended; or by a server that stops, and then the writer says so to the client.
-            if not writing.done() or watching is None or watching.uncancel():
-                raise
+            await run_until_gone(receive, self._write(), name=f"hub stream {self.id}", on_gone=self._gone.set)
         finally:
-            self._watching = None
-            writing.cancel()
-            await asyncio.wait([writing])
             METRICS.closed[self.end_reason] += 1
             self._leave()
-        if not writing.cancelled():
-            writing.result()
-
-    def _stop_watching(self, writing: asyncio.Task[None]) -> None:
-        if self._watching is not None:
-            self._watching.cancel()
 
     async def _write(self) -> None:
         try:
@@ -261,14 +266,12 @@ class Connection:
     def _leave(self) -> None:
         self._fanout.leave(self, self._inbox)
         self._backlog.drop()
-        self._stop_timer()
+        self._wake.stop_timer()
 
     # What the writer does.
 
     async def _open(self) -> None:
-        start = {"type": "http.response.start", "status": 200, "headers": [*STREAM_HEADERS, *self._headers]}
-        async with asyncio.timeout(hub_config().slow_reader_seconds):
-            await self._send_message(start)
+        await self._sender.start(self._headers)
         state = self._state
         first = frames.opened(
             stream=str(self.id),
@@ -295,7 +298,7 @@ class Connection:
             await self._catch_up()
         elif self._session.is_live and not self._is_announced:
             await self._announce()
-        elif self._outbox:
+        elif self._outbox.frames:
             await self._send(self._take_waiting())
             self._note_delay()
         elif now >= self._heartbeat_at:
@@ -305,23 +308,12 @@ class Connection:
         return True
 
     async def _sleep(self) -> None:
-        """Until something comes, or is due. The timer is never put off, so that a write costs none: it may wake for nothing."""
+        """Until something comes, or is due. The timer may wake for nothing: a write does not put it off."""
         until = min(self._heartbeat_at, self._rotate_at)
         if not self._session.is_live:
             until = min(until, self._backlog.due_at)
-        if self._timer is None or until < self._timer.when():
-            self._stop_timer()
-            self._timer = asyncio.get_running_loop().call_at(until, self._due)
+        self._wake.set_at(until)
         await self._wake.wait()
-
-    def _due(self) -> None:
-        self._timer = None
-        self._wake.set()
-
-    def _stop_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
 
     def _take_waiting(self) -> list[bytes]:
         METRICS.transient_frames["written"] += self._outbox.transient_count
@@ -375,7 +367,7 @@ class Connection:
         METRICS.frames += len(waiting)
         for body in joined(waiting):
             if not self.wire.write_now(body):
-                await self._write_body(body, hub_config().slow_reader_seconds)
+                await self._sender.write(body, hub_config().slow_reader_seconds)
             self._written(len(body))
             if self._closing in _SILENT:
                 return
@@ -384,16 +376,6 @@ class Connection:
     def _written(self, size: int) -> None:
         METRICS.bytes += size
         self._written_at = self._clock()
-
-    async def _write_body(self, body: bytes, seconds: float, *, is_last: bool = False) -> None:
-        """One write. Raises ``TimeoutError`` when the reader has not taken enough for it for so long, or must not have it any more."""
-        self._deadline = asyncio.timeout(seconds)
-        try:
-            async with self._deadline:
-                message = {"type": "http.response.body", "body": body, "more_body": not is_last}
-                await self._send_message(message)
-        finally:
-            self._deadline = None
 
     async def _finish(self, seconds: float) -> None:
         """Send the last frame and end the answer; drop the connection when the reader does not take it within ``seconds``."""
@@ -409,12 +391,5 @@ class Connection:
             )
         if self._closing in _SILENT and self.wire.is_behind:
             seconds = 0  # what the server still holds would go out first
-        try:
-            await self._write_body(body, seconds, is_last=True)
-            if is_flushed:
-                self._delivered = self._session.position
-        except TimeoutError:
-            self.wire.abort()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(DISCONNECT_SECONDS):
-                    await self._gone.wait()
+        if await self._sender.finish(body, seconds, self._gone) and is_flushed:
+            self._delivered = self._session.position

@@ -75,7 +75,7 @@ class SharedInbox:
             self._held.add(event, head=after, now=time.monotonic())
             self.release()
             return
-        for connection in tuple(self.connections):
+        for connection in self.connections:
             connection.offer_transient(event)
 
     def release(self) -> None:

@@ -1,4 +1,4 @@
-"""Has connections write what waits for them once for each turn of the event loop, so that what comes in one turn goes out in one write."""
+"""How often connections write: the first frame of a turn of the event loop at once, and what else comes in that turn in one write at its end."""
 
 from __future__ import annotations
 
@@ -10,31 +10,50 @@ MAX_AT_ONCE: Final = 1_000  # connections in one turn: some 10 ms, after which e
 
 
 class Flushed(Protocol):
-    """What has something to write."""
+    """What has something to write.
+
+    Attributes:
+        turn: that of its last write at once.
+    """
+
+    turn: int
 
     def flush(self) -> None:
-        """Write it now, or have it written."""
+        """Write what waits now, or have it written."""
 
 
 class Flush:
-    """The connections of one event loop for which something has begun to wait."""
+    """The writes of one event loop's connections."""
 
     def __init__(self) -> None:
+        self._turn = 1
+        self._begun_count = 0
         self._waiting: list[Flushed] = []
+
+    def admits(self, connection: Flushed) -> bool:
+        """Whether a connection may write at once: it has not yet in this turn, and not too many others have."""
+        if connection.turn == self._turn or self._begun_count >= MAX_AT_ONCE:
+            return False
+        self._begin()
+        connection.turn = self._turn
+        return True
 
     def soon(self, connection: Flushed) -> None:
         """Flush a connection after what the loop has to do already."""
         self._waiting.append(connection)
-        if len(self._waiting) == 1:
-            self._begin()
+        self._begin()
 
     def _begin(self) -> None:
-        # For everybody, so in nobody's name.
-        asyncio.get_running_loop().call_soon(self._flush, context=contextvars.Context())
+        self._begun_count += 1
+        if self._begun_count == 1:
+            # For everybody, so in nobody's name.
+            asyncio.get_running_loop().call_soon(self._end, context=contextvars.Context())
 
-    def _flush(self) -> None:
+    def _end(self) -> None:
         waiting = self._waiting[:MAX_AT_ONCE]
         del self._waiting[:MAX_AT_ONCE]
+        self._turn += 1
+        self._begun_count = 0
         if self._waiting:
             self._begin()
         for connection in waiting:

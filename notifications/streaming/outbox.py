@@ -18,21 +18,20 @@ class Outbox:
     alone is larger, so that they hold up no change behind them, and when a change needs their place they are dropped first.
 
     Attributes:
+        frames: those that wait, in order; only to be looked at.
+        size: their bytes.
         transient_count: how many of the frames are transient.
     """
 
-    __slots__ = ("_frames", "_max_bytes", "_max_frames", "_size", "_transient_size", "transient_count")
+    __slots__ = ("_max_bytes", "_max_frames", "_transient_size", "frames", "size", "transient_count")
 
     def __init__(self, *, max_frames: int, max_bytes: int) -> None:
-        self._frames: list[bytes] = []
-        self._size = 0
+        self.frames: list[bytes] = []
+        self.size = 0
         self._max_frames = max_frames
         self._max_bytes = max_bytes
         self._transient_size = 0
         self.transient_count = 0
-
-    def __len__(self) -> int:
-        return len(self._frames)
 
     def add(self, frame: bytes) -> bool:
         """Queue a change's frame, unless that would break a bound."""
@@ -40,8 +39,8 @@ class Outbox:
             self._drop_transient()
             if not self._admits(frame):
                 return False
-        self._frames.append(frame)
-        self._size += len(frame)
+        self.frames.append(frame)
+        self.size += len(frame)
         return True
 
     def add_transient(self, frame: TransientFrame) -> bool:
@@ -49,19 +48,19 @@ class Outbox:
         size = self._transient_size + len(frame)
         if (self._transient_size and size > limits.MAX_WRITE_BYTES) or not self._admits(frame):
             return False
-        self._frames.append(frame)
-        self._size += len(frame)
+        self.frames.append(frame)
+        self.size += len(frame)
         self._transient_size = size
         self.transient_count += 1
         return True
 
     def body(self) -> bytes:
         """Everything that waits, as one body."""
-        return b"".join(self._frames)
+        return b"".join(self.frames)
 
     def take(self) -> list[bytes]:
         """Everything that waits; nothing waits after it."""
-        taken, self._frames, self._size = self._frames, [], 0
+        taken, self.frames, self.size = self.frames, [], 0
         self._transient_size = self.transient_count = 0
         return taken
 
@@ -71,15 +70,15 @@ class Outbox:
         self.take()
 
     def _admits(self, frame: bytes) -> bool:
-        return not self._frames or (
-            len(self._frames) < self._max_frames and self._size + len(frame) <= self._max_bytes
+        return not self.frames or (
+            len(self.frames) < self._max_frames and self.size + len(frame) <= self._max_bytes
         )
 
     def _drop_transient(self) -> None:
         if self.transient_count:
             METRICS.transient_frames["dropped"] += self.transient_count
-            self._frames = [frame for frame in self._frames if not isinstance(frame, TransientFrame)]
-            self._size -= self._transient_size
+            self.frames = [frame for frame in self.frames if not isinstance(frame, TransientFrame)]
+            self.size -= self._transient_size
             self._transient_size = self.transient_count = 0
 
 

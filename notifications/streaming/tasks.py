@@ -30,6 +30,44 @@ async def disconnected(receive: Callable[[], Awaitable[Mapping[str, Any]]]) -> N
         pass
 
 
+async def run_until_gone(
+    receive: Callable[[], Awaitable[Mapping[str, Any]]],
+    work: Coroutine[Any, Any, None],
+    *,
+    name: str,
+    on_gone: Callable[[], None],
+) -> None:
+    """Do a piece of work until it is over or the client has gone; nothing is left behind then.
+
+    It costs one task, not two: this one itself waits for the client.
+
+    Args:
+        name: of the work's task. It is cancelled when the client has gone, or with the caller.
+        on_gone: called before that, when the client has gone.
+    """
+    watching, is_watching = asyncio.current_task(), True
+
+    def stop_watching(_: asyncio.Task[None]) -> None:
+        if is_watching and watching is not None:
+            watching.cancel()
+
+    working = asyncio.create_task(work, name=name)
+    working.add_done_callback(stop_watching)
+    try:
+        await disconnected(receive)
+        on_gone()
+    except asyncio.CancelledError:
+        # By the work, which has ended; or by a server that stops, and then the work may still say so to the client.
+        if not working.done() or watching is None or watching.uncancel():
+            raise
+    finally:
+        is_watching = False
+        working.cancel()
+        await asyncio.wait([working])
+    if not working.cancelled():
+        working.result()
+
+
 async def ended_before(event: Coroutine[Any, Any, None], work: asyncio.Future[Any]) -> bool:
     """Wait for an event or a piece of work, whichever ends first; the other one is cancelled, and so are both with the caller.
 

@@ -20,6 +20,7 @@ class Writer:
     """Counts how often it was flushed."""
 
     def __init__(self) -> None:
+        self.turn = 0
         self.flushed = 0
 
     def flush(self) -> None:
@@ -56,6 +57,41 @@ async def test_alarm__its_task_is_cancelled__can_be_set_and_awaited_again() -> N
     assert not alarm.is_awaited
     alarm.set()
     await asyncio.wait_for(alarm.wait(), 5)
+
+
+async def test_alarm__set_at_a_time__only_an_earlier_one_replaces_it() -> None:
+    now = asyncio.get_running_loop().time()
+    alarm = Alarm()
+    alarm.set_at(now + 3_600)
+    alarm.set_at(now)
+    alarm.set_at(now + 3_600)
+    await asyncio.wait_for(alarm.wait(), 5)
+
+
+async def test_alarm__its_timer_is_stopped__stays_silent() -> None:
+    alarm = Alarm()
+    alarm.set_at(0)
+    alarm.stop_timer()
+    later = asyncio.get_running_loop().create_future()
+    asyncio.get_running_loop().call_at(0, later.set_result, None)
+    await later
+    assert not alarm
+
+
+async def test_flush__one_write_at_once_for_each_turn__further_ones_wait_for_its_end() -> None:
+    first, second = Writer(), Writer()
+    flushing = flush.Flush()
+    assert [flushing.admits(first), flushing.admits(first), flushing.admits(second)] == [True, False, True]
+    flushing.soon(first)
+    await asyncio.sleep(0)
+    assert [first.flushed, second.flushed] == [1, 0]
+    assert flushing.admits(first)
+
+
+async def test_flush__very_many_connections__no_turn_writes_to_more_than_its_share() -> None:
+    flushing = flush.Flush()
+    admitted = [flushing.admits(Writer()) for _ in range(flush.MAX_AT_ONCE + 1)]
+    assert admitted == [True] * flush.MAX_AT_ONCE + [False]
 
 
 async def test_flush__more_connections_than_one_turn_takes__each_has_its_turn() -> None:

@@ -294,11 +294,11 @@ def test_outbox__transient_frames__never_cost_a_change_its_place(
             mixed.add_transient(TransientFrame(frame))
         else:
             assert mixed.add(frame) == alone.add(frame)
-        assert len(mixed) <= 4
+        assert len(mixed.frames) <= 4
     waiting = mixed.take()
     assert [frame for frame in waiting if not isinstance(frame, TransientFrame)] == alone.take()
     assert len(waiting) == 1 or sum(map(len, waiting)) <= max_bytes
-    assert (len(mixed), mixed.transient_count) == (0, 0)
+    assert (mixed.frames, mixed.size, mixed.transient_count) == ([], 0, 0)
 
 
 def test_outbox__transient_frames__stand_as_they_came_fit_into_one_write_and_are_counted() -> None:
