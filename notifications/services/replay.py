@@ -7,18 +7,31 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.utils import timezone
 
 from notifications import strict_json
 from notifications.exceptions import InvalidInput, NotFound
-from notifications.models import MAX_REASON_LENGTH, JobState, Notification, Replay, ReplayVerb
+from notifications.models import (
+    MAX_REASON_LENGTH,
+    Change,
+    ChangeKind,
+    JobState,
+    Notification,
+    Reason,
+    Replay,
+    ReplayVerb,
+    StreamSession,
+)
+from notifications.selectors import is_worker_alive
 from notifications.services import leases
 from notifications.services.notify import recipient_key
 from notifications.services.origin import Origin
-from notifications.services.recipients import active_users
+from notifications.services.recipients import active_users, user_model_has
 
 MAX_IDS: Final = 1_000  # named one by one; more by a filter
 MAX_COPY_TO: Final = 100
+_BROUGHT_BACK: Final = (Reason.USER, Reason.STAFF)
 
 Rows = QuerySet[Notification]
 # A filter of the staff's list, and the member of staff who set it: what they see is what is replayed.
@@ -109,6 +122,30 @@ def start_replay(
     )
     job.save(force_insert=True)
     return job
+
+
+def fitting(verb: ReplayVerb | str, rows: Rows) -> Rows:
+    """Those of some notifications that a verb fits now. No query.
+
+    Nothing is withdrawn, erased or expired. *show*: listed, and its recipient has a stream open. *redeliver*: listed, or deleted by
+    its recipient or by staff; the recipient is active. *copy*: it was listed once.
+    """
+    now = timezone.now()
+    rows = rows.filter(
+        Q(event__expires_at__isnull=True) | Q(event__expires_at__gt=now), event__withdrawn_at__isnull=True
+    ).exclude(event__title="")
+    match ReplayVerb(verb):
+        case ReplayVerb.SHOW:
+            streams = StreamSession.objects.filter(StreamSession.OPEN, is_worker_alive())
+            return rows.filter(Notification.LISTED, Exists(streams.filter(user_id=OuterRef("recipient_id"))))
+        case ReplayVerb.REDELIVER:
+            brought_back = Change.objects.filter(
+                notification_id=OuterRef("pk"), kind=ChangeKind.DELETED, reason__in=_BROUGHT_BACK
+            )
+            rows = rows.filter(Notification.LISTED | Q(deleted_at__isnull=False) & Exists(brought_back))
+            return rows.filter(recipient__is_active=True) if user_model_has("is_active") else rows
+        case ReplayVerb.COPY:
+            return rows.filter(position__isnull=False)
 
 
 def cancel_replay(replay_id: UUID) -> Replay:

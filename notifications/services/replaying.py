@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime
 from functools import partial
@@ -14,26 +14,13 @@ from uuid import UUID
 from django.contrib.auth import get_user_model
 from django.db import transaction
 from django.db.models import F, Q
-from django.utils import timezone
 
 from notifications.conf import hub_config
-from notifications.models import (
-    Change,
-    ChangeKind,
-    Inbox,
-    JobState,
-    Notification,
-    Reason,
-    Replay,
-    ReplayVerb,
-    StreamSession,
-    new_public_id,
-)
-from notifications.selectors import is_worker_alive
+from notifications.models import Inbox, JobState, Notification, Replay, ReplayVerb, new_public_id
 from notifications.services import leases
 from notifications.services.leases import UNAVAILABLE, LeaseLost, release, take_lease
-from notifications.services.recipients import user_model_has
-from notifications.services.replay import Selection
+from notifications.services.recipients import active_users
+from notifications.services.replay import Selection, fitting
 from notifications.services.rows import insert_rows
 from notifications.services.sequence import sequence_on_commit
 from notifications.signals import notifications_shown
@@ -45,30 +32,17 @@ RIGHT: Final = "notifications.replay"
 WINDOW: Final = 50_000
 LOOK_SECONDS: Final = 1.0
 _GONE: Final = "Whoever asked for it may no longer replay."
-_BROUGHT_BACK: Final = (Reason.USER, Reason.STAFF)
 
 
 class Old(NamedTuple):
-    """A notification that is to be replayed, as far as the verbs look at it."""
+    """A notification that is to be replayed."""
 
     id: int
     public_id: UUID
     recipient_id: Any
     event_id: int
     collapse_key: str
-    position: int | None
     deleted_at: datetime | None
-    title: str
-    withdrawn_at: datetime | None
-    expires_at: datetime | None
-
-    @property
-    def is_listed(self) -> bool:
-        """Whether its recipient has it in the list."""
-        return self.position is not None and self.deleted_at is None
-
-
-_COLUMNS: Final = (*Old._fields[:7], "event__title", "event__withdrawn_at", "event__expires_at")
 
 
 def run_replay_chunk(replay_id: UUID | None = None) -> bool:
@@ -150,7 +124,7 @@ def _next_rows(job: Replay, owner: Any) -> tuple[list[Old], int]:
     while True:
         end = min(last + window, job.until_id)
         part = found.filter(pk__gt=last, pk__lte=end)
-        rows = [Old(*row) for row in part.values_list(*_COLUMNS)[:size]]
+        rows = [Old(*row) for row in part.values_list(*Old._fields)[:size]]
         if len(rows) == size:
             return rows, rows[-1].id
         if rows or end == job.until_id or time.monotonic() > until:
@@ -164,14 +138,10 @@ def _replay(job: Replay, rows: Sequence[Old], last: int, *, keep_lease: bool = F
     Raises:
         LeaseLost: meanwhile it was cancelled, or the lease ran out.
     """
-    now = timezone.now()
-    fit = [
-        row
-        for row in rows
-        if row.title and not row.withdrawn_at and not (row.expires_at and row.expires_at <= now)
-    ]
+    named = Notification.objects.filter(pk__in=[row.id for row in rows])
+    fit = set(fitting(job.verb, named).values_list("pk", flat=True)) if rows else set()
     with transaction.atomic():
-        done = _VERBS[ReplayVerb(job.verb)](job, fit) if fit else 0
+        done = _VERBS[ReplayVerb(job.verb)](job, [row for row in rows if row.id in fit]) if fit else 0
         _advance(
             job,
             last,
@@ -196,38 +166,28 @@ def _end(job: Replay, state: JobState, failure: str = "") -> None:
 
 
 def _show(job: Replay, rows: Sequence[Old]) -> int:
-    listed = [row for row in rows if row.is_listed]
-    online = connected({row.recipient_id for row in listed})
-    shows = [(row.recipient_id, row.id) for row in listed if row.recipient_id in online]
-    if shows:
-        told = partial(notifications_shown.send_robust, sender=Notification, shows=shows)
-        transaction.on_commit(told, robust=True)
+    shows = [(row.recipient_id, row.id) for row in rows]
+    told = partial(notifications_shown.send_robust, sender=Notification, shows=shows)
+    transaction.on_commit(told, robust=True)
     return len(shows)
 
 
 def _redeliver(job: Replay, rows: Sequence[Old]) -> int:
-    gone = [row.id for row in rows if row.deleted_at is not None]
-    deletions = Change.objects.filter(
-        notification_id__in=gone, kind=ChangeKind.DELETED, reason__in=_BROUGHT_BACK
-    )
-    taken_back = set(deletions.values_list("notification_id", flat=True)) if gone else set()
-    active = _active({row.recipient_id for row in rows})
-    wanted = [row for row in rows if (row.is_listed or row.id in taken_back) and row.recipient_id in active]
-    # What is no longer listed has had its successor under its collapse key, perhaps; that one stays.
+    # What is no longer listed may have a successor under its collapse key; that one stays.
     _store(
         job,
         [
-            (row.recipient_id, row.event_id, row.collapse_key if row.is_listed else "", row.public_id)
-            for row in wanted
+            (row.recipient_id, row.event_id, "" if row.deleted_at else row.collapse_key, row.public_id)
+            for row in rows
         ],
     )
-    return len(wanted)
+    return len(rows)
 
 
 def _copy(job: Replay, rows: Sequence[Old]) -> int:
-    to_python = Inbox._meta.pk.to_python
-    users = sorted(_active({to_python(key) for key in job.copy_to}))
-    event_ids = dict.fromkeys(row.event_id for row in rows if row.position is not None)
+    keys = map(Inbox._meta.pk.to_python, job.copy_to)
+    users = active_users().filter(pk__in=list(keys)).order_by("pk").values_list("pk", flat=True)
+    event_ids = list(dict.fromkeys(row.event_id for row in rows))
     known = Notification.objects.filter(event_id__in=event_ids, recipient_id__in=users)
     has = set(known.values_list("event_id", "recipient_id"))
     wanted = [
@@ -255,16 +215,3 @@ def _store(job: Replay, rows: Sequence[tuple[Any, int, str, UUID | None]]) -> No
     )
     if rows:
         sequence_on_commit(row[0] for row in rows)
-
-
-def connected(user_ids: Collection[Any]) -> set[Any]:
-    """Those of some users who have a stream open. One query."""
-    rows = StreamSession.objects.filter(StreamSession.OPEN, is_worker_alive(), user_id__in=user_ids)
-    return set(rows.values_list("user_id", flat=True))
-
-
-def _active(user_ids: Collection[Any]) -> set[Any]:
-    users = get_user_model()._default_manager.filter(pk__in=user_ids)
-    if user_model_has("is_active"):
-        users = users.filter(is_active=True)
-    return set(users.values_list("pk", flat=True))

@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from notifications import selectors, services
 from notifications.exceptions import InvalidInput, NotFound
-from notifications.models import Change, Event, Notification, Replay
+from notifications.models import Change, Event, Notification, Replay, StreamSession, Worker
 from notifications.services import Origin, Selection
 from notifications.services.leases import take_lease
 from notifications.signals import notifications_shown
@@ -153,12 +153,13 @@ def test_copy__each_event_once_to_each_user_who_was_not_sent_it(ada: User, vera:
 
 
 def test_show__tells_the_streams_of_those_who_are_connected_and_stores_nothing(
-    ada: User, vera: User, shown: list[Any], monkeypatch: pytest.MonkeyPatch
+    ada: User, vera: User, shown: list[Any]
 ) -> None:
     grace = make_user("grace")
     ids = [send(ada, "listed"), send(ada, "deleted"), send(grace, "not connected")]
     services.delete(ada, [ids[1]])
-    monkeypatch.setattr(replaying, "connected", lambda user_ids: {ada.pk})
+    worker = Worker.objects.create(host="here", pid=1)
+    StreamSession.objects.create(user=ada, worker=worker, epoch="aaaaaaaa", start_position=0, position=0)
     before = (Change.objects.count(), Notification.objects.count())
     assert counts(run(start(vera, "show", *ids))) == ("done", 1, 2, 0)
     assert shown == [(ada.pk, Notification.objects.get(public_id=ids[0]).pk)]
