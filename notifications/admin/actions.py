@@ -11,11 +11,12 @@ from django.contrib import admin, messages
 from django.contrib.admin.actions import delete_selected as confirm_deletion
 from django.db import OperationalError
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponseBase
+from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from notifications import services
+from notifications.admin.links import replay_url
 from notifications.admin.origin import origin_of
 from notifications.exceptions import NotFound
 from notifications.models import Notification, Reason
@@ -124,6 +125,16 @@ def mark_selected_unread(model_admin: Any, request: HttpRequest, queryset: Query
     )
     already = ngettext("%d was unread already.", "%d were unread already.", tally.unchanged)
     report(request, tally, done=done % tally.changed, already=already % tally.unchanged)
+
+
+@admin.action(permissions=["replay"], description=gettext_lazy("Replay selected %(verbose_name_plural)s…"))
+def replay_selected(
+    model_admin: Any, request: HttpRequest, queryset: QuerySet[Notification]
+) -> HttpResponseBase | None:
+    """Ask what to replay of a selection; nothing is sent yet."""
+    if (rows := selected(request, queryset)) is None:
+        return None
+    return HttpResponseRedirect(replay_url(public_id for _recipient_id, public_id in rows))
 
 
 @admin.action(permissions=["delete"], description=gettext_lazy("Delete selected %(verbose_name_plural)s"))

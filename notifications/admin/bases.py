@@ -8,17 +8,19 @@ from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
 from django.core.paginator import Paginator
 
-from notifications.models import ApiToken, Inbox, Notification, StreamSession
+from notifications.models import ApiToken, Inbox, Job, Notification, StreamSession
 
 if TYPE_CHECKING:
     NotificationModelAdmin = admin.ModelAdmin[Notification]
     InboxModelAdmin = admin.ModelAdmin[Inbox]
     ApiTokenModelAdmin = admin.ModelAdmin[ApiToken]
     StreamModelAdmin = admin.ModelAdmin[StreamSession]
+    JobModelAdmin = admin.ModelAdmin[Job]
     AnyPaginator = Paginator[Notification]
     AnyChangeList = ChangeList
 else:
     NotificationModelAdmin = InboxModelAdmin = ApiTokenModelAdmin = StreamModelAdmin = admin.ModelAdmin
+    JobModelAdmin = admin.ModelAdmin
     AnyPaginator = Paginator
     AnyChangeList = ChangeList
 
@@ -27,6 +29,7 @@ __all__ = [
     "AnyPaginator",
     "ApiTokenModelAdmin",
     "InboxModelAdmin",
+    "JobModelAdmin",
     "NotificationModelAdmin",
     "StreamModelAdmin",
 ]

@@ -1,4 +1,4 @@
-"""The form by which staff send a notification; what it may hold is decided by the services alone."""
+"""The form by which staff compose what they send; what it may hold is decided by the services alone."""
 
 from __future__ import annotations
 
@@ -12,18 +12,20 @@ from django.contrib.admin.widgets import (
     AutocompleteSelect,
 )
 from django.contrib.auth import get_user_model
-from django.db import IntegrityError
+from django.contrib.auth.models import Group
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from notifications import services, strict_json
-from notifications.admin.origin import username_of
+from notifications import strict_json
+from notifications.admin.people import users_field
 from notifications.admin.search import username_field
+from notifications.admin.sending import KeyField
 from notifications.events import UntypedEvent, registry
 from notifications.exceptions import HubError, InvalidInput, NotificationTooLarge, UnknownEventType
 from notifications.models import (
     MAX_COLLAPSE_KEY_LENGTH,
+    MAX_REASON_LENGTH,
     MAX_TITLE_LENGTH,
     MAX_TOPIC_LENGTH,
     MAX_URL_LENGTH,
@@ -32,11 +34,14 @@ from notifications.models import (
     Notification,
 )
 from notifications.services.content import check_event, check_schedule
+from notifications.services.recipients import Recipients, user_model_has
 
-FIELDSETS: Final = (
-    (None, {"fields": ("recipient", "type", "level", "title", "body", "url")}),
-    (gettext_lazy("More about it"), {"fields": ("topic", "data", "collapse_key")}),
-    (gettext_lazy("When"), {"fields": ("deliver_at", "expires_at")}),
+# Titles of parts of the form, with their fields.
+PARTS: Final = (
+    (gettext_lazy("To whom"), ("users", "groups", "everyone")),
+    (gettext_lazy("What it says"), ("type", "level", "title", "body", "url")),
+    (gettext_lazy("More about it"), ("topic", "data", "collapse_key")),
+    (gettext_lazy("When"), ("deliver_at", "expires_at")),
 )
 TYPE_LIST_ID: Final = "known-event-types"
 
@@ -62,8 +67,19 @@ class UsernameField(forms.CharField):
         return user
 
 
-class SendForm(forms.Form):
-    """All that ``services.notify`` takes from a person; ``send`` puts its refusals on the fields they name."""
+class ComposeForm(forms.Form):
+    """All that ``services.broadcast`` takes from a person; what the services refuse stands on the fields they name."""
+
+    groups = forms.ModelMultipleChoiceField(
+        label=gettext_lazy("Groups"),
+        required=False,
+        queryset=Group.objects.order_by("name"),
+        widget=forms.SelectMultiple(attrs={"size": 4}),
+        help_text=gettext_lazy("All members who are active when their turn comes."),
+    )
+    everyone = forms.BooleanField(
+        label=gettext_lazy("Everyone"), required=False, help_text=gettext_lazy("All active users.")
+    )
 
     type = forms.CharField(
         label=gettext_lazy("Type"),
@@ -132,21 +148,38 @@ class SendForm(forms.Form):
         help_text=gettext_lazy("Empty: never. It is deleted within seconds after this time."),
     )
 
+    form_key = KeyField()
+
     class Media:
         js = ("notifications-admin/autocomplete-label.js",)
 
     def __init__(self, *args: Any, request: HttpRequest, admin_site: AdminSite, **kwargs: Any) -> None:
         """Make the form for a member of staff, who is offered to look users up if they may."""
         super().__init__(*args, **kwargs)
-        self._request = request
-        self.fields = {"recipient": recipient_field(request, admin_site), **self.fields}
+        self.fields = {
+            "users": users_field(request, admin_site, label=gettext_lazy("Users")),
+            **self.fields,
+        }
+        if not user_model_has("groups"):
+            del self.fields["groups"]
+
+    @property
+    def parts(self) -> list[tuple[Any, list[forms.BoundField]]]:
+        """The fields under their titles."""
+        return [(title, [self[name] for name in names if name in self.fields]) for title, names in PARTS]
+
+    @property
+    def recipients(self) -> Recipients:
+        """Whom a valid form is for."""
+        given = self.cleaned_data
+        return Recipients(users=given["users"], groups=given.get("groups") or (), everyone=given["everyone"])
 
     def clean_data(self) -> dict[str, Any]:
         """The JSON object; an empty text is an empty one."""
         try:
             value = strict_json.loads(self.cleaned_data["data"] or "{}", field="data")
         except InvalidInput as error:
-            raise forms.ValidationError(_sentence(error.errors["data"])) from None
+            raise forms.ValidationError(sentence(error.errors["data"])) from None
         if not isinstance(value, dict):
             raise forms.ValidationError(_("It must be a JSON object, in curly brackets."))
         return value
@@ -154,53 +187,67 @@ class SendForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         """Ask the services what they think of it, so that all errors show at once, also beside an empty field."""
         given = self.cleaned_data
+        if not self._errors_of_recipients() and not (
+            given["users"] or given.get("groups") or given["everyone"]
+        ):
+            self.add_error("users", _("Say to whom: users, groups or everyone."))
         texts = {name: given.get(name, "") for name in ("type", "title", "body", "url", "topic")}
         try:
             check_event(Event(**texts, level=given.get("level") or Level.INFO))
         except HubError as error:
-            self._refuse(error)
+            self.refuse(error)
         try:
             check_schedule(given.get("deliver_at"), given.get("expires_at"))
         except HubError as error:
-            self._refuse(error)
+            self.refuse(error)
+        if not self.errors and not self.recipients.count(limit=1):
+            self.add_error("users", _("Nobody of these is an active user."))
         return given
 
-    def send(self) -> Notification | None:
-        """Send it. None, with errors on the fields, when it is refused; then nothing was sent."""
-        given = self.cleaned_data
-        declared = next((known for known in registry if known.type_name == given["type"]), None)
-        event = UntypedEvent(
-            type_name=given["type"],
-            fields=given["data"],
+    def _errors_of_recipients(self) -> bool:
+        return bool({"users", "groups", "everyone"} & self.errors.keys())
+
+    @property
+    def event(self) -> UntypedEvent:
+        """What a valid form is about; a declared type brings its own level."""
+        name = self.cleaned_data["type"]
+        declared = next((known for known in registry if known.type_name == name), None)
+        return UntypedEvent(
+            type_name=name,
+            fields=self.cleaned_data["data"],
             default_level=declared.default_level if declared else "info",
         )
-        names = ("title", "body", "url", "topic", "collapse_key", "deliver_at", "expires_at")
-        try:
-            public_id = services.notify(
-                given["recipient"],
-                event,
-                level=given["level"] or None,
-                source=username_of(self._request),
-                **{name: given[name] for name in names},
-            )
-        except HubError as error:
-            self._refuse(error)
-            return None
-        except IntegrityError:
-            self.add_error("recipient", _("This user has just been deleted."))
-            return None
-        return Notification.objects.select_related("recipient").get(public_id=public_id)
 
-    def _refuse(self, error: HubError) -> None:
+    @property
+    def options(self) -> dict[str, Any]:
+        """The rest of what a valid form says, as the services name it."""
+        names = ("title", "body", "url", "topic", "collapse_key", "deliver_at", "expires_at")
+        return {"level": self.cleaned_data["level"] or None} | {
+            name: self.cleaned_data[name] for name in names
+        }
+
+    def refuse(self, error: HubError) -> None:
+        """Put what the services refuse on its fields."""
         match error:
             case InvalidInput():
                 for name, text in error.errors.items():
                     if name not in self.errors:
-                        self.add_error(name if name in self.fields else None, _sentence(text))
+                        self.add_error(name if name in self.fields else None, sentence(text))
             case UnknownEventType():
                 self.add_error("type", str(error))
             case NotificationTooLarge() | _:
                 self.add_error(None, str(error))
+
+
+class ReasonForm(forms.Form):
+    """Why something is done, for the record."""
+
+    reason = forms.CharField(
+        label=gettext_lazy("Reason"),
+        max_length=MAX_REASON_LENGTH,
+        widget=AdminTextareaWidget(attrs={"rows": 2}),
+        help_text=gettext_lazy("For the record, where every member of staff can read it."),
+    )
 
 
 def recipient_field(request: HttpRequest, admin_site: AdminSite) -> forms.Field:
@@ -221,6 +268,6 @@ def recipient_field(request: HttpRequest, admin_site: AdminSite) -> forms.Field:
     )
 
 
-def _sentence(text: str) -> str:
+def sentence(text: str) -> str:
     """The services' errors go on from a field's name; under the field itself they are sentences of their own."""
     return f"This {text}" + ("" if text.endswith(".") else ".")

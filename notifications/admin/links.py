@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
@@ -28,6 +29,12 @@ def notifications_url(**parameters: Any) -> str:
     """The list of notifications, filtered."""
     query = f"?{urlencode(parameters)}" if parameters else ""
     return reverse("admin:notifications_notification_changelist") + query
+
+
+def replay_url(public_ids: Iterable[Any]) -> str:
+    """The page that asks what to replay of some notifications."""
+    ids = ",".join(map(str, public_ids))
+    return f"{reverse('admin:notifications_replay_add')}?{urlencode({'ids': ids})}"
 
 
 def inbox_url(user_id: Any) -> str:

@@ -6,8 +6,6 @@ from typing import Any, ClassVar
 from uuid import UUID
 
 from django.contrib import admin, messages
-from django.contrib.admin.helpers import AdminErrorList, AdminForm
-from django.contrib.admin.options import IS_POPUP_VAR
 from django.contrib.admin.utils import model_ngettext, unquote
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
@@ -36,18 +34,17 @@ from notifications.admin.changelist import NotificationList, ask
 from notifications.admin.criteria import PARAMETERS, BadCriteria
 from notifications.admin.export import CONTENT, FORMATS, export, log_export
 from notifications.admin.filters import FILTERS
-from notifications.admin.forms import FIELDSETS, SendForm
 from notifications.admin.links import (
     chip_html,
     level_html,
     notification_url,
     notifications_url,
+    replay_url,
     time_html,
     to_list,
 )
 from notifications.admin.rights import can, needs
 from notifications.admin.states import State, state_of
-from notifications.events import registry
 from notifications.models import Change, Notification, Reason
 
 
@@ -75,9 +72,9 @@ class NotificationAdmin(NotificationModelAdmin):
     actions = [
         actions.mark_selected_read,
         actions.mark_selected_unread,
+        actions.replay_selected,
         actions.delete_selected,
     ]
-    add_form_template = "admin/notifications/notification/add_form.html"
     change_form_template = "admin/notifications/notification/change_form.html"
     detail_kinds: ClassVar[dict[str, Any]] = {"read": services.mark_read, "unread": services.mark_unread}
 
@@ -218,6 +215,10 @@ class NotificationAdmin(NotificationModelAdmin):
         ]
         return [*of_list, *verbs, *super().get_urls()]
 
+    def has_replay_permission(self, request: HttpRequest) -> bool:
+        """Whether replaying is offered; its own pages ask again."""
+        return can(request, "replay")
+
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
@@ -225,6 +226,9 @@ class NotificationAdmin(NotificationModelAdmin):
         context = {
             "title": str(self.opts.verbose_name_plural).capitalize(),
             "max_selected": actions.MAX_SELECTED,
+            "replay_url": reverse("admin:notifications_replay_add")
+            if self.has_replay_permission(request)
+            else "",
         }
         return super().changelist_view(request, {**context, **(extra_context or {})})
 
@@ -276,6 +280,7 @@ class NotificationAdmin(NotificationModelAdmin):
             "has_view_permission": True,
             "may_change": self.has_change_permission(request, found),
             "may_delete": self.has_delete_permission(request, found),
+            "replay_url": replay_url([found.public_id]) if can(request, "replay") else "",
             **detail.context_of(found, timezone.now(), has_content=can(request, "view_content")),
             **(extra_context or {}),
         }
@@ -298,39 +303,15 @@ class NotificationAdmin(NotificationModelAdmin):
         actions.report(request, tally, done=done, already=already)
         return HttpResponseRedirect(notification_url(found.public_id))
 
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Whoever may compose."""
+        return can(request, "compose")
+
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """The form that sends one; what the services refuse stands under its field."""
-        if not self.has_add_permission(request):
-            raise PermissionDenied
-        form = SendForm(
-            request.POST if request.method == "POST" else None, request=request, admin_site=self.admin_site
-        )
-        if form.is_valid() and (sent := form.send()):
-            return self._sent(request, sent)
-        admin_form = AdminForm(form, list(FIELDSETS), {}, (), model_admin=self)  # type: ignore[arg-type]
-        context = {
-            **self.admin_site.each_context(request),
-            "title": _("Send a notification"),
-            "adminform": admin_form,
-            "is_popup": IS_POPUP_VAR in request.GET,
-            "media": self.media + admin_form.media,
-            "inline_admin_formsets": [],
-            "errors": AdminErrorList(form, []),  # type: ignore[arg-type]
-            "known_types": list(registry),
-            **(extra_context or {}),
-        }
-        return self.render_change_form(request, context, add=True, form_url=form_url)
-
-    def _sent(self, request: HttpRequest, sent: Notification) -> HttpResponse:
-        self.log_addition(request, sent, _("Sent."))
-        username = sent.recipient.get_username()
-        if state_of(sent, timezone.now()) is State.SCHEDULED:
-            messages.success(request, _("The notification to %s is scheduled.") % username)
-        else:
-            messages.success(request, _("The notification was sent to %s.") % username)
-        return self._redirect_to(request, sent.public_id)
+        """What is sent is composed; the page that does so asks for the right."""
+        return HttpResponseRedirect(reverse("admin:notifications_broadcast_add"))
 
     def _redirect_to(self, request: HttpRequest, key: Any) -> HttpResponse:
         """Its page, for those who may see it: permissions to send or to delete do not include that."""

@@ -4,7 +4,7 @@
 function nameSearchFields() {
   for (const select of document.querySelectorAll("select.admin-autocomplete")) {
     const name = document.querySelector(`label[for="${select.id}"]`)?.textContent.trim();
-    for (const field of select.parentElement?.querySelectorAll('[role="combobox"], [role="textbox"]') ?? []) {
+    for (const field of select.parentElement?.querySelectorAll('[role="combobox"], [role="textbox"], [role="searchbox"]') ?? []) {
       field.setAttribute("aria-label", name ?? "");
     }
   }

@@ -14,6 +14,8 @@ from tests.helpers.factories import make_user
 
 LIST = "/admin/notifications/notification/"
 INBOXES = "/admin/notifications/inbox/"
+BROADCASTS = "/admin/notifications/broadcast/"
+REPLAYS = "/admin/notifications/replay/"
 TOKENS = "/admin/notifications/apitoken/"
 ADDRESS = "203.0.113.9"
 

@@ -147,7 +147,9 @@ def test_index__has_the_hubs_sections_first(staff: Client) -> None:
     assert [model["object_name"] for model in sections[0]["models"]] == [
         "Notification",
         "ApiToken",
+        "Broadcast",
         "Inbox",
+        "Replay",
         "StreamSession",
     ]
     assert "Notification hub" in response.content.decode()

@@ -12,10 +12,11 @@ from playwright.sync_api import Page, ViewportSize
 
 from notifications import services
 from notifications.models import Change, Event, Notification
+from notifications.services import Origin, Recipients, Selection
 from tests.helpers.browser import PageFactory, expect
-from tests.helpers.factories import make_user, send
+from tests.helpers.factories import make_user, order_event, send
 from tests.helpers.processes import HubProcess
-from tests.helpers.staff import INBOXES, LIST, TOKENS, page_of
+from tests.helpers.staff import BROADCASTS, INBOXES, LIST, REPLAYS, TOKENS, page_of
 from tests.helpers.tokens import make_token
 
 pytestmark = [
@@ -85,25 +86,6 @@ def test_staff__delete_a_selection_after_being_asked(
     expect(page.locator("td.field-state_chip").first).to_contain_text("By staff")
 
 
-def test_staff__send_one_with_the_recipient_looked_up(
-    shared_hub: HubProcess, page_factory: PageFactory, ada: User
-) -> None:
-    page = page_factory()
-    enter(page, shared_hub, f"{LIST}add/")
-    page.locator(".select2-selection").click()
-    page.locator(".select2-search__field").fill("ad")
-    page.get_by_role("option", name="ada").click()
-    page.get_by_label("Type").fill("news.maintenance.planned")
-    page.get_by_label("Title").fill("Maintenance")
-    page.get_by_label("Link").fill("javascript:alert(1)")
-    page.get_by_role("button", name="Send notification").click()
-    expect(page.locator(".field-url .errorlist")).to_contain_text("must be a path on this site")
-    page.get_by_label("Link").fill("/maintenance/")
-    page.get_by_role("button", name="Send notification").click()
-    expect(page.locator(".messagelist")).to_contain_text("The notification was sent to ada.")
-    assert Notification.objects.filter(recipient=ada).count() == 1
-
-
 def test_staff__make_a_token_and_see_its_text_once(
     shared_hub: HubProcess, page_factory: PageFactory, ada: User
 ) -> None:
@@ -137,6 +119,16 @@ def addresses(ada: User) -> dict[str, str]:
     bad = Event.objects.create(type="Bad", title=" ", url="javascript:alert(1)", data="{")
     failed = Notification.objects.create(recipient=ada, event=bad)
     services.sequence([ada.pk])
+    root = User.objects.get(username="root")
+    title = f"<script>alert(2)</script>{LONG[:150]}"
+    broadcast = services.broadcast(
+        Recipients(everyone=True), order_event(), title=title, body=LONG, owner=root
+    )
+    replay = services.start_replay(
+        "redeliver", Selection(ids=[unread]), reason=LONG, owner=root, total_count=1, origin=Origin(by="root")
+    )
+    services.cancel_replay(replay.pk)
+    services.cancel_broadcast(broadcast.pk)
     pages = {
         "unread": unread,
         "read": read,
@@ -151,7 +143,14 @@ def addresses(ada: User) -> dict[str, str]:
         "empty": f"{LIST}?q=nothing-is-called-this",
         **{name: page_of(public_id) for name, public_id in pages.items()},
         "asked": page_of(unread, "delete"),
-        "send": f"{LIST}add/",
+        "compose": f"{BROADCASTS}add/",
+        "broadcasts": BROADCASTS,
+        "broadcast": f"{BROADCASTS}{broadcast.pk}/change/",
+        "withdraw": f"{BROADCASTS}{broadcast.pk}/withdraw/",
+        "replay one": f"{REPLAYS}add/?ids={unread}",
+        "replay all": f"{REPLAYS}add/?recipient=ada",
+        "replays": REPLAYS,
+        "replay": f"{REPLAYS}{replay.pk}/change/",
         "inboxes": INBOXES,
         "inbox": f"{INBOXES}{ada.pk}/change/",
         "users": "/admin/auth/user/",

@@ -1,0 +1,306 @@
+"""Broadcasts in the admin: composed, previewed as users will see them, followed while they are sent, cancelled and withdrawn."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django.contrib import admin, messages
+from django.contrib.auth.models import Group
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from notifications import services
+from notifications.admin.forms import ComposeForm, ReasonForm
+from notifications.admin.jobs import JobAdmin, history, number, run_for
+from notifications.admin.links import notifications_url
+from notifications.admin.origin import username_of
+from notifications.admin.rights import CONTENT_HIDDEN, can
+from notifications.admin.sending import AlreadySent, repeated, send_once
+from notifications.events import category_of, registry
+from notifications.exceptions import HubError
+from notifications.models import Broadcast, JobState, Notification
+from notifications.payloads import NotificationRow
+
+INLINE_SECONDS = 1.5
+MAX_FAILED = 1_000
+NAMES_SHOWN = 8
+
+
+@admin.register(Broadcast)
+class BroadcastAdmin(JobAdmin):
+    """The list of broadcasts, producers' ones too; the page of one; and the form that composes one."""
+
+    right = "compose"
+    done_words = gettext_lazy("notified")
+    list_display = ("asked_at", "what", "to_whom", "sender", "state_chip", "progress")
+    list_filter = ("state",)
+    add_form_template = "admin/notifications/broadcast/compose.html"
+    confirm_template = "admin/notifications/broadcast/confirm.html"
+    withdraw_template = "admin/notifications/broadcast/withdraw.html"
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """With their events and owners, without the bodies."""
+        rows: QuerySet[Any] = super().get_queryset(request)
+        return rows.select_related("event", "owner").defer("event__body", "event__data")
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """The list."""
+        context = {
+            "title": _("Broadcasts"),
+            "add_words": _("Compose"),
+            "empty_words": _("No broadcast is like that."),
+            "empty_hint": _("Compose one, or have a producer send to more than 1,000 users at once."),
+        }
+        return super().changelist_view(request, {**context, **(extra_context or {})})
+
+    # --- columns ------------------------------------------------------------------------------------------------------
+
+    @admin.display(description=gettext_lazy("what"))
+    def what(self, job: Broadcast) -> SafeString:
+        """Its type; the title is on its page, for those who may see it."""
+        return format_html(
+            '<code>{}</code><span class="hub-under"><bdi>{}</bdi></span>', job.event.type, job.event.topic
+        )
+
+    @admin.display(description=gettext_lazy("to"))
+    def to_whom(self, job: Broadcast) -> str:
+        """Everyone, groups or named users."""
+        if job.to_everyone:
+            return _("everyone")
+        if job.group_ids:
+            return ngettext("%d group", "%d groups", len(job.group_ids)) % len(job.group_ids)
+        return _("named users")
+
+    @admin.display(description=gettext_lazy("sent by"))
+    def sender(self, job: Broadcast) -> SafeString:
+        """Who asked for it."""
+        return format_html('<bdi class="hub-user">{}</bdi>', job.event.source or job.owner or "–")
+
+    def state_of(self, job: Any) -> tuple[str, str]:
+        """Withdrawn and scheduled ones are called so: how far their sending is matters less."""
+        if job.event.withdrawn_at is not None:
+            return "deleted", _("Withdrawn")
+        if job.state == JobState.DONE and job.deliver_at and job.deliver_at > timezone.now():
+            return "scheduled", _("Scheduled")
+        return super().state_of(job)
+
+    # --- the page of one ----------------------------------------------------------------------------------------------
+
+    def title_of(self, request: HttpRequest, job: Broadcast) -> str:
+        """Its title, for those who may see it."""
+        return job.event.title if self._may_see(request, job) else job.event.type
+
+    def page_context(self, request: HttpRequest, job: Broadcast) -> dict[str, Any]:
+        """What was sent to whom, and what can still be done about it. Four queries at most."""
+        may_see = self._may_see(request, job)
+        if may_see:
+            job.event.refresh_from_db(fields=["body"])
+        failed = self._failed(job)
+        is_withdrawn = job.event.withdrawn_at is not None
+        is_scheduled = not is_withdrawn and job.deliver_at is not None and job.deliver_at > timezone.now()
+        return {
+            "done_words": self.done_words,
+            "facts_template": "admin/notifications/broadcast/facts.html",
+            "note": _note(job.event, job.created_at) if may_see else None,
+            "hidden": "" if may_see else CONTENT_HIDDEN,
+            "to_whom": self._names_of(job),
+            "failed_rows": failed,
+            "retry_url": self.url_of("retry", job.pk) if failed and not is_withdrawn else "",
+            "withdraw_url": "" if is_withdrawn else self.url_of("withdraw", job.pk),
+            "is_scheduled": is_scheduled,
+            "notifications_url": notifications_url(event=job.event_id),
+            "history": history(job, self.opts),
+        }
+
+    def _names_of(self, job: Broadcast) -> list[str]:
+        if job.to_everyone:
+            return [_("everyone")]
+        if job.group_ids:
+            groups = Group.objects.filter(pk__in=job.group_ids).order_by("name")
+            return [_("group %s") % name for name in groups.values_list("name", flat=True)[:NAMES_SHOWN]]
+        return [_("named users")]
+
+    def _failed(self, job: Broadcast) -> int:
+        """How many of its notifications the sequencer has marked failed, as far as ``MAX_FAILED``."""
+        failed = Notification.objects.filter(event_id=job.event_id, failed_at__isnull=False)
+        return failed[:MAX_FAILED].count()
+
+    def _may_see(self, request: HttpRequest, job: Broadcast) -> bool:
+        return can(request, "view_content") or job.owner_id == request.user.pk
+
+    def share_of(self, job: Any) -> float:
+        """Failed ones are done with, too."""
+        return float((job.done_count + job.failed_count) / job.total_count) if job.total_count else 0.0
+
+    def cancel(self, job_id: UUID) -> Broadcast:
+        """End one where it is."""
+        return services.cancel_broadcast(job_id)
+
+    # --- what can be done about it ------------------------------------------------------------------------------------
+
+    def get_urls(self) -> list[URLPattern]:
+        """With those of withdrawing and of trying again."""
+        return [
+            path(
+                f"<uuid:job_id>/{name}/",
+                self.admin_site.admin_view(view),
+                name=f"notifications_broadcast_{name}",
+            )
+            for name, view in (("withdraw", self.withdraw_view), ("retry", self.retry_view))
+        ] + super().get_urls()
+
+    def withdraw_view(self, request: HttpRequest, job_id: UUID) -> HttpResponse:
+        """GET asks why; POST takes it back from everybody, scheduled ones before they are seen."""
+        job = self.job_for(request, job_id)
+        form = ReasonForm(request.POST if request.method == "POST" else None)
+        if not form.is_valid():
+            sent = Notification.objects.filter(event_id=job.event_id)
+            context = {
+                **self.admin_site.each_context(request),
+                "opts": self.opts,
+                "media": self.media,
+                "title": _("Withdraw"),
+                "original": job,
+                "what": self.title_of(request, job),
+                "form": form,
+                "count": sent[: MAX_FAILED + 1].count(),
+                "max_count": MAX_FAILED,
+                "back_url": self.url_of("change", job.pk),
+            }
+            return TemplateResponse(request, self.withdraw_template, context)
+        count = services.withdraw_event(job.event_id)
+        if job.event.withdrawn_at is None:
+            self.log_change(request, job, _("Withdrawn: %s") % form.cleaned_data["reason"])
+        gone = ngettext("%s notification goes.", "%s notifications go.", count) % number(count)
+        messages.success(request, _("It was withdrawn.") + " " + gone)
+        return HttpResponseRedirect(self.url_of("change", job.pk))
+
+    def retry_view(self, request: HttpRequest, job_id: UUID) -> HttpResponse:
+        """Try those again that could not be given a position."""
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        job = self.job_for(request, job_id)
+        count = services.retry_failed(event_id=job.event_id)
+        still = self._failed(job)
+        if count:
+            self.log_change(request, job, _("Tried %d failed ones again.") % count)
+        if still:
+            messages.error(request, ngettext("%d still fails.", "%d still fail.", still) % still)
+        if count > still:
+            messages.success(request, _("%d were listed now.") % (count - still))
+        return HttpResponseRedirect(self.url_of("change", job.pk))
+
+    # --- composing ----------------------------------------------------------------------------------------------------
+
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """GET is the form; POST shows it as users will see it, and how many they are; only a POST of that page sends."""
+        if not self.has_add_permission(request):
+            raise PermissionDenied
+        if request.method not in ("GET", "HEAD", "POST"):
+            return HttpResponseNotAllowed(["GET", "HEAD", "POST"])
+        form = ComposeForm(
+            request.POST if request.method == "POST" else None, request=request, admin_site=self.admin_site
+        )
+        step = request.POST.get("step", "")
+        if request.method != "POST" or not form.is_valid() or step == "back":
+            return self._page(request, self.add_form_template, form)
+        if step == "send" and (answer := self._send(request, form)):
+            return answer
+        return self._page(request, self.add_form_template if form.errors else self.confirm_template, form)
+
+    def _send(self, request: HttpRequest, form: ComposeForm) -> HttpResponse | None:
+        def start() -> UUID:
+            job = services.broadcast(
+                form.recipients,
+                form.event,
+                owner=request.user,
+                source=username_of(request),
+                **form.options,
+            )
+            self.log_addition(request, job, _("Composed."))
+            return job.pk
+
+        try:
+            job_id, was_done = send_once(request, "/admin/compose", form.cleaned_data["form_key"], start)
+        except AlreadySent:
+            form.add_error(
+                None, _("This form was sent before, with other content. Open it anew to send another.")
+            )
+            return None
+        except HubError as error:
+            form.refuse(error)
+            return None
+        if was_done:
+            messages.info(request, _("This was sent already; nobody was notified twice."))
+        run_for(services.run_broadcast_chunk, job_id, seconds=INLINE_SECONDS)
+        return HttpResponseRedirect(self.url_of("change", job_id))
+
+    def _page(self, request: HttpRequest, template: str, form: ComposeForm) -> HttpResponse:
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "media": self.media + form.media,
+            "title": _("Compose"),
+            "form": form,
+            "known_types": list(registry),
+        }
+        if template == self.confirm_template:
+            given, recipients = form.cleaned_data, form.recipients
+            count = recipients.count()
+            event = _Composed(form)
+            context |= {
+                "count": count,
+                "count_words": ngettext("%s user", "%s users", count) % number(count),
+                "users": given["users"][:NAMES_SHOWN],
+                "more_users": max(0, len(given["users"]) - NAMES_SHOWN),
+                "groups": given.get("groups") or (),
+                "note": _note(event, timezone.now()),
+                "repeated": repeated(request.POST),
+            }
+        return TemplateResponse(request, template, context)
+
+
+class _Composed:
+    """What a form says, as an event that is not stored."""
+
+    def __init__(self, form: ComposeForm) -> None:
+        given = form.cleaned_data
+        self.type, self.topic = given["type"], given["topic"]
+        self.title, self.body, self.url = given["title"], given["body"], given["url"]
+        self.level = given["level"] or form.event.default_level
+        self.actor = ""
+        self.expires_at = given["expires_at"]
+
+
+def _note(event: Any, at: Any) -> dict[str, Any]:
+    """What the template of the user's inbox shows of it."""
+    row = NotificationRow(
+        public_id=UUID(int=0),
+        position=0,
+        type=event.type,
+        topic=event.topic,
+        level=event.level,
+        title=event.title,
+        body=event.body,
+        url=event.url,
+        actor=event.actor,
+        data="{}",
+        created_at=at,
+        read_at=None,
+        expires_at=event.expires_at,
+        replay_of=None,
+    )
+    return {"row": row, "category": category_of(event.type)}

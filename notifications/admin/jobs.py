@@ -1,0 +1,297 @@
+"""What the pages of broadcasts and replays have in common: a list with progress, a page that shows it live, and an end before the end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, ClassVar
+from uuid import UUID
+
+from django.contrib import admin, messages
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.admin.utils import quote, unquote
+from django.core.exceptions import PermissionDenied
+from django.db import OperationalError
+from django.db.models import QuerySet
+from django.forms.widgets import Script
+from django.http import (
+    Http404,
+    HttpRequest,
+    HttpResponse,
+    HttpResponseNotAllowed,
+    HttpResponseRedirect,
+    JsonResponse,
+)
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils import formats
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from notifications.admin.bases import JobModelAdmin
+from notifications.admin.links import chip_html, time_html
+from notifications.admin.paginator import BoundedPaginator
+from notifications.admin.rights import Right, can
+from notifications.models import Job, JobState
+
+# The chip that a state looks like.
+CHIPS: dict[str, str] = {
+    JobState.QUEUED: "scheduled",
+    JobState.RUNNING: "created",
+    JobState.DONE: "read",
+    JobState.CANCELLED: "staged",
+    JobState.FAILED: "failed",
+}
+
+
+class JobAdmin(JobModelAdmin):
+    """List and page of one kind of job. Those who may ask for one see all of them, and may end them.
+
+    Attributes:
+        right: what this takes.
+        done_words: what has become of the done ones.
+    """
+
+    right: ClassVar[Right]
+    done_words: ClassVar[Any]
+    list_per_page = 50
+    list_max_show_all = 0
+    show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
+    ordering = ("-created_at", "-pk")
+    sortable_by = ()
+    actions = None
+    paginator = BoundedPaginator
+    change_list_template = "admin/notifications/job/change_list.html"
+    change_form_template = "admin/notifications/job/page.html"
+
+    class Media:
+        css: ClassVar[dict[str, list[str]]] = {
+            "all": ["notifications-admin/hub.css", "notifications-admin/jobs.css"]
+        }
+        js = (Script("notifications-admin/job-progress.js", type="module"),)
+
+    # --- for each kind to say -----------------------------------------------------------------------------------------
+
+    def title_of(self, request: HttpRequest, job: Any) -> str:
+        """What the page of one is called."""
+        raise NotImplementedError
+
+    def page_context(self, request: HttpRequest, job: Any) -> dict[str, Any]:
+        """What the page of one shows beside its progress."""
+        raise NotImplementedError
+
+    def cancel(self, job_id: UUID) -> Job:
+        """End one where it is."""
+        raise NotImplementedError
+
+    def state_of(self, job: Any) -> tuple[str, str]:
+        """Its state: the chip that it looks like, and the word."""
+        return CHIPS[job.state], str(JobState(job.state).label)
+
+    def share_of(self, job: Any) -> float:
+        """How much of the work is done, from 0 to 1."""
+        return float(job.worked_count / job.total_count) if job.total_count else 0.0
+
+    # --- rights -------------------------------------------------------------------------------------------------------
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        """Whoever has the right."""
+        return can(request, self.right)
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Whoever has the right."""
+        return can(request, self.right)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Whoever has the right."""
+        return can(request, self.right)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Nobody: it is a record."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Nobody: it is a record."""
+        return False
+
+    def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest | None = None) -> bool:
+        """None but that of the list's own filter."""
+        return lookup == "state__exact"
+
+    # --- columns ------------------------------------------------------------------------------------------------------
+
+    @admin.display(description=gettext_lazy("asked for"))
+    def asked_at(self, job: Any) -> SafeString:
+        """When it was asked for."""
+        return time_html(job.created_at)
+
+    @admin.display(description=gettext_lazy("state"))
+    def state_chip(self, job: Any) -> SafeString:
+        """Its state, as a coloured word."""
+        return chip_html(*self.state_of(job))
+
+    @admin.display(description=gettext_lazy("progress"))
+    def progress(self, job: Any) -> SafeString:
+        """How far it is, as a bar and in numbers."""
+        text = _("%(done)s of %(total)s") % {"done": number(job.worked_count), "total": self.total_text(job)}
+        return format_html(
+            '<progress class="hub-progress" max="100" value="{}" aria-label="{}"></progress>'
+            '<span class="hub-under">{}</span>',
+            self.percent_of(job),
+            _("Progress"),
+            text,
+        )
+
+    # --- pages --------------------------------------------------------------------------------------------------------
+
+    def get_urls(self) -> list[URLPattern]:
+        """Django's, and those of progress and cancelling."""
+        name = f"{self.opts.app_label}_{self.opts.model_name}"
+        return [
+            path(
+                "<uuid:job_id>/progress/",
+                self.admin_site.admin_view(self.progress_view),
+                name=f"{name}_progress",
+            ),
+            path(
+                "<uuid:job_id>/cancel/", self.admin_site.admin_view(self.cancel_view), name=f"{name}_cancel"
+            ),
+            *super().get_urls(),
+        ]
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """The page of one; only shows it."""
+        if request.method not in ("GET", "HEAD"):
+            return HttpResponseNotAllowed(["GET", "HEAD"])
+        job = self.get_object(request, unquote(object_id))
+        if not self.has_view_permission(request, job):
+            raise PermissionDenied
+        if job is None:
+            messages.warning(request, _("There is nothing at that address; it may have been erased."))
+            return HttpResponseRedirect(self.url_of("changelist"))
+        request.current_app = self.admin_site.name
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "media": self.media,
+            "original": job,
+            "title": self.title_of(request, job),
+            "progress": self.progress_of(job),
+            "progress_url": self.url_of("progress", job.pk),
+            "cancel_url": self.url_of("cancel", job.pk),
+            **self.page_context(request, job),
+            **(extra_context or {}),
+        }
+        return TemplateResponse(request, self.change_form_template, context)
+
+    def progress_view(self, request: HttpRequest, job_id: UUID) -> HttpResponse:
+        """How far one is, for the script of its page."""
+        if request.method not in ("GET", "HEAD"):
+            return HttpResponseNotAllowed(["GET", "HEAD"])
+        return JsonResponse(self.progress_of(self.job_for(request, job_id)))
+
+    def cancel_view(self, request: HttpRequest, job_id: UUID) -> HttpResponse:
+        """End one. What is done stays so."""
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        job = self.job_for(request, job_id)
+        was_live = job.is_live
+        job = self.cancel(job.pk)
+        if was_live and job.state == JobState.CANCELLED:
+            self.log_change(request, job, _("Cancelled."))
+            messages.success(request, _("It was cancelled. What was done before stays so."))
+        else:
+            messages.info(request, _("It had ended already."))
+        return HttpResponseRedirect(self.url_of("change", job.pk))
+
+    # --- parts --------------------------------------------------------------------------------------------------------
+
+    def job_for(self, request: HttpRequest, job_id: UUID) -> Any:
+        """One, for a member of staff who may see it. Raises PermissionDenied, Http404."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        job = self.get_queryset(request).filter(pk=job_id).first()
+        if job is None:
+            raise Http404
+        return job
+
+    def url_of(self, page: str, *args: Any) -> str:
+        """The address of a page."""
+        name = f"admin:{self.opts.app_label}_{self.opts.model_name}_{page}"
+        return reverse(name, args=[quote(str(arg)) for arg in args])
+
+    def percent_of(self, job: Any) -> int:
+        """How much is done; all of it when it is over, and never before."""
+        if job.state == JobState.DONE:
+            return 100
+        return min(99, int(self.share_of(job) * 100))
+
+    def total_text(self, job: Any) -> str:
+        """Of how many."""
+        return number(job.total_count)
+
+    def progress_of(self, job: Any) -> dict[str, Any]:
+        """How far it is: for the page, and as JSON for its script. All words are here, so that the script has none."""
+        percent = self.percent_of(job)
+        chip, label = self.state_of(job)
+        texts = {
+            "label": label,
+            "percent": f"{percent} %",
+            "done": number(job.done_count),
+            "skipped": number(getattr(job, "skipped_count", 0)),
+            "failed": number(job.failed_count),
+            "total": self.total_text(job),
+            "rate": _("%s a second") % formats.number_format(job.rate, use_l10n=True) if job.rate else "–",
+            "left": _time_left(job, percent),
+            "failure": job.failure,
+        }
+        return {
+            "state": job.state,
+            "is_live": job.is_live,
+            "chip": chip,
+            "percent": percent,
+            "texts": texts,
+        }
+
+
+def number(count: int) -> str:
+    """A count as people write it."""
+    return formats.number_format(count, use_l10n=True, force_grouping=True)
+
+
+def _time_left(job: Job, percent: int) -> str:
+    if not job.is_live:
+        return "–"
+    if not job.rate or job.started_at is None or not percent:
+        return _("not known yet")
+    seconds = int((job.turn_at - job.started_at).total_seconds() * (100 - percent) / percent)
+    if seconds < 60:
+        return ngettext("%d second", "%d seconds", max(seconds, 1)) % max(seconds, 1)
+    return ngettext("%d minute", "%d minutes", seconds // 60) % (seconds // 60)
+
+
+def history(job: Job, opts: Any) -> QuerySet[LogEntry]:
+    """What staff did to it since it was asked for. One query."""
+    entries = LogEntry.objects.filter(
+        content_type__app_label=opts.app_label, content_type__model=opts.model_name, object_id=str(job.pk)
+    )
+    return entries.filter(action_flag=CHANGE).select_related("user").order_by("action_time")
+
+
+def run_for(run_chunk: Callable[[UUID], bool], job_id: UUID, *, seconds: float) -> None:
+    """Do small ones at once, within the request; what is left is the background's."""
+    until = time.monotonic() + seconds
+    try:
+        while time.monotonic() < until and run_chunk(job_id):
+            pass
+    except OperationalError:
+        return

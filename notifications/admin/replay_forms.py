@@ -1,0 +1,109 @@
+"""The form that asks for a replay: which notifications, what to do with them, and why."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+from uuid import UUID
+
+from django import forms
+from django.contrib.admin import AdminSite
+from django.contrib.admin.widgets import AdminTextareaWidget
+from django.http import HttpRequest
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from notifications.admin.criteria import BadCriteria
+from notifications.admin.forms import sentence
+from notifications.admin.people import users_field
+from notifications.admin.replay_filters import frozen, rows_of
+from notifications.admin.sending import KeyField
+from notifications.exceptions import InvalidInput
+from notifications.models import MAX_REASON_LENGTH, ReplayVerb
+from notifications.services import Selection
+from notifications.services.replay import MAX_COPY_TO, MAX_IDS
+
+IDS: Final = "ids"
+EVERYTHING: Final = "everything"
+
+
+class BadSelection(ValueError):
+    """What cannot be a selection; its text is a sentence for a person."""
+
+
+def selection_in(request: HttpRequest) -> Selection:
+    """Which notifications a request is about: ``ids``, or the parameters of the list.
+
+    Raises:
+        BadSelection: an id or a filter is impossible, or there is neither: an address without anything does not mean everything.
+    """
+    given = request.POST if request.method == "POST" else request.GET
+    if text := given.get(IDS, ""):
+        try:
+            ids = list(dict.fromkeys(UUID(part) for part in text.split(",")))
+        except ValueError:
+            raise BadSelection(_("One of the ids is none.")) from None
+        if len(ids) > MAX_IDS:
+            raise BadSelection(_("At most %d notifications can be named; for more, use a filter.") % MAX_IDS)
+        return Selection(ids=ids)
+    filters = frozen({name: given.get(name, "") for name in given})
+    if not filters and EVERYTHING not in given:
+        raise BadSelection(_("Choose some notifications, or filter the list, before you replay."))
+    try:
+        rows_of(filters, request.user)
+    except BadCriteria as error:
+        raise BadSelection(str(error)) from error
+    return Selection(filters=filters)
+
+
+class ReplayForm(forms.Form):
+    """What to do, for whom, and why."""
+
+    verb = forms.ChoiceField(
+        label=gettext_lazy("What to do"), choices=ReplayVerb.choices, widget=forms.RadioSelect
+    )
+    reason = forms.CharField(
+        label=gettext_lazy("Reason"),
+        max_length=MAX_REASON_LENGTH,
+        widget=AdminTextareaWidget(attrs={"rows": 2}),
+        help_text=gettext_lazy(
+            "For the record, where every member of staff can read it. The recipients do not see it."
+        ),
+    )
+    form_key = KeyField()
+
+    class Media:
+        js = ("notifications-admin/autocomplete-label.js",)
+
+    def __init__(self, *args: Any, request: HttpRequest, admin_site: AdminSite, **kwargs: Any) -> None:
+        """Make the form for a member of staff, who is offered to look users up if they may."""
+        super().__init__(*args, **kwargs)
+        self.fields["copy_to"] = users_field(request, admin_site, label=gettext_lazy("Copy to"))
+        self.fields["copy_to"].help_text = gettext_lazy("With “Copy to others” alone.")
+
+    def clean_reason(self) -> str:
+        """Text that says something."""
+        return str(self.cleaned_data["reason"]).strip()
+
+    def clean(self) -> dict[str, Any]:
+        """Users go with copying, and copying with users."""
+        given = self.cleaned_data
+        users, is_copy = given.get("copy_to") or [], given.get("verb") == ReplayVerb.COPY
+        if not is_copy:
+            given["copy_to"] = []
+        elif not users and "copy_to" not in self.errors:
+            self.add_error("copy_to", _("Name the users who are to get a copy."))
+        elif len(users) > MAX_COPY_TO:
+            self.add_error("copy_to", _("Name at most %d users.") % MAX_COPY_TO)
+        return given
+
+    def refuse(self, error: InvalidInput) -> None:
+        """Put what the services refuse on its fields."""
+        for name, text in error.errors.items():
+            self.add_error(name if name in self.fields else None, sentence(text))
+
+    @staticmethod
+    def selection_fields(selection: Selection) -> dict[str, str]:
+        """The selection as fields of a form, or parameters of an address."""
+        if selection.ids:
+            return {IDS: ",".join(map(str, selection.ids))}
+        return dict(selection.filters) or {EVERYTHING: "1"}

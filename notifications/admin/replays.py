@@ -1,0 +1,269 @@
+"""Replays to users in the admin: what, how many and why is asked and shown first; then each is a job with a page of its own."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlencode
+from uuid import UUID
+
+from django.contrib import admin, messages
+from django.contrib.admin.models import ADDITION, CHANGE, LogEntry
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.auth import get_user_model
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from notifications import services
+from notifications.admin.jobs import JobAdmin, history, number, run_for
+from notifications.admin.links import notification_url, notifications_url
+from notifications.admin.origin import origin_of
+from notifications.admin.replay_filters import described
+from notifications.admin.replay_forms import BadSelection, ReplayForm, selection_in
+from notifications.admin.replay_preview import Preview, preview
+from notifications.admin.rights import can
+from notifications.admin.sending import AlreadySent, repeated, send_once
+from notifications.exceptions import InvalidInput
+from notifications.models import Notification, Replay, ReplayVerb
+from notifications.services import Selection
+
+INLINE_SECONDS = 1.5
+# By verb: what it is called, what it does, and what has become of what it fits.
+VERBS: dict[str, tuple[Any, Any, Any]] = {
+    ReplayVerb.SHOW: (
+        gettext_lazy("Show again"),
+        gettext_lazy(
+            "It pops up once more on the open pages of its recipient. Nothing is stored and nothing changes; who has no page open "
+            "never sees it."
+        ),
+        gettext_lazy("shown again"),
+    ),
+    ReplayVerb.REDELIVER: (
+        gettext_lazy("Re-deliver"),
+        gettext_lazy(
+            "It is replaced by a new one: unread, on top of the list, live on open pages, and there for those who are offline. "
+            "What its recipient or staff have deleted comes back."
+        ),
+        gettext_lazy("re-delivered"),
+    ),
+    ReplayVerb.COPY: (
+        gettext_lazy("Copy to others"),
+        gettext_lazy(
+            "Other users get the same. Nobody gets it who was sent it before, and nobody is told whose it was."
+        ),
+        gettext_lazy("copied"),
+    ),
+}
+
+
+@admin.register(Replay)
+class ReplayAdmin(JobAdmin):
+    """The list of replays, which is the record of them; the page of one; and the form that asks for one."""
+
+    right = "replay"
+    done_words = gettext_lazy("replayed")
+    list_display = ("asked_at", "verb_word", "which", "why", "by", "state_chip", "progress")
+    list_filter = ("state",)
+    add_form_template = "admin/notifications/replay/form.html"
+    confirm_template = "admin/notifications/replay/confirm.html"
+
+    def get_model_perms(self, request: HttpRequest) -> dict[str, bool]:
+        """Seen, and not added: a replay begins at what is to be replayed."""
+        return {**super().get_model_perms(request), "add": False}
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """The list."""
+        context = {
+            "title": _("Replays"),
+            "empty_words": _("No replay is like that."),
+            "empty_hint": _("Begin at a notification, or at a filtered list of them."),
+        }
+        return super().changelist_view(request, {**context, **(extra_context or {})})
+
+    # --- columns ------------------------------------------------------------------------------------------------------
+
+    @admin.display(description=gettext_lazy("verb"))
+    def verb_word(self, job: Replay) -> str:
+        """What it does."""
+        return str(VERBS[job.verb][0])
+
+    @admin.display(description=gettext_lazy("which"))
+    def which(self, job: Replay) -> str:
+        """Of what."""
+        if job.is_filtered:
+            return _("%(total)s by a filter") % {"total": self.total_text(job)}
+        return self.total_text(job)
+
+    @admin.display(description=gettext_lazy("reason"))
+    def why(self, job: Replay) -> SafeString:
+        """What the member of staff wrote."""
+        return format_html('<bdi class="hub-title hub-plain-title">{}</bdi>', job.reason)
+
+    # --- the page of one ----------------------------------------------------------------------------------------------
+
+    def title_of(self, request: HttpRequest, job: Replay) -> str:
+        """What it does with how many."""
+        return f"{VERBS[job.verb][0]}: {self.which(job)}"
+
+    def page_context(self, request: HttpRequest, job: Replay) -> dict[str, Any]:
+        """The record of it. Three queries."""
+        ids = job.ids[:20]
+        named = Notification.objects.filter(public_id__in=ids).select_related("recipient", "event")
+        named = named.defer("event__body", "event__data") if job.ids else named.none()
+        may_see = can(request, "view_content")
+        users: Any = get_user_model()._default_manager.filter(pk__in=job.copy_to)
+        return {
+            "done_words": VERBS[job.verb][2],
+            "has_skipped": True,
+            "explanation": VERBS[job.verb][1],
+            "facts_template": "admin/notifications/replay/facts.html",
+            "filters": described(job.filters),
+            "filters_url": notifications_url(**job.filters) if job.filters else "",
+            "named": [
+                {
+                    "url": notification_url(row.public_id),
+                    "title": row.event.title if may_see else row.event.type,
+                    "username": row.recipient.get_username(),
+                }
+                for row in named
+            ],
+            "named_more": max(0, len(job.ids) - len(ids)),
+            "copied_to": [user.get_username() for user in users] if job.copy_to else [],
+            "history": history(job, self.opts),
+        }
+
+    def share_of(self, job: Replay) -> float:
+        """By the keys that were walked over, where the total is not exact."""
+        if job.is_estimate and job.until_id:
+            return job.last_id / job.until_id
+        return super().share_of(job)
+
+    def total_text(self, job: Replay) -> str:
+        """Of how many; an estimate says so."""
+        return (_("about %s") if job.is_estimate else "%s") % number(job.total_count)
+
+    def cancel(self, job_id: UUID) -> Replay:
+        """End one where it is."""
+        return services.cancel_replay(job_id)
+
+    # --- asking for one -----------------------------------------------------------------------------------------------
+
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """GET asks what to do; POST shows what would happen; only a POST of that page does it."""
+        if not self.has_add_permission(request):
+            raise PermissionDenied
+        if request.method not in ("GET", "HEAD", "POST"):
+            return HttpResponseNotAllowed(["GET", "HEAD", "POST"])
+        try:
+            selection = selection_in(request)
+            looked = preview(selection, request.user)
+        except (BadSelection, IncorrectLookupParameters) as error:
+            messages.error(request, str(error) or _("This filter cannot be read."))
+            return HttpResponseRedirect(notifications_url())
+        if not looked.total.count:
+            messages.warning(request, _("No notification is like that, so there is nothing to replay."))
+            return HttpResponseRedirect(notifications_url())
+        return self.ask(request, selection, looked)
+
+    def ask(self, request: HttpRequest, selection: Selection, looked: Preview) -> HttpResponse:
+        """The form, the page that asks once more, or the replay."""
+        is_first = request.method != "POST" or "verb" not in request.POST
+        form = ReplayForm(
+            None if is_first else request.POST,
+            request=request,
+            admin_site=self.admin_site,
+            initial={"verb": request.GET.get("verb", ReplayVerb.REDELIVER)},
+        )
+        step = request.POST.get("step", "")
+        if is_first or step == "back" or not form.is_valid():
+            return self._page(request, self.add_form_template, selection, looked, form)
+        if step == "send" and (answer := self._send(request, selection, looked, form)):
+            return answer
+        template = self.add_form_template if form.errors else self.confirm_template
+        return self._page(request, template, selection, looked, form)
+
+    def _send(
+        self, request: HttpRequest, selection: Selection, looked: Preview, form: ReplayForm
+    ) -> HttpResponse | None:
+        given = form.cleaned_data
+
+        def start() -> UUID:
+            job = services.start_replay(
+                given["verb"],
+                selection,
+                reason=given["reason"],
+                owner=request.user,
+                copy_to=given["copy_to"],
+                total_count=looked.total.count,
+                is_estimate=looked.total.is_estimate,
+                origin=origin_of(request),
+            )
+            self._log(request, job)
+            return job.pk
+
+        try:
+            job_id, was_done = send_once(request, "/admin/replay", given["form_key"], start)
+        except AlreadySent:
+            form.add_error(
+                None, _("This form was sent before, with other content. Begin again from the list.")
+            )
+            return None
+        except InvalidInput as error:
+            form.refuse(error)
+            return None
+        if was_done:
+            messages.info(request, _("This was asked for already; nothing was sent twice."))
+        run_for(services.run_replay_chunk, job_id, seconds=INLINE_SECONDS)
+        return HttpResponseRedirect(self.url_of("change", job_id))
+
+    def _log(self, request: HttpRequest, job: Replay) -> None:
+        """In Django's log: the replay, and each notification that was named."""
+        user_id: Any = request.user.pk
+        text = f"{VERBS[job.verb][0]}: {job.reason}"
+        LogEntry.objects.log_actions(user_id, [job], ADDITION, text)
+        if job.ids:
+            named = Notification.objects.filter(public_id__in=job.ids)
+            LogEntry.objects.log_actions(user_id, named, CHANGE, text)
+
+    def _page(
+        self,
+        request: HttpRequest,
+        template: str,
+        selection: Selection,
+        looked: Preview,
+        form: ReplayForm,
+    ) -> HttpResponse:
+        may_see = can(request, "view_content")
+        fits = looked.fits or {}
+        verb = form.cleaned_data.get("verb", "") if form.is_bound and form.is_valid() else ""
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "media": self.media + form.media,
+            "title": _("Replay to users"),
+            "form": form,
+            "preview": looked,
+            "may_see": may_see,
+            "filters": described(selection.filters) if not selection.ids else [],
+            "is_filtered": not selection.ids,
+            "verbs": [
+                {"value": value, "name": name, "text": text, "fits": fits.get(value)}
+                for value, (name, text, _done) in VERBS.items()
+            ],
+            "verb": verb,
+            "verb_name": VERBS[verb][0] if verb else "",
+            "verb_text": VERBS[verb][1] if verb else "",
+            "fit_count": fits.get(verb),
+            "repeated": repeated(request.POST),
+            "selection_fields": form.selection_fields(selection),
+            "again_url": f"{self.url_of('add')}?{urlencode(form.selection_fields(selection))}",
+        }
+        return TemplateResponse(request, template, context)
