@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Final, Literal
 
 from django.contrib.auth import get_user_model
+from django.db.models import Q
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
@@ -14,8 +15,10 @@ from notifications.admin.rights import can
 from notifications.admin.search import exactly, username_field
 from notifications.exceptions import InvalidInput
 from notifications.models import MAX_TOPIC_LENGTH, Event
+from notifications.models.search import few_events_with
 from notifications.search import parse_words
 
+MAX_FEW: Final = 5_000  # events with certain words, whose keys then stand in the statement
 Reading = Literal["", "exact", "recipient", "topic", "type", "words", "refused"]
 
 
@@ -62,7 +65,11 @@ def _words(request: HttpRequest, criteria: Criteria, term: str) -> Asked:
         raise BadCriteria(_("The search %s.") % error.errors["q"]) from error
     if not can(request, "view_content"):
         return Asked(criteria=criteria.without("q"), reading="refused")
-    return Asked(criteria=replace(criteria, words=words or frozenset()), reading="words")
+    words = words or frozenset()
+    if (keys := few_events_with(words, limit=MAX_FEW)) is not None:
+        found = criteria.about_event(lambda of: Q(**{f"{of}pk__in": keys}))
+        return Asked(criteria=found, reading="words")
+    return Asked(criteria=replace(criteria, words=words), reading="words")
 
 
 def _known_as(term: str) -> Reading | None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 
+from django.db import connection
 from django.db.models import DateTimeField, OuterRef, Q, QuerySet, Subquery, Value
 from django.db.models.functions import Coalesce
 
@@ -25,6 +26,8 @@ MAX_ROWS: Final = 50_000
 # Events are taken a few at first, because most pages are full then, and more when they turn out to have nothing that is wanted.
 FIRST_EVENTS: Final = 100
 MAX_EVENTS: Final = 1_600
+# Whose words one look may read.
+MAX_READ: Final = 50_000
 # After this time a page that is not full ends. The next one goes on there, so nothing depends on the clock but a page's length.
 LOOK_SECONDS: Final = 0.05
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -121,6 +124,7 @@ class _EventWalk:
     def __init__(self, criteria: Criteria, limit: int) -> None:
         self._wanted = criteria.of_events
         self._rows = criteria.rows
+        self._is_slow = criteria.words is not None and connection.vendor == "postgresql"
         self._limit = limit
         self._found: list[tuple[int, int, datetime]] = []
         self._ends_at = time.monotonic() + LOOK_SECONDS
@@ -158,31 +162,46 @@ class _EventWalk:
         """
         cap = max(MAX_ROWS // size, 1)
         own = Notification.objects.filter(event=OuterRef("pk")).order_by("-pk")
-        events = Event.objects.filter(self._wanted).annotate(floor=Subquery(own.values("pk")[cap - 1 : cap]))
-        if place is not None:
-            # As its row has it: SQLite compares texts, and writes fewer digits than we do. The other condition is for the index.
-            of_last = Event.objects.filter(pk=place.event_id).values("created_at")
-            last = Coalesce(Subquery(of_last), Value(place.sent_at), output_field=DateTimeField())
-            events = events.filter(Q(created_at__lt=last) | Q(pk__lt=place.event_id), created_at__lte=last)
-        seen = list(events.order_by("-created_at", "-pk").values_list("pk", "created_at", "floor")[:size])
-        is_end = len(seen) < size
-        rows = Notification.objects.filter(self._rows)
-        capped = next((number for number, (_, _, floor) in enumerate(seen) if floor is not None), None)
-        following = Place(seen[-1][1], seen[-1][0], 0) if seen and not is_end else None
-        if capped is not None:
-            event_id, sent_at, floor = seen[capped]
-            seen = seen[: capped + 1]
-            rows = rows.filter(~Q(event_id=event_id) | Q(pk__gte=floor))
-            following = Place(sent_at, event_id, floor)
+        after = _after(place).order_by("-created_at", "-pk")
+        events = after.filter(self._wanted).annotate(floor=Subquery(own.values("pk")[cap - 1 : cap]))
+        edge = self._edge(after)
+        if edge is not None:
+            events = events.filter(created_at__gte=edge)
+        seen = list(events.values_list("pk", "created_at", "floor")[:size])
+        following = Place(edge, 0, 0) if edge is not None else None
+        if len(seen) == size:
+            following = Place(seen[-1][1], seen[-1][0], 0)
+        wanted = Q()
+        for number, (event_id, sent_at, floor) in enumerate(seen):
+            if floor is not None:
+                following = Place(sent_at, event_id, floor)
+                wanted = Q(event_id=event_id, pk__gte=floor)
+                seen = seen[: number + 1]
+                break
+        sent = {event_id: sent_at for event_id, sent_at, _ in seen}
+        wanted |= Q(event_id__in=[event_id for event_id, _, floor in seen if floor is None])
+        rows = Notification.objects.filter(wanted, self._rows)
+        found = rows.order_by("-event__created_at", "-event_id", "-pk").values_list("pk", "event_id")
+        missing = self._limit + 1 - len(self._found)
         if seen:
-            sent = {event_id: sent_at for event_id, sent_at, _ in seen}
-            missing = self._limit + 1 - len(self._found)
-            found = rows.filter(event_id__in=sent).order_by("-event__created_at", "-event_id", "-pk")
-            self._found += [
-                (key, event_id, sent[event_id])
-                for key, event_id in found.values_list("pk", "event_id")[:missing]
-            ]
+            self._found += [(key, event_id, sent[event_id]) for key, event_id in found[:missing]]
         return following
+
+    def _edge(self, events: QuerySet[Event]) -> datetime | None:
+        """How far one look goes where words are looked for in the events themselves, which takes longest; None for the end."""
+        if not self._is_slow:
+            return None
+        return events.values_list("created_at", flat=True)[MAX_READ - 1 : MAX_READ].first()
+
+
+def _after(place: Place | None) -> QuerySet[Event]:
+    """The events after a place."""
+    if place is None:
+        return Event.objects.all()
+    # As its row has it: SQLite compares texts, and writes fewer digits than we do. The other condition is for the index.
+    own = Event.objects.filter(pk=place.event_id).values("created_at")
+    sent_at = Coalesce(Subquery(own), Value(place.sent_at), output_field=DateTimeField())
+    return Event.objects.filter(Q(created_at__lt=sent_at) | Q(pk__lt=place.event_id), created_at__lte=sent_at)
 
 
 def _number(text: str) -> int:

@@ -322,7 +322,9 @@ def test_list__any_number_of_rows__costs_the_same_few_queries(staff: Client, ada
     by_event = queries_of(lambda: staff.get(LIST, {"category": "orders", "level": "info"}))
     assert len(by_event) == 7, "events, then their notifications"
     searched = queries_of(lambda: staff.get(LIST, {"q": "number"}))
-    assert len(searched) == 10, "user, topic or type of that name"
+    assert len(searched) <= 13, (
+        "a user, topic or type of that name; on PostgreSQL whether the words are rare, and where"
+    )
     every = [*few, *many, *by_event, *searched]
     assert not any("COUNT(" in query for query in every)
     assert not any('"notifications_event"."body"' in query for query in few + many + by_event)

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import re
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from django.contrib.auth.models import User
 from django.db import connection
+from django.http import QueryDict
+from django.test import RequestFactory
 from django.utils import timezone
 
 from notifications import selectors, services
+from notifications.admin.asked import asked
+from notifications.admin.walk import read_page
 from notifications.events import UntypedEvent
 from notifications.models import Event, Notification
 from tests.helpers.factories import make_user, send
@@ -114,6 +119,50 @@ def _rows_of(node: dict[str, Any], table: str) -> list[int]:
         else []
     )
     return own + [count for child in node.get("Plans", []) for count in _rows_of(child, table)]
+
+
+@pytest.mark.shape("production")
+def test_staffs_list__of_any_filter__walks_an_index(ada: User) -> None:
+    User.objects.bulk_create([User(username=f"many{number}") for number in range(99)])
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """INSERT INTO notifications_event (type, topic, level, title, producer_id, created_at)
+            SELECT 't' || n %% 700 || '.b.c', 'topic:' || n / 10, CASE WHEN n %% 900 = 0 THEN 'error' ELSE 'info' END, 'Number ' || n,
+                   CASE WHEN n %% 1100 = 0 THEN %s::int END, now() - make_interval(secs => 20000 - n)
+            FROM generate_series(1, 20000) AS n""",
+            [ada.pk],
+        )
+        cursor.execute(
+            """INSERT INTO notifications_notification (public_id, recipient_id, event_id)
+            SELECT gen_random_uuid(), %s + id %% 100, id FROM notifications_event""",
+            [ada.pk],
+        )
+        cursor.execute("SELECT gin_clean_pending_list('event_words')")  # as a vacuum does
+        cursor.execute("ANALYZE")
+    before = Notification.objects.order_by("pk")[10_000]
+    by_event = f"{int(before.event.created_at.timestamp()) * 10**6}.{before.event_id}.0"
+    walks = {
+        "notifications_notification_pkey": ({}, str(before.pk)),
+        "notif_recipient": ({"recipient": "ada", "state": "unread"}, str(before.pk)),
+        "notif_event": ({"event": str(before.event_id)}, ""),
+        "event_time": ({"sent_from": "2000-01-01"}, by_event),
+        "event_type_time": ({"type": "t1.b.c"}, by_event),
+        "event_category_time": ({"category": "t1"}, by_event),
+        "event_level_time": ({"level": "error"}, by_event),
+        "event_producer": ({"producer": "ada"}, by_event),
+        "event_topic": ({"topic": "topic:77"}, ""),
+        "event_words": ({"q": "number 777"}, ""),
+    }
+    request = RequestFactory().get("/")
+    request.user = make_user("root", is_superuser=True)
+    for index, (parameters, place) in walks.items():
+        request.GET = QueryDict(urlencode(parameters))
+        wanted = asked(request, parameters.get("q", "")).criteria
+        texts = plans_of(lambda wanted=wanted, place=place: read_page(wanted, before=place, limit=50))
+        texts += plans_of(lambda parameters=parameters: asked(request, parameters.get("q", "")))
+        assert any(f"'{index}'" in text for text in texts), index
+        for text in texts:
+            assert not re.search(r"'Seq Scan'[^{}]*'Relation Name': 'notifications_", text), (index, text)
 
 
 def test_sweepers_reads__in_a_large_table__go_by_their_indexes(ada: User, crowd: list[User]) -> None:
