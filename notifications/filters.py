@@ -20,6 +20,12 @@ _GRAMMAR: Final = {
     "category": re.compile(r"[a-z][a-z0-9_]*", re.ASCII),
     "type": re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*){0,3}(\.\*)?", re.ASCII),
 }
+# The text of filters: only a topic may have anything in it, and only levels come after one.
+_TEXT: Final = re.compile(
+    r"(?:category=(?P<category>[a-z0-9_,]+)(?:&|$))?(?:type=(?P<type>[a-z0-9_.*,]+)(?:&|$))?"
+    r"(?:topic=(?P<topic>.+?)(?:&(?=level=[a-z,]+$)|$))?(?:level=(?P<level>[a-z,]+))?",
+    re.ASCII | re.DOTALL,
+)
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 NAMES: Final = ("category", "type", "topic", "level")
 
@@ -73,6 +79,17 @@ class Filters:
         types = sorted(self.types | {f"{prefix}*" for prefix in self.type_prefixes})
         given = zip(NAMES, (self.categories, types, self.topics, self.levels), strict=True)
         return "&".join(f"{name}={','.join(sorted(values))}" for name, values in given if values)
+
+    @classmethod
+    def read(cls, text: str) -> Filters:
+        """The filters whose text this is.
+
+        Raises:
+            InvalidInput: it is none.
+        """
+        if (found := _TEXT.fullmatch(text)) is None:
+            raise InvalidInput({"filter": "is no text of filters"})
+        return cls.parse({name: [value] for name, value in found.groupdict().items() if value is not None})
 
     def __bool__(self) -> bool:
         return bool(self.categories or self.types or self.type_prefixes or self.topics or self.levels)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from datetime import datetime
 from typing import Any, Final
@@ -14,6 +15,7 @@ from notifications.admin.links import inbox_url, level_html, notifications_url, 
 from notifications.admin.rights import CONTENT_HIDDEN_WHY
 from notifications.admin.states import explain, state_of
 from notifications.admin.timeline import build_timeline
+from notifications.conf import hub_config
 from notifications.models import Inbox, Notification, Reason
 from notifications.services.content import url_problem
 
@@ -23,7 +25,7 @@ _INVISIBLE: Final = re.compile(r"[\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\
 
 
 def context_of(notification: Notification, now: datetime, *, has_content: bool) -> dict[str, Any]:
-    """The template's context. Four queries at most: deferred content, inbox, changes, other recipients.
+    """The template's context. Nine queries at most: content, inbox, changes, deliveries, other recipients, producer.
 
     Args:
         notification: with its event; content that is not to be shown may be deferred.
@@ -51,6 +53,8 @@ def context_of(notification: Notification, now: datetime, *, has_content: bool) 
         "explanation": explain(notification, state, now),
         "reason": _reason(timeline.deletion.reason) if timeline.deletion else "",
         "timeline": timeline.entries,
+        "deliveries": timeline.deliveries,
+        "flush_seconds": _flush_seconds(),
         "data": pretty_data(event.data) if has_content else "",
         "url_is_safe": has_content and url_problem(event.url) is None,
         "inbox": inbox,
@@ -81,6 +85,12 @@ def _others(notification: Notification) -> str:
     if counted > MAX_OTHERS:
         return _("more than %d others") % MAX_OTHERS
     return ngettext("%d other", "%d others", counted) % counted
+
+
+def _flush_seconds() -> int:
+    """How late a record may be: streams' progress at each look of their process, polls at each sweep; both a fifth later at most."""
+    config = hub_config()
+    return math.ceil(1.2 * max(config.reconcile_seconds, config.sweep_seconds))
 
 
 def _reason(reason: str) -> str:

@@ -11,6 +11,7 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from notifications.admin.deliveries import Deliveries, Delivery, deliveries_of
 from notifications.admin.states import State
 from notifications.cursors import Cursor
 from notifications.models import Change, ChangeKind, Inbox, Notification
@@ -23,11 +24,12 @@ class Entry:
     """One point of the timeline.
 
     Attributes:
-        kind: for its looks: a ``ChangeKind``, ``staged``, ``failed``, ``pending`` or ``gap``.
+        kind: for its looks: a ``ChangeKind``, ``staged``, ``written``, ``failed``, ``pending`` or ``gap``.
         title: what happened, in words.
         at: when; None for what has no time yet.
         change: the change that it stands for, if it is one.
         cursor: the change's cursor.
+        delivery: to whom it was written, if it was.
         note: a sentence more.
     """
 
@@ -36,14 +38,21 @@ class Entry:
     at: datetime | None = None
     change: Change | None = None
     cursor: Cursor | None = None
+    delivery: Delivery | None = None
     note: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Timeline:
-    """The entries, oldest first, and the time of what they end with."""
+    """The entries, oldest first.
+
+    Attributes:
+        entries: what happened and will happen.
+        deliveries: to whom it was written; those that are shown are among the entries.
+    """
 
     entries: list[Entry] = field(default_factory=list)
+    deliveries: Deliveries = field(default_factory=Deliveries)
 
     @property
     def deletion(self) -> Change | None:
@@ -53,7 +62,7 @@ class Timeline:
 
 
 def build_timeline(notification: Notification, state: State, inbox: Inbox | None) -> Timeline:
-    """The timeline of a notification. Two queries at most, whatever its history.
+    """The timeline of a notification. Five queries at most, whatever its history.
 
     Args:
         notification: with its event.
@@ -62,12 +71,28 @@ def build_timeline(notification: Notification, state: State, inbox: Inbox | None
     """
     changes, left_out = _changes(notification)
     epoch = inbox.epoch if inbox else ""
-    entries = [_staged(notification), *(_entry(change, epoch) for change in changes)]
+    deliveries = deliveries_of(notification, inbox)
+    story = [_entry(change, epoch) for change in changes]
+    # The changes are in order already, and one comes before what was written of it at the same time.
+    story = sorted(
+        [*story, *map(_written, deliveries.shown)],
+        key=lambda entry: entry.at or notification.event.created_at,
+    )
     if left_out:
-        entries.insert(
-            1, Entry(kind="gap", title=_("Older changes are left out here; the inbox’s log has them all."))
-        )
-    return Timeline(entries=[*entries, *_ending(notification, state)])
+        gap = _("Older changes are left out here; the inbox’s log has them all.")
+        story.insert(0, Entry(kind="gap", title=gap))
+    return Timeline(
+        entries=[_staged(notification), *story, *_ending(notification, state)], deliveries=deliveries
+    )
+
+
+def _written(delivery: Delivery) -> Entry:
+    return Entry(
+        kind="written",
+        title=_("Written to %s") % delivery.device,
+        at=delivery.written_at,
+        delivery=delivery,
+    )
 
 
 def _staged(notification: Notification) -> Entry:

@@ -30,6 +30,8 @@ class EndReason(models.TextChoices):
     REPLACED = "replaced", _("Replaced by the same client")
     ERROR = "error", _("An error")
     LOST = "lost", _("The process was lost")
+    ANSWERED = "answered", _("A poll, answered")
+    LISTED = "listed", _("A list, answered")
 
 
 class OpenedBy(models.TextChoices):
@@ -63,6 +65,7 @@ class StreamSession(models.Model):
     """One stream. It takes one of its user's slots from ``opened_at`` to ``closed_at``, as long as its worker shows signs of life.
 
     Every change of the log after ``start_position`` and up to ``position`` that its filters admit was written to it.
+    An answered poll is on record as a stream that began and ended in one moment, and took no slot.
     The primary key is the ``stream`` of ``stream.open``, and ascends with time.
     """
 
@@ -76,6 +79,7 @@ class StreamSession(models.Model):
     )
     worker = models.ForeignKey(
         Worker,
+        null=True,
         on_delete=models.DO_NOTHING,
         related_name="stream_sessions",
         db_constraint=False,

@@ -22,7 +22,7 @@ from notifications import selectors, services
 from notifications.exceptions import NotFound
 from notifications.load import LOAD, poll_interval_seconds
 from notifications.models import Scope
-from notifications.rest import answers, errors, etags
+from notifications.rest import answers, errors, etags, polls
 from notifications.rest.authentication import BearerAuthentication, HasScope, SessionLogin
 from notifications.rest.inputs import ChangesQuery, IdsAction, ListQuery, Verb, parse_action, parse_read
 from notifications.rest.origin import origin_of
@@ -100,6 +100,7 @@ class ListView(HubView):
         """Part of the list, newest first; 304 from one row while nothing has changed."""
         query = ListQuery.parse(request.query_params)
         inbox = services.open_inbox(request.user.pk)
+        polls.note_etag(request, inbox)
         if etags.is_current(request, inbox.cursor):
             return etags.not_modified(inbox.cursor)
         page = selectors.list_page(
@@ -110,6 +111,7 @@ class ListView(HubView):
             before=query.before,
             limit=query.limit,
         )
+        polls.note_list(request, query, page)
         return Response(answers.list_body(page, request), headers=etags.etag_header(page.cursor))
 
 
@@ -176,6 +178,8 @@ class ChangesView(HubView):
             if after.position < inbox.head
             else []
         )
+        up_to = rows[query.limit - 1].position if len(rows) > query.limit else inbox.head
+        polls.note_changes(request, query, inbox, up_to)
         return Response(answers.changes_body(inbox, rows, limit=query.limit))
 
 

@@ -22,6 +22,7 @@ from notifications.services.idempotency import Request as IdempotentRequest
 from notifications.services.inboxes import announce_streams_on_commit, open_inbox
 from notifications.services.notify import notify, notify_many
 from notifications.services.origin import Origin, Outcome
+from notifications.services.polls import Answered, Poller, note_answer, write_answers
 from notifications.services.publish import (
     Draft,
     Producer,
@@ -70,6 +71,7 @@ from notifications.services.workers import (
 
 __all__ = [
     "Answer",
+    "Answered",
     "Audience",
     "Draft",
     "IdempotentRequest",
@@ -78,6 +80,7 @@ __all__ = [
     "OpenedStream",
     "Origin",
     "Outcome",
+    "Poller",
     "Producer",
     "Progress",
     "Recipients",
@@ -113,6 +116,7 @@ __all__ = [
     "mark_all_read",
     "mark_read",
     "mark_unread",
+    "note_answer",
     "notify",
     "notify_many",
     "once",
@@ -137,5 +141,6 @@ __all__ = [
     "use_ticket",
     "withdraw",
     "withdraw_event",
+    "write_answers",
     "write_token_uses",
 ]

@@ -84,6 +84,7 @@ class Sweeper(Routine):
         """Sweep once."""
         services.sweep()
         services.write_token_uses()
+        services.write_answers()
         services.finish_withdrawals()
         services.forget_used_tickets()
         services.forget_idempotency_keys()

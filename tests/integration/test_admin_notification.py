@@ -130,8 +130,8 @@ def test_page__any_history__costs_the_same_few_queries(staff: Client, ada: User)
         services.mark_unread(ada, [public_id], origin=PAGE)
     with CaptureQueriesContext(connection) as captured:
         staff.get(page_of(public_id))
-    # Session, user, notification, body and data, inbox, changes, all-read changes, others.
-    assert len(captured) == 8
+    # Session, user, notification, body and data, inbox, changes, all-read changes, deliveries, others.
+    assert len(captured) == 9
 
 
 # --- the timeline ---------------------------------------------------------------------------------------------------------

@@ -138,3 +138,23 @@ def test_admits__several_filters__all_must_admit_and_each_by_any_of_its_values(
         for name, values in chosen.items()
     ]
     assert admits(Filters.parse(chosen)) == all(each)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        {"category": ["orders,billing"], "type": ["a.b.*,c.d"], "topic": ["order:7,x&y=z"], "level": ["info,error"]},
+        {"topic": ["a=b&c"]},
+        {"level": ["error"]},
+    ],
+)
+def test_read__text_of_filters__is_those_filters(given: dict[str, list[str]]) -> None:
+    filters = Filters.parse(given)
+    assert Filters.read(str(filters)) == filters
+
+
+@pytest.mark.parametrize("text", ["nonsense", "category=", "level=odd", "category=A"])
+def test_read__anything_else__is_refused(text: str) -> None:
+    with pytest.raises(InvalidInput):
+        Filters.read(text)

@@ -1,0 +1,136 @@
+"""Which clients were given a notification: told from the records of streams and answered polls, and nothing that they do not show.
+
+*Written*: the record covers the notification's position, and its filters admit it. *Confirmed*: the same client came back later
+with a cursor at or after that position, which it can only have from what was written to it, or after it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from django.utils.translation import gettext as _
+
+from notifications.agents import describe_agent
+from notifications.exceptions import InvalidInput
+from notifications.filters import Filters
+from notifications.models import ApiToken, EndReason, Inbox, Notification, StreamSession
+
+MAX_RECORDS: Final = 200  # of one kind that are read; the oldest, which tell who was first
+MAX_SHOWN: Final = 20
+_RETURNS: Final = ("exact", "compacted")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Delivery:
+    """One client that was given it, at the first time.
+
+    Attributes:
+        record: the stream or the answered poll.
+        how: a stream, a poll or a list, in words.
+        device: the client in words.
+        by: the token, where there was one.
+        written_at: the earliest at which it can have been written; the record shows that it was.
+        confirmed_at: when the client came back having had it; None when it has not yet.
+        is_open: the stream is still open, so it has had no reason to come back.
+    """
+
+    record: StreamSession
+    how: str
+    device: str
+    by: str
+    written_at: datetime
+    confirmed_at: datetime | None
+    is_open: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deliveries:
+    """All that is known, in order.
+
+    Attributes:
+        shown: the first of each client.
+        left_out: how many records more say the same; None for more than can be counted here.
+    """
+
+    shown: Sequence[Delivery] = ()
+    left_out: int | None = 0
+
+
+def deliveries_of(notification: Notification, inbox: Inbox | None) -> Deliveries:
+    """Who was given a notification. Three queries at most.
+
+    Args:
+        notification: with its event.
+        inbox: its recipient's; None when nothing has touched it yet.
+    """
+    if inbox is None or notification.position is None or notification.created_at is None:
+        return Deliveries()
+    records = StreamSession.objects.filter(user_id=notification.recipient_id, epoch=inbox.epoch).order_by(
+        "id"
+    )
+    covering = records.filter(start_position__lt=notification.position, position__gte=notification.position)
+    read = list(covering[: MAX_RECORDS + 1])
+    written = [one for one in read[:MAX_RECORDS] if _has(one, notification)]
+    if not written:
+        return Deliveries()
+    returning = records.filter(start_position__gte=notification.position, resume__in=_RETURNS)
+    returns = list(returning.filter(pk__gt=written[0].pk)[:MAX_RECORDS])
+    tokens = _tokens(written)
+    shown: list[Delivery] = []
+    for one in written:
+        if any(_is_same(one, earlier.record) for earlier in shown):
+            continue
+        came_back = next((later for later in returns if later.pk > one.pk and _is_same(one, later)), None)
+        shown.append(_delivery(one, notification.created_at, came_back, tokens))
+    known = len(written) - len(shown[:MAX_SHOWN])
+    return Deliveries(shown=shown[:MAX_SHOWN], left_out=None if len(read) > MAX_RECORDS else known)
+
+
+def _delivery(
+    record: StreamSession, created_at: datetime, came_back: StreamSession | None, tokens: dict[Any, str]
+) -> Delivery:
+    how = {EndReason.ANSWERED.value: _("poll"), EndReason.LISTED.value: _("list")}.get(
+        record.reason, _("stream")
+    )
+    return Delivery(
+        record=record,
+        how=how,
+        device=describe_agent(record.agent) or record.agent or _("an unknown client"),
+        by=tokens.get(record.token_id, _("a token that is gone")) if record.token_id else "",
+        written_at=max(record.opened_at, created_at),
+        confirmed_at=came_back.opened_at if came_back else None,
+        is_open=record.closed_at is None,
+    )
+
+
+def _has(record: StreamSession, notification: Notification) -> bool:
+    """Whether what the record covers had the notification in it."""
+    event = notification.event
+    if not _filters_of(record).admits(event_type=event.type, topic=event.topic, level=event.level):
+        return False
+    # A list, and a compacted backlog, leave out what has been deleted before.
+    leaves_out = record.reason == EndReason.LISTED or record.resume == "compacted"
+    deleted_at = notification.deleted_at
+    return not (leaves_out and deleted_at is not None and deleted_at <= record.opened_at)
+
+
+def _filters_of(record: StreamSession) -> Filters:
+    try:
+        return Filters.read(record.filters)
+    except InvalidInput:  # written by a version with other filters: rather claim nothing
+        return Filters(types=frozenset(("",)))
+
+
+def _is_same(one: StreamSession, other: StreamSession) -> bool:
+    """Whether two records are of the same client: by the name it gave itself, or else by all that is known of it."""
+    if one.client is not None and other.client is not None:
+        return one.client == other.client
+    return (one.agent, one.address, one.token_id) == (other.agent, other.address, other.token_id)
+
+
+def _tokens(records: Iterable[StreamSession]) -> dict[Any, str]:
+    keys = {record.token_id for record in records if record.token_id is not None}
+    return dict(ApiToken.objects.filter(pk__in=keys).values_list("pk", "name")) if keys else {}

@@ -1,0 +1,82 @@
+"""Notes what polls were answered, for the staff's timelines: which client was given what, and what it came back with."""
+
+from __future__ import annotations
+
+from django.utils.http import parse_etags
+from rest_framework.request import Request
+
+from notifications.addresses import normal_address
+from notifications.agents import printable_agent
+from notifications.cursors import Cursor
+from notifications.exceptions import MalformedCursor
+from notifications.models import EndReason
+from notifications.rest.authentication import token_of
+from notifications.rest.inputs import ChangesQuery, ListQuery
+from notifications.selectors import InboxState, Page
+from notifications.services import Answered, Poller, note_answer
+
+
+def note_changes(request: Request, query: ChangesQuery, inbox: InboxState, position: int) -> None:
+    """Changes after the client's cursor and up to ``position`` are its answer."""
+    if query.after is None:
+        return
+    note_answer(
+        Answered(
+            poller=_poller(request),
+            reason=EndReason.ANSWERED,
+            filters=str(query.filters),
+            epoch=inbox.epoch,
+            start=query.after.position,
+            position=position,
+            is_return=True,
+        )
+    )
+
+
+def note_list(request: Request, query: ListQuery, page: Page) -> None:
+    """A part of the list is its answer. Of a search, and of what is unread, the record could not say what was in it."""
+    if query.words is not None or query.unread_only or not page.rows:
+        return
+    note_answer(
+        Answered(
+            poller=_poller(request),
+            reason=EndReason.LISTED,
+            filters=str(query.filters),
+            epoch=page.cursor.epoch,
+            start=0 if page.next_before is None else page.next_before - 1,
+            position=page.cursor.position if query.before is None else query.before - 1,
+            is_return=False,
+        )
+    )
+
+
+def note_etag(request: Request, inbox: InboxState) -> None:
+    """The client holds the list as of its ETag, whatever it is answered now."""
+    for etag in parse_etags(request.headers.get("If-None-Match", "")):
+        try:
+            held = Cursor.parse(etag.removeprefix("W/").strip('"'))
+        except MalformedCursor:
+            continue
+        if held.epoch == inbox.epoch and held.position <= inbox.head:
+            note_answer(
+                Answered(
+                    poller=_poller(request),
+                    reason=EndReason.LISTED,
+                    filters="",
+                    epoch=held.epoch,
+                    start=held.position,
+                    position=held.position,
+                    is_return=True,
+                )
+            )
+            return
+
+
+def _poller(request: Request) -> Poller:
+    token = token_of(request)
+    return Poller(
+        user_id=request.user.pk,
+        token_id=token.pk if token else None,
+        agent=printable_agent(request.headers.get("User-Agent", "")),
+        address=normal_address(request.META.get("REMOTE_ADDR") or ""),
+    )

@@ -1,0 +1,134 @@
+"""What polls were answered: the proof of delivery for clients that hold no stream open.
+
+An answer costs no write of its own. It is noted in memory, and the sweeper writes what was noted, some hundred rows in one
+statement, within ``sweep_seconds``. What is noted when a process is killed is lost: then the record claims less than there was.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import OrderedDict, deque
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
+from uuid import UUID
+
+from django.contrib.auth import get_user_model
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from notifications.cursors import Cursor
+from notifications.models import EndReason, OpenedBy, StreamSession
+from notifications.models.inboxes import new_public_id
+
+logger = logging.getLogger(__name__)
+
+MAX_NOTED: Final = 5_000  # answers that may wait to be written; further ones go unrecorded
+MAX_POLLERS: Final = (
+    10_000  # whose last cursor is known, so that coming back with it again and again is one row
+)
+CHUNK: Final = 500
+
+
+class Poller(NamedTuple):
+    """Who polls, as far as requests tell."""
+
+    user_id: Any
+    token_id: Any
+    agent: str
+    address: str | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Answered:
+    """One answer.
+
+    Attributes:
+        poller: whom it was given.
+        reason: ``answered`` for changes, ``listed`` for a list.
+        filters: as text.
+        epoch: of the inbox.
+        start, position: everything after the one and up to the other that the filters admit was in it.
+        is_return: the client came with the cursor ``start``, so it has had everything up to there.
+    """
+
+    poller: Poller
+    reason: EndReason
+    filters: str
+    epoch: str
+    start: int
+    position: int
+    is_return: bool
+
+
+_noted: deque[tuple[UUID, Any, Answered]] = deque()
+_last: OrderedDict[Poller, Cursor] = OrderedDict()
+_lock = threading.Lock()
+_is_full = False
+
+
+def note_answer(answer: Answered) -> None:
+    """Note an answer, unless it says nothing new: no change, and a cursor with which this client has come back before.
+
+    No statement, and no wait.
+    """
+    global _is_full
+    cursor = Cursor(answer.epoch, answer.start)
+    with _lock:
+        is_new = answer.is_return and _last.get(answer.poller) != cursor
+        if is_new:
+            _last[answer.poller] = cursor
+            _last.move_to_end(answer.poller)
+            if len(_last) > MAX_POLLERS:
+                _last.popitem(last=False)
+        if answer.position <= answer.start and not is_new:
+            return
+        is_lost = len(_noted) >= MAX_NOTED
+        if is_lost and not _is_full:
+            logger.warning("More polls are answered than can be put on record; some are left out")
+        _is_full = is_lost
+        if not is_lost:
+            _noted.append((new_public_id(), timezone.now(), answer))
+
+
+def write_answers() -> int:
+    """Write the answers that were noted; returns how many. Transaction: its own for each ``CHUNK``; two statements each."""
+    written = 0
+    while _noted:
+        part = [_noted.popleft() for _ in range(min(CHUNK, len(_noted)))]
+        try:
+            with transaction.atomic():
+                written += _write(part)
+        except IntegrityError:
+            # A user was deleted in this very moment. It is not worth a second try: the record claims less, and nothing wrong.
+            logger.info("%d answers to polls were not put on record: a user is gone", len(part))
+    return written
+
+
+def _write(part: list[tuple[UUID, Any, Answered]]) -> int:
+    wanted = {answer.poller.user_id for _, _, answer in part}
+    users = get_user_model()._default_manager.filter(pk__in=wanted)
+    known = set(users.values_list("pk", flat=True))
+    rows = [
+        StreamSession(
+            id=key,
+            user_id=answer.poller.user_id,
+            worker_id=None,
+            agent=answer.poller.agent,
+            address=answer.poller.address,
+            opened_by=OpenedBy.TOKEN if answer.poller.token_id else OpenedBy.SESSION,
+            token_id=answer.poller.token_id,
+            filters=answer.filters,
+            resume="exact" if answer.is_return else "none",
+            epoch=answer.epoch,
+            start_position=answer.start,
+            position=answer.position,
+            opened_at=at,
+            closed_at=at,
+            reason=answer.reason,
+        )
+        for key, at, answer in part
+        if answer.poller.user_id in known
+    ]
+    StreamSession.objects.bulk_create(rows)
+    return len(rows)
