@@ -38,12 +38,13 @@ def context_of(notification: Notification, now: datetime, *, has_content: bool) 
     state = state_of(notification, now)
     inbox = Inbox.objects.filter(pk=notification.recipient_id).first()
     timeline = build_timeline(notification, state, inbox)
-    others = _others(notification)
+    others = count_others(notification)
     username = recipient.get_username()
     return {
         "original": notification,
         "event": event,
         "title": (event.title.strip() or _("(no title)")) if has_content else event.type,
+        "is_blank": not event.title if has_content else False,
         "has_content": has_content,
         "content_hidden": CONTENT_HIDDEN_WHY,
         "username": username,
@@ -76,7 +77,7 @@ def pretty_data(text: str) -> str:
         return text
 
 
-def _others(notification: Notification) -> str:
+def count_others(notification: Notification) -> str:
     """How many others were sent the same event; counted up to a limit, because there may be a great many."""
     same = Notification.objects.filter(event_id=notification.event_id).exclude(pk=notification.pk)
     counted = same[: MAX_OTHERS + 1].count()

@@ -32,6 +32,7 @@ from notifications.admin.asked import asked
 from notifications.admin.bases import NotificationModelAdmin
 from notifications.admin.changelist import NotificationList, ask
 from notifications.admin.criteria import PARAMETERS, BadCriteria
+from notifications.admin.erase import erase_page
 from notifications.admin.export import CONTENT, FORMATS, export, log_export
 from notifications.admin.filters import FILTERS
 from notifications.admin.links import (
@@ -213,7 +214,8 @@ class NotificationAdmin(NotificationModelAdmin):
             )
             for name in self.detail_kinds
         ]
-        return [*of_list, *verbs, *super().get_urls()]
+        erase = path("<path:object_id>/erase/", guard(self.erase_view), name=named("erase"))
+        return [*of_list, *verbs, erase, *super().get_urls()]
 
     def has_replay_permission(self, request: HttpRequest) -> bool:
         """Whether replaying is offered; its own pages ask again."""
@@ -246,6 +248,12 @@ class NotificationAdmin(NotificationModelAdmin):
             return HttpResponseBadRequest(str(error), content_type="text/plain; charset=utf-8")
         log_export(request, file_format)
         return export(request, wanted.criteria, file_format)
+
+    @needs("view", "erase")
+    def erase_view(self, request: HttpRequest, object_id: str) -> HttpResponseBase:
+        """Asks, then erases content."""
+        found = self.get_object(request, unquote(object_id))
+        return to_list(request, "notification") if found is None else erase_page(request, self, found)
 
     @needs("view")
     def usernames_view(self, request: HttpRequest) -> HttpResponse:
@@ -281,6 +289,7 @@ class NotificationAdmin(NotificationModelAdmin):
             "may_change": self.has_change_permission(request, found),
             "may_delete": self.has_delete_permission(request, found),
             "replay_url": replay_url([found.public_id]) if can(request, "replay") else "",
+            "may_erase": can(request, "erase"),
             **detail.context_of(found, timezone.now(), has_content=can(request, "view_content")),
             **(extra_context or {}),
         }

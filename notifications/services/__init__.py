@@ -17,6 +17,7 @@ from notifications.services.broadcast import broadcast, cancel_broadcast, cancel
 from notifications.services.broadcasting import run_broadcast_chunk
 from notifications.services.emit import emit
 from notifications.services.erase import erase_user
+from notifications.services.erase_content import Erased, erase_event, erase_inbox, erase_notifications
 from notifications.services.idempotency import Answer, forget_idempotency_keys, once
 from notifications.services.idempotency import Request as IdempotentRequest
 from notifications.services.inboxes import announce_streams_on_commit, open_inbox
@@ -74,6 +75,7 @@ __all__ = [
     "Answered",
     "Audience",
     "Draft",
+    "Erased",
     "IdempotentRequest",
     "NewStream",
     "NewToken",
@@ -108,6 +110,9 @@ __all__ = [
     "emit",
     "end_streams",
     "end_worker",
+    "erase_event",
+    "erase_inbox",
+    "erase_notifications",
     "erase_user",
     "finish_withdrawals",
     "forget_idempotency_keys",

@@ -152,10 +152,17 @@ def _delete(inboxes: dict[Any, Any], event_ids: Collection[int]) -> int:
     staged, _ = rows.filter(position__isnull=True).delete()
     listed = rows.filter(position__isnull=False).order_by("recipient_id", "position")
     batch = LogBatch(inboxes, now=timezone.now())
-    sources = dict(Event.objects.filter(pk__in=event_ids).values_list("pk", "source"))
+    # What was erased goes the same way; then it has no title any more, and staff are the ones who did it.
+    events = Event.objects.filter(pk__in=event_ids).values_list("pk", "source", "title")
+    why = {
+        key: (Reason.WITHDRAWN, Origin(by=source, via=Via.PRODUCER))
+        if title
+        else (Reason.ERASED, Origin(via=Via.ADMIN))
+        for key, source, title in events
+    }
     found = [Listed(*row) for row in listed.values_list(*Listed._fields)[:MAX_ROWS]]
     for row in found:
-        batch.deleted(row, Reason.WITHDRAWN, Origin(by=sources[row.event_id], via=Via.PRODUCER))
+        batch.deleted(row, *why[row.event_id])
     announce_on_commit(batch.write())
     return staged + len(found)
 

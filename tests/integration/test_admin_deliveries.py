@@ -99,8 +99,8 @@ def test_polls__answered_with_it__wrote_it__and_confirm_it_with_the_next_cursor(
     api = Client(headers={"Authorization": f"Bearer {token.text}", "User-Agent": "curl/8.0"})
     cursor = api.get("/api/v1/notifications/changes").json()["cursor"]
     public_id, second = send(ada, "this"), send(ada, "another", event=order_event(type_name="billing.a.b"))
-    for filters in ("&category=orders&limit=1", ""):
-        answer = api.get(f"/api/v1/notifications/changes?after={cursor}{filters}").json()
+    api.get(f"/api/v1/notifications/changes?after={cursor}&category=orders&limit=1")
+    answer = api.get(f"/api/v1/notifications/changes?after={cursor}").json()
     assert told(staff, public_id) == [], "nothing is written by the poll itself"
     services.write_answers()
     assert told(staff, public_id) == told(staff, second) == [("curl", "poll", False)]
@@ -117,8 +117,9 @@ def test_lists__with_it__wrote_it__and_confirm_it_by_their_etag(staff: Client, a
     hidden, public_id = send(ada, "older"), send(ada, "this")
     browser = Client(headers={"User-Agent": FIREFOX})
     browser.force_login(ada)
-    for query in ("?limit=1", "?unread=true", "?q=older", "?category=billing"):
-        answer = browser.get(f"/api/v1/notifications{query}")
+    answer = browser.get("/api/v1/notifications?limit=1")
+    for query in ("?unread=true", "?q=older", "?category=billing"):
+        browser.get(f"/api/v1/notifications{query}")
     services.write_answers()
     assert told(staff, public_id) == [("Firefox on Linux", "list", False)]
     assert told(staff, hidden) == []

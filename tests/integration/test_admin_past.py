@@ -180,6 +180,7 @@ def test_stream__is_shown_with_how_far_behind_it_is_and_disconnected_after_being
     page, verb = f"{STREAMS}{row.pk}/change/", f"{STREAMS}{row.pk}/disconnect/"
     assert "2 changes" in clerk.get(STREAMS).content.decode()
     assert "2 changes" in clerk.get(f"{INBOXES}{ada.pk}/change/").content.decode()
+    assert row.worker is not None
     services.show_life(row.worker, progress={row.pk: Progress(row.epoch, 1, 3)}, closed={})
     assert "up to date" in clerk.get(page).content.decode()
     assert verb not in clerk.get(page).content.decode()

@@ -144,7 +144,12 @@ def test_admits__several_filters__all_must_admit_and_each_by_any_of_its_values(
     "given",
     [
         {},
-        {"category": ["orders,billing"], "type": ["a.b.*,c.d"], "topic": ["order:7,x&y=z"], "level": ["info,error"]},
+        {
+            "category": ["orders,billing"],
+            "type": ["a.b.*,c.d"],
+            "topic": ["order:7,x&y=z"],
+            "level": ["info,error"],
+        },
         {"topic": ["a=b&c"]},
         {"level": ["error"]},
     ],

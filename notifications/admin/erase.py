@@ -1,0 +1,107 @@
+"""Erasing content: a page that asks, what it does to whom, and the record of it."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from django import forms
+from django.contrib import messages
+from django.contrib.admin.options import ModelAdmin
+from django.contrib.admin.widgets import AdminTextInputWidget
+from django.db import OperationalError
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from notifications import services
+from notifications.admin.detail import count_others
+from notifications.admin.links import notification_url
+from notifications.admin.origin import origin_of
+from notifications.admin.rights import can
+from notifications.models import Notification
+from notifications.services import Erased
+
+MAX_REASON_LENGTH: Final = 200
+
+
+class EraseForm(forms.Form):
+    """What to erase, and why."""
+
+    scope = forms.ChoiceField(
+        label=gettext_lazy("What"),
+        choices=[
+            ("one", gettext_lazy("This notification, for this recipient")),
+            ("event", gettext_lazy("What was sent, for all its recipients")),
+            ("user", gettext_lazy("Everything that this recipient was ever sent")),
+        ],
+        initial="one",
+        widget=forms.RadioSelect,
+    )
+    reason = forms.CharField(
+        label=gettext_lazy("Reason"),
+        max_length=MAX_REASON_LENGTH,
+        widget=AdminTextInputWidget(attrs={"class": "vTextField hub-wide", "autocomplete": "off"}),
+        help_text=gettext_lazy("It is kept with who did it and when; write no content into it."),
+    )
+
+
+def erase_page(
+    request: HttpRequest, model_admin: ModelAdmin[Notification], notification: Notification
+) -> HttpResponse:
+    """Ask, and erase once that is confirmed."""
+    if request.method not in ("GET", "HEAD", "POST"):
+        return HttpResponseNotAllowed(["GET", "HEAD", "POST"])
+    form = EraseForm(request.POST if request.method == "POST" else None)
+    if form.is_valid() and _erase(request, model_admin, notification, **form.cleaned_data):
+        return HttpResponseRedirect(notification_url(notification.public_id))
+    context = {
+        **model_admin.admin_site.each_context(request),
+        "title": _("Erase content?"),
+        "opts": model_admin.opts,
+        "media": model_admin.media,
+        "original": notification,
+        "name": notification.event.title if can(request, "view_content") else notification.event.type,
+        "username": notification.recipient.get_username(),
+        "others": count_others(notification),
+        "form": form,
+    }
+    return TemplateResponse(request, "admin/notifications/notification/erase.html", context)
+
+
+def _erase(
+    request: HttpRequest, model_admin: Any, notification: Notification, *, scope: str, reason: str
+) -> bool:
+    username = notification.recipient.get_username()
+    try:
+        erased = _do(request, notification, scope)
+    except OperationalError:
+        messages.error(request, _("The inbox is busy; nothing more was erased. Try again in a moment."))
+        return False
+    done = {
+        "one": _("Content erased for this recipient: %(reason)s"),
+        "event": _("Content erased for all recipients: %(reason)s"),
+        "user": _("Content of everything sent to %(user)s erased: %(reason)s"),
+    }[scope]
+    model_admin.log_change(request, notification, done % {"reason": reason, "user": username})
+    text = ngettext(
+        "The content of %d notification was erased.",
+        "The content of %d notifications was erased.",
+        erased.erased_count,
+    )
+    messages.success(request, text % erased.erased_count)
+    if erased.has_more:
+        messages.warning(request, _("There is more of this recipient’s: erase it by doing this again."))
+    return True
+
+
+def _do(request: HttpRequest, notification: Notification, scope: str) -> Erased:
+    origin = origin_of(request)
+    match scope:
+        case "event":
+            return services.erase_event(notification.event_id)
+        case "user":
+            return services.erase_inbox(notification.recipient_id, origin=origin)
+        case _:
+            ids = [notification.public_id]
+            return services.erase_notifications(notification.recipient_id, ids, origin=origin)

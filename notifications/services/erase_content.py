@@ -1,0 +1,128 @@
+"""Erasing what notifications say: title, body, link, data and actor. What is left says that there was one of this type, and its positions stay.
+
+An event that others were sent too keeps its content for them: the erased copies are pointed at a blank event of the same type, and
+so are their changes. Whoever reads the log again, by a stream, a poll or the time machine, finds the blank. What is listed is deleted
+(reason ``erased``), so that it goes from open pages; what is staged is removed, and never seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Final, NamedTuple
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
+from django.utils import timezone
+
+from notifications.models import Broadcast, Change, Event, Notification, Reason
+from notifications.services.inboxes import announce_on_commit, ensure_inboxes, lock_inboxes
+from notifications.services.log import Listed, LogBatch, in_order
+from notifications.services.notify import recipient_key
+from notifications.services.origin import SYSTEM, Origin
+from notifications.services.rows import update_rows
+from notifications.services.withdraw import withdraw_event
+
+CHUNK: Final = 500
+MAX_AT_ONCE: Final = 5_000  # notifications of one user in one call
+BLANK: Final[dict[str, str]] = {"title": "", "body": "", "url": "", "actor": "", "data": "{}"}
+HAS_CONTENT: Final = ~Q(**BLANK)
+_KEPT: Final = ("type", "topic", "level", "expires_at", "source", "producer_id", "withdrawn_at", "created_at")
+
+
+class Erased(NamedTuple):
+    """How many notifications lost their content, and whether there are more."""
+
+    erased_count: int
+    has_more: bool = False
+
+
+def erase_notifications(user: Any, ids: Iterable[UUID], *, origin: Origin = SYSTEM) -> Erased:
+    """Erase notifications of one user, and whatever else of the same events this user has, such as what was delivered again.
+
+    Transaction: its own, or the caller's, under the lock of the inbox. Nine statements at most, whatever the number. Doing it
+    again changes nothing.
+
+    Args:
+        user: the recipient, or its primary key.
+        ids: public ids, some hundred at most; those of others are not touched.
+        origin: who asks, by which door.
+    """
+    user_id = recipient_key(user)
+    own = Notification.objects.filter(recipient_id=user_id)
+    full = own.filter(public_id__in=list(ids), event__in=Event.objects.filter(HAS_CONTENT))
+    events = full.values_list("event_id", flat=True)
+    return Erased(_erase(user_id, set(events), origin))
+
+
+def erase_inbox(user: Any, *, origin: Origin = SYSTEM) -> Erased:
+    """Erase everything that a user was ever sent, 5,000 notifications in one call.
+
+    Transaction: its own for each ``CHUNK``; must not be called inside another. Arguments as for ``erase_notifications``.
+    """
+    user_id = recipient_key(user)
+    full = Event.objects.filter(HAS_CONTENT, notifications__recipient_id=user_id)
+    done = 0
+    while done < MAX_AT_ONCE:
+        events = set(full.values_list("pk", flat=True)[:CHUNK])
+        if not events:
+            return Erased(done)
+        done += _erase(user_id, events, origin)
+    return Erased(done, full.exists())
+
+
+def erase_event(event_id: int) -> Erased:
+    """Erase an event at all its recipients.
+
+    Transaction: the caller's, or its own: from its commit on nobody is shown anything of it. Its notifications go after that, as
+    they do when it is withdrawn, with the reason ``erased``. Doing it again changes nothing.
+    """
+    with transaction.atomic():
+        count = withdraw_event(event_id)
+        Event.objects.filter(pk=event_id).update(**BLANK)
+    return Erased(count)
+
+
+def _erase(user_id: Any, event_ids: set[int], origin: Origin) -> int:
+    """Erase some events for one user; of how many notifications."""
+    if not event_ids:
+        return 0
+    ensure_inboxes([user_id])
+    with transaction.atomic():
+        inboxes = lock_inboxes([user_id])
+        rows = Notification.objects.filter(recipient_id=user_id, event_id__in=event_ids)
+        staged, _ = rows.filter(Notification.STAGED).delete()
+        listed = [Listed(*values) for values in rows.filter(Notification.LISTED).values_list(*Listed._fields)]
+        blanks = _blanks(user_id, event_ids)
+        Event.objects.filter(pk__in=event_ids - blanks.keys()).update(**BLANK)
+        count = staged + rows.count()
+        if blanks:
+            _point_at(rows, blanks)
+        batch = LogBatch(inboxes, now=timezone.now())
+        for row in in_order(listed):
+            batch.deleted(
+                row._replace(event_id=blanks.get(row.event_id, row.event_id)), Reason.ERASED, origin
+            )
+        announce_on_commit(batch.write())
+    return count
+
+
+def _blanks(user_id: Any, event_ids: set[int]) -> dict[int, int]:
+    """A new blank event for each of those that others were sent too, or still will be."""
+    others = Notification.objects.filter(event=OuterRef("pk")).exclude(recipient_id=user_id)
+    sending = Broadcast.objects.filter(Broadcast.LIVE, event=OuterRef("pk"))
+    shared = list(Event.objects.filter(Exists(others) | Exists(sending), pk__in=event_ids))
+    blanks = Event.objects.bulk_create(
+        Event(**{name: getattr(event, name) for name in _KEPT}, **BLANK) for event in shared
+    )
+    return {event.pk: blank.pk for event, blank in zip(shared, blanks, strict=True)}
+
+
+def _point_at(rows: QuerySet[Notification], blanks: dict[int, int]) -> None:
+    """Give notifications, and their changes, other events."""
+    moved = rows.filter(event_id__in=blanks).values_list("pk", "event_id")
+    pointed = [(key, blanks[event_id]) for key, event_id in moved]
+    update_rows(Notification, ("id", "event_id"), pointed)
+    of_notification = Notification.objects.filter(pk=OuterRef("notification_id")).values("event_id")
+    changes = Change.objects.filter(notification_id__in=[key for key, _ in pointed])
+    changes.update(event_id=Subquery(of_notification))
