@@ -45,6 +45,13 @@ def row_of(stream: LiveStream) -> StreamSession:
     return StreamSession.objects.select_related("worker").get(pk=UUID(stream.events[0].json["stream"]))
 
 
+def worker_of(stream: LiveStream) -> Worker:
+    """The process that serves a stream."""
+    worker = row_of(stream).worker
+    assert worker is not None
+    return worker
+
+
 def live(hub: HubProcess, user: User, query: str = "") -> LiveStream:
     stream = hub.stream(user, query)
     stream.expect("stream.live")
@@ -56,7 +63,7 @@ def live_elsewhere(hub: HubProcess, user: User, pid: int, query: str = "") -> Li
 
     def try_it() -> LiveStream | None:
         stream = live(hub, user, query)
-        if row_of(stream).worker.pid != pid:
+        if worker_of(stream).pid != pid:
             return stream
         stream.close()
         return None
@@ -75,7 +82,7 @@ def test_limit__holds_over_both_workers__and_a_killed_ones_slots_are_freed(
     hub: HubProcess, ada: User
 ) -> None:
     first = live(hub, ada)
-    killed = row_of(first).worker.pid
+    killed = worker_of(first).pid
     second = live_elsewhere(hub, ada, killed)
     wait_until(lambda: StreamSession.objects.filter(user=ada, closed_at=None).count() == 2)
     streams = [first, second, *(live(hub, ada) for _ in range(4))]
@@ -86,14 +93,14 @@ def test_limit__holds_over_both_workers__and_a_killed_ones_slots_are_freed(
         stream.expect("notification.created", where=at(1))
     wait_until(lambda: [row_of(stream).position for stream in streams] == [1] * 6, what="all positions")
 
-    theirs = [stream for stream in streams if row_of(stream).worker.pid == killed]
+    theirs = [stream for stream in streams if worker_of(stream).pid == killed]
     begun = time.monotonic()
     os.kill(killed, signal.SIGKILL)
     for stream in theirs:
         row = wait_recorded(stream, "lost", timeout=20)
         assert (row.start_position, row.position) == (0, 1)
         assert row.closed_at is not None
-        assert row.opened_at <= row.closed_at == max(row.worker.seen_at, row.opened_at)
+        assert row.opened_at <= row.closed_at == max(worker_of(stream).seen_at, row.opened_at)
     assert time.monotonic() - begun <= LOST_SECONDS + 10
     again = [live(hub, ada) for _ in theirs]
     assert hub.stream(ada).status == 429
@@ -111,7 +118,7 @@ def test_other_worker__replaces_a_client_and_ends_a_stream_at_once(hub: HubProce
     first = live(hub, ada, f"client={client}")
     send(ada)
     first.expect("notification.created")
-    pid = row_of(first).worker.pid
+    pid = worker_of(first).pid
     other = live_elsewhere(hub, ada, pid)
     # The same name on the other worker; on its own worker it is replaced too, and then the next try stands against that one.
     streams = [first]
@@ -120,7 +127,7 @@ def test_other_worker__replaces_a_client_and_ends_a_stream_at_once(hub: HubProce
         streams.append(live(hub, ada, f"client={client}"))
         close = streams[-2].expect("stream.close", timeout=2)
         assert (close.json["reason"], close.json["reconnect"]) == ("replaced", False)
-        return row_of(streams[-1]).worker.pid != row_of(streams[-2]).worker.pid
+        return worker_of(streams[-1]).pid != worker_of(streams[-2]).pid
 
     wait_until(replace, timeout=30, what="a replacement over workers")
     wait_recorded(first, "replaced")
@@ -141,7 +148,7 @@ def test_other_worker__replaces_a_client_and_ends_a_stream_at_once(hub: HubProce
 
 def test_worker__paused_for_longer_than_it_may__has_its_streams_back(hub: HubProcess, ada: User) -> None:
     stream = live(hub, ada)
-    pid = row_of(stream).worker.pid
+    pid = worker_of(stream).pid
     # The other one needs no stream to find it: its sweeper does.
     os.kill(pid, signal.SIGSTOP)
     try:
