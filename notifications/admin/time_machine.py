@@ -10,7 +10,15 @@ from django.template.response import TemplateResponse
 from django.utils.translation import gettext as _
 
 from notifications import selectors
-from notifications.admin.links import inbox_url, level_html, live_url, notification_url, user_url
+from notifications.admin.links import (
+    chip_html,
+    inbox_url,
+    level_html,
+    live_url,
+    notification_url,
+    time_html,
+    user_url,
+)
 from notifications.admin.moments import Moment, moment_of, position_of
 from notifications.admin.rights import CONTENT_HIDDEN, CONTENT_HIDDEN_WHY, can
 from notifications.cursors import Cursor
@@ -126,7 +134,11 @@ def _item(row: NotificationRow, has_content: bool) -> dict[str, Any]:
         "url": notification_url(row.public_id),
         "level_chip": level_html(row.level),
         "state": "unread" if row.read_at is None else "read",
-        "state_label": _("Unread") if row.read_at is None else _("Read"),
+        "chip": chip_html("unread", _("Unread")) if row.read_at is None else chip_html("read", _("Read")),
+        # Made here: a template that is included for each would take as long as all else.
+        "created": time_html(row.created_at),
+        "read": time_html(row.read_at),
+        "expires": time_html(row.expires_at),
     }
     if has_content:
         item |= {

@@ -159,9 +159,11 @@ class HubProcess:
         return self._running().output()
 
     def stream(self, user: Any | None = None, query: str = "", **options: Any) -> LiveStream:
-        """Open the user's stream here; `query` goes after `?`, `options` to `LiveStream`. It is closed with the process at the latest."""
+        """Open the user's stream here, or the one at `path`; `query` goes after `?`, other `options` to `LiveStream`. It is closed with the process at the
+        latest."""
         headers = {**session_headers(user), **options.pop("headers", {})}
-        url = f"{self.base_url}/api/v1/notifications/stream{'?' if query else ''}{query}"
+        path = options.pop("path", "/api/v1/notifications/stream")
+        url = f"{self.base_url}{path}{'?' if query else ''}{query}"
         stream = LiveStream(url, headers=headers, **options)
         self._streams.append(stream)
         return stream

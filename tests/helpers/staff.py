@@ -17,6 +17,8 @@ INBOXES = "/admin/notifications/inbox/"
 BROADCASTS = "/admin/notifications/broadcast/"
 REPLAYS = "/admin/notifications/replay/"
 TOKENS = "/admin/notifications/apitoken/"
+TAIL_STREAM = "/admin/notifications/live/tail"
+REPLAY_STREAM = "/admin/notifications/live/replay"
 ADDRESS = "203.0.113.9"
 
 

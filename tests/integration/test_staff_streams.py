@@ -233,6 +233,7 @@ async def test_staff_streams__by_anybody_else__are_refused(streams: Streams, ada
     for query in (
         "",
         "inbox=x'&after=0&speed=1",
+        f"inbox={'9' * 30}&after=0&speed=1",
         f"inbox={ada.pk}&after=-1&speed=1",
         f"inbox={ada.pk}&after=0&speed=7",
     ):

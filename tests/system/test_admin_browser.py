@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -11,8 +12,8 @@ from django.utils import timezone
 from playwright.sync_api import Page, ViewportSize
 
 from notifications import services
-from notifications.models import Change, Event, Notification
-from notifications.services import Origin, Recipients, Selection
+from notifications.models import Change, Event, Notification, Worker, new_public_id
+from notifications.services import NewStream, Origin, Recipients, Selection
 from tests.helpers.browser import PageFactory, expect
 from tests.helpers.factories import make_user, order_event, send
 from tests.helpers.processes import HubProcess
@@ -153,11 +154,23 @@ def addresses(ada: User) -> dict[str, str]:
         "replay": f"{REPLAYS}{replay.pk}/change/",
         "inboxes": INBOXES,
         "inbox": f"{INBOXES}{ada.pk}/change/",
+        "past": f"{INBOXES}{ada.pk}/past/?cursor=aaaaaaaa-1",
+        "tail": f"{INBOXES}tail/?type=No!",
+        "disconnect": f"/admin/notifications/streamsession/{opened_stream(ada)}/disconnect/",
         "users": "/admin/auth/user/",
         "tokens": TOKENS,
         "token": f"{TOKENS}{make_token(ada, name=LONG[:100]).token.pk}/change/",
         "make a token": f"{TOKENS}add/",
     }
+
+
+def opened_stream(user: User) -> UUID:
+    """The key of a stream on record, from a client that names itself at length."""
+    worker = Worker(host="web-1", pid=1)
+    services.show_life(worker)
+    new = NewStream(id=new_public_id(), user_id=user.pk, agent=LONG)
+    services.open_stream(new, worker, lambda state: ("exact", state.head))
+    return new.id
 
 
 @pytest.mark.timeout(120)

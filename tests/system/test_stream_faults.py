@@ -16,6 +16,7 @@ from notifications.models import Event, Notification
 from tests.helpers.factories import make_user, order_event, send
 from tests.helpers.processes import HubProcess
 from tests.helpers.servers import HOST, RedisServer
+from tests.helpers.staff import TAIL_STREAM, make_staff
 from tests.helpers.waiting import wait_until
 from tests.helpers.wire import at, complaints, positions
 
@@ -53,12 +54,14 @@ def test_stop__streams_are_closed_politely_and_the_process_ends_well(
     streams = [hub.stream(ada) for _ in range(6)]
     for stream in streams:
         stream.expect("stream.live")
+    streams.append(hub.stream(make_staff("vera", "view_notification"), path=TAIL_STREAM))
+    streams[-1].expect("tail.open")
     half_sent = socket.create_connection((HOST, hub.port))
     half_sent.sendall(b"GET /api/v1/notifications/stream HTTP/1.1\r\nHost: loc")
     begun = time.monotonic()
     hub.send_signal(number)
     closes = [stream.expect("stream.close") for stream in streams]
-    assert [stream.wait_ended() for stream in streams] == ["clean"] * 6
+    assert [stream.wait_ended() for stream in streams] == ["clean"] * 7
     assert hub.stop() == 0
     assert time.monotonic() - begun <= 5
     half_sent.close()

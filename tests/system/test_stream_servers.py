@@ -12,6 +12,7 @@ from django.contrib.auth.models import User
 from tests.helpers.factories import make_user, send
 from tests.helpers.processes import HubProcess, session_headers
 from tests.helpers.servers import HOST
+from tests.helpers.staff import REPLAY_STREAM, TAIL_STREAM, make_staff
 from tests.helpers.wire import ask, complaints, positions, status_of
 
 # The servers are the same in both shapes; tests/contract asks the application in each of them.
@@ -46,6 +47,20 @@ def test_stream__live_resumed_and_closed__without_a_word_in_the_log(hub: HubProc
     for _ in range(5):
         hub.stream(ada).close()
     hub.stream(ada).expect("stream.live")
+    assert complaints(hub.output()) == []
+
+
+def test_staff_streams__tail_and_replay__on_each_server(hub: HubProcess, ada: User) -> None:
+    vera = make_staff("vera", "view_notification", "view_inbox")
+    tail = hub.stream(vera, path=TAIL_STREAM)
+    assert (tail.status, tail.expect("tail.open").retry) == (200, tail.events[0].retry)
+    send(ada)
+    assert tail.expect("tail.change").json["recipient"] == "ada"
+    replay = hub.stream(vera, f"inbox={ada.pk}&after=0&speed=60", path=REPLAY_STREAM)
+    assert replay.expect("replay.change").json["position"] == 1
+    assert replay.wait_ended() == "clean"
+    tail.close()
+    assert hub.stream(ada, path=TAIL_STREAM).status == 403
     assert complaints(hub.output()) == []
 
 
