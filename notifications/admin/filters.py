@@ -5,7 +5,7 @@ None of them reads the whole table to know its choices.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Final, cast
 
 from django.contrib import admin
@@ -72,39 +72,34 @@ class LevelFilter(_Choice):
         return list(Level.choices)
 
 
-class _TypeNameFilter(_Choice):
-    """Common to category and type: chosen from known names, or typed into the address."""
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        given = request.GET.get(self.parameter_name or "", "").strip()
-        return [(name, name) for name in sorted(self.names(request) | ({given} if given else set()))]
-
-    def names(self, request: HttpRequest) -> set[str]:
-        """What there is to choose from."""
-        raise NotImplementedError
-
-
-class CategoryFilter(_TypeNameFilter):
+class CategoryFilter(_Choice):
     """First segments of event types."""
 
     title = gettext_lazy("category")
     parameter_name = "category"
 
-    def names(self, request: HttpRequest) -> set[str]:
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         """Categories of the known types."""
-        return {category_of(name) for name in known_types(request)}
+        return _choices(request, "category", (category_of(name) for name in known_types(request)))
 
 
-class TypeFilter(_TypeNameFilter):
+class TypeFilter(_Choice):
     """Event types; of the chosen category, when one is. A trailing ``.*`` takes the prefix, as on the wire."""
 
     title = gettext_lazy("type")
     parameter_name = "type"
 
-    def names(self, request: HttpRequest) -> set[str]:
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         """The known types."""
         category = request.GET.get("category")
-        return {name for name in known_types(request) if category in (None, "", category_of(name))}
+        of_it = (name for name in known_types(request) if category in (None, "", category_of(name)))
+        return _choices(request, "type", of_it)
+
+
+def _choices(request: HttpRequest, parameter: str, names: Iterable[str]) -> list[tuple[str, str]]:
+    """Names to choose from, and the one that was typed into the address."""
+    given = request.GET.get(parameter, "").strip()
+    return [(name, name) for name in sorted({*names, *([given] if given else [])})]
 
 
 class FieldsFilter(admin.ListFilter):
