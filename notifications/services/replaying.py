@@ -129,7 +129,9 @@ def _next_rows(job: Replay, owner: Any) -> tuple[list[Old], int]:
             return rows, rows[-1].id
         if rows or end == job.until_id or time.monotonic() > until:
             return rows, end
-        last = end
+        # On to the next key there is: before the oldest, and where rows were pruned, there may be millions of none.
+        there = Notification.objects.filter(pk__gt=end, pk__lte=job.until_id).order_by("pk")
+        last = (there.values_list("pk", flat=True).first() or job.until_id + 1) - 1
 
 
 def _replay(job: Replay, rows: Sequence[Old], last: int, *, keep_lease: bool = False) -> None:

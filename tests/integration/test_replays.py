@@ -183,6 +183,19 @@ def test_filter__is_walked_by_key_up_to_what_there_was_when_it_was_asked_for(
     assert auditor.problems() == auditor.history_problems() == []
 
 
+def test_filter__where_millions_were_pruned__looks_over_them_at_once(
+    ada: User, vera: User, of_topic: None, django_assert_max_num_queries: Any
+) -> None:
+    send(ada, "before", topic="site:1")
+    event = Event.objects.create(type="orders.order.shipped", topic="site:1", title="after")
+    Notification.objects.bulk_create([Notification(pk=10**10, recipient=ada, event=event)])
+    services.sweep()
+    job = start(vera, "redeliver", filters={"topic": "site:1"}, total_count=2)
+    with django_assert_max_num_queries(80):
+        assert counts(run(job)) == ("done", 2, 0, 0)
+    assert titles(ada) == ["after", "before"]
+
+
 def test_chunks__others_go_on_after_a_loss_without_taking_any_twice(
     ada: User, vera: User, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
