@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 MICRO = 1e6
+MILLI = 1e3
 CPUCLOCK_SCHED = 2
 
 

@@ -57,19 +57,31 @@ class Prepared:
 
     def rows(self, **values: Any) -> list[tuple[Any, ...]]:
         """The answer, with a value for each slot."""
-        if (compiled := self._compiled.get(connection.vendor)) is None:
-            compiled = self._compiled[connection.vendor] = self._compile()
-        statement, params, converters = compiled
-        filled = [param.prepare(values[param.name]) if isinstance(param, Slot) else param for param in params]
         with connection.cursor() as cursor:
-            cursor.execute(statement, filled)
-            rows = cursor.fetchall()
+            cursor.execute(*self.filled(**values))
+            return self.converted(cursor.fetchall())
+
+    def filled(self, **values: Any) -> tuple[str, list[Any]]:
+        """The statement and its parameters, for those who send it themselves."""
+        statement, params, _ = self._compiled_here()
+        return statement, [
+            param.prepare(values[param.name]) if isinstance(param, Slot) else param for param in params
+        ]
+
+    def converted(self, rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+        """What the database answers as Python has it."""
+        _, _, converters = self._compiled_here()
         return [_converted(row, converters) for row in rows] if converters else rows
 
     def first(self, **values: Any) -> tuple[Any, ...] | None:
         """The first row of the answer, or None."""
         rows = self.rows(**values)
         return rows[0] if rows else None
+
+    def _compiled_here(self) -> tuple[str, tuple[Any, ...], dict[int, Any]]:
+        if (compiled := self._compiled.get(connection.vendor)) is None:
+            compiled = self._compiled[connection.vendor] = self._compile()
+        return compiled
 
     def _compile(self) -> tuple[str, tuple[Any, ...], dict[int, Any]]:
         compiler: Any = self._make().query.get_compiler(connection=connection)

@@ -16,6 +16,7 @@ from notifications.conf import hub_config
 from notifications.models import Broadcast, BroadcastRecipient, JobState, Notification, new_public_id
 from notifications.services import leases
 from notifications.services.broadcast import end_broadcasts
+from notifications.services.direct import list_directly
 from notifications.services.leases import UNAVAILABLE, LeaseLost, release, take_lease
 from notifications.services.recipients import matching_users
 from notifications.services.rows import insert_rows
@@ -122,12 +123,17 @@ def _send(job: Broadcast, keys: Sequence[Any], *, keep_lease: bool = False) -> N
 
 
 def _store(job: Broadcast, keys: Sequence[Any]) -> None:
+    """List it where that can be done at once; elsewhere it is staged, and sequenced after the commit."""
+    is_due = job.deliver_at is None or job.deliver_at <= timezone.now()
+    if is_due and not job.collapse_key:
+        listed = list_directly(job.event, keys)
+        keys = [key for key in keys if key not in listed]
     insert_rows(
         Notification,
         ("public_id", "recipient_id", "event_id", "collapse_key", "deliver_at"),
         [(new_public_id(), key, job.event_id, job.collapse_key, job.deliver_at) for key in keys],
     )
-    if job.deliver_at is None or job.deliver_at <= timezone.now():
+    if is_due and keys:
         sequence_on_commit(keys)
 
 

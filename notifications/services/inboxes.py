@@ -17,7 +17,7 @@ from notifications.models import Inbox
 from notifications.prepared import Prepared, Slots
 from notifications.selectors import InboxState
 from notifications.services.rows import insert_rows
-from notifications.services.statements import Statement
+from notifications.services.statements import Statement, run_at_once
 from notifications.signals import inbox_changed, streams_changed
 
 
@@ -60,11 +60,12 @@ def lock_inboxes(user_ids: Iterable[Any], *, skip_locked: bool = False) -> dict[
     db = transaction.get_connection()
     if not db.in_atomic_block:
         raise transaction.TransactionManagementError("Inboxes are locked inside a transaction.")
+    prepared = _LOCK_FREE if skip_locked else _LOCK
+    statements = [Statement(*prepared.filled(keys=list(user_ids)))]
     # Not inside a caller's transaction, for whose later statements it would then hold too.
     if db.vendor == "postgresql" and not db.savepoint_ids:
-        with db.cursor() as cursor:
-            cursor.execute(*_lock_timeout())
-    rows = (_LOCK_FREE if skip_locked else _LOCK).rows(keys=list(user_ids))
+        statements.insert(0, _lock_timeout())
+    rows = prepared.converted(run_at_once(statements)[-1])
     return {row[0]: Inbox.from_db(db.alias, _COLUMNS, row) for row in rows}
 
 

@@ -9,8 +9,9 @@ from typing import Any, Final, NamedTuple
 from notifications.events import category_of
 from notifications.models import Change, ChangeKind, Event, Inbox, Notification, Reason, Via
 from notifications.services.origin import Origin
-from notifications.services.rows import insert_rows, update_rows
+from notifications.services.rows import insertion, updating
 from notifications.services.staged import Staged
+from notifications.services.statements import write_at_once
 
 
 class StagedMoved(Exception):
@@ -38,7 +39,7 @@ _CREATED_COLUMNS: Final = (
 
 
 class LogBatch:
-    """Changes of locked inboxes, collected in order, then written by at most five statements.
+    """Changes of locked inboxes, collected in order, then written by at most five statements, in one trip.
 
     Positions are gapless because the inbox is locked from before the first change until after ``write``; times never go
     back within an inbox, whatever the clock does.
@@ -104,20 +105,23 @@ class LogBatch:
         Raises:
             StagedMoved: a notification was no longer staged when it was to be listed; the transaction must be rolled back.
         """
-        listed_count = update_rows(
-            Notification, _CREATED_COLUMNS, self._created, where_null=("position", "failed_at")
-        )
-        if listed_count != len(self._created):
-            raise StagedMoved
-        insert_rows(Change, _CHANGE_COLUMNS, self._changes)
-        update_rows(Notification, ("id", "read_at"), self._read)
-        update_rows(Notification, ("id", "deleted_at"), self._deleted)
         touched = [self._inboxes[user_id] for user_id in sorted(self._touched)]
-        update_rows(
-            Inbox,
-            ("user_id", "head", "unread_count", "changed_at"),
-            [(inbox.pk, inbox.head, inbox.unread_count, inbox.changed_at) for inbox in touched],
-        )
+        if not touched:
+            return {}
+        counters = [(inbox.pk, inbox.head, inbox.unread_count, inbox.changed_at) for inbox in touched]
+        statements = [
+            insertion(Change, _CHANGE_COLUMNS, self._changes),
+            updating(Inbox, ("user_id", "head", "unread_count", "changed_at"), counters),
+        ]
+        for columns, rows in ((("id", "read_at"), self._read), (("id", "deleted_at"), self._deleted)):
+            if rows:
+                statements.append(updating(Notification, columns, rows))
+        if self._created:
+            staged = ("position", "failed_at")
+            statements.insert(0, updating(Notification, _CREATED_COLUMNS, self._created, where_null=staged))
+        written = write_at_once(statements)
+        if self._created and written[0] != len(self._created):
+            raise StagedMoved
         return {inbox.pk: inbox.head for inbox in touched}
 
     def _append(

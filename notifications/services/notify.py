@@ -113,7 +113,7 @@ def notify_many(
             ],
         )
         if deliver_at is None or deliver_at <= timezone.now():
-            sequence_on_commit(public_ids)
+            sequence_on_commit(public_ids, [row])
     return list(public_ids.values())
 
 

@@ -204,10 +204,13 @@ def _store(
             ],
         )
         sequence_on_commit(
-            user_id
-            for draft, found in zip(drafts, keys, strict=True)
-            if draft.deliver_at is None or draft.deliver_at <= now
-            for user_id in found
+            (
+                user_id
+                for draft, found in zip(drafts, keys, strict=True)
+                if draft.deliver_at is None or draft.deliver_at <= now
+                for user_id in found
+            ),
+            [event for event in events if event.pk],
         )
     return ids
 

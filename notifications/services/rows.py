@@ -16,6 +16,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Expression, Field, Model
 
 from notifications.arrays import array_text, sql_type
+from notifications.services.statements import Statement
 
 Row = tuple[Any, ...]
 Values = Sequence[Row]
@@ -24,7 +25,16 @@ Values = Sequence[Row]
 def insert_rows(
     model: type[Model], columns: Sequence[str], rows: Values, *, ignore_conflicts: bool = False
 ) -> None:
-    """Insert rows, in their order. One statement; columns that are not named take their database default.
+    """Insert rows, in their order. One statement, or none; arguments as for ``insertion``."""
+    if rows:
+        with transaction.get_connection().cursor() as cursor:
+            cursor.execute(*insertion(model, columns, rows, ignore_conflicts=ignore_conflicts))
+
+
+def insertion(
+    model: type[Model], columns: Sequence[str], rows: Values, *, ignore_conflicts: bool = False
+) -> Statement:
+    """What inserts rows, one at least, in their order; columns that are not named take their database default.
 
     Args:
         model: whose table.
@@ -32,20 +42,17 @@ def insert_rows(
         rows: one tuple of Python values for each row, in the order of ``columns``.
         ignore_conflicts: leave out rows that are there already, instead of failing.
     """
-    if not rows:
-        return
     db = transaction.get_connection()
     target = _target(model, tuple(columns), db.vendor)
     given = _one(target, rows[0], db) if len(rows) == 1 else _many(target, rows, db)
     values = ", ".join(given.values)
-    with db.cursor() as cursor:
-        cursor.execute(
-            f"INSERT INTO {target.table} ({', '.join(target.names)}) "
-            # Without a condition SQLite would take ON CONFLICT for that of a join.
-            + (f"SELECT {values} {given.source} WHERE true" if given.source else f"VALUES ({values})")
-            + (" ON CONFLICT DO NOTHING" if ignore_conflicts else ""),
-            given.params,
-        )
+    return Statement(
+        f"INSERT INTO {target.table} ({', '.join(target.names)}) "
+        # Without a condition SQLite would take ON CONFLICT for that of a join.
+        + (f"SELECT {values} {given.source} WHERE true" if given.source else f"VALUES ({values})")
+        + (" ON CONFLICT DO NOTHING" if ignore_conflicts else ""),
+        given.params,
+    )
 
 
 def insert_row(row: Model) -> None:
@@ -82,19 +89,28 @@ def _given_by_program(model: type[Model]) -> tuple[str, ...]:
 def update_rows(
     model: type[Model], columns: Sequence[str], rows: Values, *, where_null: Sequence[str] = ()
 ) -> int:
-    """Update the rows whose primary key is each tuple's first value. One statement.
+    """Update the rows whose primary key is each tuple's first value; how many that were. One statement, or none.
+
+    Arguments as for ``updating``.
+    """
+    if not rows:
+        return 0
+    with transaction.get_connection().cursor() as cursor:
+        cursor.execute(*updating(model, columns, rows, where_null=where_null))
+        return int(cursor.rowcount)
+
+
+def updating(
+    model: type[Model], columns: Sequence[str], rows: Values, *, where_null: Sequence[str] = ()
+) -> Statement:
+    """What updates the rows, one at least, whose primary key is each tuple's first value.
 
     Args:
         model: whose table.
         columns: attribute names of its fields; the first is the primary key.
         rows: one tuple of Python values for each row, in the order of ``columns``.
         where_null: only rows in which these are null.
-
-    Returns:
-        How many rows that were.
     """
-    if not rows:
-        return 0
     db = transaction.get_connection()
     # The key comes last, where the statement has it.
     target = _target(model, (*columns[1:], columns[0]), db.vendor)
@@ -107,12 +123,10 @@ def update_rows(
         nulls = _target(model, tuple(where_null), db.vendor)
         are_null = " AND ".join(f"{nulls.table}.{name} IS NULL" for name in nulls.names)
         condition += f" AND CASE WHEN {are_null} THEN 1 END = 1"
-    with db.cursor() as cursor:
-        cursor.execute(
-            f"UPDATE {target.table} SET {assignments} {given.source} WHERE {condition}",  # noqa: S608 (names, placeholders)
-            given.params,
-        )
-        return int(cursor.rowcount)
+    return Statement(
+        f"UPDATE {target.table} SET {assignments} {given.source} WHERE {condition}",  # noqa: S608 (names, placeholders)
+        given.params,
+    )
 
 
 class _Target(NamedTuple):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 from uuid import UUID
@@ -34,23 +34,34 @@ logger = logging.getLogger(__name__)
 MAX_ROWS: Final = 2_000
 _NOTED: Final = "_notifications_noted"
 
+Events = Mapping[int, Event]
 _CollapseKey = tuple[Any, str, str, str]
 
 
-def sequence_on_commit(user_ids: Iterable[Any]) -> None:
+def sequence_on_commit(user_ids: Iterable[Any], events: Iterable[Event] = ()) -> None:
     """Sequence what these users have staged, once the running transaction has committed.
 
     Every call registers a hook, because a savepoint that is rolled back takes its hooks along; the first hook to run takes
     all users noted on the connection, so that a transaction with many sends is sequenced at once.
+
+    Args:
+        user_ids: primary keys of users.
+        events: what this transaction has checked and stored, which then need not be read. The hook holds them, so that none
+            outlives a transaction that is rolled back: SQLite gives its key to another.
     """
     noted: set[Any] = transaction.get_connection().__dict__.setdefault(_NOTED, set())
     noted.update(user_ids)
-    transaction.on_commit(_sequence_noted, robust=True)
+    known = {event.pk: event for event in events}
+
+    def sequence_noted() -> None:  # Django names a hook that fails, and a partial has no name
+        _sequence_noted(known)
+
+    transaction.on_commit(sequence_noted, robust=True)
 
 
-def _sequence_noted() -> None:
+def _sequence_noted(known: Events) -> None:
     noted: set[Any] = transaction.get_connection().__dict__.pop(_NOTED, set())
-    if missed := noted - _sequence(noted, skip_locked=False).keys():
+    if missed := noted - _sequence(noted, known, skip_locked=False).keys():
         # Another process's sweeper was quicker, and announced it. What this process emits next comes after it all the same (I19).
         announce(missed)
 
@@ -69,23 +80,23 @@ def sequence(user_ids: Collection[Any], *, skip_locked: bool = False) -> int:
     Returns:
         How many notifications were given a position.
     """
-    return _sequence(user_ids, skip_locked=skip_locked).total()
+    return _sequence(user_ids, {}, skip_locked=skip_locked).total()
 
 
-def _sequence(user_ids: Collection[Any], *, skip_locked: bool) -> Counter[Any]:
+def _sequence(user_ids: Collection[Any], known: Events, *, skip_locked: bool) -> Counter[Any]:
     """How many notifications of each user are done."""
     ordered = sorted(set(user_ids))
     size = hub_config().max_sequence_chunk
     done: Counter[Any] = Counter()
     for start in range(0, len(ordered), size):
-        done.update(_sequence_chunk(ordered[start : start + size], skip_locked=skip_locked))
+        done.update(_sequence_chunk(ordered[start : start + size], known, skip_locked=skip_locked))
     return done
 
 
-def _sequence_chunk(user_ids: Sequence[Any], *, skip_locked: bool) -> Counter[Any]:
+def _sequence_chunk(user_ids: Sequence[Any], known: Events, *, skip_locked: bool) -> Counter[Any]:
     done: Counter[Any] = Counter()
     try:
-        while rows := _sequence_rows(user_ids, skip_locked=skip_locked, max_rows=MAX_ROWS):
+        while rows := _sequence_rows(user_ids, known, skip_locked=skip_locked, max_rows=MAX_ROWS):
             done.update(rows)
             if rows.total() < MAX_ROWS:
                 break
@@ -96,7 +107,7 @@ def _sequence_chunk(user_ids: Sequence[Any], *, skip_locked: bool) -> Counter[An
     except DatabaseError:
         if len(user_ids) > 1:
             for user_id in user_ids:
-                done.update(_sequence_chunk([user_id], skip_locked=skip_locked))
+                done.update(_sequence_chunk([user_id], known, skip_locked=skip_locked))
         else:
             done[user_ids[0]] += _sequence_singly(user_ids[0])
     return done
@@ -107,7 +118,7 @@ def _sequence_singly(user_id: Any) -> int:
     done = 0
     while True:
         try:
-            count = _sequence_rows([user_id], skip_locked=False, max_rows=1).total()
+            count = _sequence_rows([user_id], {}, skip_locked=False, max_rows=1).total()
         except OperationalError:
             return done
         except DatabaseError as error:
@@ -116,7 +127,7 @@ def _sequence_singly(user_id: Any) -> int:
                 lock_inboxes([user_id])
                 bad = staged_rows([user_id], max_rows=1)
                 _fail([(row, str(error)) for row in bad])
-                _count_on_commit(0, failed_count=len(bad))
+                count_on_commit(0, failed_count=len(bad))
             if not bad:
                 return done
             count = len(bad)
@@ -125,22 +136,24 @@ def _sequence_singly(user_id: Any) -> int:
         done += count
 
 
-def _sequence_rows(user_ids: Sequence[Any], *, skip_locked: bool, max_rows: int) -> Counter[Any]:
+def _sequence_rows(
+    user_ids: Sequence[Any], known: Events, *, skip_locked: bool, max_rows: int
+) -> Counter[Any]:
     """One transaction: lock what has something staged, write the log. Returns how many rows of each user are done, failed ones included."""
     while True:
         staged = staged_rows(user_ids, max_rows=max_rows)
         if not staged:
             return Counter()
         try:
-            return _list_rows(staged, skip_locked=skip_locked, max_rows=max_rows)
+            return _list_rows(staged, known, skip_locked=skip_locked, max_rows=max_rows)
         except StagedMoved:
             logger.debug("Somebody else has taken some of %d staged notifications", len(staged))
 
 
-def _list_rows(staged: Sequence[Staged], *, skip_locked: bool, max_rows: int) -> Counter[Any]:
+def _list_rows(staged: Sequence[Staged], known: Events, *, skip_locked: bool, max_rows: int) -> Counter[Any]:
     """What was read without a lock is taken as it is, unless a look at the locked inboxes shows that it may be old."""
     heads = {row.recipient_id: row.head for row in staged}
-    events = events_of(staged)
+    events = events_of(staged, known)
     create_inboxes(user_id for user_id, head in heads.items() if head is None)
     with transaction.atomic():
         inboxes = lock_inboxes(heads, skip_locked=skip_locked)
@@ -148,32 +161,32 @@ def _list_rows(staged: Sequence[Staged], *, skip_locked: bool, max_rows: int) ->
         was_cut_off = len(staged) == max_rows and len(inboxes) < len(heads)
         if has_moved or was_cut_off:
             staged = staged_rows(list(inboxes), max_rows=max_rows)
-            events = events_of(staged)
+            events = events_of(staged, known)
         rows = [row for row in staged if row.recipient_id in inboxes]
         if not events.keys() >= {row.event_id for row in rows}:
             raise StagedMoved
-        failures = _failures(events)
+        failures = _failures(event for key, event in events.items() if key not in known)
         _fail([(row, failures[row.event_id]) for row in rows if row.event_id in failures])
-        _drop([row.id for row in rows if events[row.event_id].withdrawn_at])
-        good = [row for row in rows if row.event_id not in failures and not events[row.event_id].withdrawn_at]
+        _drop([row.id for row in rows if row.is_withdrawn])
+        good = [row for row in rows if row.event_id not in failures and not row.is_withdrawn]
         batch = LogBatch(inboxes, now=timezone.now())
         _list(batch, good, events)
         announce_on_commit(batch.write())
-        _count_on_commit(len(good), failed_count=len(rows) - len(good))
+        count_on_commit(len(good), failed_count=len(rows) - len(good))
     return Counter(row.recipient_id for row in rows)
 
 
-def _count_on_commit(count: int, *, failed_count: int) -> None:
+def count_on_commit(count: int, *, failed_count: int) -> None:
     counted = partial(
         notifications_sequenced.send_robust, sender=Notification, count=count, failed_count=failed_count
     )
     transaction.on_commit(counted, robust=True)
 
 
-def _failures(events: dict[int, Event]) -> dict[int, str]:
+def _failures(events: Iterable[Event]) -> dict[int, str]:
     """Events that no reader could be shown, with the reason; they came past ``notify``."""
     failures: dict[int, str] = {}
-    for event in events.values():
+    for event in events:
         try:
             check_event(event)
         except HubError as error:

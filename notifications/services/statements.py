@@ -9,14 +9,14 @@ from django.db import connection, transaction
 
 
 class Statement(NamedTuple):
-    """A statement that gives rows, with its parameters."""
+    """A statement with its parameters."""
 
     sql: str
     params: Sequence[Any] = ()
 
 
 def run_at_once(statements: Sequence[Statement]) -> list[list[Any]]:
-    """Run statements one after the other and return the rows of each.
+    """Run statements that give rows one after the other and return the rows of each.
 
     Each sees what was committed before it began itself, so one that comes after a lock sees what the lock was waited for. The
     parts of a single statement would not.
@@ -35,6 +35,27 @@ def run_at_once(statements: Sequence[Statement]) -> list[list[Any]]:
         while cursor.nextset():
             results.append(cursor.fetchall())
         return results
+
+
+def write_at_once(statements: Sequence[Statement]) -> list[int]:
+    """Run statements that give no rows, one after the other, and return how many rows each has written.
+
+    Transaction: the caller's. On PostgreSQL they are sent together.
+    """
+    with connection.cursor() as cursor:
+        if not _takes_several():
+            return [_count(cursor, statement) for statement in statements]
+        text = "; ".join(statement.sql for statement in statements)
+        cursor.execute(text, [value for statement in statements for value in statement.params])
+        counts = [cursor.rowcount]
+        while cursor.nextset():
+            counts.append(cursor.rowcount)
+        return counts
+
+
+def _count(cursor: Any, statement: Statement) -> int:
+    cursor.execute(*statement)
+    return int(cursor.rowcount)
 
 
 def _rows(cursor: Any, statement: Statement) -> list[Any]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
@@ -81,8 +80,15 @@ def _withdraw(events: QuerySet[Event], producer: Producer | None) -> int:
             Event.objects.filter(pk__in=part).update(withdrawn_at=now, is_withdrawing=True)
             cancel_broadcasts_of(part)
         if keys:
-            transaction.on_commit(partial(_finish, keys, skip_locked=False), robust=True)
+            _finish_on_commit(keys)
     return count
+
+
+def _finish_on_commit(keys: Sequence[int]) -> None:
+    def finish() -> None:  # Django names a hook that fails, and a partial has no name
+        _finish(keys, skip_locked=False)
+
+    transaction.on_commit(finish, robust=True)
 
 
 def _chosen(ids: Collection[UUID], topic: str, type_name: str, producer: Producer | None) -> QuerySet[Event]:

@@ -103,6 +103,4 @@ def test_statements__of_a_look__are_one_after_those_that_say_who_asks(ada: User,
     with CaptureQueriesContext(connection) as captured:
         api.get(url(job.pk))
     assert ["notifications_broadcast" in query["sql"] for query in captured].count(True) == 1
-    assert (
-        len(captured) == 4
-    )  # the token with its user, permissions of the user and of their groups; the broadcast
+    assert len(captured) == 3  # the token with its user, the permission; the broadcast

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+import psycopg
 import pytest
 import time_machine
 from django.contrib.auth.models import Group, User
@@ -17,14 +18,16 @@ from django.utils import timezone
 
 from notifications import selectors, services
 from notifications.exceptions import InvalidInput, NotFound
-from notifications.models import Broadcast, BroadcastRecipient, Event, Notification
+from notifications.models import Broadcast, BroadcastRecipient, Change, Event, Inbox, Notification
 from notifications.services import Recipients
 from notifications.services.leases import take_lease
 from notifications.services.prune import prune_broadcasts
+from notifications.signals import inbox_changed
 from notifications.streaming.background import Broadcaster
 from tests.helpers import auditor
 from tests.helpers.factories import make_user, order_event
 from tests.helpers.oracle import assert_converges
+from tests.helpers.processes import current_database_url
 from tests.helpers.together import run_together
 from tests.helpers.waiting import wait_until
 
@@ -406,3 +409,57 @@ def test_broadcaster__in_a_serving_process__sends_what_is_queued_and_outlives_fa
         broadcaster.stop()
     assert notified() == keys(users)
     assert caplog.text.count("The broadcaster failed") == 1
+
+
+_OF_ITSELF = {
+    "id",
+    "public_id",
+    "event_id",
+    "notification_id",
+    "position",
+    "created_position",
+    "at",
+    "created_at",
+}
+
+
+def written(user: User) -> list[dict[str, Any]]:
+    """What the last two sends to a user have left, but for what is each row's own."""
+    rows = [
+        *Notification.objects.filter(recipient=user).order_by("-position").values()[:2],
+        *Change.objects.filter(inbox_id=user.pk).order_by("-position").values()[:2],
+    ]
+    return [{name: value for name, value in row.items() if name not in _OF_ITSELF} for row in rows]
+
+
+@pytest.mark.shape("production")
+def test_listed_directly__is_what_the_sequencer_writes__and_waits_for_nobody(
+    users: list[User], settings: Any
+) -> None:
+    settings.NOTIFICATION_HUB = {"lock_timeout_seconds": 0.1}
+    told: list[Any] = []
+    free, busy, waiting, other = users[:4]
+    for user in users[:4]:
+        services.open_inbox(user.pk)
+    later = timezone.now() + timedelta(hours=1)
+    Inbox.objects.filter(pk=free.pk).update(changed_at=later)  # no time ever goes back
+    order = order_event()
+    about: Any = {"title": "t", "topic": "a", "level": "error", "source": "shop", "expires_at": later}
+    services.notify_many(users[:4], order, **about)
+    Notification.objects.create(recipient=waiting, event=Event.objects.get())  # staged by somebody else
+    with assert_converges(*users[:4]), CaptureQueriesContext(connection) as captured:
+        start(Recipients(users=users[:4]), **about)
+        with psycopg.connect(current_database_url()) as somebody:
+            somebody.execute("SELECT 1 FROM notifications_inbox WHERE user_id = %s FOR UPDATE", [busy.pk])
+            inbox_changed.connect(note := lambda heads, **_: told.append(heads))
+            while services.run_broadcast_chunk():
+                pass
+            inbox_changed.disconnect(note)
+    direct = [query for query in captured if "WITH listed AS" in query["sql"]]
+    assert len(direct) == 1
+    assert told[0] == {free.pk: 2, other.pk: 2}
+    services.sweep()
+    assert written(free)[0] == written(free)[1]
+    assert written(free)[2] == written(free)[3] | {"unread_count": 2}
+    assert [Inbox.objects.get(pk=user.pk).head for user in (free, busy, waiting, other)] == [2, 2, 3, 2]
+    assert auditor.problems() == []

@@ -131,10 +131,11 @@ def test_actions__in_a_transaction_of_their_own__wait_for_a_lock_no_longer_than_
     seen: list[Any] = []
 
     def look(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        answer = execute(sql, params, many, context)
         if "FOR NO KEY UPDATE" in sql:
             with context["connection"].connection.cursor() as cursor:
                 seen.append(cursor.execute("SHOW lock_timeout").fetchone()[0])
-        return execute(sql, params, many, context)
+        return answer
 
     with connection.execute_wrapper(look):
         services.mark_all_read(ada)

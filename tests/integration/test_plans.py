@@ -51,7 +51,11 @@ def statements_of(call: Any) -> list[tuple[str, Any]]:
     seen: list[tuple[str, Any]] = []
 
     def note(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
-        seen.append((sql, params))
+        rest = list(params or ())
+        for part in sql.split("; "):  # several that are sent together
+            count = part.count("%s")
+            seen.append((part, rest[:count] if isinstance(params, (list, tuple)) else params))
+            rest = rest[count:]
         return execute(sql, params, many, context)
 
     with connection.execute_wrapper(note):

@@ -1,0 +1,130 @@
+"""Lists one event for many at once, past the staging, where nothing waits that would have to go first: for broadcasts.
+
+A row that is staged is written twice, and each time into most of its indexes. Here the notification is stored with its position,
+by one statement for all (ADR 13). What ``services.sequence`` and ``services.log`` would have written is written, to the letter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from django.db import connection
+from django.utils import timezone
+
+from notifications.arrays import any_of, array_text, keys_text, sql_type
+from notifications.events import category_of
+from notifications.exceptions import HubError
+from notifications.models import Change, ChangeKind, Event, Inbox, Notification, Via, new_public_id
+from notifications.services.content import check_event
+from notifications.services.inboxes import announce_on_commit
+from notifications.services.sequence import count_on_commit
+from notifications.services.statements import Statement, run_at_once
+
+_LOCK: Final = (
+    "SELECT user_id FROM {inbox} WHERE user_id {any_of} ORDER BY user_id FOR NO KEY UPDATE SKIP LOCKED"
+)
+_WAITING: Final = """
+    SELECT recipient_id FROM {notification} WHERE position IS NULL AND failed_at IS NULL AND deliver_at IS NULL AND recipient_id {any_of}
+    UNION SELECT recipient_id FROM {notification}
+    WHERE position IS NULL AND failed_at IS NULL AND deliver_at IS NOT NULL AND recipient_id {any_of}"""
+# The parts of one statement see what was there before it: the lock, a statement before this, is what makes that certain.
+_LIST: Final = """
+    WITH listed AS (
+        INSERT INTO {notification}
+            (public_id, recipient_id, event_id, type, category, topic, level, expires_at, position, created_at)
+        SELECT given.public_id, i.user_id, %(event)s, %(type)s, %(category)s, %(topic)s, %(level)s, %(expires_at)s,
+               i.head + 1, greatest(%(now)s, i.changed_at)
+        FROM unnest(%(keys)s::{key_type}[], %(public_ids)s::uuid[]) AS given(user_id, public_id)
+        JOIN {inbox} i ON i.user_id = given.user_id ORDER BY i.user_id
+        RETURNING id, recipient_id, position, created_at
+    ), moved AS (
+        UPDATE {inbox} i SET head = l.position, unread_count = i.unread_count + 1, changed_at = l.created_at
+        FROM listed l WHERE i.user_id = l.recipient_id RETURNING i.user_id, i.unread_count
+    )
+    INSERT INTO {change} (inbox_id, position, kind, at, unread_count, notification_id, event_id,
+                          created_position, created_at, category, reason, by, via)
+    SELECT l.recipient_id, l.position, %(kind)s, l.created_at, m.unread_count, l.id, %(event)s,
+           l.position, l.created_at, '', '', %(by)s, %(via)s
+    FROM listed l JOIN moved m ON m.user_id = l.recipient_id ORDER BY l.recipient_id
+    RETURNING inbox_id, position"""
+
+
+def list_directly(event: Event, user_ids: Sequence[Any]) -> set[Any]:
+    """Notify those of some users who have an inbox that nobody else has locked, and in which nothing waits.
+
+    Transaction: the caller's, which must be short: it holds their inboxes to its end, waits for none, and announces them once
+    it has committed. Two trips, on PostgreSQL; elsewhere nobody is notified, and nothing asked.
+
+    Args:
+        event: one that is stored.
+        user_ids: primary keys, none twice.
+
+    Returns:
+        Who was notified. For all others the notification has to be staged.
+    """
+    if connection.vendor != "postgresql" or event.withdrawn_at or not _can_be_shown(event):
+        return set()
+    keys = _lock_free(user_ids)
+    if not keys:
+        return set()
+    heads = dict(_list(event, keys))
+    announce_on_commit(heads)
+    count_on_commit(len(heads), failed_count=0)
+    return set(heads)
+
+
+def _can_be_shown(event: Event) -> bool:
+    try:
+        check_event(event)
+    except HubError:
+        return False  # the sequencer says what is wrong with it
+    return True
+
+
+def _lock_free(user_ids: Sequence[Any]) -> list[Any]:
+    """Lock the inboxes that are free, and leave out those in which something waits, or is scheduled."""
+    key: Any = Inbox._meta.pk
+    keys = keys_text(key, user_ids)
+    locked, waiting = run_at_once(
+        [
+            Statement(_named(_LOCK), [keys]),
+            Statement(_named(_WAITING), [keys, keys]),
+        ]
+    )
+    others = {user_id for (user_id,) in waiting}
+    return [user_id for (user_id,) in locked if user_id not in others]
+
+
+def _list(event: Event, keys: Sequence[Any]) -> list[tuple[Any, int]]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _named(_LIST),
+            {
+                "event": event.pk,
+                "type": event.type,
+                "category": category_of(event.type),
+                "topic": event.topic,
+                "level": event.level,
+                "expires_at": event.expires_at,
+                "now": timezone.now(),
+                "keys": array_text(keys),
+                "public_ids": array_text([new_public_id() for _ in keys]),
+                "kind": ChangeKind.CREATED.value,
+                "by": event.source,
+                "via": Via.PRODUCER.value,
+            },
+        )
+        rows: list[tuple[Any, int]] = cursor.fetchall()
+        return rows
+
+
+def _named(statement: str) -> str:
+    quote, key = connection.ops.quote_name, Inbox._meta.pk
+    return statement.format(
+        notification=quote(Notification._meta.db_table),
+        inbox=quote(Inbox._meta.db_table),
+        change=quote(Change._meta.db_table),
+        any_of=any_of(key),
+        key_type=sql_type(key),
+    )
