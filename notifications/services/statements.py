@@ -27,7 +27,7 @@ def run_at_once(statements: Sequence[Statement]) -> list[list[Any]]:
     """
     with connection.cursor() as cursor:
         if not _takes_several():
-            with transaction.atomic():
+            with transaction.atomic(savepoint=False):
                 return [_rows(cursor, statement) for statement in statements]
         text = "; ".join(statement.sql for statement in statements)
         cursor.execute(text, [value for statement in statements for value in statement.params])
