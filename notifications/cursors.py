@@ -44,7 +44,7 @@ class Cursor:
         return cls(match[1], int(match[2]))
 
     def __str__(self) -> str:
-        return f"{self.epoch}-{self.position}"
+        return cursor_text(self.epoch, self.position)
 
     def check_usable(self, *, epoch: str, floor: int, head: int) -> None:
         """Say whether the log can be resumed exactly from here.
@@ -64,6 +64,11 @@ class Cursor:
             raise CursorAhead(head=newest)
         if self.position < floor:
             raise CursorExpired(head=newest)
+
+
+def cursor_text(epoch: str, position: int) -> str:
+    """A cursor's text without the cursor: a change's bytes need no more, and very many are rendered."""
+    return f"{epoch}-{position}"
 
 
 def new_epoch() -> str:

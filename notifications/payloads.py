@@ -14,7 +14,7 @@ from json.encoder import encode_basestring_ascii
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from notifications.cursors import Cursor
+from notifications.cursors import cursor_text
 from notifications.events import category_of
 from notifications.strict_json import refuse_constant
 
@@ -45,20 +45,23 @@ class NotificationRow(NamedTuple):
 
 
 class ChangeRow(NamedTuple):
-    """A change with the immutable parts of its notification and event; those are empty for ``read_all``."""
+    """A change with the immutable parts of its notification and event; those are empty for ``read_all``.
+
+    Times and ids are texts, as the wire has them.
+    """
 
     inbox_id: Any
     position: int
     kind: str
-    at: datetime
+    at: str
     unread_count: int
     up_to: int | None
     category: str
     reason: str
     created_position: int | None
-    created_at: datetime | None
-    public_id: UUID | None
-    replay_of: UUID | None
+    created_at: str | None
+    public_id: str | None
+    replay_of: str | None
     type: str | None
     topic: str | None
     level: str | None
@@ -67,7 +70,7 @@ class ChangeRow(NamedTuple):
     url: str | None
     actor: str | None
     data: str | None
-    expires_at: datetime | None
+    expires_at: str | None
 
 
 CHANGE_NAMES: Final = {
@@ -86,23 +89,27 @@ def timestamp(at: datetime) -> str:
 
 def notification_json(row: NotificationRow) -> bytes:
     """The notification object of the protocol's section 4."""
-    return _notification(row, position=row.position, created_at=row.created_at, read_at=row.read_at).encode(
-        "ascii"
-    )
+    return _notification(
+        row,
+        position=row.position,
+        created_at=_time(row.created_at),
+        read_at=_time(row.read_at),
+        expires_at=_time(row.expires_at),
+    ).encode("ascii")
 
 
 def change_json(row: ChangeRow, epoch: str) -> bytes:
     """A change: the ``data`` of its frame, and its element of ``changes``."""
     head = (
-        f'{{"change":"{CHANGE_NAMES[row.kind]}","cursor":"{Cursor(epoch, row.position)}","position":{row.position},'
-        f'"at":"{timestamp(row.at)}","unread_count":{row.unread_count},'
+        f'{{"change":"{CHANGE_NAMES[row.kind]}","cursor":"{cursor_text(epoch, row.position)}","position":{row.position},'
+        f'"at":"{row.at}","unread_count":{row.unread_count},'
     )
     return (head + _subject(row) + "}").encode("ascii")
 
 
 def note_json(row: NotificationRow) -> bytes:
     """A notification as the Range dialect of section 5 has it."""
-    return _note(row, is_read=row.read_at is not None).encode("ascii")
+    return _note(row, created_at=_time(row.created_at), is_read=row.read_at is not None).encode("ascii")
 
 
 def note_change_json(row: ChangeRow, epoch: str) -> bytes:
@@ -111,13 +118,13 @@ def note_change_json(row: ChangeRow, epoch: str) -> bytes:
         return change_json(row, epoch)
     if row.kind == "deleted":
         return f'{{"i":"{row.public_id}"}}'.encode("ascii")
-    return _note(row, is_read=row.kind == "read").encode("ascii")
+    return _note(row, created_at=row.created_at, is_read=row.kind == "read").encode("ascii")
 
 
-def _note(row: Any, *, is_read: bool) -> str:
+def _note(row: Any, *, created_at: str | None, is_read: bool) -> str:
     route = "/" + row.type.replace(".", "/")
     return (
-        f'{{"i":"{row.public_id}","dt":{_time(row.created_at)},"r":{"true" if is_read else "false"},'
+        f'{{"i":"{row.public_id}","dt":{_quoted(created_at)},"r":{"true" if is_read else "false"},'
         f'"a":{{"r":{_text(route)},"d":{_data(row.data, row.type)},"title":{_text(row.title)}}}}}'
     )
 
@@ -128,7 +135,13 @@ def _subject(row: ChangeRow) -> str:
     if row.kind == "deleted":
         return f'"notification":{{"id":"{row.public_id}"}},"reason":"{row.reason}"'
     read_at = row.at if row.kind == "read" else None
-    whole = _notification(row, position=row.created_position, created_at=row.created_at, read_at=read_at)
+    whole = _notification(
+        row,
+        position=row.created_position,
+        created_at=row.created_at,
+        read_at=read_at,
+        expires_at=row.expires_at,
+    )
     return f'"notification":{whole}'
 
 
@@ -136,14 +149,15 @@ def _notification(
     row: Any,
     *,
     position: int | None,
-    created_at: datetime | None,
-    read_at: datetime | None,
+    created_at: str | None,
+    read_at: str | None,
+    expires_at: str | None,
 ) -> str:
     event = _event(row.type, row.topic, row.level, row.title, row.body, row.url, row.actor, row.data)
     return (
-        f'{{"id":"{row.public_id}","position":{position},{event},"created_at":{_time(created_at)},'
-        f'"read_at":{_time(read_at)},"expires_at":{_time(row.expires_at)},'
-        f'"replay_of":{_id(row.replay_of)}}}'
+        f'{{"id":"{row.public_id}","position":{position},{event},"created_at":{_quoted(created_at)},'
+        f'"read_at":{_quoted(read_at)},"expires_at":{_quoted(expires_at)},'
+        f'"replay_of":{_quoted(row.replay_of)}}}'
     )
 
 
@@ -156,12 +170,13 @@ def _event(type_: str, topic: str, level: str, title: str, body: str, url: str, 
     )
 
 
-def _time(at: datetime | None) -> str:
-    return f'"{timestamp(at)}"' if at else "null"
+def _time(at: datetime | None) -> str | None:
+    return timestamp(at) if at else None
 
 
-def _id(public_id: UUID | None) -> str:
-    return f'"{public_id}"' if public_id else "null"
+def _quoted(text: object) -> str:
+    """What needs no escape, or nothing."""
+    return f'"{text}"' if text else "null"
 
 
 def _data(text: str, type_: str) -> str:

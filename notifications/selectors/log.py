@@ -10,18 +10,21 @@ from django.db import connection
 from django.db.models import Exists, OuterRef, Q
 from django.db.models.expressions import RawSQL
 
+from notifications.arrays import sql_type
 from notifications.cursors import Cursor
 from notifications.exceptions import CursorExpired
 from notifications.filters import NO_FILTERS, Filters
 from notifications.models import Change, Inbox
 from notifications.payloads import ChangeRow
+from notifications.prepared import Prepared, Slot, Slots
 from notifications.selectors.conditions import condition
-from notifications.selectors.keys import db_keys
+from notifications.selectors.texts import WireId, WireTime
 
 _CHANGE_COLUMNS: Final = (
-    "inbox_id", "position", "kind", "at", "unread_count", "up_to", "category", "reason", "created_position",
-    "created_at", "notification__public_id", "notification__replay_of", "event__type", "event__topic", "event__level",
-    "event__title", "event__body", "event__url", "event__actor", "event__data", "event__expires_at",
+    "inbox_id", "position", "kind", WireTime("at"), "unread_count", "up_to", "category", "reason", "created_position",
+    WireTime("created_at"), WireId("notification__public_id"), WireId("notification__replay_of"), "event__type",
+    "event__topic", "event__level", "event__title", "event__body", "event__url", "event__actor", "event__data",
+    WireTime("event__expires_at"),
 )  # fmt: skip
 
 
@@ -82,27 +85,44 @@ def changes_since(positions: Mapping[Any, int], *, limit: int) -> dict[Any, list
         positions: for each user's primary key, the last position that is known.
         limit: changes of one inbox at most.
     """
-    wanted = _after_each(positions, limit)
-    rows = Change.objects.filter(pk__in=wanted).order_by("inbox_id", "position").values_list(*_CHANGE_COLUMNS)
+    rows = _SINCE.rows(keys=list(positions), positions=list(positions.values()), pairs=positions, limit=limit)
     logs: dict[Any, list[ChangeRow]] = {}
-    for row in rows:
-        logs.setdefault(row[0], []).append(ChangeRow(*row))
+    for row in map(ChangeRow._make, rows):
+        logs.setdefault(row.inbox_id, []).append(row)
     return logs
 
 
-def _after_each(positions: Mapping[Any, int], limit: int) -> RawSQL:
+class _Pairs(Slot):
+    """Stands for keys and numbers as one list: joining two, SQLite would look at each number for each key."""
+
+    def prepare(self, value: Any) -> str:
+        """The one parameter for all of them."""
+        prepare = self.output_field.get_db_prep_value
+        return json.dumps([(prepare(key, connection), number) for key, number in value.items()])
+
+
+def _after_each() -> RawSQL:
     """The keys of up to ``limit`` changes after each inbox's position; as one condition for each inbox it would take
     some 100 µs of Python an inbox, and SQLite nests no more than 1,000."""
-    keys = db_keys(positions)
+    key, number = Inbox._meta.pk, Inbox._meta.get_field("head")
     if connection.vendor == "postgresql":
-        given = f"unnest(%s::{Inbox._meta.pk.db_type(connection)}[], %s::bigint[]) AS w(inbox_id, after)"
-        params: list[Any] = [keys, list(positions.values())]
+        given = f"unnest(%s::{sql_type(key)}[], %s::bigint[]) AS w(inbox_id, after)"
+        slots: list[Slot] = [Slots("keys", key), Slots("positions", number)]
     else:
         columns = "json_extract(value, '$[0]') AS inbox_id, json_extract(value, '$[1]') AS after"
         given = f"(SELECT {columns} FROM json_each(%s)) AS w"  # noqa: S608 (no input)
-        params = [json.dumps(list(zip(keys, positions.values(), strict=True)))]
+        slots = [_Pairs("pairs", key)]
     return RawSQL(  # noqa: S611 (no input)
         f"""SELECT c.id FROM {given} JOIN {connection.ops.quote_name(Change._meta.db_table)} c
             ON c.inbox_id = w.inbox_id AND c.position > w.after AND c.position <= w.after + %s""",  # noqa: S608 (no input)
-        (*params, limit),
+        (*slots, Slot("limit", number)),
     )
+
+
+_SINCE: Final = Prepared(
+    lambda: (
+        Change.objects.filter(pk__in=_after_each())
+        .order_by("inbox_id", "position")
+        .values_list(*_CHANGE_COLUMNS)
+    )
+)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
+from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
 from notifications import selectors
-from notifications.cursors import Cursor
+from notifications.cursors import cursor_text
 from notifications.filters import Filters
 from notifications.payloads import CHANGE_NAMES, ChangeRow, change_json, note_change_json
 from notifications.streaming import frames
@@ -24,19 +25,22 @@ class SharedChange:
 
     Attributes:
         position: its place in the log.
-        changed_at: its time, in seconds as ``time.time()`` has them.
         frame: the bytes under the name of the change; empty for a row that cannot be rendered, which hurts only itself.
     """
 
-    __slots__ = ("_others", "_row", "changed_at", "epoch", "frame", "position")
+    __slots__ = ("_others", "_row", "epoch", "frame", "position")
 
     def __init__(self, row: ChangeRow, epoch: str) -> None:
         self._row = row
-        self._others: dict[Form, bytes] = {}
+        self._others: dict[Form, bytes] | None = None
         self.epoch = epoch
         self.position = row.position
-        self.changed_at = row.at.timestamp()
         self.frame = self._render("plain")
+
+    @property
+    def changed_at(self) -> float:
+        """Its time, in seconds as ``time.time()`` has them."""
+        return datetime.fromisoformat(self._row.at).timestamp()
 
     def admitted_by(self, filters: Filters) -> bool:
         """Whether a filter lets it through; ``inbox.read`` always is."""
@@ -49,6 +53,8 @@ class SharedChange:
         """The frame in one of its forms."""
         if form == "plain" or (form == "typed" and self._row.kind != "created"):
             return self.frame
+        if self._others is None:
+            self._others = {}
         if form not in self._others:
             self._others[form] = self._render(form) or self.frame
         return self._others[form]
@@ -58,7 +64,7 @@ class SharedChange:
         try:
             name = (row.type or "") if form == "typed" else CHANGE_NAMES[row.kind]
             data = note_change_json(row, self.epoch) if form == "notes" else change_json(row, self.epoch)
-            return frames.frame(name, data, cursor=str(Cursor(self.epoch, self.position)))
+            return frames.frame(name, data, cursor=cursor_text(self.epoch, self.position))
         except Exception:  # whatever is wrong with a row may break nothing but itself
             logger.exception(
                 "Change %s of inbox %s cannot be rendered and is left out", self.position, row.inbox_id

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -24,7 +24,7 @@ from notifications import payloads, selectors, services
 from notifications.events import UntypedEvent
 from notifications.exceptions import NotFound
 from notifications.filters import Filters
-from notifications.models import Event, Inbox, Notification
+from notifications.models import Change, Event, Inbox, Notification
 from notifications.security.sessions import SessionStore
 from tests.helpers.factories import make_user, send
 
@@ -177,6 +177,27 @@ def test_row__has_the_same_bytes_by_every_way_to_read_it(ada: User, name: str) -
     frame = payloads.change_json(created, "abcdefgh")
     assert payloads.notification_json(row) in frame
     assert json.loads(frame)["notification"]["title"] == 'Ünïcode 😀 "quoted" \\'
+
+
+@pytest.mark.parametrize(
+    "at",
+    [
+        datetime(2026, 11, 21, 2, 3, 4, 567890, UTC),
+        datetime(2026, 11, 21, 2, 3, 4, 500, UTC),
+        datetime(2026, 11, 21, tzinfo=UTC),
+        datetime(999, 1, 2, 3, 4, 5, 600000, UTC),
+        datetime(9999, 12, 31, 23, 59, 59, 999999, UTC),
+    ],
+    ids=str,
+)
+def test_changes__times_and_ids__are_texts_as_the_wire_has_them(ada: User, at: datetime) -> None:
+    public_id, replay_of = send(ada), uuid4()
+    Event.objects.update(expires_at=at)
+    Notification.objects.update(replay_of=replay_of)
+    Change.objects.update(at=at, created_at=at)
+    [row] = selectors.changes_after(ada.pk, after=0, up_to=1, limit=1)
+    assert (row.at, row.created_at, row.expires_at) == (payloads.timestamp(at),) * 3
+    assert (row.public_id, row.replay_of) == (str(public_id), str(replay_of))
 
 
 def test_get__foreign_deleted_staged_and_unknown__look_the_same(ada: User, grace: User) -> None:

@@ -24,8 +24,8 @@ NOTIFICATION = NotificationRow(
     expires_at=None, replay_of=None,
 )  # fmt: skip
 CHANGE = ChangeRow(
-    inbox_id=1, position=42, kind="created", at=LATER, unread_count=3, up_to=None, category="", reason="",
-    created_position=41, created_at=AT, public_id=ID, replay_of=None, type="orders.order.shipped", topic="order:7",
+    inbox_id=1, position=42, kind="created", at="2026-11-21T03:00:00.000000Z", unread_count=3, up_to=None, category="", reason="",
+    created_position=41, created_at="2026-11-21T02:03:04.567890Z", public_id=str(ID), replay_of=None, type="orders.order.shipped", topic="order:7",
     level="info", title="Your order is on its way", body="", url="/orders/7/", actor="ada",
     data='{"order_id": 7, "z": 1E25, "a": 1.0}', expires_at=None,
 )  # fmt: skip
