@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
@@ -17,7 +16,7 @@ from notifications.models import Broadcast, BroadcastRecipient, JobState, Notifi
 from notifications.services import leases
 from notifications.services.broadcast import end_broadcasts
 from notifications.services.direct import list_directly
-from notifications.services.leases import UNAVAILABLE, LeaseLost, release, take_lease
+from notifications.services.leases import UNAVAILABLE, LeaseLost, release
 from notifications.services.recipients import matching_users
 from notifications.services.rows import insert_rows
 from notifications.services.sequence import sequence_on_commit
@@ -39,18 +38,7 @@ def run_broadcast_chunk(broadcast_id: UUID | None = None) -> bool:
         OperationalError: the database is away, or a lock was not had in time; the broadcast goes on later.
     """
     jobs = Broadcast.objects.all()
-    job = take_lease(jobs if broadcast_id is None else jobs.filter(pk=broadcast_id))
-    if job is None:
-        return False
-    try:
-        _run_chunk(job)
-    except LeaseLost:
-        logger.info("Broadcast %s was cancelled, or another process has it now", job.pk)
-    except UNAVAILABLE:
-        with suppress(*UNAVAILABLE):
-            release(job)
-        raise
-    return True
+    return leases.run_chunk(jobs if broadcast_id is None else jobs.filter(pk=broadcast_id), _run_chunk)
 
 
 def _run_chunk(job: Broadcast) -> None:

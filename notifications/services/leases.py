@@ -6,7 +6,9 @@ that was killed, stopped or slow can neither lose a part of the work nor do one 
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import logging
+from collections.abc import Callable, Collection
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any, Final, TypeVar
 from uuid import UUID, uuid4
@@ -18,6 +20,8 @@ from django.db.models.functions import Coalesce, Now
 from notifications.conf import hub_config
 from notifications.models import Job, JobState
 
+logger = logging.getLogger(__name__)
+
 # The database is away, or a lock was not had in time: no fault of the job, nor of anything in it.
 UNAVAILABLE: Final = (OperationalError, InterfaceError)
 
@@ -26,6 +30,33 @@ _Job = TypeVar("_Job", bound=Job)
 
 class LeaseLost(Exception):
     """Somebody else has the job now, or it was cancelled; what was being written is rolled back."""
+
+
+def run_chunk(jobs: QuerySet[_Job], run: Callable[[_Job], None]) -> bool:
+    """Lease the job whose turn it is, and run a chunk of it.
+
+    Args:
+        jobs: those that come into question.
+        run: does the chunk, and raises ``LeaseLost`` when it finds that the job is no longer its own.
+
+    Returns:
+        Whether there was one.
+
+    Raises:
+        OperationalError: the database is away, or a lock was not had in time; the job goes on later.
+    """
+    job = take_lease(jobs)
+    if job is None:
+        return False
+    try:
+        run(job)
+    except LeaseLost:
+        logger.info("%s %s was cancelled, or another process has it now", type(job).__name__, job.pk)
+    except UNAVAILABLE:
+        with suppress(*UNAVAILABLE):
+            release(job)
+        raise
+    return True
 
 
 def take_lease(jobs: QuerySet[_Job]) -> _Job | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from datetime import datetime
 from functools import partial
 from typing import Any, Final, NamedTuple
@@ -18,7 +17,7 @@ from django.db.models import F, Q
 from notifications.conf import hub_config
 from notifications.models import Inbox, JobState, Notification, Replay, ReplayVerb, new_public_id
 from notifications.services import leases
-from notifications.services.leases import UNAVAILABLE, LeaseLost, release, take_lease
+from notifications.services.leases import UNAVAILABLE, LeaseLost
 from notifications.services.recipients import active_users
 from notifications.services.replay import Selection, fitting
 from notifications.services.rows import insert_rows
@@ -59,18 +58,7 @@ def run_replay_chunk(replay_id: UUID | None = None) -> bool:
         OperationalError: the database is away, or a lock was not had in time; the replay goes on later.
     """
     jobs = Replay.objects.all()
-    job = take_lease(jobs if replay_id is None else jobs.filter(pk=replay_id))
-    if job is None:
-        return False
-    try:
-        _run_chunk(job)
-    except LeaseLost:
-        logger.info("Replay %s was cancelled, or another process has it now", job.pk)
-    except UNAVAILABLE:
-        with suppress(*UNAVAILABLE):
-            release(job)
-        raise
-    return True
+    return leases.run_chunk(jobs if replay_id is None else jobs.filter(pk=replay_id), _run_chunk)
 
 
 def _run_chunk(job: Replay) -> None:
