@@ -28,6 +28,7 @@ def empty(connection: BaseDatabaseWrapper) -> None:
 
     Raises `django.db.OperationalError` or `django.db.IntegrityError` if something is in the way for very long.
     """
+    deleted: dict[str, int] = {}
     for left in reversed(range(ATTEMPTS)):
         try:
             with transaction.atomic(using=connection.alias):
