@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from django.contrib.admin import AdminSite
 from django.http import HttpRequest
+from django.template.response import TemplateResponse
 from django.utils.translation import gettext_lazy as _
 
 SECTIONS: Final = ("notifications", "auth")
@@ -20,6 +21,13 @@ class HubAdminSite(AdminSite):
     index_template = "admin/hub_index.html"
     # The sections are few; the lists need the width.
     enable_nav_sidebar = False
+
+    def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
+        """The front page, with the dashboard."""
+        # Not before the apps are loaded, which this site is part of.
+        from notifications.admin.dashboard import dashboard_context
+
+        return super().index(request, {**dashboard_context(request), **(extra_context or {})})
 
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
         """Sections in the order of their use, then all others by name; notifications before inboxes."""

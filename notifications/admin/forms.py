@@ -160,7 +160,7 @@ class ComposeForm(forms.Form):
             "users": users_field(request, admin_site, label=gettext_lazy("Users")),
             **self.fields,
         }
-        if not user_model_has("groups"):
+        if not user_model_has("groups") or not Group.objects.exists():
             del self.fields["groups"]
 
     @property

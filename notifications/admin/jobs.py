@@ -250,7 +250,7 @@ class JobAdmin(JobModelAdmin):
             "skipped": number(getattr(job, "skipped_count", 0)),
             "failed": number(job.failed_count),
             "total": self.total_text(job),
-            "rate": _("%s a second") % formats.number_format(job.rate, use_l10n=True) if job.rate else "–",
+            "rate": _("%s a second") % _rate(job.rate) if job.rate else "–",
             "left": _time_left(job, percent),
             "failure": job.failure,
         }
@@ -266,6 +266,10 @@ class JobAdmin(JobModelAdmin):
 def number(count: int) -> str:
     """A count as people write it."""
     return formats.number_format(count, use_l10n=True, force_grouping=True)
+
+
+def _rate(rate: float) -> str:
+    return number(round(rate)) if rate >= 10 else formats.number_format(rate, 1, use_l10n=True)
 
 
 def _time_left(job: Job, percent: int) -> str:

@@ -16,7 +16,7 @@ from django.template.response import TemplateResponse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 
 from notifications import services
 from notifications.admin.jobs import JobAdmin, history, number, run_for
@@ -109,7 +109,8 @@ class ReplayAdmin(JobAdmin):
 
     def title_of(self, request: HttpRequest, job: Replay) -> str:
         """What it does with how many."""
-        return f"{VERBS[job.verb][0]}: {self.which(job)}"
+        noun = ngettext("notification", "notifications", job.total_count)
+        return f"{VERBS[job.verb][0]}: {self.total_text(job)} {noun}"
 
     def page_context(self, request: HttpRequest, job: Replay) -> dict[str, Any]:
         """The record of it. Three queries."""

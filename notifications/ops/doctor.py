@@ -36,7 +36,7 @@ def examine() -> Iterator[Finding]:
         yield _migrations(missing_count)
         if not missing_count:
             yield from _waiting()
-    yield asyncio.run(_layer())
+    yield look_at_layer()
 
 
 def _settings() -> Iterator[Finding]:
@@ -113,6 +113,11 @@ def _waiting() -> Iterator[Finding]:
         yield warning(
             "failed", f"{failed:,} notifications could not be shown; the admin lists them with the reason"
         )
+
+
+def look_at_layer() -> Finding:
+    """Whether messages come through the channel layer. Takes a round trip, or ``LAYER_SECONDS``; in a thread without a loop."""
+    return asyncio.run(_layer())
 
 
 async def _layer() -> Finding:

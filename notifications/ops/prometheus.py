@@ -123,6 +123,13 @@ def share(scribe: Scribe) -> None:
     _scribe = scribe
 
 
+def totals() -> tuple[Metrics, bool]:
+    """What was counted, and whether that is of all workers, ended ones included; else of this process alone."""
+    if _scribe is None or not _scribe.write():
+        return METRICS, False
+    return Metrics.from_counts(_scribe.tally.read()[0]), True
+
+
 def exposition() -> bytes:
     """The page, in Prometheus's text format."""
     collectors: list[Collector]

@@ -4,6 +4,7 @@ A list is one statement, so that its rows and its cursor are one snapshot (I11).
 rows second, up to the head that was seen: what came in between is then read next time, and never missed.
 """
 
+from notifications.selectors import activity
 from notifications.selectors.broadcasts import get_broadcast
 from notifications.selectors.due import recipients_with_expired, recipients_with_staged
 from notifications.selectors.listing import Page, get_notification, list_page, list_slice, listed_by_key
@@ -41,6 +42,7 @@ __all__ = [
     "PastPage",
     "WatchedChange",
     "active_user",
+    "activity",
     "change_ids",
     "changes_after",
     "changes_by_id",

@@ -1,0 +1,227 @@
+"""What the front page of the admin shows: how much was sent and read, who is connected, what works and what does not."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import timedelta
+from typing import Any, Final, NamedTuple
+
+from django.core.cache import cache
+from django.db.models import Count
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from notifications.admin.jobs import CHIPS, number
+from notifications.admin.plots import Buckets, stacked
+from notifications.admin.rights import can
+from notifications.conf import hub_config
+from notifications.events import category_of
+from notifications.models import (
+    ApiToken,
+    Broadcast,
+    ChangeKind,
+    Job,
+    JobState,
+    Replay,
+    StreamSession,
+    Worker,
+)
+from notifications.ops.doctor import look_at_layer
+from notifications.ops.prometheus import totals
+from notifications.selectors import activity, is_worker_alive
+from notifications.streaming.metrics import BUCKETS, Durations
+
+# For everybody: whoever looks twice within these seconds sees the same.
+CACHE_SECONDS: Final = 15
+TOP: Final = 5
+MAX_WORKERS: Final = 32
+
+
+class Range(NamedTuple):
+    """A choice of how far back: in how many parts."""
+
+    label: Any
+    step: timedelta
+    size: int
+
+
+RANGES: Final = {
+    "hour": Range(gettext_lazy("1 hour"), timedelta(minutes=2), 30),
+    "day": Range(gettext_lazy("24 hours"), timedelta(hours=1), 24),
+    "week": Range(gettext_lazy("7 days"), timedelta(hours=6), 28),
+    "month": Range(gettext_lazy("30 days"), timedelta(days=1), 30),
+}
+DEFAULT: Final = "day"
+
+
+def dashboard_context(request: HttpRequest) -> dict[str, Any]:
+    """What the template needs; nothing for those who may not see notifications, and no query then."""
+    if not can(request, "view"):
+        return {}
+    chosen = request.GET.get("range", DEFAULT)
+    chosen = chosen if chosen in RANGES else DEFAULT
+    # Language and time zone are in the texts.
+    key = f"notifications.dashboard.{chosen}.{_('Sent')}.{timezone.get_current_timezone_name()}"
+    board = cache.get(key)
+    if board is None:
+        board = build(chosen)
+        cache.set(key, board, CACHE_SECONDS)
+    choices = [
+        {"value": name, "label": one.label, "is_chosen": name == chosen} for name, one in RANGES.items()
+    ]
+    return {
+        "dashboard": board,
+        "ranges": choices,
+        "jobs": _jobs(request),
+        "may_see": can(request, "view_content"),
+    }
+
+
+def build(chosen: str) -> dict[str, Any]:
+    """All numbers, anew. Some 45 queries, most of them of one row by its key; none reads more than some thousand rows of what grows."""
+    span, now = RANGES[chosen], timezone.now()
+    buckets = Buckets(now - span.step * span.size, span.step, span.size)
+    sample = activity.changes_since(buckets.since)
+    opened, is_cut = activity.opened_streams(buckets.since)
+    sent, read, live = ([0] * span.size for _ in range(3))
+    by_category: dict[str, list[int]] = {}
+    sources: Counter[str] = Counter()
+    for row in sample.rows:
+        place = buckets.place(row.at)
+        if row.kind == ChangeKind.CREATED:
+            sent[place] += sample.weight
+            live[place] += sample.weight * row.was_live
+            by_category.setdefault(category_of(row.type), [0] * span.size)[place] += sample.weight
+            sources[row.source] += sample.weight
+        elif row.kind in (ChangeKind.READ, ChangeKind.READ_ALL):
+            read[place] += sample.weight
+    streams = [0] * span.size
+    for at in opened:
+        streams[buckets.place(at)] += 1
+    later = [all_ - one for all_, one in zip(sent, live, strict=True)]
+    return {
+        "made_at": now,
+        "since": buckets.since,
+        "is_estimate": sample.weight > 1,
+        "weight": sample.weight,
+        "is_cut": is_cut,
+        "totals": {
+            "sent": number(sum(sent)),
+            "live": number(sum(live)),
+            "read": number(sum(read)),
+            "unread": number(activity.unread_total()),
+            "streams": number(_open_streams()),
+        },
+        "plots": [
+            stacked(
+                "sent", _("Sent"), buckets, {_("delivered live"): live, _("not live, or not known"): later}
+            ),
+            stacked("category", _("Sent, by category"), buckets, _top(by_category, span.size)),
+            stacked("read", _("Read"), buckets, {_("read"): read}),
+            stacked("streams", _("Streams opened"), buckets, {_("opened"): streams}),
+        ],
+        "health": _health(),
+        "producers": _producers(sources),
+        "tokens_ending": _tokens_ending(now),
+    }
+
+
+def _top(counts: dict[str, list[int]], size: int) -> dict[str, list[int]]:
+    """The categories with most, by name, and all others together."""
+    ordered = sorted(counts, key=lambda name: sum(counts[name]), reverse=True)
+    found = {name: counts[name] for name in ordered[:TOP]}
+    if rest := ordered[TOP:]:
+        found[_("others")] = [sum(counts[name][place] for name in rest) for place in range(size)]
+    return found
+
+
+def _open_streams() -> int:
+    return StreamSession.objects.filter(StreamSession.OPEN, is_worker_alive()).count()
+
+
+def _health() -> dict[str, Any]:
+    """The channel layer, the workers, and what they have counted since they began."""
+    metrics, is_of_all = totals()
+    lost_after = timezone.now() - timedelta(seconds=hub_config().worker_lost_seconds)
+    workers = Worker.objects.filter(ended_at=None, seen_at__gt=lost_after).order_by("host", "pid")
+    open_by_worker = dict(
+        StreamSession.objects.filter(StreamSession.OPEN).values_list("worker_id").annotate(n=Count("pk"))
+    )
+    return {
+        "layer": look_at_layer(),
+        "workers": [(worker, open_by_worker.get(worker.pk, 0)) for worker in workers[:MAX_WORKERS]],
+        "is_of_all": is_of_all,
+        "reconcile_seconds": hub_config().reconcile_seconds,
+        "facts": [
+            (_("Hints sent"), metrics.hints["sent"], False),
+            (_("Hints dropped: streams noticed later"), metrics.hints["dropped"], True),
+            (_("Inboxes that reconciliation found behind"), metrics.repairs, False),
+            (_("Queues that were full"), metrics.overflows, True),
+            (_("Streams refused"), metrics.refused.total(), True),
+            (_("Notifications that could not be listed"), metrics.notifications["failed"], True),
+        ],
+        "delay": _quantile(metrics.write, 0.99),
+    }
+
+
+def _quantile(durations: Durations, part: float) -> str:
+    """The bound under which that part of the durations lies; empty without any."""
+    total, seen = sum(durations.counts), 0
+    for bound, count in zip(BUCKETS, durations.counts, strict=False):
+        seen += count
+        if total and seen >= part * total:
+            return _("%g s") % bound
+    return _("more than %g s") % BUCKETS[-1] if total else ""
+
+
+def _producers(sources: Counter[str]) -> list[dict[str, Any]]:
+    """Those who sent most in the span, and all whose notifications failed."""
+    failures: Counter[str] = Counter()
+    texts: dict[str, str] = {}
+    for source, failure in activity.failed_sources():
+        failures[source] += 1
+        texts.setdefault(source, failure)
+    names = list(
+        dict.fromkeys(
+            [
+                *(name for name, _count in failures.most_common(TOP)),
+                *(name for name, _n in sources.most_common(TOP)),
+            ]
+        )
+    )
+    return [
+        {"name": name, "sent": sources[name], "failed": failures[name], "failure": texts.get(name, "")}
+        for name in names
+    ]
+
+
+def _tokens_ending(now: Any) -> int:
+    ending = ApiToken.objects.filter(
+        revoked_at=None, expires_at__gt=now, expires_at__lte=now + timedelta(days=7)
+    )
+    return ending[:100].count()
+
+
+def _jobs(request: HttpRequest) -> list[dict[str, Any]]:
+    """What is under way, for those who may see it; never from the cache. A query for each kind."""
+    found: list[dict[str, Any]] = []
+    for right, model, name in (("compose", Broadcast, _("Broadcast")), ("replay", Replay, _("Replay"))):
+        if can(request, right):  # type: ignore[arg-type]
+            found += [_job(job, name) for job in model.objects.filter(Job.LIVE).order_by("created_at")[:TOP]]
+    return found
+
+
+def _job(job: Job, name: str) -> dict[str, Any]:
+    percent = min(99, int(job.worked_count * 100 / job.total_count)) if job.total_count else 0
+    return {
+        "name": name,
+        "url_name": f"admin:notifications_{job._meta.model_name}_change",
+        "pk": job.pk,
+        "percent": percent,
+        "chip": CHIPS[job.state],
+        "label": JobState(job.state).label,
+        "done": number(job.worked_count),
+        "total": number(job.total_count),
+    }

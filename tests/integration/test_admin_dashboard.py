@@ -1,0 +1,160 @@
+"""The dashboard on the admin's front page: what it counts, what it costs, and who sees it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.core.cache import cache
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from notifications import services
+from notifications.models import Change, Event, Notification, StreamSession, Worker
+from notifications.selectors import activity
+from notifications.services import Recipients
+from tests.helpers.factories import make_user, order_event, send
+from tests.helpers.staff import client_of, make_staff
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+INDEX = "/admin/"
+
+
+@pytest.fixture(autouse=True)
+def empty_cache() -> None:
+    cache.clear()
+
+
+@pytest.fixture
+def ada() -> User:
+    return make_user("ada")
+
+
+@pytest.fixture
+def staff() -> Client:
+    return client_of(make_user("root", is_staff=True, is_superuser=True))
+
+
+def board(client: Client, span: str = "day") -> dict[str, Any]:
+    cache.clear()
+    response = client.get(f"{INDEX}?range={span}")
+    assert response.status_code == 200
+    return dict(response.context["dashboard"])
+
+
+def test_board__empty__says_so_everywhere(staff: Client) -> None:
+    found = board(staff)
+    assert found["totals"] == dict.fromkeys(("sent", "live", "read", "unread", "streams"), "0")
+    assert all(plot.is_empty for plot in found["plots"])
+    assert "nothing in this time" in staff.get(INDEX).content.decode()
+
+
+def test_board__counts_what_was_sent_read_and_written_live_by_time_and_category(
+    staff: Client, ada: User
+) -> None:
+    ids = [send(ada, str(number), source="shop") for number in range(4)]
+    send(ada, event=order_event(type_name="billing.invoice.due"), source="<b>billing</b>")
+    services.mark_read(ada, ids[:2])
+    worker = Worker.objects.create(host="here", pid=1)
+    opened_at = timezone.now() - timedelta(days=2)
+    session = StreamSession.objects.create(
+        user=ada, worker=worker, epoch="aaaaaaaa", start_position=1, position=3
+    )
+    StreamSession.objects.filter(pk=session.pk).update(opened_at=opened_at)
+    Change.objects.filter(position=1).update(at=timezone.now() - timedelta(hours=5))
+    bad = Event.objects.create(type="Bad", title="bad", source="legacy")
+    Notification.objects.create(recipient=ada, event=bad)
+    services.sequence([ada.pk])
+    found = board(staff)
+    # Positions 2 and 3 came while the stream was open over them; 1 was before it began.
+    assert found["totals"] == {"sent": "5", "live": "2", "read": "2", "unread": "3", "streams": "1"}
+    sent, by_category, _read, _streams = found["plots"]
+    assert [sum(counts) for _, counts in sent.rows if sum(counts)] == [1, 4], "each in its hour"
+    assert {one.label: one.total for one in by_category.series} == {"orders": 4, "billing": 1}
+    assert all(0 <= bar.y <= bar.y + bar.height <= sent.height + 2 for bar in sent.bars)
+    assert [(one["name"], one["sent"], one["failed"]) for one in found["producers"]] == [
+        ("legacy", 0, 1),
+        ("shop", 4, 0),
+        ("<b>billing</b>", 1, 0),
+    ]
+    assert board(staff, "hour")["totals"]["sent"] == "4"
+    page = staff.get(INDEX).content.decode()
+    assert "<b>billing</b>" not in page
+    assert "style=" not in page.partition("hub-board")[2].partition("content-related")[0]
+    assert found["health"]["layer"].level == "ok"
+    assert staff.get(f"{INDEX}?range=%3Cscript%3E").context["dashboard"]["plots"][0].rows[0]
+
+
+def test_board__of_a_large_log__is_estimated_from_an_even_sample_and_says_so(
+    staff: Client, ada: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = send(ada, "old")
+    Change.objects.update(at=timezone.now() - timedelta(days=40))
+    for number in range(12):
+        send(ada, str(number))
+    monkeypatch.setattr(activity, "MAX_SAMPLE", 4)
+    found = board(staff)
+    assert (found["is_estimate"], found["weight"], found["totals"]["sent"]) == (True, 3, "12")
+    assert "one change in 3" in staff.get(INDEX).content.decode()
+    assert board(staff, "month")["totals"]["sent"] == "12", "what is older is not in it"
+    assert old is not None
+
+
+def test_board__costs_no_more_for_more__and_nothing_for_those_who_look_again(
+    staff: Client, ada: User
+) -> None:
+    counts = []
+    for _ in range(2):
+        for number in range(20):
+            send(ada, str(number))
+        cache.clear()
+        with CaptureQueriesContext(connection) as captured:
+            staff.get(INDEX)
+        counts.append(len(captured))
+    assert counts[1] <= counts[0] + 2 <= 40, "the halving takes one look more when there is twice as much"
+    with CaptureQueriesContext(connection) as captured:
+        staff.get(INDEX)
+    assert len(captured) <= 6
+
+
+@pytest.mark.shape("production")
+def test_plans__read_by_keys_and_partial_indexes(ada: User) -> None:
+    services.notify_many([ada], order_event(), title="t")
+    Notification.objects.bulk_create(
+        Notification(
+            recipient=ada, event_id=Event.objects.get().pk, deliver_at=timezone.now() + timedelta(days=1)
+        )
+        for _ in range(2_000)
+    )
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")
+        cursor.execute("SET enable_seqscan = off")
+    try:
+        with CaptureQueriesContext(connection) as captured:
+            activity.changes_since(timezone.now() - timedelta(days=1))
+            activity.opened_streams(timezone.now() - timedelta(days=1))
+            list(activity.failed_sources())
+        for query in captured:
+            with connection.cursor() as cursor:
+                cursor.execute(f"EXPLAIN {query['sql']}")
+                plan = "\n".join(row[0] for row in cursor.fetchall())
+            assert "Seq Scan" not in plan, plan
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("SET enable_seqscan = on")
+
+
+def test_board__rights__decide_what_is_on_it(ada: User, staff: Client) -> None:
+    root = User.objects.get(username="root")
+    services.broadcast(Recipients(everyone=True), order_event(), title="t", owner=root)
+    bare = client_of(make_staff("bare", "view_inbox")).get(INDEX)
+    assert "dashboard" not in bare.context
+    viewer = client_of(make_staff("vera", "view_notification")).get(INDEX)
+    assert (viewer.context["jobs"], bool(viewer.context["dashboard"])) == ([], True)
+    composer = client_of(make_staff("wim", "view_notification", "compose")).get(INDEX)
+    assert [job["name"] for job in composer.context["jobs"]] == ["Broadcast"]
