@@ -11,7 +11,7 @@ from typing import Any, Final
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from notifications.admin.links import inbox_url, level_html, notifications_url, user_url
+from notifications.admin.links import inbox_url, level_html, notifications_url, title_of, user_url
 from notifications.admin.rights import CONTENT_HIDDEN_WHY
 from notifications.admin.states import explain, state_of
 from notifications.admin.timeline import build_timeline
@@ -43,7 +43,7 @@ def context_of(notification: Notification, now: datetime, *, has_content: bool) 
     return {
         "original": notification,
         "event": event,
-        "title": (event.title.strip() or _("(no title)")) if has_content else event.type,
+        "title": title_of(event) if has_content else event.type,
         "is_blank": not event.title if has_content else False,
         "has_content": has_content,
         "content_hidden": CONTENT_HIDDEN_WHY,

@@ -16,7 +16,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
-from notifications.models import Level
+from notifications.models import Event, Level
 from notifications.streaming.staff import STAFF_PATH
 
 
@@ -66,6 +66,11 @@ def user_url(user: Any) -> str | None:
         return reverse(f"admin:{options.app_label}_{options.model_name}_change", args=[quote(str(user.pk))])
     except NoReverseMatch:
         return None
+
+
+def title_of(event: Event) -> str:
+    """An event's title as it is shown: none is blank, but that of one that was erased, or written past the services."""
+    return event.title.strip() or (_("(no title)") if event.title else _("(erased)"))
 
 
 def to_list(request: HttpRequest, name: str) -> HttpResponseRedirect:

@@ -42,6 +42,7 @@ from notifications.admin.links import (
     notifications_url,
     replay_url,
     time_html,
+    title_of,
     to_list,
 )
 from notifications.admin.rights import can, needs
@@ -80,7 +81,9 @@ class NotificationAdmin(NotificationModelAdmin):
     detail_kinds: ClassVar[dict[str, Any]] = {"read": services.mark_read, "unread": services.mark_unread}
 
     class Media:
-        css: ClassVar[dict[str, list[str]]] = {"all": ["notifications-admin/hub.css"]}
+        css: ClassVar[dict[str, list[str]]] = {
+            "all": ["notifications-admin/hub.css", "notifications-admin/browse.css"]
+        }
         js = (Script("notifications-admin/user-lookup.js", type="module"),)
 
     # --- what is read -------------------------------------------------------------------------------------------------
@@ -143,7 +146,7 @@ class NotificationAdmin(NotificationModelAdmin):
         return format_html(
             '<a class="hub-title" href="{}"><bdi>{}</bdi></a><span class="hub-under"><code>{}</code>{}</span>',
             notification_url(row.pk),
-            row.event.title.strip() or _("(no title)"),
+            title_of(row.event),
             row.event.type,
             topic,
         )

@@ -12,13 +12,15 @@ from django.utils import timezone
 from playwright.sync_api import Page, ViewportSize
 
 from notifications import services
-from notifications.models import Change, Event, Notification, Worker, new_public_id
+from notifications.models import Change, EndReason, Event, Notification, StreamSession, Worker, new_public_id
 from notifications.services import NewStream, Origin, Recipients, Selection
 from tests.helpers.browser import PageFactory, expect
 from tests.helpers.factories import make_user, order_event, send
+from tests.helpers.pages import InboxPage
 from tests.helpers.processes import HubProcess
-from tests.helpers.staff import BROADCASTS, INBOXES, LIST, REPLAYS, TOKENS, page_of
+from tests.helpers.staff import BROADCASTS, INBOXES, LIST, REPLAYS, TOKENS, page_of, row_of
 from tests.helpers.tokens import make_token
+from tests.helpers.waiting import wait_until
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -69,6 +71,50 @@ def test_staff__find_a_notification_and_mark_it_read(
     expect(page.locator(".hub-entry")).to_have_count(3)
     expect(page.locator(".hub-entry-read")).to_contain_text("root")
     assert Change.objects.get(kind="read").via == "admin"
+
+
+def test_staff__see_to_which_device_it_was_written__and_that_it_came_back_having_had_it(
+    shared_hub: HubProcess, page_factory: PageFactory, ada: User
+) -> None:
+    owner = InboxPage.of(ada, shared_hub, page_factory)
+    public_id = send(ada, "Your order is on its way")
+    expect(owner.note("Your order is on its way")).to_have_count(1)
+    streams = StreamSession.objects.filter(user=ada).exclude(
+        reason__in=[EndReason.ANSWERED, EndReason.LISTED]
+    )
+    wait_until(lambda: streams.filter(position=1).exists(), what="the record of the stream")
+    staff = page_factory()
+    enter(staff, shared_hub, page_of(public_id))
+    written = staff.locator(".hub-entry-written")
+    expect(written).to_contain_text("Written to Chrome on Linux")
+    expect(written).to_contain_text("not confirmed yet")
+    services.end_streams(streams.values_list("pk", flat=True), EndReason.ROTATE)
+    wait_until(lambda: streams.filter(start_position=1).exists(), what="the record of the next stream")
+    staff.reload()
+    expect(staff.locator(".hub-entry-written")).to_have_count(1)
+    expect(written.locator(".hub-confirmed")).to_contain_text("confirmed")
+
+
+def test_staff__without_javascript__filter_page_and_erase(
+    shared_hub: HubProcess, page_factory: PageFactory, ada: User
+) -> None:
+    public_id = send(ada, "Your order is on its way", topic="order:7")
+    for number in range(51):
+        send(ada, str(number))
+    page = page_factory(java_script_enabled=False)
+    enter(page, shared_hub, LIST)
+    page.get_by_role("link", name="Older ›").click()
+    expect(page.locator("td.field-title")).to_have_count(3)
+    page.get_by_role("link", name="« Newest").click()
+    page.get_by_label("Topic").fill("order:7")
+    page.get_by_role("button", name="Apply").click()
+    page.get_by_role("link", name="Your order is on its way").click()
+    page.get_by_role("link", name="Erase content…").click()
+    page.get_by_label("Reason").fill("asked for")
+    page.get_by_role("button", name="Erase it").click()
+    expect(page.locator(".messagelist")).to_contain_text("The content of 1 notification was erased.")
+    expect(page.locator(".hub-entry-deleted")).to_contain_text("Erased")
+    assert row_of(public_id).event.title == ""
 
 
 def test_staff__delete_a_selection_after_being_asked(
@@ -144,6 +190,9 @@ def addresses(ada: User) -> dict[str, str]:
         "empty": f"{LIST}?q=nothing-is-called-this",
         **{name: page_of(public_id) for name, public_id in pages.items()},
         "asked": page_of(unread, "delete"),
+        "erase": page_of(unread, "erase"),
+        "unknown": f"{LIST}?recipient=nobody&producer=nobody&key=k",
+        "words": f"{LIST}?q=ada",
         "compose": f"{BROADCASTS}add/",
         "broadcasts": BROADCASTS,
         "broadcast": f"{BROADCASTS}{broadcast.pk}/change/",
