@@ -10,7 +10,7 @@ from notifications.selectors.due import recipients_with_expired, recipients_with
 from notifications.selectors.listing import Page, get_notification, list_page, list_slice, listed_by_key
 from notifications.selectors.log import changes_after, changes_since
 from notifications.selectors.past import PastPage, first_change_at, past_page, position_at
-from notifications.selectors.state import Counts, InboxState, counts, inbox, inboxes
+from notifications.selectors.state import Counts, InboxState, counts, inbox, inboxes, moved_inboxes
 from notifications.selectors.streams import (
     is_worker_alive,
     open_streams,
@@ -61,6 +61,7 @@ __all__ = [
     "list_page",
     "list_slice",
     "listed_by_key",
+    "moved_inboxes",
     "newest_change_id",
     "open_streams",
     "open_streams_of_worker",

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
+import orjson
 from django.db import connection
 from django.db.models import Count, FilteredRelation, Q
 
+from notifications.arrays import array_text, sql_type
 from notifications.cursors import Cursor
 from notifications.models import Inbox
 from notifications.selectors.keys import db_key, key_rows
@@ -40,6 +42,38 @@ def inboxes(user_ids: Iterable[Any]) -> dict[Any, InboxState]:
     """The counters of some users' inboxes; a user without one is left out. One query."""
     rows = Inbox.objects.filter(pk__in=key_rows(user_ids)).values_list(*InboxState._fields)
     return {row[0]: InboxState(*row) for row in rows}
+
+
+def moved_inboxes(user_ids: list[Any], epochs: list[str], heads: list[int]) -> dict[Any, InboxState]:
+    """Those of some users' inboxes whose epoch or head is another one now; a user without one is left out. One query.
+
+    Every process asks for all that are connected to it, seconds after seconds, and hardly any has moved: so the database compares.
+
+    Args:
+        user_ids, epochs, heads: of each inbox, in the same order.
+    """
+    key: Any = Inbox._meta.pk
+    if connection.vendor == "postgresql":
+        given = f"unnest(%s::{sql_type(key)}[], %s::text[], %s::bigint[]) AS w(id, epoch, head)"
+        params = [array_text(column) for column in (user_ids, epochs, heads)]
+    else:
+        columns = (
+            f"json_extract(value, '$[{number}]') AS {name}"
+            for number, name in enumerate(("id", "epoch", "head"))
+        )
+        given = f"(SELECT {', '.join(columns)} FROM json_each(%s)) AS w"  # noqa: S608 (no input)
+        keys = [key.get_db_prep_value(user_id, connection) for user_id in user_ids]
+        params = [orjson.dumps(list(zip(keys, epochs, heads, strict=True))).decode()]
+    table = connection.ops.quote_name(Inbox._meta.db_table)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""SELECT i.user_id, i.epoch, i.head, i.floor, i.unread_count FROM {given} JOIN {table} i ON i.user_id = w.id
+                WHERE i.head <> w.head OR i.epoch <> w.epoch""",  # noqa: S608 (no input)
+            params,
+        )
+        rows = cursor.fetchall()
+    states = [InboxState(key.to_python(row[0]), *row[1:]) for row in rows]
+    return {state.user_id: state for state in states}
 
 
 def inbox(user_id: Any) -> InboxState | None:

@@ -94,8 +94,12 @@ def live(*, cursor: str, replayed: int) -> bytes:
 
 
 def heartbeat(*, cursor: str, head: str, at: str) -> bytes:
-    """``stream.heartbeat``: the stream is alive, and everything up to the cursor has been considered."""
-    return frame("stream.heartbeat", _json({"cursor": cursor, "head": head, "at": at}), cursor=cursor)
+    """``stream.heartbeat``: the stream is alive, and everything up to the cursor has been considered.
+
+    Made by hand, hundreds a second: neither a cursor nor a time has anything to escape.
+    """
+    data = f'{{"cursor":"{cursor}","head":"{head}","at":"{at}"}}'
+    return frame("stream.heartbeat", data.encode("ascii"), cursor=cursor)
 
 
 def transient(*, event_type: str, topic: str, at: str, data: str) -> bytes:

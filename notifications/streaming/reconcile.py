@@ -72,20 +72,25 @@ class Reconciler:
             await self._look(wanted, is_regular=is_regular)
 
     async def _look(self, inboxes: Iterable[SharedInbox], *, is_regular: bool) -> None:
-        known = {inbox: (inbox.epoch, inbox.position) for inbox in inboxes}
+        known = list(inboxes)
         if not known:
             return
+        # A tuple for each would be so many objects that the garbage collector looks through everything there is.
+        epochs, positions = [inbox.epoch for inbox in known], [inbox.position for inbox in known]
         try:
-            states = await in_pool(selectors.inboxes, [inbox.user_id for inbox in known])
+            users = [inbox.user_id for inbox in known]
+            moved = await in_pool(selectors.moved_inboxes, users, epochs, positions)
         except Exception as error:  # noqa: BLE001 (streams outlive any failure of the database)
             if not self._is_failing:
                 logger.warning("Heads could not be read; the next look tries again: %s", error)
             self._is_failing = True
             return
         self._is_failing = False
-        for inbox, (epoch, position) in known.items():
-            state = states.get(inbox.user_id)
-            if state is not None and inbox.epoch == epoch:
+        for inbox, epoch, position in zip(known, epochs, positions, strict=True):
+            state = moved.get(inbox.user_id) if moved else None
+            if state is None:
+                inbox.release()
+            elif inbox.epoch == epoch:
                 METRICS.repairs += is_regular and state.head > inbox.position
                 self._compare(inbox, state, position)
 
