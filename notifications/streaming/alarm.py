@@ -12,12 +12,11 @@ class Alarm:
         is_awaited: whether a task sleeps on it, and nothing has woken it yet.
     """
 
-    __slots__ = ("_is_set", "_timer", "_waiter", "is_awaited")
+    __slots__ = ("_is_set", "_waiter", "is_awaited")
 
     def __init__(self) -> None:
         self._is_set = self.is_awaited = False
         self._waiter: asyncio.Future[None] | None = None
-        self._timer: asyncio.TimerHandle | None = None
 
     def __bool__(self) -> bool:
         return self._is_set
@@ -33,18 +32,6 @@ class Alarm:
         """Let the next wait begin."""
         self._is_set = False
 
-    def set_at(self, when: float) -> None:
-        """Have it set at a time of the loop's clock, if no earlier one was asked for: a timer is never put off, so that most cost nothing."""
-        if self._timer is None or when < self._timer.when():
-            self.stop_timer()
-            self._timer = asyncio.get_running_loop().call_at(when, self._ring)
-
-    def stop_timer(self) -> None:
-        """Not be set by time any more."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
     async def wait(self) -> None:
         """Sleep until it is set; not at all when it is."""
         if self._is_set:
@@ -56,7 +43,3 @@ class Alarm:
         finally:
             self._waiter = None
             self.is_awaited = False
-
-    def _ring(self) -> None:
-        self._timer = None
-        self.set()

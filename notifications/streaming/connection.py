@@ -72,7 +72,7 @@ class Connection:
         "_gone", "_headers", "_inbox", "_is_announced", "_is_filtered", "_is_over", "_outbox", "_plan", "_replayed",
         "_request", "_restarting", "_rotate_at",
         "_sender", "_session", "_state", "_target", "_waiting_since", "_wake",
-        "_written_at", "credential", "id", "turn", "wire",
+        "_written_at", "beat", "credential", "id", "turn", "wire",
     )  # fmt: skip
 
     def __init__(
@@ -114,7 +114,7 @@ class Connection:
         self._closing: CloseReason | None = None
         self._restarting: frames.ResetReason | None = None
         self._gone = Alarm()
-        self.turn = 0
+        self.turn = self.beat = 0
         self.id = key
         self.credential = credential
         self._delivered = self._plan.start
@@ -207,6 +207,15 @@ class Connection:
         else:
             self._wake.set()
 
+    def due(self) -> None:
+        """Write the heartbeat that is due, and let the writer sleep on; wake it if that cannot be, or something else is due."""
+        now, is_live = self._clock(), self._is_announced and self._session.is_live
+        may_rest = is_live and self._wake.is_awaited and not self._outbox.frames and now < self._rotate_at
+        if may_rest and (now < self._heartbeat_at or self._write_at_once(self._heartbeat())):
+            self._fanout.pulse.wake_at(min(self._heartbeat_at, self._rotate_at), self)
+        else:
+            self._wake.set()
+
     def close(self, reason: CloseReason) -> None:
         """End the stream soon, with this reason unless there is one already."""
         if self._closing is None or reason in _SILENT:
@@ -266,7 +275,7 @@ class Connection:
     def _leave(self) -> None:
         self._fanout.leave(self, self._inbox)
         self._backlog.drop()
-        self._wake.stop_timer()
+        self._fanout.pulse.forget(self)
 
     # What the writer does.
 
@@ -302,17 +311,15 @@ class Connection:
             await self._send(self._take_waiting())
             self._note_delay()
         elif now >= self._heartbeat_at:
-            await self._heartbeat()
+            await self._send([self._heartbeat()])
         else:
             return False
         return True
 
     async def _sleep(self) -> None:
-        """Until something comes, or is due. The timer may wake for nothing: a write does not put it off."""
-        until = min(self._heartbeat_at, self._rotate_at)
-        if not self._session.is_live:
-            until = min(until, self._backlog.due_at)
-        self._wake.set_at(until)
+        """Until something comes, or is due. It may be called for nothing: a write does not put it off."""
+        due_at = float("inf") if self._session.is_live else self._backlog.due_at
+        self._fanout.pulse.wake_at(min(self._heartbeat_at, self._rotate_at, due_at), self)
         await self._wake.wait()
 
     def _take_waiting(self) -> list[bytes]:
@@ -354,12 +361,11 @@ class Connection:
     def _heartbeat_at(self) -> float:
         return self._written_at + self._request.heartbeat_seconds
 
-    async def _heartbeat(self) -> None:
+    def _heartbeat(self) -> bytes:
         if self._session.is_live:
             self._session.flushed()  # the queue is empty: what was considered since was hidden by the filter
-        at = timestamp(datetime.now(UTC))
-        head = self._inbox.head_cursor
-        await self._send([frames.heartbeat(cursor=self._session.cursor, head=head, at=at)])
+        cursor, head = self._session.cursor, self._inbox.head_cursor
+        return frames.heartbeat(cursor=cursor, head=head, at=timestamp(datetime.now(UTC)))
 
     async def _send(self, waiting: Iterable[bytes]) -> None:
         """Write frames. Raises ``TimeoutError`` when the reader has taken nothing for too long."""

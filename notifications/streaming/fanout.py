@@ -16,6 +16,7 @@ from notifications.streaming.flush import Flush
 from notifications.streaming.frames import CloseReason, ResetReason
 from notifications.streaming.held import Held
 from notifications.streaming.metrics import METRICS
+from notifications.streaming.pulse import Pulse
 from notifications.streaming.transient import Received, TransientEvent
 
 
@@ -124,6 +125,7 @@ class Fanout:
         self._on_behind = on_behind
         self._on_look = on_look
         self.flush = Flush()
+        self.pulse = Pulse()
 
     def __len__(self) -> int:
         return len(self._inboxes)

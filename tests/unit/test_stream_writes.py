@@ -13,6 +13,7 @@ import uvloop
 
 from notifications.streaming import flush
 from notifications.streaming.alarm import Alarm
+from notifications.streaming.pulse import Pulse
 from notifications.streaming.wire import UNKNOWN, Peer, SocketWire, UvicornWire
 
 
@@ -59,23 +60,46 @@ async def test_alarm__its_task_is_cancelled__can_be_set_and_awaited_again() -> N
     await asyncio.wait_for(alarm.wait(), 5)
 
 
-async def test_alarm__set_at_a_time__only_an_earlier_one_replaces_it() -> None:
-    now = asyncio.get_running_loop().time()
-    alarm = Alarm()
-    alarm.set_at(now + 3_600)
-    alarm.set_at(now)
-    alarm.set_at(now + 3_600)
-    await asyncio.wait_for(alarm.wait(), 5)
+class Sleeper:
+    """Counts how often it was due."""
+
+    def __init__(self) -> None:
+        self.beat = 0
+        self.called = asyncio.Event()
+        self.fails = False
+
+    def due(self) -> None:
+        """Count."""
+        self.called.set()
+        if self.fails:
+            raise OSError
 
 
-async def test_alarm__its_timer_is_stopped__stays_silent() -> None:
-    alarm = Alarm()
-    alarm.set_at(0)
-    alarm.stop_timer()
-    later = asyncio.get_running_loop().create_future()
-    asyncio.get_running_loop().call_at(0, later.set_result, None)
-    await later
-    assert not alarm
+async def test_pulse__asked_again__calls_once_at_the_earlier_time() -> None:
+    now, pulse = asyncio.get_running_loop().time(), Pulse()
+    early, late, forgotten = Sleeper(), Sleeper(), Sleeper()
+    for when in (now + 3_600, now, now + 3_600):
+        pulse.wake_at(when, early)
+    pulse.wake_at(now + 3_600, late)
+    pulse.wake_at(now, forgotten)
+    pulse.forget(forgotten)
+    pulse.forget(forgotten)
+    await asyncio.wait_for(early.called.wait(), 5)
+    assert asyncio.get_running_loop().time() >= now
+    assert not late.called.is_set()
+    assert not forgotten.called.is_set()
+    assert [early.beat, forgotten.beat, late.beat > 0] == [0, 0, True]
+
+
+async def test_pulse__one_sleeper_fails__the_others_are_called() -> None:
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda loop, context: None)
+    pulse, sleepers = Pulse(), [Sleeper() for _ in range(3)]
+    sleepers[0].fails = True
+    for sleeper in sleepers:
+        pulse.wake_at(loop.time(), sleeper)
+    for sleeper in sleepers:
+        await asyncio.wait_for(sleeper.called.wait(), 5)
 
 
 async def test_flush__one_write_at_once_for_each_turn__further_ones_wait_for_its_end() -> None:
