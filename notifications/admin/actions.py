@@ -137,6 +137,27 @@ def replay_selected(
     return HttpResponseRedirect(replay_url(public_id for _recipient_id, public_id in rows))
 
 
+@admin.action(permissions=["compose"], description=gettext_lazy("Try selected failed ones again"))
+def retry_selected(model_admin: Any, request: HttpRequest, queryset: QuerySet[Notification]) -> None:
+    """Let the sequencer try those again that it has marked failed; the others are left alone."""
+    if (rows := selected(request, queryset)) is None:
+        return
+    ids = [public_id for _recipient_id, public_id in rows]
+    count = services.retry_failed(ids)
+    tried = Notification.objects.filter(public_id__in=ids, failed_at__isnull=False)
+    still = tried.count() if count else 0
+    if count > still:
+        listed = ngettext(
+            "%d notification was listed now.", "%d notifications were listed now.", count - still
+        )
+        messages.success(request, listed % (count - still))
+    if still:
+        failing = ngettext("%d still fails; its page says why.", "%d still fail; their pages say why.", still)
+        messages.error(request, failing % still)
+    if not count:
+        messages.info(request, _("None of them had failed."))
+
+
 @admin.action(permissions=["delete"], description=gettext_lazy("Delete selected %(verbose_name_plural)s"))
 def delete_selected(
     model_admin: Any, request: HttpRequest, queryset: QuerySet[Notification]

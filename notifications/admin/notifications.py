@@ -75,6 +75,7 @@ class NotificationAdmin(NotificationModelAdmin):
         actions.mark_selected_read,
         actions.mark_selected_unread,
         actions.replay_selected,
+        actions.retry_selected,
         actions.delete_selected,
     ]
     change_form_template = "admin/notifications/notification/change_form.html"
@@ -220,6 +221,10 @@ class NotificationAdmin(NotificationModelAdmin):
         erase = path("<path:object_id>/erase/", guard(self.erase_view), name=named("erase"))
         return [*of_list, *verbs, erase, *super().get_urls()]
 
+    def has_compose_permission(self, request: HttpRequest) -> bool:
+        """Whether trying failed ones again is offered."""
+        return can(request, "compose")
+
     def has_replay_permission(self, request: HttpRequest) -> bool:
         """Whether replaying is offered; its own pages ask again."""
         return can(request, "replay")
@@ -292,6 +297,7 @@ class NotificationAdmin(NotificationModelAdmin):
             "may_change": self.has_change_permission(request, found),
             "may_delete": self.has_delete_permission(request, found),
             "replay_url": replay_url([found.public_id]) if can(request, "replay") else "",
+            "may_retry": found.failed_at is not None and found.position is None and can(request, "compose"),
             "may_erase": can(request, "erase"),
             **detail.context_of(found, timezone.now(), has_content=can(request, "view_content")),
             **(extra_context or {}),

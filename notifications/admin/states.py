@@ -70,7 +70,9 @@ def explain(notification: Notification, state: State, now: datetime) -> str:
         case State.READ:
             return _("Its recipient sees it in the list, marked as read.")
         case State.DELETED:
-            return _("Its recipient no longer sees it. Deleting is final; to show it again, send a new one.")
+            return _(
+                "Its recipient no longer sees it. Deleting is final; re-delivered, it comes back as a new one."
+            )
         case State.SCHEDULED:
             return _(
                 "It waits for its time of delivery; until then nobody is shown it and it counts nowhere."
@@ -78,7 +80,7 @@ def explain(notification: Notification, state: State, now: datetime) -> str:
         case State.FAILED:
             return _(
                 "It could not be given a position in the inbox, so its recipient has never seen it. Put right what "
-                "the failure names and send a new one; this one stays here as a record."
+                "the failure names, then try it again."
             )
         case State.STAGED:
             return _explain_staged(notification, now)

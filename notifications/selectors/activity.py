@@ -11,7 +11,7 @@ from django.db.models import Exists, F, OuterRef, Q, Sum
 from notifications.arrays import AnyOf
 from notifications.models import Change, Inbox, Notification, StreamSession
 
-MAX_SAMPLE: Final = 10_000
+MAX_SAMPLE: Final = 5_000
 MAX_FAILED: Final = 1_000
 
 

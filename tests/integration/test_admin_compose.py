@@ -19,7 +19,7 @@ from notifications.models import Broadcast, Event, Notification
 from notifications.services import Recipients
 from tests.helpers.factories import make_user, order_event
 from tests.helpers.oracle import assert_converges
-from tests.helpers.staff import BROADCASTS, LIST, client_of, make_staff, messages_of
+from tests.helpers.staff import BROADCASTS, LIST, client_of, make_staff, messages_of, page_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -161,6 +161,23 @@ def test_failed_rows__are_counted_and_tried_again(staff: Client, ada: User) -> N
     Event.objects.update(url="")
     assert messages_of(staff.post(url, follow=True)) == ["1 were listed now."]
     assert titles(ada) == ["Maintenance"]
+
+
+def test_failed_one__is_tried_again_from_its_page_by_those_who_may(staff: Client, ada: User) -> None:
+    bad = Event.objects.create(type="Bad", title="bad")
+    row = Notification.objects.create(recipient=ada, event=bad)
+    services.sequence([ada.pk])
+    given = {"action": "retry_selected", "_selected_action": [row.pk]}
+    assert "Try again" in staff.get(page_of(row.public_id)).content.decode()
+    assert messages_of(staff.post(LIST, given, follow=True)) == ["1 still fails; its page says why."]
+    Event.objects.update(type="good.now")
+    viewer = client_of(make_staff("vera", "view_notification", "change_notification"))
+    assert "Try again" not in viewer.get(page_of(row.public_id)).content.decode()
+    viewer.post(LIST, given)
+    assert titles(ada) == []
+    assert messages_of(staff.post(LIST, given, follow=True)) == ["1 notification was listed now."]
+    assert messages_of(staff.post(LIST, given, follow=True)) == ["None of them had failed."]
+    assert titles(ada) == ["bad"]
 
 
 def test_errors__stand_at_their_fields_all_at_once_and_nothing_is_sent(staff: Client, ada: User) -> None:

@@ -100,7 +100,7 @@ def test_row__that_nothing_is_right_about__still_has_a_page(staff: Client, ada: 
     assert "{not json" in page
     assert "(no title)" in page
     assert "title: must not be empty" in page, "the failure says what to put right"
-    assert "send a new one" in page
+    assert "then try it again" in page
 
 
 def test_hostile_text__stays_text_and_cannot_turn_the_page_around(staff: Client, ada: User) -> None:
