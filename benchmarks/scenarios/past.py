@@ -49,6 +49,10 @@ AFTERWARDS = """
                          WHEN position %% 20 = 11 THEN 'read_all' ELSE 'read' END AS kind
           FROM notifications_notification WHERE recipient_id = %(user)s) n"""
 
+DELETED = """
+    UPDATE notifications_notification n SET deleted_at = c.at FROM notifications_change c
+    WHERE c.notification_id = n.id AND c.kind = 'deleted' AND n.recipient_id = %(user)s"""
+
 
 def measure(run: Run) -> Iterator[Figure]:
     """As the slider asks for it, over HTTP, with all that the admin does for a request; the slowest position of five, each the median of its rounds."""
@@ -110,7 +114,7 @@ def fill(person: Person, head: int, *, emptied: bool) -> None:
         "type": f"{TYPE}{person.pk}",
     }
     with connection.cursor() as cursor:
-        for statement in (EVENTS, NOTIFICATIONS, CREATED, AFTERWARDS):
+        for statement in (EVENTS, NOTIFICATIONS, CREATED, AFTERWARDS, DELETED):
             cursor.execute(statement, values)
         cursor.execute(
             "UPDATE notifications_inbox SET head = %(head)s, changed_at = now() WHERE user_id = %(user)s",

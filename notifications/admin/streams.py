@@ -181,6 +181,13 @@ class StreamSessionAdmin(StreamModelAdmin):
             return _("nothing after %(position)d") % {"position": row.start_position}
         return _("%(first)d to %(last)d") % {"first": row.start_position + 1, "last": row.position}
 
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """The list."""
+        context = {"title": str(self.opts.verbose_name_plural).capitalize()}
+        return super().changelist_view(request, {**context, **(extra_context or {})})
+
     def change_view(
         self,
         request: HttpRequest,

@@ -18,7 +18,7 @@ from notifications.admin.rights import CONTENT_HIDDEN, can
 from notifications.cursors import Cursor
 from notifications.exceptions import InvalidInput
 from notifications.filters import NAMES, NO_FILTERS, Filters
-from notifications.models import ChangeKind, Level
+from notifications.models import ChangeKind, Level, Reason
 from notifications.selectors import WatchedChange
 from notifications.streaming.staff.watch import MAX_RECIPIENTS, Watch
 
@@ -93,6 +93,7 @@ def show_tail(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
         "notification_pattern": notification_url("ID"),
         "past_pattern": past_url("KEY"),
         "kinds": [(kind, chip_html(kind, label)) for kind, label in ChangeKind.choices],
+        "reasons": [(reason, label) for reason, label in Reason.choices],
         "levels": [(level, level_html(level)) for level in Level.values],
         "content_hidden": "" if has_content else CONTENT_HIDDEN,
         "tail_url": reverse("admin:notifications_inbox_tail"),
@@ -122,5 +123,6 @@ def _line(change: WatchedChange, *, has_content: bool) -> dict[str, Any]:
         "url": notification_url(change.public_id) if change.public_id else "",
         "past_url": past_url(change.user_id, cursor=cursor),
         "cursor": cursor,
+        "reason": Reason(change.reason).label if change.reason in Reason else change.reason,
         "title": title if has_content else CONTENT_HIDDEN,
     }

@@ -10,17 +10,16 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
-from django.db.models import Count, Exists, OuterRef, Q
+from django.db.models import Count, Exists, OuterRef, Q, Subquery
 
 from notifications.cursors import Cursor
 from notifications.exceptions import CursorExpired
-from notifications.models import Change, ChangeKind, Inbox
+from notifications.models import Change, ChangeKind, Inbox, Notification
 from notifications.payloads import NotificationRow
 
 _COLUMNS: Final = (
-    "position", "kind", "at", "notification__public_id", "created_position", "event__type", "event__topic", "event__level",
-    "event__title", "event__body", "event__url", "event__actor", "event__data", "created_at", "event__expires_at",
-    "notification__replay_of", "notification__category",
+    "public_id", "position", "event__type", "event__topic", "event__level", "event__title", "event__body", "event__url",
+    "event__actor", "event__data", "created_at", "read_at", "event__expires_at", "replay_of",
 )  # fmt: skip
 _READS: Final = 500  # all-read changes that are read at a time
 
@@ -39,7 +38,7 @@ def past_page(
 ) -> PastPage:
     """Part of a user's list as it was when ``position`` was the newest change.
 
-    Four queries, and one more for each 500 all-read changes that have to be looked at.
+    Six queries, and one more for each 500 all-read changes that have to be looked at.
 
     Args:
         floor: the inbox's, read just now.
@@ -50,17 +49,17 @@ def past_page(
     Raises:
         CursorExpired: meanwhile the log has been compacted past ``position``, so that what was read may be wrong.
     """
-    found = _newest_changes(user_id, position=position, before=before, limit=limit + 1)
+    unread_count, at = _said_at(user_id, floor, position)
+    found = _listed_at(user_id, position, at, before=before, limit=limit + 1)
     shown = found[:limit]
-    read_at = _read_with_others(user_id, shown, position)
+    read_at = _read_at(user_id, shown, position)
     listed_count = _listed_count(user_id, floor, position)
-    unread_count = _unread_count(user_id, floor, position)
     for epoch, head, floor_now in Inbox.objects.filter(pk=user_id).values_list("epoch", "head", "floor"):
         if floor_now > position:
             raise CursorExpired(head=str(Cursor(epoch, head)))
     return PastPage(
-        rows=[_row(each, read_at.get(each[0])) for each in shown],
-        next_before=shown[-1][4] if len(found) > limit else None,
+        rows=[each.row._replace(read_at=read_at.get(each.row.position)) for each in shown],
+        next_before=shown[-1].row.position if len(found) > limit else None,
         listed_count=listed_count,
         unread_count=unread_count,
     )
@@ -78,35 +77,59 @@ def first_change_at(user_id: Any) -> datetime | None:
     return changes.values_list("at", flat=True).first()
 
 
-def _newest_changes(user_id: Any, *, position: int, before: int | None, limit: int) -> list[tuple[Any, ...]]:
-    """The newest change, up to a position, of each notification that was listed there; the latest created ones first."""
-    later = Change.objects.filter(
-        notification_id=OuterRef("notification_id"), position__gt=OuterRef("position"), position__lte=position
+class _Listed(NamedTuple):
+    """A notification that was listed: as it is now, its category, and the position of its newest change until then."""
+
+    row: NotificationRow
+    category: str
+    newest: int
+
+
+def _listed_at(
+    user_id: Any, position: int, at: datetime | None, *, before: int | None, limit: int
+) -> list[_Listed]:
+    """What was listed at a position, the latest created first.
+
+    By the time of its deletion most of what was gone is left out without a look at the log, which knows exactly.
+
+    Args:
+        at: the time of the position; None when its change was compacted away.
+    """
+    changes = Change.objects.filter(notification_id=OuterRef("pk"), position__lte=position)
+    kept = Exists(changes) if at is None else Q(deleted_at__isnull=True) | Q(deleted_at__gte=at)
+    listed = Notification.objects.filter(
+        kept,
+        ~Exists(changes.filter(kind=ChangeKind.DELETED)),
+        recipient_id=user_id,
+        position__lte=position if before is None else min(position, before - 1),
     )
-    newest = Change.objects.filter(
-        ~Exists(later),
-        inbox_id=user_id,
-        position__lte=position,
-        kind__in=(ChangeKind.CREATED, ChangeKind.READ, ChangeKind.UNREAD),
-    )
-    if before is not None:
-        newest = newest.filter(created_position__lt=before)
+    newest = changes.order_by("-position").values("position")[:1]
     # The limit is inside, so that events are joined to what is shown alone.
-    keys = newest.order_by("-created_position").values("pk")[:limit]
-    return list(Change.objects.filter(pk__in=keys).order_by("-created_position").values_list(*_COLUMNS))
+    keys = listed.order_by("-position").values("pk")[:limit]
+    rows = Notification.objects.filter(pk__in=keys).order_by("-position")
+    found = rows.values_list(*_COLUMNS, "category", Subquery(newest))
+    return [_Listed(NotificationRow(*row[:-2]), *row[-2:]) for row in found]
 
 
-def _read_with_others(user_id: Any, shown: list[tuple[Any, ...]], position: int) -> dict[int, datetime]:
-    """By the position of each shown change that left its notification unread: when an all-read change then read it, if one did."""
-    waiting = {each[0]: each for each in shown if each[1] != ChangeKind.READ}
-    read: dict[int, datetime] = {}
+def _read_at(user_id: Any, shown: list[_Listed], position: int) -> dict[int, datetime]:
+    """By the position of each shown notification that was read: when, by a change of its own or with all others."""
+    changes = Change.objects.filter(inbox_id=user_id, position__in=[each.newest for each in shown])
+    own = {newest: (kind, at) for newest, kind, at in changes.values_list("position", "kind", "at")}
+    # One that is missing was compacted away just now, which the look at the floor finds.
+    known = [each for each in shown if each.newest in own]
+    read = {
+        each.row.position: own[each.newest][1] for each in known if own[each.newest][0] == ChangeKind.READ
+    }
+    waiting = [each for each in known if each.row.position not in read]
     if not waiting:
         return read
-    for at_position, at, up_to, category in _all_reads(user_id, after=min(waiting), up_to=position):
-        for key, each in list(waiting.items()):
-            if key < at_position and each[4] <= up_to and category in ("", each[-1]):
-                read[key] = at
-                del waiting[key]
+    after = min(each.newest for each in waiting)
+    for at_position, at, up_to, category in _all_reads(user_id, after=after, up_to=position):
+        for each in tuple(waiting):
+            is_within = each.newest < at_position and each.row.position <= up_to
+            if is_within and category in ("", each.category):
+                read[each.row.position] = at
+                waiting.remove(each)
         if not waiting:
             break
     return read
@@ -136,12 +159,12 @@ def _listed_count(user_id: Any, floor: int, position: int) -> int:
     return int(counts["at_floor"] + counts["created"] - counts["deleted"])
 
 
-def _unread_count(user_id: Any, floor: int, position: int) -> int:
-    """Each change says it; at the floor itself the one that did may be gone, and it is counted."""
+def _said_at(user_id: Any, floor: int, position: int) -> tuple[int, datetime | None]:
+    """How many were unread, and the time; at the floor itself the change that said so may be gone, and it is counted."""
     rows = Change.objects.filter(inbox_id=user_id)
-    said = rows.filter(position=position).values_list("unread_count", flat=True).first()
+    said = rows.filter(position=position).values_list("unread_count", "at").first()
     if said is not None or position == 0:
-        return said or 0
+        return said or (0, None)
     taken_along = Change.objects.filter(
         Q(category="") | Q(category=OuterRef("notification__category")),
         inbox_id=user_id,
@@ -151,30 +174,4 @@ def _unread_count(user_id: Any, floor: int, position: int) -> int:
         up_to__gte=OuterRef("created_position"),
     )
     unread = (ChangeKind.CREATED, ChangeKind.UNREAD)
-    return rows.filter(~Exists(taken_along), position__lte=floor, kind__in=unread).count()
-
-
-def _row(change: tuple[Any, ...], read_with_others_at: datetime | None) -> NotificationRow:
-    (
-        _,
-        kind,
-        at,
-        public_id,
-        created,
-        type_,
-        topic,
-        level,
-        title,
-        body,
-        url,
-        actor,
-        data,
-        created_at,
-        expires_at,
-        replay_of,
-        _,
-    ) = change
-    return NotificationRow(
-        public_id, created, type_, topic, level, title, body, url, actor, data, created_at,
-        at if kind == ChangeKind.READ else read_with_others_at, expires_at, replay_of,
-    )  # fmt: skip
+    return rows.filter(~Exists(taken_along), position__lte=floor, kind__in=unread).count(), None

@@ -100,7 +100,7 @@ class Tail {
     time.append(Object.assign(document.createElement("span"), { textContent: data.at.slice(11, 19) }));
     find(row, ".tail-to bdi").textContent = data.recipient;
     find(row, ".tail-chip").replaceWith(chip(this.root, ".tail-kind", data.kind));
-    find(row, ".tail-reason").textContent = data.reason;
+    find(row, ".tail-reason").replaceChildren(chip(this.root, ".tail-reason-label", data.reason));
     this.#subject(row, data);
     const position = /** @type {HTMLAnchorElement} */ (find(row, ".tail-position"));
     position.textContent = String(data.position);
@@ -182,7 +182,7 @@ function copy(root, selector) {
 /**
  * @param {HTMLElement} root
  * @param {string} selector
- * @param {string} name of a kind of change or a level; another one stays as it is
+ * @param {string} name of a kind of change, a reason or a level; another one stays as it is
  */
 function chip(root, selector, name) {
   for (const template of root.querySelectorAll(selector)) {

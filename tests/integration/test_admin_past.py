@@ -133,8 +133,8 @@ def test_past__costs_the_same_few_queries(ada: User) -> None:
     services.mark_all_read(ada)
     with CaptureQueriesContext(connection) as captured:
         root.get(past(ada))
-    # session, user, inbox; changes, all-read, listed, unread, floor; the change of the moment, the first time
-    assert len(captured) == 10
+    # session, user, inbox; unread, notifications, changes, all-read, listed, floor; the change of the moment, the first time
+    assert len(captured) == 11
 
 
 def test_tail__shows_the_newest_that_the_filter_admits(staff: Client, ada: User) -> None:

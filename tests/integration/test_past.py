@@ -115,7 +115,9 @@ def test_past__costs_the_same_few_queries(ada: User) -> None:
     services.mark_all_read(ada)
     with CaptureQueriesContext(connection) as captured:
         selectors.past_page(ada.pk, floor=0, position=13, limit=5)
-    assert len(captured) == 5  # changes, all-read changes, listed, unread, floor
+    assert (
+        len(captured) == 6
+    )  # unread and time, notifications, their changes, all-read changes, listed, floor
 
 
 def test_past__compacted_meanwhile__is_not_shown_wrongly(ada: User) -> None:

@@ -112,6 +112,8 @@ async def test_tail__transactions_that_commit_late__are_shown_once_and_in_the_or
     assert (late["change"], late["recipient"]) == ("notification.read", "ada")
     assert late["id"] < (await in_pool(Change.objects.latest, "pk")).pk
     holding.join()
+    await send_to(grace, "afterwards")
+    await stream.expect("tail.change", where=lambda event: event.json.get("title") == "afterwards")
     shown = [event.json["id"] for event in stream.events if event.type == "tail.change"]
     assert len(shown) == len(set(shown))
 
@@ -120,12 +122,12 @@ async def test_tail__more_than_a_reader_takes__drops_the_oldest_and_says_how_man
     streams: Streams, ada: User, vera: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("notifications.streaming.staff.stream.MAX_FRAMES", 5)
-    stream = await open_tail(streams, vera, "recipient=ada")
+    stream, other = await open_tail(streams, vera, "recipient=ada"), await open_tail(streams, vera)
     stream.may_take.clear()
     for number in range(10):
         await send_to(ada, f"number {number}")
-    # One write may be under way with the reader that takes nothing; the rest waits, five at most.
-    await asyncio.sleep(0.3)
+        # Offered to both at once. One write may be under way with the reader that takes nothing; the rest waits, five at most.
+        await other.expect("tail.change")
     stream.may_take.set()
     dropped = (await stream.expect("tail.dropped")).json["count"]
     await stream.expect("tail.change", where=lambda event: event.json["title"] == "number 9")
