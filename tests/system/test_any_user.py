@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -23,9 +24,14 @@ def test_services__users_of_another_key__do_all_that_they_do_for_djangos(project
         f"--ds=tests.projects.{project}.settings",
     ]
     files = ["tests/projects/any_user.py", "tests/integration/test_convergence.py"]
+    env = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    if shape == "production":
+        # A database of its own in the servers that run already.
+        database = urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{project}").geturl()
+        env |= {"TEST_DATABASE_URL": database, "TEST_REDIS_URL": os.environ["REDIS_URL"]}
     outcome = subprocess.run(
         [sys.executable, "-m", "pytest", *arguments, *files, "-k", "not in-small-pieces"],
-        env={name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")},
+        env=env,
         cwd=ROOT,
         capture_output=True,
         text=True,
