@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlencode
 from uuid import UUID
 
 import pytest
@@ -9,7 +10,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from notifications import services
-from notifications.models import Inbox
+from notifications.models import Event, Inbox, Notification
 from tests.helpers.factories import make_user, send
 from tests.helpers.staff import INBOXES, LIST, client_of, make_staff, page_of, row_of, shown_titles
 
@@ -112,3 +113,33 @@ def test_usernames__are_offered_to_those_who_may_see_the_list(ada: User, viewer:
     assert viewer.get(address, {"term": "ad"}).json() == {"usernames": ["ada", "adam"]}
     assert viewer.get(address, {"term": ""}).json() == {"usernames": []}
     assert client_of(make_staff("zoe")).get(address, {"term": "ad"}).status_code == 403
+
+
+@pytest.mark.parametrize("scheme", ["javascript:alert(1)", "=1+1"])
+def test_hostile_text__in_every_field_and_name__is_text_on_every_page(scheme: str) -> None:
+    evil = f"\u202e<script>alert(1)</script>{scheme}"
+    user = make_user(f"{evil}{'W' * 100}")
+    event = Event.objects.create(
+        type="evil.e.e", topic=evil, level="info", title=evil, body=f"{evil}{'W' * 1_000_000}", url=scheme,
+        actor=evil, data=f'{{"x": "{"W" * 1_000_000}"}}', source=evil,
+    )  # fmt: skip
+    row = Notification.objects.create(recipient=user, event=event, collapse_key=evil)
+    services.sequence([user.pk])
+    root = client_of(make_user("root", is_staff=True, is_superuser=True))
+    addresses = (
+        LIST,
+        f"{LIST}?{urlencode({'q': evil})}",
+        page_of(row.public_id),
+        page_of(row.public_id, "erase"),
+    )
+    for address in addresses:
+        response = root.get(address)
+        assert response.status_code == 200
+        page = response.content.decode()
+        assert "<script>alert" not in page
+        assert "&lt;script&gt;alert" in page
+        assert f'href="{scheme}' not in page
+        assert len(page) < 3_000_000
+    names = root.get(f"{LIST}recipients/", {"term": "\u202e"})
+    assert names.headers["Content-Type"] == "application/json"
+    assert names.json() == {"usernames": [user.username]}
