@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, ClassVar
 from uuid import UUID
 
-from django.contrib import admin, messages
-from django.contrib.admin.utils import model_ngettext, unquote
+from django.contrib import admin
+from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.forms.widgets import Script
@@ -21,37 +21,30 @@ from django.http import (
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
-from django.utils.html import format_html
-from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from notifications import services
 from notifications.admin import actions, detail, permalinks
 from notifications.admin.asked import asked
-from notifications.admin.bases import NotificationModelAdmin
 from notifications.admin.changelist import NotificationList, ask
+from notifications.admin.columns import NotificationColumns
 from notifications.admin.criteria import PARAMETERS, BadCriteria
+from notifications.admin.deleting import DeletesThroughServices
 from notifications.admin.erase import erase_page
 from notifications.admin.export import CONTENT, FORMATS, export, log_export
 from notifications.admin.filters import FILTERS
 from notifications.admin.links import (
-    chip_html,
-    level_html,
     notification_url,
-    notifications_url,
     replay_url,
-    time_html,
-    title_of,
     to_list,
 )
 from notifications.admin.rights import can, needs
-from notifications.admin.states import State, state_of
-from notifications.models import Change, Notification, Reason
+from notifications.models import Notification
 
 
 @admin.register(Notification)
-class NotificationAdmin(NotificationModelAdmin):
+class NotificationAdmin(NotificationColumns, DeletesThroughServices):
     """List, page and sending of notifications. Nothing here writes a row; ``services`` do."""
 
     list_display = ("short_id", "to", "title", "level_chip", "state_chip", "created", "place")
@@ -122,81 +115,6 @@ class NotificationAdmin(NotificationModelAdmin):
     def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest | None = None) -> bool:
         """The filters' own parameters and nothing else: a lookup on any column would be an oracle, or a slow scan."""
         return lookup in PARAMETERS
-
-    # --- columns ------------------------------------------------------------------------------------------------------
-
-    @admin.display(description=gettext_lazy("id"))
-    def short_id(self, row: Notification) -> SafeString:
-        """The end of the id, which differs most; the whole one on hovering."""
-        return format_html(
-            '<code class="hub-id" title="{}">…{}</code>', row.public_id, str(row.public_id)[-8:]
-        )
-
-    @admin.display(description=gettext_lazy("recipient"))
-    def to(self, row: Notification) -> SafeString:
-        """The username; it filters the list."""
-        username = row.recipient.get_username()
-        return format_html(
-            '<a href="{}" class="hub-user"><bdi>{}</bdi></a>', notifications_url(recipient=username), username
-        )
-
-    @admin.display(description=gettext_lazy("title"))
-    def title(self, row: Notification) -> SafeString:
-        """The title, with its type and topic below."""
-        topic = format_html(" · <bdi>{}</bdi>", row.event.topic) if row.event.topic else ""
-        return format_html(
-            '<a class="hub-title" href="{}"><bdi>{}</bdi></a><span class="hub-under"><code>{}</code>{}</span>',
-            notification_url(row.pk),
-            title_of(row.event),
-            row.event.type,
-            topic,
-        )
-
-    @admin.display(description=gettext_lazy("type"))
-    def kind(self, row: Notification) -> SafeString:
-        """Type and topic, where the title is not shown."""
-        topic = (
-            format_html('<span class="hub-under"><bdi>{}</bdi></span>', row.event.topic)
-            if row.event.topic
-            else ""
-        )
-        return format_html(
-            '<a class="hub-title" href="{}"><code>{}</code></a>{}',
-            notification_url(row.pk),
-            row.event.type,
-            topic,
-        )
-
-    @admin.display(description=gettext_lazy("level"))
-    def level_chip(self, row: Notification) -> SafeString:
-        """The level."""
-        return level_html(row.event.level)
-
-    @admin.display(description=gettext_lazy("state"))
-    def state_chip(self, row: Notification) -> SafeString:
-        """The state; of a deleted one also the reason."""
-        state = state_of(row, timezone.now())
-        deletions: list[Change] = getattr(row, "deletions", [])
-        if state is not State.DELETED or not deletions:
-            return chip_html(state, state.label)
-        reason = Reason(deletions[0].reason).label if deletions[0].reason in Reason else deletions[0].reason
-        return format_html('{}<span class="hub-under">{}</span>', chip_html(state, state.label), reason)
-
-    @admin.display(description=gettext_lazy("created"))
-    def created(self, row: Notification) -> SafeString:
-        """When it was listed; before that, when it was committed or will be delivered."""
-        if row.created_at is not None:
-            return time_html(row.created_at)
-        if state_of(row, timezone.now()) is State.SCHEDULED:
-            return format_html('{}<span class="hub-under">{}</span>', time_html(row.deliver_at), _("due"))
-        return format_html(
-            '{}<span class="hub-under">{}</span>', time_html(row.event.created_at), _("staged")
-        )
-
-    @admin.display(description=gettext_lazy("position"), empty_value="–")
-    def place(self, row: Notification) -> int | None:
-        """The position of its created change."""
-        return row.position
 
     # --- pages --------------------------------------------------------------------------------------------------------
 
@@ -330,57 +248,6 @@ class NotificationAdmin(NotificationModelAdmin):
     ) -> HttpResponse:
         """What is sent is composed; the page that does so asks for the right."""
         return HttpResponseRedirect(reverse("admin:notifications_broadcast_add"))
-
-    def _redirect_to(self, request: HttpRequest, key: Any) -> HttpResponse:
-        """Its page, for those who may see it: permissions to send or to delete do not include that."""
-        seen = self.has_view_permission(request)
-        return HttpResponseRedirect(notification_url(key) if seen else reverse("admin:index"))
-
-    # --- deleting -----------------------------------------------------------------------------------------------------
-
-    def delete_view(
-        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
-        """Asks, then deletes. What is not listed cannot be deleted, and is not asked about."""
-        found = self.get_object(request, unquote(object_id))
-        if found is None or found.is_listed or not self.has_delete_permission(request, found):
-            context = {"title": _("Delete this notification?"), **(extra_context or {})}
-            return super().delete_view(request, object_id, context)
-        messages.warning(request, _("It is not in its recipient’s list, so there is nothing to delete."))
-        return HttpResponseRedirect(notification_url(found.public_id))
-
-    def get_deleted_objects(
-        self, objs: Any, request: HttpRequest
-    ) -> tuple[list[Any], dict[Any, int], set[Any], list[Any]]:
-        """What the page that asks shows. Nothing else goes with a notification; not even its row does."""
-        rows = list(objs)
-        shown = [
-            format_html(
-                '<a href="{}"><bdi>{}</bdi></a> <span class="quiet">{} <bdi>{}</bdi></span>',
-                notification_url(row.public_id),
-                row.event.title if can(request, "view_content") else row.event.type,
-                _("to"),
-                row.recipient.get_username(),
-            )
-            for row in rows
-        ]
-        allowed = all(self.has_delete_permission(request, row) for row in rows)
-        counted = model_ngettext(self.opts, len(rows))
-        return shown, {counted: len(rows)}, set() if allowed else {self.opts.verbose_name}, []
-
-    def delete_model(self, request: HttpRequest, obj: Notification) -> None:
-        """Through the services, which keep the row and its log."""
-        tally = actions.apply(request, actions.delete_by_staff, [(obj.recipient_id, obj.public_id)])
-        actions.report(request, tally, done=_("It was deleted; its recipient no longer sees it."), already="")
-
-    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Notification]) -> None:
-        """Through the services, which keep the rows and their logs."""
-        if (rows := actions.selected(request, queryset)) is not None:
-            actions.apply(request, actions.delete_by_staff, rows)
-
-    def response_delete(self, request: HttpRequest, obj_display: str, obj_id: Any) -> HttpResponse:
-        """Back to its page, which shows the deletion as its newest change."""
-        return self._redirect_to(request, obj_id)
 
     def history_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None

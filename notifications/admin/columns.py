@@ -1,0 +1,98 @@
+"""The columns of the list of notifications."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from notifications.admin.links import (
+    chip_html,
+    level_html,
+    notification_url,
+    notifications_url,
+    time_html,
+    title_of,
+)
+from notifications.admin.states import State, state_of
+from notifications.models import Change, Notification, Reason
+
+
+class NotificationColumns:
+    """Each is a method that Django calls with a row, by its name in ``list_display``."""
+
+    @admin.display(description=gettext_lazy("id"))
+    def short_id(self, row: Notification) -> SafeString:
+        """The end of the id, which differs most; the whole one on hovering."""
+        return format_html(
+            '<code class="hub-id" title="{}">…{}</code>', row.public_id, str(row.public_id)[-8:]
+        )
+
+    @admin.display(description=gettext_lazy("recipient"))
+    def to(self, row: Notification) -> SafeString:
+        """The username; it filters the list."""
+        username = row.recipient.get_username()
+        return format_html(
+            '<a href="{}" class="hub-user"><bdi>{}</bdi></a>', notifications_url(recipient=username), username
+        )
+
+    @admin.display(description=gettext_lazy("title"))
+    def title(self, row: Notification) -> SafeString:
+        """The title, with its type and topic below."""
+        topic = format_html(" · <bdi>{}</bdi>", row.event.topic) if row.event.topic else ""
+        return format_html(
+            '<a class="hub-title" href="{}"><bdi>{}</bdi></a><span class="hub-under"><code>{}</code>{}</span>',
+            notification_url(row.pk),
+            title_of(row.event),
+            row.event.type,
+            topic,
+        )
+
+    @admin.display(description=gettext_lazy("type"))
+    def kind(self, row: Notification) -> SafeString:
+        """Type and topic, where the title is not shown."""
+        topic = (
+            format_html('<span class="hub-under"><bdi>{}</bdi></span>', row.event.topic)
+            if row.event.topic
+            else ""
+        )
+        return format_html(
+            '<a class="hub-title" href="{}"><code>{}</code></a>{}',
+            notification_url(row.pk),
+            row.event.type,
+            topic,
+        )
+
+    @admin.display(description=gettext_lazy("level"))
+    def level_chip(self, row: Notification) -> SafeString:
+        """The level."""
+        return level_html(row.event.level)
+
+    @admin.display(description=gettext_lazy("state"))
+    def state_chip(self, row: Notification) -> SafeString:
+        """The state; of a deleted one also the reason."""
+        state = state_of(row, timezone.now())
+        deletions: list[Change] = getattr(row, "deletions", [])
+        if state is not State.DELETED or not deletions:
+            return chip_html(state, state.label)
+        reason = Reason(deletions[0].reason).label if deletions[0].reason in Reason else deletions[0].reason
+        return format_html('{}<span class="hub-under">{}</span>', chip_html(state, state.label), reason)
+
+    @admin.display(description=gettext_lazy("created"))
+    def created(self, row: Notification) -> SafeString:
+        """When it was listed; before that, when it was committed or will be delivered."""
+        if row.created_at is not None:
+            return time_html(row.created_at)
+        if state_of(row, timezone.now()) is State.SCHEDULED:
+            return format_html('{}<span class="hub-under">{}</span>', time_html(row.deliver_at), _("due"))
+        return format_html(
+            '{}<span class="hub-under">{}</span>', time_html(row.event.created_at), _("staged")
+        )
+
+    @admin.display(description=gettext_lazy("position"), empty_value="–")
+    def place(self, row: Notification) -> int | None:
+        """The position of its created change."""
+        return row.position
