@@ -10,7 +10,7 @@ import httpx
 from django.db import connection
 
 from benchmarks.figures import Figure
-from benchmarks.machine import cpu_seconds, settle
+from benchmarks.machine import MILLI, cpu_seconds, settle
 from benchmarks.people import Person, people
 from benchmarks.production import hub
 from benchmarks.run import Run
@@ -20,7 +20,6 @@ ROWS = 1_000_000
 PAGE = 25
 ROUNDS = 200
 POLLS = 1_000
-MILLI = 1_000
 
 # Past the services, which would take minutes: one event for each notification. All have `order`, one in ten `tenth`, and ten `rare`.
 EVENTS = """
@@ -32,7 +31,7 @@ EVENTS = """
     FROM generate_series(1, %(rows)s) g(n)"""
 NOTIFICATIONS = """
     INSERT INTO notifications_notification (public_id, recipient_id, event_id, type, category, level, position, created_at)
-    SELECT gen_random_uuid(), %(user)s, id, type, 'bench', level, row_number() OVER (ORDER BY id), now()
+    SELECT gen_random_uuid(), %(user)s, id, type, 'bench', level, %(head)s + row_number() OVER (ORDER BY id), now()
     FROM notifications_event WHERE type = 'bench.reading.sent'"""
 
 
@@ -50,19 +49,19 @@ def measure(run: Run) -> Iterator[Figure]:
     for word in ("order", "tenth", "rare"):
         value = milliseconds(run, lambda word=word: selectors.list_page(ada.pk, words={word}))  # type: ignore[misc]
         yield Figure(name=f"q={word} in {rows:,}", value=value, unit="ms")
-    yield Figure(
-        name="a poll that is answered 304, CPU of the server", value=poll_cpu(run, ada), unit="ms", limit=1.5
-    )
+    poll_ms, bare_ms = poll_cpu(run, ada)
+    yield Figure(name="a poll that is answered 304, CPU of the server", value=poll_ms, unit="ms", limit=1.5)
+    yield Figure(name="a view that does nothing, CPU of the server", value=bare_ms, unit="ms")
 
 
 def fill(ada: Person, rows: int) -> None:
     """Make the inbox."""
-    services.open_inbox(ada.pk)
+    head = services.open_inbox(ada.pk).head  # other scenarios may have written to it
     with connection.cursor() as cursor:
         cursor.execute(EVENTS, {"rows": rows, "every": rows // 10})
-        cursor.execute(NOTIFICATIONS, {"user": ada.pk})
+        cursor.execute(NOTIFICATIONS, {"user": ada.pk, "head": head})
         cursor.execute(
-            "UPDATE notifications_inbox SET head = %s, unread_count = %s WHERE user_id = %s",
+            "UPDATE notifications_inbox SET head = head + %s, unread_count = unread_count + %s WHERE user_id = %s",
             [rows, rows, ada.pk],
         )
         cursor.execute("VACUUM ANALYZE")
@@ -78,19 +77,27 @@ def milliseconds(run: Run, read: Callable[[], object]) -> float:
     return MILLI * statistics.median(times)
 
 
-def poll_cpu(run: Run, ada: Person) -> float:
-    """What the hub spends on one request whose ETag is current, on one connection."""
+def poll_cpu(run: Run, ada: Person) -> tuple[float, float]:
+    """What the server spends on one request whose ETag is current, and on one of a bare view, on one connection."""
     count = run.size(POLLS, 50)
     with (
-        hub(HUB_MAX_REQUESTS_PER_MINUTE="0", HUB_SWEEP_SECONDS="300") as server,
+        hub(
+            DJANGO_SETTINGS_MODULE="benchmarks.settings",
+            HUB_MAX_REQUESTS_PER_MINUTE="0",
+            HUB_SWEEP_SECONDS="300",
+        ) as server,
         httpx.Client(base_url=server.base_url, headers={"Cookie": ada.cookie}, trust_env=False) as client,
     ):
         path = "/api/v1/notifications"
         held = {"If-None-Match": client.get(path).headers["ETag"]}
-        for _ in range(20):
-            client.get(path, headers=held)
-        settle()
-        used = cpu_seconds(server.pid)
-        for _ in range(count):
-            assert client.get(path, headers=held).status_code == 304
-        return MILLI * (cpu_seconds(server.pid) - used) / count
+
+        def cpu_of(path: str, status: int) -> float:
+            for _ in range(20):
+                client.get(path, headers=held)
+            settle()
+            used = cpu_seconds(server.pid)
+            for _ in range(count):
+                assert client.get(path, headers=held).status_code == status
+            return MILLI * (cpu_seconds(server.pid) - used) / count
+
+        return cpu_of(path, 304), cpu_of("/bare", 204)
