@@ -12,10 +12,13 @@ from django.http import HttpRequest, HttpResponse, QueryDict
 from django.http.response import HttpResponseBase
 from django.utils.deprecation import MiddlewareMixin
 
+from notifications.conf import hub_config
 from notifications.problems import CONTENT_TYPE, code_of_status
 from notifications.rest.errors import problem_response
 
 API_PREFIX: Final = "/api/"
+# The Range dialect stands at the root of the site.
+_DIALECT: Final = re.compile(r"/notifications(/|\Z)")
 # A surrogate has no form in UTF-8; these are the bytes that writing one anyhow gives. Neither stands in valid UTF-8.
 _UNSTORABLE: Final = re.compile(rb"\0|\xed[\xa0-\xbf]")
 
@@ -52,7 +55,7 @@ class RefuseUnstorableText(MiddlewareMixin):
 
         In a multipart form, surrogates have become U+FFFD by the time it is parsed; that can be stored.
         """
-        if request.path_info.startswith(API_PREFIX):
+        if _is_api(request):
             return None
         if request.content_type == "application/x-www-form-urlencoded":
             found = _is_unstorable(request.body)
@@ -64,14 +67,14 @@ class RefuseUnstorableText(MiddlewareMixin):
 
 
 class ApiProblems(MiddlewareMixin):
-    """Gives errors under ``/api/`` that Django made itself (no such path, a wrong Host, a failure) the API's form.
+    """Gives errors of the API, and of the Range dialect, that Django made itself (no such path, a wrong Host, a failure) the API's form.
 
     It stands first, so that it sees the answers of all others, and of the debug pages too.
     """
 
     def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
         """Swap the body for the problem document, and keep what the other middleware said in headers."""
-        is_error = request.path_info.startswith(API_PREFIX) and response.status_code >= 400
+        is_error = _is_api(request) and response.status_code >= 400
         if not is_error or response.headers.get("Content-Type") == CONTENT_TYPE:
             return response
         problem = problem_response(code_of_status(response.status_code))
@@ -83,6 +86,11 @@ class ApiProblems(MiddlewareMixin):
         return problem
 
 
+def _is_api(request: HttpRequest) -> bool:
+    path = request.path_info
+    return path.startswith(API_PREFIX) or (hub_config().range_dialect and _DIALECT.match(path) is not None)
+
+
 def _is_unstorable(urlencoded: bytes) -> bool:
     return _UNSTORABLE.search(unquote_to_bytes(urlencoded)) is not None
 
@@ -90,6 +98,6 @@ def _is_unstorable(urlencoded: bytes) -> bool:
 def _refuse(
     request: HttpRequest, part: str, why: str = "holds a NUL character or a lone surrogate"
 ) -> HttpResponse:
-    if request.path_info.startswith(API_PREFIX):
+    if _is_api(request):
         return problem_response("invalid", errors={part: why})
     raise BadRequest(f"The {part} {why}.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
 from uuid import UUID
@@ -34,9 +35,13 @@ class ProducerView(HubView):
         """To publish."""
         return Scope.PUBLISH
 
+
+class KeyedView(ProducerView, ABC):
+    """An endpoint of producers that takes idempotency keys."""
+
+    @abstractmethod
     def work(self, producer: Producer, body: Any) -> Callable[[], Answer]:
         """What is to be done for a body, which is checked first as far as it can be without the database."""
-        raise NotImplementedError
 
     def post(self, request: Request) -> HttpResponse:
         """Do it, once for each idempotency key."""
@@ -49,7 +54,7 @@ class ProducerView(HubView):
         return _response(answer, is_replayed=is_replayed)
 
 
-class PublishView(ProducerView):
+class PublishView(KeyedView):
     """``/publish``"""
 
     def work(self, producer: Producer, body: Any) -> Callable[[], Answer]:
@@ -58,7 +63,7 @@ class PublishView(ProducerView):
         return lambda: _sent(services.publish(producer, draft))
 
 
-class BatchView(ProducerView):
+class BatchView(KeyedView):
     """``/publish/batch``"""
 
     parser_classes = (BatchJSONParser,)
@@ -71,7 +76,7 @@ class BatchView(ProducerView):
         )
 
 
-class WithdrawView(ProducerView):
+class WithdrawView(KeyedView):
     """``/publish/withdraw``"""
 
     def work(self, producer: Producer, body: Any) -> Callable[[], Answer]:

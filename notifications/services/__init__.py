@@ -11,6 +11,7 @@ from notifications.services.aio import (
     amark_unread,
     anotify,
     anotify_many,
+    awithdraw,
 )
 from notifications.services.audience import Audience
 from notifications.services.broadcast import broadcast, cancel_broadcast, cancel_broadcasts_of
@@ -99,6 +100,7 @@ __all__ = [
     "announce_streams_on_commit",
     "anotify",
     "anotify_many",
+    "awithdraw",
     "broadcast",
     "cancel_broadcast",
     "cancel_broadcasts_of",

@@ -14,6 +14,7 @@ from notifications.services.broadcast import broadcast
 from notifications.services.emit import emit
 from notifications.services.notify import notify, notify_many
 from notifications.services.state import delete, mark_all_read, mark_read, mark_unread
+from notifications.services.withdraw import withdraw
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -31,3 +32,4 @@ amark_unread = _twin(mark_unread)
 amark_all_read = _twin(mark_all_read)
 adelete = _twin(delete)
 aemit = _twin(emit)
+awithdraw = _twin(withdraw)

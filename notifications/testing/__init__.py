@@ -23,6 +23,7 @@ from django.db.models import Max
 from django.test import TestCase
 
 from notifications.models import Notification
+from notifications.signals import event_emitted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +70,41 @@ def capture_notifications() -> Iterator[list[SentNotification]]:
         yield sent
     rows = Notification.objects.filter(pk__gt=last).select_related("event", "recipient").order_by("pk")
     sent.extend(map(_sent, rows))
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmittedEvent:
+    """One transient event that the captured code emitted.
+
+    Attributes:
+        user_ids: primary keys of the users whose streams show it.
+        type, topic: as given.
+        data: as page code reads it.
+    """
+
+    user_ids: list[Any]
+    type: str
+    topic: str
+    data: dict[str, Any]
+
+
+@contextmanager
+def capture_events() -> Iterator[list[EmittedEvent]]:
+    """Collect the transient events that are emitted inside the block, each at once.
+
+    Yields:
+        The events in the order in which they were emitted.
+    """
+    emitted: list[EmittedEvent] = []
+
+    def note(*, user_ids: list[Any], event_type: str, topic: str, data: str, **kwargs: Any) -> None:
+        emitted.append(EmittedEvent(user_ids=user_ids, type=event_type, topic=topic, data=json.loads(data)))
+
+    event_emitted.connect(note)
+    try:
+        yield emitted
+    finally:
+        event_emitted.disconnect(note)
 
 
 def _sent(row: Notification) -> SentNotification:

@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from asgiref.sync import async_to_sync
 from django.contrib.auth.models import User
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
@@ -152,6 +153,12 @@ def test_service__by_whoever_sent_it(users: list[User]) -> None:
 def test_service__without_a_whole_name__refuses(users: list[User], given: dict[str, Any]) -> None:
     with pytest.raises(InvalidInput):
         services.withdraw(**given)
+
+
+def test_service__its_async_twin__does_the_same(users: list[User]) -> None:
+    public_id = send(users[0])
+    assert async_to_sync(services.awithdraw)([public_id]) == 1
+    assert held(users) == [0, 0, 0]
 
 
 def test_service__rolled_back__withdraws_nothing_and_holds_no_inbox(users: list[User]) -> None:

@@ -214,3 +214,9 @@ def test_stream__with_the_dialect_switched_off__is_not_there(start_hub: Callable
     with hub.client() as client:
         answer = client.get(f"{ROOT}/stream")
     assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+
+
+@pytest.mark.parametrize("path", [f"{ROOT}?order=%00", f"{ROOT}/%00", f"{ROOT}?order=%ED%A0%80"])
+def test_text_that_cannot_be_stored__is_a_problem(api: Api, path: str) -> None:
+    answer = api.get(path)
+    assert (answer.status, answer.code) == (400, "invalid")

@@ -10,8 +10,9 @@ from django.test import TestCase
 from django.utils import timezone
 
 from notifications import selectors, services
+from notifications.events import UntypedEvent
 from notifications.signals import inbox_changed
-from notifications.testing import capture_notifications
+from notifications.testing import EmittedEvent, capture_events, capture_notifications
 from tests.helpers.factories import make_user, send
 
 pytest_plugins = ["notifications.testing.pytest_plugin"]
@@ -90,3 +91,14 @@ def test_fixture__brings_the_database_and_the_context_manager(capture_notificati
     with capture_notifications() as sent:  # type: ignore[attr-defined]
         send(ada, "t")
     assert [item.title for item in sent] == ["t"]
+
+
+def test_capture_events__lists_what_was_emitted_and_no_more() -> None:
+    event = UntypedEvent(type_name="jobs.job.progress", fields={"percent": 50})
+    with capture_events() as emitted:
+        services.emit([7, 8], event, topic="job:1")
+        assert len(emitted) == 1
+    services.emit(7, event)
+    assert emitted == [
+        EmittedEvent(user_ids=[7, 8], type="jobs.job.progress", topic="job:1", data={"percent": 50})
+    ]
