@@ -168,5 +168,6 @@ def test_disconnect__is_noticed_at_once_and_many_leave_nothing_behind(hub: HubPr
     asyncio.run(crowd(hub.port, cookies, VISITS))
     wait_until(lambda: not open_count(), what="the end of all streams")
     wait_until(lambda: left() <= before, timeout=10, what=f"no more threads and files than {before}")
-    assert memory_of(hub) - memory < max(6 * MEGABYTE, 1_000 * VISITS)
+    # A stream has some 20 KB: one that stayed behind each visit would be 12 MB.
+    assert memory_of(hub) - memory < max(10 * MEGABYTE, 1_000 * VISITS)
     assert complaints(hub.output()) == []
