@@ -185,7 +185,7 @@ class HubConfig:
         15.0,
         minimum=0.5,
         maximum=600,
-        why="seconds after which another process goes on with a broadcast whose process is gone",
+        why="seconds after which another process goes on with a broadcast or a replay whose process is gone",
     )
     poll_interval_seconds: int = option(
         15,

@@ -43,6 +43,27 @@ def test_services__by_user_key_and_text__reach_the_same_inbox(users: list[Any]) 
     assert Inbox.objects.get(pk=ada.pk).head == 5
 
 
+def test_replay__re_delivers_and_copies_by_key(users: list[Any]) -> None:
+    root = make_user("root", is_superuser=True)
+    ids = services.notify_many(users[1:], order_event(), title="t")
+    with assert_converges(*users):
+        for verb, copy_to in (("redeliver", []), ("copy", users[:2])):
+            job = services.start_replay(
+                verb,
+                services.Selection(ids=ids),
+                reason="r",
+                owner=root,
+                copy_to=copy_to,
+                total_count=len(ids),
+                origin=services.Origin(by="root", via="admin"),
+            )
+            while services.run_replay_chunk(job.pk):
+                pass
+    assert Notification.objects.exclude(replay_of=None).count() == USERS - 1
+    assert Notification.objects.filter(recipient=users[0]).count() == 1
+    assert auditor.problems() == auditor.history_problems() == []
+
+
 def test_logs_of_many__are_read_by_key(users: list[Any]) -> None:
     services.notify_many(users, order_event(), title="1")
     services.notify_many(users, order_event(), title="2")
