@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
 from notifications import selectors
@@ -40,7 +41,7 @@ class SharedChange:
     @property
     def changed_at(self) -> float:
         """Its time, in seconds as ``time.time()`` has them."""
-        return datetime.fromisoformat(self._row.at).timestamp()
+        return _seconds(self._row.at)
 
     def admitted_by(self, filters: Filters) -> bool:
         """Whether a filter lets it through; ``inbox.read`` always is."""
@@ -70,6 +71,12 @@ class SharedChange:
                 "Change %s of inbox %s cannot be rendered and is left out", self.position, row.inbox_id
             )
             return b""
+
+
+@lru_cache(maxsize=64)
+def _seconds(at: str) -> float:
+    """Of a time as the wire has it. Changes that were sequenced together share theirs."""
+    return datetime.fromisoformat(at).timestamp()
 
 
 class Page(NamedTuple):

@@ -24,6 +24,9 @@ from notifications.streaming.wire import tune
 
 BACKLOG: Final = 2_048
 KEEP_ALIVE_SECONDS: Final = 30
+# How many more objects, and passes, there have to be before Python looks for cycles: at its own 700, 10 and 10, each batch of changes,
+# whose objects are gone a moment later, had it look through all that belongs to the open streams.
+GC_THRESHOLDS: Final = (10_000, 20, 50)
 # What a worker may need beyond its drain, to end its threads and connections.
 END_SECONDS: Final = 3.0
 # Ten thousand streams are half a million objects that live long. After each 700 new ones, as Python has it, what a look at all
@@ -57,6 +60,7 @@ class HubServer(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Accept connections, and say so."""
+        gc.set_threshold(*GC_THRESHOLDS)
         await super().startup(sockets)
         gc.freeze()  # what was imported is never garbage
         gc.set_threshold(YOUNG_OBJECTS)
