@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import partial
 from typing import Final
@@ -367,9 +366,8 @@ class Connection:
         cursor, head = self._session.cursor, self._inbox.head_cursor
         return frames.heartbeat(cursor=cursor, head=head, at=timestamp(datetime.now(UTC)))
 
-    async def _send(self, waiting: Iterable[bytes]) -> None:
+    async def _send(self, waiting: list[bytes]) -> None:
         """Write frames. Raises ``TimeoutError`` when the reader has taken nothing for too long."""
-        waiting = list(waiting)
         METRICS.frames += len(waiting)
         for body in joined(waiting):
             if not self.wire.write_now(body):
