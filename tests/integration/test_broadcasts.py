@@ -462,4 +462,5 @@ def test_listed_directly__is_what_the_sequencer_writes__and_waits_for_nobody(
     assert written(free)[0] == written(free)[1]
     assert written(free)[2] == written(free)[3] | {"unread_count": 2}
     assert [Inbox.objects.get(pk=user.pk).head for user in (free, busy, waiting, other)] == [2, 2, 3, 2]
+    assert set(Change.objects.filter(inbox_id=free.pk).values_list("at", "created_at")) == {(later, later)}
     assert auditor.problems() == []
