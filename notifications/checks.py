@@ -107,6 +107,17 @@ def check_channel_layer(app_configs: AppConfigs, **kwargs: Any) -> Iterable[Chec
 
 
 @register
+def check_sessions(app_configs: AppConfigs, **kwargs: Any) -> Iterable[CheckMessage]:
+    """A session that ends can be seen to have ended."""
+    if settings.SESSION_ENGINE == "django.contrib.sessions.backends.signed_cookies":
+        yield CheckWarning(
+            "Sessions that are kept in cookies alone leave no trace when they end: a logout closes no stream.",
+            hint='Set SESSION_ENGINE = "django.contrib.sessions.backends.cached_db" or "…db".',
+            id="notifications.W004",
+        )
+
+
+@register
 def check_workers(app_configs: AppConfigs, **kwargs: Any) -> Iterable[CheckMessage]:
     """Several workers have a database and a channel layer that several processes can share."""
     try:

@@ -122,7 +122,7 @@ async def _until_news(runtime: Runtime, wish: Wish, headers: Headers) -> None:
         return
     if after < state.head and await in_pool(_has_news, state, wish):
         return
-    news = Poll(after=state.head, filters=wish.filters)
+    news = Poll(after=state.head, filters=wish.filters, credential=credential)
     with runtime.polls.place_of(state.user_id, news) as has_room:
         inbox = runtime.fanout.join(news, state)
         try:

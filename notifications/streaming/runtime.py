@@ -60,8 +60,8 @@ class Runtime:
         self._reconciler = Reconciler(self.fanout, on_tick=self._repair)
         self._serving: dict[Connection, asyncio.Task[None]] = {}
         self.presence = Presence()
-        self._standing = Standing(self._serving, self.presence, rights.ended)
         self.polls = Polls()
+        self._standing = Standing(self._serving, self.polls.waiting, self.presence, rights.ended)
         self.staff = StaffStreams()
         self._tasks: list[asyncio.Task[None]] = []
         self._unrepaired: list[str] = []

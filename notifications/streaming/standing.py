@@ -1,4 +1,4 @@
-"""Whether this process's streams may go on: asked when a look comes, and of all of them at each tick.
+"""Whether this process's streams and long polls may go on: asked when a look comes, and of all of them at each tick.
 
 A look decides nothing: which streams somebody else has ended is read from their rows, whose right has ended from the rights.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Final, cast
 from uuid import UUID
 
@@ -20,6 +20,7 @@ from notifications.streaming.fanout import SharedInbox
 from notifications.streaming.frames import CloseReason
 from notifications.streaming.pool import in_pool
 from notifications.streaming.presence import Presence
+from notifications.streaming.waiting import Poll
 
 logger = logging.getLogger(__name__)
 
@@ -35,16 +36,20 @@ Ended = Callable[[Collection[Credential]], Mapping[Credential, CloseReason]]
 
 
 class Standing:
-    """Ends streams that may not go on.
+    """Ends streams, and waits, that may not go on.
 
     Args:
         connections: the open streams of this process.
-        presence: their record.
+        polls: its long polls; one whose right has ended goes on to Django, which refuses it.
+        presence: the streams' record.
         ended: whose right has ended.
     """
 
-    def __init__(self, connections: Collection[Connection], presence: Presence, ended: Ended) -> None:
+    def __init__(
+        self, connections: Collection[Connection], polls: Collection[Poll], presence: Presence, ended: Ended
+    ) -> None:
         self._connections = connections
+        self._polls = polls
         self._presence = presence
         self._ended = ended
         self._asked: set[SharedInbox] = set()
@@ -73,7 +78,7 @@ class Standing:
             if (now := self._clock()) >= next_tick:
                 seconds = limits.spread(hub_config().reconcile_seconds, JITTER)
                 next_tick = now + min(seconds, MAX_TICK_SECONDS)
-                if await self._look(self._connections):
+                if await self._look([*self._connections, *self._polls]):
                     self._known_at = now
             try:
                 async with asyncio.timeout_at(next_tick):
@@ -84,26 +89,26 @@ class Standing:
             self._wake.clear()
             asked, self._asked = self._asked, set()
             listeners = [listener for inbox in asked for listener in inbox.connections]
-            await self._look(cast("list[Connection]", [one for one in listeners if one in self._connections]))
+            here = [one for one in listeners if one in self._connections or one in self._polls]
+            await self._look(cast("list[Connection | Poll]", here))
 
-    async def _look(self, connections: Iterable[Connection]) -> bool:
+    async def _look(self, looked_at: Collection[Connection | Poll]) -> bool:
         """Look at some; False when the database did not answer."""
-        looked_at = list(connections)
         if not looked_at:
             return True
         try:
             asked = await in_pool(selectors.streams_asked_to_end, self._presence.worker.pk)
             self._end(asked)
-            ended = await in_pool(self._ended, {connection.credential for connection in looked_at})
+            ended = await in_pool(self._ended, {one.credential for one in looked_at})
         except Exception as error:  # noqa: BLE001 (streams outlive any failure of the database)
             if not self._is_failing:
                 logger.warning("The standing of streams could not be read; the next look follows: %s", error)
             self._is_failing = True
             return False
         self._is_failing = False
-        for connection in looked_at:
-            if connection.credential in ended:
-                connection.close(ended[connection.credential])
+        for one in looked_at:
+            if one.credential in ended:
+                one.close(ended[one.credential])
         return True
 
     def _end(self, asked: Mapping[UUID, str]) -> None:

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from notifications.filters import Filters
 from notifications.streaming.changes import SharedChange
+from notifications.streaming.credentials import Credential
 from notifications.streaming.fanout import user_key
 from notifications.streaming.frames import CloseReason, ResetReason
 from notifications.streaming.transient import TransientEvent
@@ -24,9 +25,11 @@ class Poll:
     Args:
         after: a position; what was up to there is no news.
         filters: which changes are news.
+        credential: by what right it waits.
     """
 
-    def __init__(self, *, after: int, filters: Filters) -> None:
+    def __init__(self, *, after: int, filters: Filters, credential: Credential) -> None:
+        self.credential = credential
         self._after = after
         self._filters = filters
         self.is_over = asyncio.Event()
@@ -49,12 +52,16 @@ class Poll:
 
 
 class Polls:
-    """Which polls wait, and how many may."""
+    """Which polls wait, and how many may.
+
+    Attributes:
+        waiting: those of known users.
+    """
 
     def __init__(self) -> None:
         self._count = 0
         self._users: Counter[str] = Counter()
-        self._waiting: set[Poll] = set()
+        self.waiting: set[Poll] = set()
 
     @contextmanager
     def place(self) -> Iterator[bool]:
@@ -70,16 +77,16 @@ class Polls:
         """Whether this user may have one more; it is known here until the end of the block."""
         key = user_key(user_id)
         self._users[key] += 1
-        self._waiting.add(poll)
+        self.waiting.add(poll)
         try:
             yield self._users[key] <= MAX_POLLS_PER_USER
         finally:
-            self._waiting.discard(poll)
+            self.waiting.discard(poll)
             self._users[key] -= 1
             if not self._users[key]:
                 del self._users[key]
 
     def end_all(self) -> None:
         """The process stops: whoever waits is answered now."""
-        for poll in tuple(self._waiting):
+        for poll in tuple(self.waiting):
             poll.close("shutdown")

@@ -10,13 +10,15 @@ from typing import Any
 import pytest
 from channels.routing import URLRouter
 from django.contrib.auth.models import User
+from django.contrib.sessions.models import Session
 from django.test import override_settings
 
 from notifications import services
 from notifications.models import Inbox
 from notifications.rest.handler import HubASGIHandler
 from notifications.selectors import InboxState
-from notifications.streaming import poll, waiting
+from notifications.signals import streams_changed
+from notifications.streaming import poll, standing, waiting
 from notifications.streaming.poll import MAX_WAIT_SECONDS, clamp_wait
 from notifications.streaming.pool import in_pool
 from notifications.streaming.routing import http_routes
@@ -106,7 +108,7 @@ async def ask(ada: User, state: InboxState, passed_on: list[Any]) -> AsyncIterat
 
 
 def waiting_count() -> int:
-    return len(current_runtime().polls._waiting)
+    return len(current_runtime().polls.waiting)
 
 
 async def waits(asked: Asked, count: int = 1) -> None:
@@ -228,6 +230,28 @@ async def test_process_that_stops__answers_whoever_waits_and_lets_nobody_begin(a
         assert (await (await ask("wait=25")).json())["changes"] == []
     finally:
         current_runtime().is_draining = False
+
+
+@pytest.mark.parametrize("is_told", [True, False], ids=["by a look", "at a tick"])
+async def test_right_that_ends__ends_the_wait_with_401(
+    ask: Ask,
+    ada: User,
+    state: InboxState,
+    passed_on: list[Any],
+    monkeypatch: pytest.MonkeyPatch,
+    is_told: bool,
+) -> None:
+    if is_told:
+        monkeypatch.setattr(standing, "MAX_TICK_SECONDS", 300.0)
+    with override_settings(NOTIFICATION_HUB={"reconcile_seconds": 300.0 if is_told else 0.2}):
+        asked = await ask("wait=25")
+        await waits(asked)
+        await in_pool(Session.objects.all().delete)
+        if is_told:
+            await in_pool(lambda: streams_changed.send_robust(sender=None, user_ids=[ada.pk]))
+        assert (await asked.answer(seconds=10))[0] == 401
+    assert len(passed_on) == 1
+    assert waiting_count() == 0
 
 
 async def test_positions_reused__whoever_waits_is_told(ask: Ask, ada: User) -> None:

@@ -99,3 +99,9 @@ def test_check_workers__no_number_of_workers__is_refused_by_name(
     monkeypatch.setenv("WEB_CONCURRENCY", text)
     assert ids(checks.check_workers) == ["notifications.E001"]
     assert "WEB_CONCURRENCY" in next(iter(checks.check_workers(None))).msg
+
+
+def test_check_sessions__that_only_cookies_know__are_warned_of(settings: Any) -> None:
+    assert ids(checks.check_sessions) == []
+    settings.SESSION_ENGINE = "django.contrib.sessions.backends.signed_cookies"
+    assert ids(checks.check_sessions) == ["notifications.W004"]

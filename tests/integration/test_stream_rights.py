@@ -17,9 +17,11 @@ from notifications import services
 from notifications.models import ApiToken
 from notifications.security import services as security_services
 from notifications.security.models import SignIn
+from notifications.signals import streams_changed
 from notifications.streaming import rights, standing
 from notifications.streaming.metrics import METRICS
 from notifications.streaming.pool import in_pool
+from notifications.streaming.runtime import current_runtime
 from tests.helpers.asgi import AsgiStream, Streams, send_to
 from tests.helpers.factories import make_user, order_event
 from tests.helpers.tokens import make_token
@@ -125,6 +127,26 @@ async def test_right__ended__so_do_its_streams_and_no_others(
         assert await opened[how].wait_ended() == "clean"
     for stream in (grace, *(opened[how] for how in ALL - over)):
         assert stream.ended is None
+
+
+@override_settings(NOTIFICATION_HUB=NEVER)
+async def test_look__that_comes_before_the_right_ends__is_followed_by_another(
+    ada: Ada, streams: Streams, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As at a logout, of which Django tells before it deletes the session."""
+    monkeypatch.setattr(standing, "MAX_TICK_SECONDS", 300.0)
+    stream = await open_by(streams, ada, "session")
+    looks, real = [], rights.ended
+
+    def end_after_looking(credentials: Any) -> Any:
+        looks.append(real(credentials))
+        Session.objects.all().delete()
+        return looks[-1]
+
+    monkeypatch.setattr(current_runtime()._standing, "_ended", end_after_looking)
+    await in_pool(lambda: streams_changed.send_robust(sender=None, user_ids=[ada.user.pk]))
+    assert (await stream.expect("stream.close", timeout=10)).json["reason"] == "revoked"
+    assert [len(ended) for ended in looks] == [0, 1]
 
 
 SILENT_ENDS: list[Callable[[Ada], object]] = [
