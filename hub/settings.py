@@ -211,7 +211,12 @@ LOGGING = {
         }
     },
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "chosen"}},
-    # Django brings a handler of its own for DEBUG; each line would stand there twice.
-    "loggers": {"django": {"handlers": [], "propagate": True}},
+    "filters": {"brief": {"()": "notifications.ops.logs.WithoutTraceback"}},
+    "loggers": {
+        # Django brings a handler of its own for DEBUG; each line would stand there twice.
+        "django": {"handlers": [], "propagate": True},
+        # Any stranger can have it logged, as often as he likes.
+        "django.security.DisallowedHost": {"filters": ["brief"]},
+    },
     "root": {"handlers": ["console"], "level": environment.read_level(os.environ, "LOG_LEVEL")},
 }

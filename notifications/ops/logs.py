@@ -44,6 +44,15 @@ def formatter(style: str) -> logging.Formatter:
     )
 
 
+class WithoutTraceback(logging.Filter):
+    """Lets every record through without the traceback: for what says all in its message."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Take it out."""
+        record.exc_info = record.exc_text = None
+        return True
+
+
 def without_secrets(text: str) -> str:
     """A text with what looks like a credential hidden."""
     return _SECRET.sub(rf"\1{HIDDEN}", text)

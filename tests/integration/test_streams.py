@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import IntegrityError, connection
+from django.db import IntegrityError, connection, transaction
 from django.db.models.functions import Now
 from django.test import override_settings
 from django.test.utils import CaptureQueriesContext
@@ -24,6 +25,7 @@ from notifications.signals import streams_changed
 from tests.helpers.factories import make_user, send
 from tests.helpers.together import run_together
 from tests.helpers.tokens import make_token
+from tests.helpers.waiting import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -291,6 +293,33 @@ def test_deleting_a_user__removes_the_record_and_keeps_others(ada: User, worker:
     services.show_life(worker, closed={opened(ada, worker): EndReason.CLIENT})
     ada.delete()
     assert [stream.pk for stream in StreamSession.objects.all()] == [kept]
+
+
+@pytest.mark.shape("production")
+def test_ending__waits_for_whoever_has_the_streams_process(ada: User, worker: Worker) -> None:
+    """Whoever changes several rows of one process's streams has the process's own row first."""
+    keys = [opened(ada, worker) for _ in range(2)]
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    with ThreadPoolExecutor(1) as pool:
+
+        def end() -> int:
+            try:
+                return services.end_streams(keys, EndReason.REVOKED)
+            finally:
+                connection.close()
+
+        with transaction.atomic():
+            Worker.objects.select_for_update().get(pk=worker.pk)
+            ending = pool.submit(end)
+
+            def is_settled() -> bool:
+                with connection.cursor() as cursor:
+                    cursor.execute(waiting)
+                    return bool(cursor.fetchone()[0]) or ending.done()
+
+            wait_until(is_settled)
+            assert not ending.done()
+        assert ending.result(10) == 2
 
 
 @override_settings(NOTIFICATION_HUB={"max_streams_per_user": 100})

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import pytest
 from django.contrib.auth.models import User
 
+from notifications import services
 from tests.helpers.factories import make_user, send
 from tests.helpers.processes import HubProcess, session_headers
 from tests.helpers.servers import HOST
@@ -205,4 +206,43 @@ def test_everything_that_the_protocol_rules_out__has_its_answer_and_no_traceback
             assert b"application/problem+json" in answer, (query, headers, answer[:300])
     for method in METHODS_RULED_OUT:
         assert 400 <= status_of(asked(b"", method=method)) <= 405, method
+    assert "Traceback" not in hub.output()
+
+
+CHANGES = b"/api/v1/notifications/changes"
+# What comes after the path of a long poll, with further headers. None of it is worth waiting for.
+HOSTILE_POLLS: tuple[tuple[bytes, bytes], ...] = (
+    *((b"?after=" + text + b"&wait=25", b"") for text in MALFORMED),
+    *((b"?after={after}&wait=" + text, b"") for text in (b"", b"-1", b"nan", b"-inf", b"1e-999", b"x", b"%00", b"%F0%9F%98%80", b"0,1", b"x" * 5_000)),
+    *((b"?after={after}&wait=25&limit=" + text, b"") for text in (b"", b"0", b"-1", b"501", b"1e1", b"%D9%A1", b"9" * 5_000)),
+    *((b"?after={after}&wait=25&" + text, b"") for text in (b"token=x", b"level=fatal", b"type=a.*.b", b"category=A", b"x=%ED%A0%80", b"a=1&" * 1_001)),
+    (b"?wait=25", b""), (b"?wait=25&after=", b""), (b"?wait=25&after=aaaaaaaa-1", b""), (b"?wait=0&wait=0&after={after}", b""),
+    *((b"?after={after}&wait=25", header) for header in (
+        b"Host: evil.example\r\n", b"Authorization: Bearer x\r\n", b"Authorization: Bearer \xff\r\n", b"Accept: text/html;q=\r\nHost: a\r\n",
+    )),
+    (b"?after={after}&wait=25&x=" + b"x" * 100_000, b""), (b"/?after={after}&wait=25", b""), (b"%0A?wait=25", b""),
+)  # fmt: skip
+
+
+def test_long_polls_of_strangers__are_answered_at_once__without_a_traceback(
+    hub: HubProcess, ada: User
+) -> None:
+    after = str(services.open_inbox(ada.pk).cursor).encode()
+    cookie = session_headers(ada)["Cookie"].encode()
+    always = b" HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nCookie: " + cookie + b"\r\n"
+    for query, headers in HOSTILE_POLLS:
+        path = CHANGES + query.replace(b"{after}", after)
+        answer = ask_whole(hub.port, b"GET " + path + always + headers + b"\r\n")
+        assert not answer or 200 <= status_of(answer) < 500, (query[:200], headers, answer[:300])
+    nobody = (
+        b"GET "
+        + CHANGES
+        + b"?wait=25&after="
+        + after
+        + b" HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    )
+    assert status_of(ask_whole(hub.port, nobody)) == 401
+    for method in METHODS_RULED_OUT:
+        answer = ask_whole(hub.port, method + b" " + CHANGES + b"?wait=25&after=" + after + always + b"\r\n")
+        assert not answer or status_of(answer) < 500, method
     assert "Traceback" not in hub.output()

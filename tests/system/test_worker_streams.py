@@ -13,7 +13,8 @@ from django.contrib.auth.models import User
 
 from notifications.models import StreamSession, Worker
 from tests.helpers.factories import make_user, send
-from tests.helpers.processes import HubProcess
+from tests.helpers.processes import HubProcess, manage
+from tests.helpers.servers import RedisServer
 from tests.helpers.streams import LiveStream
 from tests.helpers.waiting import wait_until
 from tests.helpers.wire import at, complaints
@@ -21,6 +22,7 @@ from tests.helpers.wire import at, complaints
 pytestmark = [pytest.mark.system, pytest.mark.shape("production"), pytest.mark.timeout(180)]
 
 LOST_SECONDS = 3
+DEACTIVATE = "from django.contrib.auth.models import User; u = User.objects.get(username='{}'); u.is_active = False; u.save()"
 
 
 @pytest.fixture
@@ -160,3 +162,26 @@ def test_worker__paused_for_longer_than_it_may__has_its_streams_back(hub: HubPro
     stream.expect("notification.created")
     stream.close()
     assert wait_recorded(stream, "client").position == 1
+
+
+def test_right_that_ends__ends_its_streams_on_both_workers__by_hints_and_without_redis(
+    transactional_db: None,
+) -> None:
+    """Two seconds and ten are promised; the rest is for a busy machine."""
+    users = [make_user(name) for name in ("ada", "bob", "grace")]
+    with RedisServer() as redis, HubProcess(env={"WEB_CONCURRENCY": "2", "REDIS_URL": redis.url}) as hub:
+        wait_until(lambda: "with 2 workers" in hub.output(), timeout=30)
+        streams = {}
+        for user in users:
+            first = live(hub, user)
+            streams[user] = [first, live_elsewhere(hub, user, worker_of(first).pid)]
+        ada, bob, grace = users
+        manage("shell", "-c", DEACTIVATE.format("ada"), env={"REDIS_URL": redis.url})  # tells both workers
+        for stream in streams[ada]:
+            assert stream.expect("stream.close", timeout=5).json["reason"] == "revoked"
+        redis.stop()
+        bob.is_active = False
+        bob.save()  # tells another Redis
+        for stream in streams[bob]:
+            assert stream.expect("stream.close", timeout=15).json["reason"] == "revoked"
+        assert [stream.ended for stream in streams[grace]] == [None, None]
