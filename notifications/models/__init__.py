@@ -6,7 +6,7 @@ Rows are written by ``notifications.services`` alone.
 from __future__ import annotations
 
 from notifications.models.broadcasts import Broadcast, BroadcastRecipient
-from notifications.models.inboxes import (
+from notifications.models.events import (
     MAX_ACTOR_LENGTH,
     MAX_BODY_LENGTH,
     MAX_COLLAPSE_KEY_LENGTH,
@@ -15,17 +15,13 @@ from notifications.models.inboxes import (
     MAX_TOPIC_LENGTH,
     MAX_URL_LENGTH,
     TYPES_CATEGORY,
-    Change,
-    ChangeKind,
     Event,
-    Inbox,
     Level,
-    Notification,
-    Reason,
-    Via,
-    new_public_id,
 )
+from notifications.models.inboxes import Change, ChangeKind, Inbox, Reason, Via
 from notifications.models.jobs import Job, JobState
+from notifications.models.keys import new_public_id
+from notifications.models.notifications import Notification
 from notifications.models.publish import MAX_KEY_LENGTH, IdempotencyKey
 from notifications.models.replays import MAX_REASON_LENGTH, Replay, ReplayVerb
 from notifications.models.streams import EndReason, OpenedBy, StreamSession, Worker

@@ -9,7 +9,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
-from notifications.models.inboxes import MAX_COLLAPSE_KEY_LENGTH, Event
+from notifications.models.events import MAX_COLLAPSE_KEY_LENGTH, Event
 from notifications.models.jobs import Job
 
 

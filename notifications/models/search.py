@@ -14,7 +14,7 @@ from django.db import connection
 from django.db.models import BooleanField, Q
 from django.db.models.expressions import RawSQL
 
-from notifications.models.inboxes import Event
+from notifications.models.events import Event
 from notifications.search import WORD_CHARACTERS
 
 # What PostgreSQL takes for the share of rows that have a word of which it knows nothing is 0.005.

@@ -19,7 +19,7 @@ from django.utils import timezone
 
 from notifications.cursors import Cursor
 from notifications.models import EndReason, OpenedBy, StreamSession
-from notifications.models.inboxes import new_public_id
+from notifications.models.keys import new_public_id
 
 logger = logging.getLogger(__name__)
 
