@@ -17,7 +17,7 @@ from django.db import connection
 
 from tests.helpers.guarded import GuardedFolder, GuardedProcess
 from tests.helpers.servers import HOST, free_port
-from tests.helpers.streams import LiveStream
+from tests.helpers.streams import LiveStream, unverified_tls
 from tests.helpers.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -115,15 +115,20 @@ class HubProcess:
         if self._process is not None:
             self._process.end()
         log = self._folder.path / "log"
-        self._process = GuardedProcess(command_line(self.server, self.port), log=log, env=self._env, cwd=ROOT)
+        self._process = GuardedProcess(self._command(), log=log, env=self._env, cwd=ROOT)
         wait_until(self._accepts, timeout=START_SECONDS, what=f"{self.server} on port {self.port}")
+
+    def _command(self) -> list[str]:
+        return command_line(self.server, self.port)
 
     def _accepts(self) -> bool:
         if not self._running().is_running():
             raise AssertionError(f"{self.server} ended at once:\n{self.output()}")
         try:
             # An answer, not just a connection: the kernel accepts those while the application is still being imported.
-            httpx.get(self.base_url + "/is-it-up", timeout=START_SECONDS, trust_env=False)
+            httpx.get(
+                self.base_url + "/is-it-up", timeout=START_SECONDS, trust_env=False, verify=unverified_tls()
+            )
         except httpx.TransportError:
             return False
         return True
