@@ -82,7 +82,8 @@ def test_staff__see_to_which_device_it_was_written__and_that_it_came_back_having
     streams = StreamSession.objects.filter(user=ada).exclude(
         reason__in=[EndReason.ANSWERED, EndReason.LISTED]
     )
-    wait_until(lambda: streams.filter(position=1).exists(), what="the record of the stream")
+    # Positions are written with the reconciliation, up to six seconds later.
+    wait_until(lambda: streams.filter(position=1).exists(), timeout=20, what="the record of the stream")
     staff = page_factory()
     enter(staff, shared_hub, page_of(public_id))
     written = staff.locator(".hub-entry-written")
