@@ -16,7 +16,7 @@ from pathlib import Path
 
 from benchmarks.figures import Figure, table, write_json
 from benchmarks.machine import allow_open_files
-from benchmarks.production import production
+from benchmarks.production import empty, production
 from benchmarks.run import Run
 
 SCENARIOS = Path(__file__).with_name("scenarios")
@@ -64,6 +64,7 @@ def main() -> None:
             for figure in import_module(f"benchmarks.scenarios.{name}").measure(run):
                 print(f"   {figure.name}: {figure.value:.4g} {figure.unit}", flush=True)
                 figures.append(figure)
+            empty()
     print(f"\n{table(figures)}")
     write_json(options.json, figures)
 

@@ -31,10 +31,15 @@ _people: list[Person] = []
 
 
 def people(count: int) -> list[Person]:
-    """That many users, always the same ones."""
+    """That many users, always the same ones until the database is emptied."""
     while len(_people) < count:
         _people.extend(_more(min(CHUNK, count - len(_people))))
     return _people[:count]
+
+
+def forget() -> None:
+    """Begin anew, in a database that was emptied."""
+    _people.clear()
 
 
 def _more(count: int) -> list[Person]:

@@ -46,6 +46,14 @@ def production() -> Iterator[None]:
                 connection.close_pool()  # type: ignore[attr-defined]
 
 
+def empty() -> None:
+    """Leave nothing of one scenario for the next: neither rows nor what PostgreSQL believes of them."""
+    from benchmarks import people  # its models need Django's set-up
+
+    call_command("flush", interactive=False, verbosity=0)
+    people.forget()
+
+
 def hub(**env: str) -> HubProcess:
     """A hub process, `manage.py serve` with one worker; `env` adds to its environment."""
     own = {name: os.environ[name] for name in ("DJANGO_SETTINGS_MODULE", "DEBUG")}
