@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import timedelta
+from statistics import median
 from typing import Any, Final, NamedTuple
 
 from django.core.cache import cache
@@ -36,6 +37,9 @@ from notifications.streaming.metrics import BUCKETS, Durations
 # For everybody: whoever looks twice within these seconds sees the same.
 CACHE_SECONDS: Final = 15
 TOP: Final = 5
+MAX_PRODUCERS: Final = 20
+# Half of what a producer sends takes longer from being stored to being listed: its transactions are long, or the sweeper had to find it.
+SLOW_SECONDS: Final = 2.0
 MAX_WORKERS: Final = 32
 
 
@@ -88,6 +92,7 @@ def build(chosen: str) -> dict[str, Any]:
     sent, read, live = ([0] * span.size for _ in range(3))
     by_category: dict[str, list[int]] = {}
     sources: Counter[str] = Counter()
+    waits: dict[str, list[float]] = {}
     for row in sample.rows:
         place = buckets.place(row.at)
         if row.kind == ChangeKind.CREATED:
@@ -95,6 +100,8 @@ def build(chosen: str) -> dict[str, Any]:
             live[place] += sample.weight * row.was_live
             by_category.setdefault(category_of(row.type), [0] * span.size)[place] += sample.weight
             sources[row.source] += sample.weight
+            if row.waited is not None:
+                waits.setdefault(row.source, []).append(row.waited.total_seconds())
         elif row.kind in (ChangeKind.READ, ChangeKind.READ_ALL):
             read[place] += sample.weight
     streams = [0] * span.size
@@ -123,7 +130,7 @@ def build(chosen: str) -> dict[str, Any]:
             stacked("streams", _("Streams opened"), buckets, {_("opened"): streams}),
         ],
         "health": _health(),
-        "producers": _producers(sources),
+        "producers": _producers(sources, waits),
         "tokens_ending": _tokens_ending(now),
     }
 
@@ -176,8 +183,9 @@ def _quantile(durations: Durations, part: float) -> str:
     return _("more than %g s") % BUCKETS[-1] if total else ""
 
 
-def _producers(sources: Counter[str]) -> list[dict[str, Any]]:
-    """Those who sent most in the span, and all whose notifications failed."""
+def _producers(sources: Counter[str], waits: dict[str, list[float]]) -> list[dict[str, Any]]:
+    """Those who sent most in the span, those whose notifications failed, and those whose took longest to be listed."""
+    slow = {name: median(seconds) for name, seconds in waits.items()}
     failures: Counter[str] = Counter()
     texts: dict[str, str] = {}
     for source, failure in activity.failed_sources():
@@ -188,12 +196,20 @@ def _producers(sources: Counter[str]) -> list[dict[str, Any]]:
             [
                 *(name for name, _count in failures.most_common(TOP)),
                 *(name for name, _n in sources.most_common(TOP)),
+                *(name for name in slow if slow[name] > SLOW_SECONDS),
             ]
         )
     )
     return [
-        {"name": name, "sent": sources[name], "failed": failures[name], "failure": texts.get(name, "")}
-        for name in names
+        {
+            "name": name,
+            "sent": sources[name],
+            "failed": failures[name],
+            "failure": texts.get(name, ""),
+            "waited": "" if name not in slow else _("%.2f s") % slow[name],
+            "is_slow": slow.get(name, 0) > SLOW_SECONDS,
+        }
+        for name in names[:MAX_PRODUCERS]
     ]
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 from django.db.models import Exists, F, OuterRef, Q, Sum
 
 from notifications.arrays import AnyOf
-from notifications.models import Change, Inbox, Notification, StreamSession
+from notifications.models import Change, ChangeKind, Inbox, Notification, StreamSession
 
 MAX_SAMPLE: Final = 5_000
 MAX_FAILED: Final = 1_000
@@ -21,6 +21,7 @@ class Happened(NamedTuple):
     Attributes:
         type, source: of its event; empty for all read.
         was_live: a stream without filters was open when it came, and has had it written to it.
+        waited: from storing its event to listing it; None where it was meant to wait: scheduled, or sent again by staff.
     """
 
     at: datetime
@@ -28,6 +29,7 @@ class Happened(NamedTuple):
     type: str
     source: str
     was_live: bool
+    waited: timedelta | None
 
 
 class Sample(NamedTuple):
@@ -64,12 +66,25 @@ def changes_since(since: datetime) -> Sample:
     )
     rows = Change.objects.filter(AnyOf(F("pk"), keys), at__gte=since)
     values = rows.annotate(was_live=Exists(streams)).values_list(
-        "at", "kind", "event__type", "event__source", "was_live"
-    )
-    return Sample(
-        [Happened(at, kind, type_ or "", source or "", live) for at, kind, type_, source, live in values],
-        weight,
-    )
+        "at", "kind", "event__type", "event__source", "was_live",
+        "event__created_at", "notification__deliver_at", "notification__replay_id",
+    )  # fmt: skip
+    return Sample([_happened(*row) for row in values], weight)
+
+
+def _happened(
+    at: datetime,
+    kind: str,
+    event_type: str | None,
+    source: str | None,
+    was_live: bool,
+    stored_at: datetime | None,
+    deliver_at: datetime | None,
+    replay_id: Any,
+) -> Happened:
+    is_direct = kind == ChangeKind.CREATED and stored_at and deliver_at is None and replay_id is None
+    waited = max(timedelta(), at - stored_at) if is_direct and stored_at else None
+    return Happened(at, kind, event_type or "", source or "", was_live, waited)
 
 
 def unread_total() -> int:

@@ -90,6 +90,16 @@ def test_board__counts_what_was_sent_read_and_written_live_by_time_and_category(
     assert staff.get(f"{INDEX}?range=%3Cscript%3E").context["dashboard"]["plots"][0].rows[0]
 
 
+def test_board__names_producers_whose_notifications_take_long_to_be_listed(staff: Client, ada: User) -> None:
+    for source in ("quick", "slow"):
+        send(ada, source=source)
+    send(ada, source="scheduled", deliver_at=timezone.now() - timedelta(seconds=1))
+    old = timezone.now() - timedelta(seconds=10)
+    Event.objects.filter(source__in=["slow", "scheduled"]).update(created_at=old)
+    found = {one["name"]: (one["is_slow"], bool(one["waited"])) for one in board(staff)["producers"]}
+    assert found == {"quick": (False, True), "slow": (True, True), "scheduled": (False, False)}
+
+
 def test_board__of_a_large_log__is_estimated_from_an_even_sample_and_says_so(
     staff: Client, ada: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
