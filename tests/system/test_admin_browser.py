@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from uuid import UUID
 
@@ -74,23 +75,26 @@ def test_staff__find_a_notification_and_mark_it_read(
 
 
 def test_staff__see_to_which_device_it_was_written__and_that_it_came_back_having_had_it(
-    shared_hub: HubProcess, page_factory: PageFactory, ada: User
+    start_hub: Callable[..., HubProcess], page_factory: PageFactory, ada: User
 ) -> None:
-    owner = InboxPage.of(ada, shared_hub, page_factory)
+    # Positions are written, and ends that another process asks for are seen, with the reconciliation.
+    hub = start_hub(env={"HUB_RECONCILE_SECONDS": "1"})
+    owner = InboxPage.of(ada, hub, page_factory)
     public_id = send(ada, "Your order is on its way")
     expect(owner.note("Your order is on its way")).to_have_count(1)
     streams = StreamSession.objects.filter(user=ada).exclude(
         reason__in=[EndReason.ANSWERED, EndReason.LISTED]
     )
-    # Positions are written with the reconciliation, up to six seconds later.
     wait_until(lambda: streams.filter(position=1).exists(), timeout=20, what="the record of the stream")
     staff = page_factory()
-    enter(staff, shared_hub, page_of(public_id))
+    enter(staff, hub, page_of(public_id))
     written = staff.locator(".hub-entry-written")
     expect(written).to_contain_text("Written to Chrome on Linux")
     expect(written).to_contain_text("not confirmed yet")
     services.end_streams(streams.values_list("pk", flat=True), EndReason.ROTATE)
-    wait_until(lambda: streams.filter(start_position=1).exists(), what="the record of the next stream")
+    wait_until(
+        lambda: streams.filter(start_position=1).exists(), timeout=20, what="the record of the next stream"
+    )
     staff.reload()
     expect(staff.locator(".hub-entry-written")).to_have_count(1)
     expect(written.locator(".hub-confirmed")).to_contain_text("confirmed")
