@@ -153,7 +153,7 @@ async def crowd(port: int, cookies: list[str], count: int) -> None:
     await asyncio.gather(*(come_and_go(port, visits) for _ in range(20)))
 
 
-def test_disconnect__is_noticed_at_once_and_many_leave_nothing_behind(hub: HubProcess) -> None:
+def test_disconnect__is_noticed_within_a_second_and_many_leave_nothing_behind(hub: HubProcess) -> None:
     cookies = [session_headers(make_user())["Cookie"] for _ in range(40)]
 
     def left() -> tuple[int, int]:
@@ -162,8 +162,14 @@ def test_disconnect__is_noticed_at_once_and_many_leave_nothing_behind(hub: HubPr
     def open_count() -> float:
         return metric(hub, "hub_streams_open")
 
-    asyncio.run(crowd(hub.port, cookies, 200))  # what grows once, as pools do, has grown
-    wait_until(lambda: not open_count())
+    def seconds_to_notice() -> float:
+        asyncio.run(crowd(hub.port, cookies, 40))
+        left_at = time.monotonic()
+        wait_until(lambda: not open_count(), what="the end of all streams")
+        return time.monotonic() - left_at
+
+    # The quickest of five: a machine that was busy is no failure. By then what grows once, as pools do, has grown.
+    assert min(seconds_to_notice() for _ in range(5)) < 1
     memory, before = memory_of(hub), left()
     asyncio.run(crowd(hub.port, cookies, VISITS))
     wait_until(lambda: not open_count(), what="the end of all streams")
