@@ -19,8 +19,14 @@ from tests.helpers.together import run_together
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
+@pytest.fixture
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Redis has as long for its answer as a busy machine needs."""
+    monkeypatch.setattr(module, "REDIS_SECONDS", 10)
+
+
 @pytest.fixture(params=["memory", "redis"])
-def buckets(request: pytest.FixtureRequest) -> Buckets:
+def buckets(patience: None, request: pytest.FixtureRequest) -> Buckets:
     if request.param == "memory":
         return MemoryBuckets()
     server: RedisServer = request.getfixturevalue("redis_server")
@@ -51,7 +57,7 @@ def test_bucket__asked_at_once_by_many__gives_no_more_than_it_holds(buckets: Buc
     assert 60 <= sum(taken) <= 60 + (time.monotonic() - started) + 1
 
 
-def test_bucket__in_redis__is_shared_and_does_not_stay(redis_server: RedisServer) -> None:
+def test_bucket__in_redis__is_shared_and_does_not_stay(patience: None, redis_server: RedisServer) -> None:
     one, other = RedisBuckets(redis_server.url), RedisBuckets(redis_server.url)
     assert one.take("a", 1) == 0
     assert other.take("a", 1) > 59
@@ -68,8 +74,9 @@ def test_redis__that_does_not_answer__delays_one_request_a_little_and_refuses_no
     assert buckets.take("a", 2) == 0
     redis_server.kill() if state == "killed" else redis_server.pause()
     started = time.monotonic()
-    assert [buckets.take("a", 2) for _ in range(2)] == [0, 0]
-    assert buckets.take("a", 2) > 0
+    # Another bucket: on a busy machine Redis may not have answered in time before either, and then "a" is in memory already.
+    assert [buckets.take("c", 2) for _ in range(2)] == [0, 0]
+    assert buckets.take("c", 2) > 0
     for _ in range(1_000):
         buckets.take("b", 1)
     # 20 ms to find out, and nothing for the thousand after it; the rest is the machine's.
