@@ -170,10 +170,15 @@ def test_disconnect__is_noticed_within_a_second_and_many_leave_nothing_behind(hu
 
     # The quickest of five: a machine that was busy is no failure. By then what grows once, as pools do, has grown.
     assert min(seconds_to_notice() for _ in range(5)) < 1
-    memory, before = memory_of(hub), left()
-    asyncio.run(crowd(hub.port, cookies, VISITS))
-    wait_until(lambda: not open_count(), what="the end of all streams")
+    before = left()
+
+    def growth() -> int:
+        memory = memory_of(hub)
+        asyncio.run(crowd(hub.port, cookies, VISITS))
+        wait_until(lambda: not open_count(), what="the end of all streams")
+        return memory_of(hub) - memory
+
+    # What stays behind of a visit stays each time; what a busy machine made the process take once, once.
+    assert any(growth() < max(6 * MEGABYTE, 1_000 * VISITS) for _ in range(3))
     wait_until(lambda: left() <= before, timeout=10, what=f"no more threads and files than {before}")
-    # A stream has some 20 KB: one that stayed behind each visit would be 12 MB.
-    assert memory_of(hub) - memory < max(10 * MEGABYTE, 1_000 * VISITS)
     assert complaints(hub.output()) == []
