@@ -96,8 +96,7 @@ def start_replay(
         reason: why, for the record.
         owner: the member of staff; the replay ends when they lose the right.
         copy_to: saved users or their primary keys.
-        total_count: how many notifications that is, as far as is known.
-        is_estimate: that is not exact.
+        total_count, is_estimate: how many notifications that is, as far as is known.
         origin: by whom and by which door; what is made says so.
 
     Raises:
