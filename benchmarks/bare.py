@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 from uvicorn.config import Config
 
-from tests.helpers.servers import HOST
+from tests.helpers.ports import HOST
 
 
 class Bare(asyncio.Protocol):

@@ -10,7 +10,7 @@ from typing import Self
 from benchmarks.clients import Clients
 from benchmarks.machine import cpu_seconds
 from tests.helpers.guarded import GuardedFolder, GuardedProcess
-from tests.helpers.servers import HOST, free_port
+from tests.helpers.ports import HOST, free_port
 from tests.helpers.waiting import wait_until
 
 

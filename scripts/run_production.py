@@ -19,7 +19,8 @@ import sys
 from pathlib import Path
 
 from tests.helpers.guardian import PR_SET_PDEATHSIG
-from tests.helpers.servers import HOST, PostgresServer, RedisServer, ServerMissing
+from tests.helpers.ports import HOST
+from tests.helpers.servers import PostgresServer, RedisServer, ServerMissing
 
 ROOT = Path(__file__).resolve().parent.parent
 MANAGE = [sys.executable, str(ROOT / "manage.py")]

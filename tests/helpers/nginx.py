@@ -15,8 +15,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.helpers.guarded import GuardedFolder, GuardedProcess
+from tests.helpers.ports import HOST, free_port
 from tests.helpers.processes import ROOT
-from tests.helpers.servers import HOST, free_port
 from tests.helpers.waiting import wait_until
 
 SHIPPED = ROOT / "deploy" / "nginx.conf"

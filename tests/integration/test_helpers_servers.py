@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,7 +15,8 @@ import pytest
 import redis
 
 from tests.helpers.guarded import GuardedFolder, GuardedProcess
-from tests.helpers.servers import PostgresServer, RedisServer, free_port
+from tests.helpers.ports import HOST, free_port
+from tests.helpers.servers import PostgresServer, RedisServer
 from tests.helpers.waiting import wait_until, wait_until_async
 
 pytestmark = pytest.mark.shape("embedded")
@@ -168,8 +170,35 @@ def test_guarded_folder__removed__is_gone_and_may_be_removed_again() -> None:
     assert not folder.path.exists()
 
 
-def test_free_port__asked_twice__differs() -> None:
-    assert free_port() != free_port()
+def test_free_port__asked_by_two_processes__differs() -> None:
+    ask = "from tests.helpers.ports import HOST, free_port; print(*(free_port() for _ in range(2_000)), flush=True); input()"
+    command = [sys.executable, "-c", ask]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT
+    ) as other:
+        assert other.stdin
+        assert other.stdout
+        theirs = {int(port) for port in other.stdout.readline().split()}
+        ours = {free_port() for _ in range(100)}
+        other.stdin.write("\n")
+    assert len(theirs) == 2_000
+    assert len(ours) == 100
+    assert not ours & theirs
+
+
+def test_free_port__asked__is_none_that_the_kernel_hands_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "range").write_text("16000\t60999\n")
+    monkeypatch.setattr("tests.helpers.ports.LINUX_HANDS_OUT", tmp_path / "range")
+    assert all(10_000 <= free_port() < 16_000 for _ in range(20))
+
+
+def test_free_port__every_port_listened_on__says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server((HOST, free_port())) as listening:
+        monkeypatch.setattr("random.sample", lambda *_: [listening.getsockname()[1]])
+        with pytest.raises(RuntimeError, match="is taken"):
+            free_port()
 
 
 async def test_wait_until__value_or_deadline__ends_it() -> None:

@@ -15,8 +15,8 @@ from django.db import connection
 from notifications import services
 from notifications.streaming.waiting import MAX_POLLS_PER_USER
 from tests.helpers.factories import make_user, send
+from tests.helpers.ports import HOST
 from tests.helpers.processes import HubProcess, session_headers
-from tests.helpers.servers import HOST
 from tests.helpers.waiting import wait_until
 
 pytestmark = [pytest.mark.system, pytest.mark.django_db(transaction=True)]

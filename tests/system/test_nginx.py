@@ -16,8 +16,8 @@ from playwright.sync_api import Browser
 from notifications.models import Change
 from tests.helpers.factories import make_user, send
 from tests.helpers.nginx import Nginx, NginxMissing, nginx_program
+from tests.helpers.ports import HOST
 from tests.helpers.processes import CSRF_TOKEN, HubProcess, new_session_key, session_headers
-from tests.helpers.servers import HOST
 from tests.helpers.streams import LiveStream
 from tests.helpers.wire import at, complaints, positions
 

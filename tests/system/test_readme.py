@@ -15,8 +15,8 @@ import httpx
 import pytest
 
 from tests.helpers.guarded import GuardedFolder, GuardedProcess
+from tests.helpers.ports import HOST, free_port
 from tests.helpers.processes import ROOT
-from tests.helpers.servers import HOST, free_port
 from tests.helpers.streams import LiveStream
 from tests.helpers.waiting import wait_until
 

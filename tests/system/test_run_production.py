@@ -12,8 +12,8 @@ import psycopg
 import pytest
 
 from tests.helpers.guarded import GuardedFolder, GuardedProcess
+from tests.helpers.ports import HOST, free_port
 from tests.helpers.processes import ROOT
-from tests.helpers.servers import HOST, free_port
 from tests.helpers.waiting import wait_until
 
 pytestmark = [pytest.mark.system, pytest.mark.shape("embedded"), pytest.mark.timeout(240)]

@@ -19,8 +19,8 @@ from django.contrib.auth.models import User
 from notifications import services
 from notifications.events import UntypedEvent
 from tests.helpers.factories import make_user
+from tests.helpers.ports import HOST
 from tests.helpers.processes import HubProcess, session_headers
-from tests.helpers.servers import HOST
 from tests.helpers.waiting import wait_until
 from tests.helpers.wire import complaints
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers.ports import HOST, free_port
 from tests.helpers.processes import ROOT, hub_environment
-from tests.helpers.servers import HOST, free_port
 
 pytestmark = [pytest.mark.system, pytest.mark.shape("embedded")]
 

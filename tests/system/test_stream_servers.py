@@ -11,8 +11,8 @@ from django.contrib.auth.models import User
 
 from notifications import services
 from tests.helpers.factories import make_user, send
+from tests.helpers.ports import HOST
 from tests.helpers.processes import HubProcess, session_headers
-from tests.helpers.servers import HOST
 from tests.helpers.staff import REPLAY_STREAM, TAIL_STREAM, make_staff
 from tests.helpers.wire import ask, complaints, positions, status_of
 

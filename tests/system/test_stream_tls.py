@@ -10,8 +10,8 @@ from django.contrib.auth.models import User
 
 from tests.helpers.factories import make_user, send
 from tests.helpers.nginx import make_certificate
+from tests.helpers.ports import HOST
 from tests.helpers.processes import HubProcess
-from tests.helpers.servers import HOST
 from tests.helpers.wire import complaints, positions
 
 pytestmark = [pytest.mark.system, pytest.mark.shape("embedded")]

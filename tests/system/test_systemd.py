@@ -11,8 +11,8 @@ import httpx
 import pytest
 
 from tests.helpers.guarded import GuardedFolder, GuardedProcess
+from tests.helpers.ports import HOST
 from tests.helpers.processes import ROOT, hub_environment
-from tests.helpers.servers import HOST
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(120)]
 
