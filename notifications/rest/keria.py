@@ -29,9 +29,10 @@ from notifications.rest.views import HubView
 DEFAULT_COUNT: Final = 25
 MAX_COUNT: Final = 200
 ORDERS: Final = {"asc": False, "desc": True}
-_RANGE: Final = re.compile(r"notes=(0|[1-9][0-9]{0,15})-(0|[1-9][0-9]{0,15})?", re.ASCII)
+# Units are read in either case (RFC 9110).
+_RANGE: Final = re.compile(r"notes=(0|[1-9][0-9]{0,15})-(0|[1-9][0-9]{0,15})?", re.ASCII | re.IGNORECASE)
 _ID: Final = re.compile(UUIDConverter.regex, re.ASCII)
-_OTHER_UNIT: Final = re.compile(r"(?!notes=)[A-Za-z0-9._-]+=", re.ASCII)
+_OTHER_UNIT: Final = re.compile(r"(?!notes=)[a-z0-9._-]+=", re.ASCII | re.IGNORECASE)
 
 
 class Wanted(NamedTuple):
@@ -83,8 +84,9 @@ class NotesView(DialectView):
         rows, total = selectors.list_slice(
             request.user.pk, start=wanted.start, limit=wanted.limit, newest_first=ORDERS[order]
         )
-        last = wanted.start + len(rows) - 1 if rows else 0
-        headers = {"Accept-Ranges": "notes", "Content-Range": f"notes {wanted.start}-{last}/{total}"}
+        first = wanted.start if total else 0
+        last = first + len(rows) - 1 if rows else 0
+        headers = {"Accept-Ranges": "notes", "Content-Range": f"notes {first}-{last}/{total}"}
         notes: list[orjson.Fragment] = rendered(rows, note_json)
         return Response(notes, status=206 if wanted.is_ranged else 200, headers=headers)
 
