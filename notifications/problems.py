@@ -70,6 +70,9 @@ PROBLEMS: Final[dict[str, Problem]] = {
     "unavailable": Problem(503, "The hub can not do this just now; try again.", retry_after_seconds=2),
 }
 
+# As RFC 9110 has them; Python follows in 3.13 only.
+_TITLES: Final = {413: "Content Too Large", 414: "URI Too Long", 422: "Unprocessable Content"}
+
 _CODE_OF_STATUS: Final = {
     400: "bad_request",
     401: "not_authenticated",
@@ -121,7 +124,7 @@ def problem_document(
     problem = PROBLEMS[code]
     document: dict[str, object] = {
         "type": "about:blank",
-        "title": HTTPStatus(problem.status).phrase,
+        "title": _TITLES.get(problem.status) or HTTPStatus(problem.status).phrase,
         "status": problem.status,
         "code": code,
         "detail": detail or problem.detail,

@@ -24,6 +24,10 @@ DOCUMENTED = dict(
 )
 
 
+# Python's own phrases are RFC 9110's from 3.13 on.
+TITLES = {413: "Content Too Large", 414: "URI Too Long", 422: "Unprocessable Content"}
+
+
 def leaves(root: type[HubError]) -> Iterator[type[HubError]]:
     """Every class of error that is raised, wherever it is declared."""
     children = [child for child in root.__subclasses__() if child.__module__.startswith("notifications.")]
@@ -61,7 +65,7 @@ def test_document__of_each_code__is_ascii_and_has_every_member(code: str) -> Non
     status = PROBLEMS[code].status
     assert document == {
         "type": "about:blank",
-        "title": HTTPStatus(status).phrase,
+        "title": TITLES.get(status) or HTTPStatus(status).phrase,
         "status": status,
         "code": code,
         "detail": "Grüße",
