@@ -95,8 +95,6 @@ def check_event(event: Event) -> None:
         errors["title"] = "must not be empty"
     if event.level not in LEVELS:
         errors["level"] = f"must be one of {', '.join(LEVELS)}"
-    if "topic" not in errors and (problem := _topic_problem(event.topic)):
-        errors["topic"] = problem
     if "url" not in errors and (problem := url_problem(event.url)):
         errors["url"] = problem
     for check, argument in ((check_name, event.type), (_check_data, event.data)):
@@ -120,8 +118,6 @@ def check_transient(event: EventType | UntypedEvent, topic: str) -> str:
     """
     _check_kind(event)
     errors, data = text_errors({"topic": topic}), ""
-    if not errors and (problem := _topic_problem(topic)):
-        errors["topic"] = problem
     try:
         check_name(event.type_name)
     except InvalidInput as error:
@@ -147,6 +143,9 @@ def text_errors(texts: Mapping[str, Any]) -> dict[str, str]:
         if len(text) > _LENGTHS[name]:
             errors[name] = f"has {len(text)} characters; at most {_LENGTHS[name]} are allowed"
             continue
+        if name == "topic" and ("," in text or _CONTROL.search(text)):
+            errors[name] = "may hold no comma and no control character"
+            continue
         try:
             strict_json.check_text(text, field=name)
         except InvalidInput as error:
@@ -169,9 +168,10 @@ def url_problem(url: str) -> str | None:
         return wanted if url.startswith("//") else None
     try:
         parts = urlsplit(url)
-        return None if parts.scheme in ("http", "https") and parts.hostname else wanted
-    except ValueError:
+        is_address = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:  # brackets that do not close, or a port that there cannot be
         return wanted
+    return None if is_address else wanted
 
 
 def check_schedule(deliver_at: Any, expires_at: Any) -> None:
@@ -192,10 +192,6 @@ def _check_kind(event: Any) -> None:
         raise InvalidInput({"type": f"must be an EventType or an UntypedEvent, not {type(event).__name__}"})
     if hub_config().strict_event_types and event.type_name not in registry:
         raise UnknownEventType
-
-
-def _topic_problem(topic: str) -> str | None:
-    return "may hold no comma and no control character" if "," in topic or _CONTROL.search(topic) else None
 
 
 def _check_data(text: str) -> None:

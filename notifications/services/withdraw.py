@@ -16,9 +16,11 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from notifications.conf import hub_config
+from notifications.events import check_name
 from notifications.exceptions import InvalidInput
 from notifications.models import Event, Notification, Reason, Via
 from notifications.services.broadcast import cancel_broadcasts_of
+from notifications.services.content import text_errors
 from notifications.services.inboxes import announce_on_commit, ensure_inboxes, lock_inboxes
 from notifications.services.log import Listed, LogBatch
 from notifications.services.origin import Origin
@@ -54,7 +56,7 @@ def withdraw(
         How many notifications go.
 
     Raises:
-        InvalidInput: neither ids, nor topic and type, or both.
+        InvalidInput: neither ids, nor topic and type, or both; a topic or type that no event can have.
         OutsideLimits: the producer may not send this type or topic.
     """
     return _withdraw(_chosen(list(ids), topic, type_name, producer), producer)
@@ -100,9 +102,21 @@ def _chosen(ids: Collection[UUID], topic: str, type_name: str, producer: Produce
         events = events.filter(producer_id=producer.user_id)
     if ids:
         return events.filter(pk__in=Notification.objects.filter(public_id__in=ids).values("event_id"))
+    _check_can_be(topic, type_name)
     if producer is not None:
         producer.check_may_send(type_name, topic)
     return events.filter(topic=topic, type=type_name)
+
+
+def _check_can_be(topic: str, type_name: str) -> None:
+    """Refuse what nothing can have been sent by: it is a slip, which "nothing was withdrawn" would hide."""
+    errors = text_errors({"topic": topic})
+    try:
+        check_name(type_name)
+    except InvalidInput as error:
+        errors |= error.errors
+    if errors:
+        raise InvalidInput(errors)
 
 
 def finish_withdrawals() -> int:

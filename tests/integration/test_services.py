@@ -404,6 +404,7 @@ def test_notify__lazy_title__is_read_in_the_senders_language(ada: User) -> None:
         ({"url": " https://a.example"}, "url"),
         ({"url": "https:///path"}, "url"),
         ({"url": "https://[::1"}, "url"),
+        ({"url": "https://a.example:99999/"}, "url"),
         ({"url": "orders/7"}, "url"),
         ({"topic": "a,b"}, "topic"),
         ({"topic": "a\nb"}, "topic"),
