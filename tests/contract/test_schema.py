@@ -9,15 +9,19 @@ from typing import Any
 
 import pytest
 import yaml
+from django.contrib.auth.models import Permission
 from django.test import Client
 from django.urls import get_resolver
+from jsonschema_rs import Draft202012Validator
 
-from notifications import streaming
+from notifications import services, streaming
 from notifications.problems import PROBLEMS
 from notifications.rest.schema import streams
 from notifications.rest.schema.document import FILE, generate
 from notifications.streaming.routing import EVENTS_PATH, NOTES_PATH, STREAM_PATH
 from tests.helpers.api import Api
+from tests.helpers.factories import make_user, send
+from tests.helpers.tokens import make_token
 
 SCHEMA = "/api/v1/schema"
 
@@ -78,6 +82,45 @@ def test_schema__of_the_stream__names_each_code_that_the_stream_refuses_with() -
     code = "".join(source.read_text() for source in sources if source.exists())
     refused = set(re.findall(r'Refusal\(\s*"(\w+)"', code)) - {"method_not_allowed"}
     assert refused <= set(streams.PROBLEMS)
+
+
+def test_examples__are_what_their_shapes_say(document: dict[str, Any]) -> None:
+    components = document["components"]
+
+    def check(schema: dict[str, Any], value: Any) -> None:
+        if "$ref" in value:
+            value = components["examples"][value["$ref"].rpartition("/")[2]]
+        Draft202012Validator(schema | {"components": components}).validate(value["value"])
+
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            for carrier in (operation.get("requestBody", {}), *operation["responses"].values()):
+                for media in carrier.get("content", {}).values():
+                    for example in media.get("examples", {}).values():
+                        check(media["schema"], example)
+    for schema in components["schemas"].values():
+        for example in schema.get("examples", ()):
+            check(schema, {"value": example})
+
+
+@pytest.mark.django_db(transaction=True)
+def test_examples__sent_as_they_stand__are_taken(document: dict[str, Any]) -> None:
+    ada = make_user("ada")
+    ada.user_permissions.add(Permission.objects.get(codename="add_notification"))
+    api = Api(token=make_token(ada, "read", "inbox", "publish").text)
+    known, taken = str(send(ada)), 0
+    cursor = str(services.open_inbox(ada.pk).cursor)
+    shown = document["components"]["schemas"]["Cursor"]["examples"][0]
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            for media in operation.get("requestBody", {}).get("content", {}).values():
+                for example in media.get("examples", {}).values():
+                    body = json.dumps(example["value"]).replace(shown, cursor).encode()
+                    answer = api.ask(method.upper(), path.replace("{public_id}", known), body=body)
+                    assert answer.status < 300, (path, answer.body)
+                    assert str(answer.status) in operation["responses"]
+                    taken += 1
+    assert taken >= 10
 
 
 def test_schema__for_nobody__comes_as_json_or_yaml() -> None:

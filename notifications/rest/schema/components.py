@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from notifications.events import LEVELS, MAX_NAME_LENGTH
-from notifications.exceptions import HubError
 from notifications.filters import MAX_VALUE_LENGTH
 from notifications.models import (
     MAX_ACTOR_LENGTH,
@@ -15,6 +14,7 @@ from notifications.models import (
     MAX_TITLE_LENGTH,
     MAX_TOPIC_LENGTH,
     MAX_URL_LENGTH,
+    JobState,
     Reason,
 )
 from notifications.payloads import CHANGE_NAMES
@@ -143,7 +143,7 @@ SCHEMAS: Final[dict[str, Schema]] = {
     "Job": obj(
         {
             "id": ID,
-            "state": TEXT,
+            "state": {"enum": list(JobState.values)},
             "total": COUNT,
             "done": COUNT,
             "failed": COUNT,
@@ -206,8 +206,14 @@ IF_NONE_MATCH: Final = parameter(
     "If-None-Match", "header", TEXT, "The ETag of the answer that the client holds."
 )
 ETAG: Final[Schema] = {"ETag": {"schema": {"type": "string", "pattern": '^"[a-z2-7]{8}-[0-9]+"$'}}}
-RETRY_AFTER: Final[Schema] = {"Retry-After": {"schema": {"type": "string", "pattern": "^[0-9]+$"}}}
-CHALLENGE: Final[Schema] = {"WWW-Authenticate": {"schema": TEXT}}
+RETRY_AFTER: Final[Schema] = {
+    "Retry-After": {"schema": {"type": "string", "pattern": "^[0-9]+$"}, "description": "In seconds."}
+}
+CHALLENGE: Final[Schema] = {
+    "WWW-Authenticate": {"schema": TEXT, "description": "What a token lacks, or that one is wanted."}
+}
+# By status, what some of its refusals bring beside their document.
+_REFUSAL_HEADERS: Final = {401: CHALLENGE, 403: CHALLENGE, 429: RETRY_AFTER, 503: RETRY_AFTER}
 SECURITY: Final[list[dict[str, list[str]]]] = [{"bearer": []}, {"session": []}]
 SECURITY_SCHEMES: Final[dict[str, Schema]] = {
     "bearer": {"type": "http", "scheme": "bearer", "description": "An API token."},
@@ -231,21 +237,30 @@ def answer(
     return given | ({} if schema is None else {"content": {media: {"schema": schema}}})
 
 
-def refusals(codes: Iterable[str | type[HubError]]) -> dict[str, Schema]:
-    """The answers for these codes of the closed list, by their status."""
+def refusals(codes: Iterable[str], *, headers: Schema | None = None) -> dict[str, Schema]:
+    """The answers for these codes of the closed list, by their status.
+
+    Args:
+        headers: that each of them has.
+    """
     by_status: dict[int, list[str]] = {}
     for code in codes:
-        name = code if isinstance(code, str) else code.code
-        by_status.setdefault(PROBLEMS[name].status, []).append(name)
-    return {str(status): _refusal(status, names) for status, names in sorted(by_status.items())}
+        by_status.setdefault(PROBLEMS[code].status, []).append(code)
+    return {
+        str(status): _refusal(status, sorted(found), headers or {})
+        for status, found in sorted(by_status.items())
+    }
 
 
-def _refusal(status: int, codes: list[str]) -> Schema:
-    only = {"properties": {"code": {"enum": sorted(codes)}, "status": {"const": status}}}
-    headers = RETRY_AFTER if status in (429, 503) else CHALLENGE if status == 401 else None
-    return answer(
+def _refusal(status: int, codes: list[str], headers: Schema) -> Schema:
+    only = {"properties": {"code": {"enum": codes}, "status": {"const": status}}}
+    refusal = answer(
         {"allOf": [{"$ref": "#/components/schemas/Problem"}, only]},
-        " or ".join(f"`{code}`" for code in sorted(codes)),
-        headers=headers,
+        " or ".join(f"`{code}`" for code in codes),
+        headers=headers | _REFUSAL_HEADERS.get(status, {}),
         media=CONTENT_TYPE,
     )
+    refusal["content"][CONTENT_TYPE]["examples"] = {
+        code: {"$ref": f"#/components/examples/{code}"} for code in codes
+    }
+    return refusal

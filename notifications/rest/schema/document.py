@@ -16,6 +16,7 @@ from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.settings import patched_settings
 
 from notifications.rest.schema.components import SCHEMAS, SECURITY_SCHEMES
+from notifications.rest.schema.examples import OF_SHAPES, of_problems
 from notifications.rest.schema.operations import TAGS
 from notifications.rest.schema.streams import PATHS
 
@@ -24,12 +25,31 @@ _DESCRIPTION: Final = (
     "Durable notifications, read by polling or live over server-sent events. docs/protocol.md is the contract; "
     "errors are problem documents whose codes docs/errors.md lists."
 )
+# In the order in which the page shows them.
+_TAGS: Final = {
+    "reading": "One's own inbox: the list, what has changed since a cursor, and what the user does with it.",
+    "stream": "The same, live.",
+    "publishing": "For producers, whose user has the permission `notifications.add_notification`.",
+    "range dialect": "The inbox as KERIA and SignifyPy clients read it.",
+    "about": "This description.",
+}
+
+
+def _example(name: str) -> dict[str, Any]:
+    return {"examples": [OF_SHAPES[name]]} if name in OF_SHAPES else {}
+
+
 _SETTINGS: Final[dict[str, Any]] = {
     "TITLE": "Notification hub",
     "DESCRIPTION": _DESCRIPTION,
     "VERSION": "1",
     "OAS_VERSION": "3.1.0",
-    "APPEND_COMPONENTS": {"schemas": SCHEMAS, "securitySchemes": SECURITY_SCHEMES},
+    "APPEND_COMPONENTS": {
+        "schemas": {name: SCHEMAS[name] | _example(name) for name in SCHEMAS},
+        "securitySchemes": SECURITY_SCHEMES,
+        "examples": of_problems(),
+    },
+    "TAGS": [{"name": name, "description": text} for name, text in _TAGS.items()],
     "POSTPROCESSING_HOOKS": [],
     "SCHEMA_COERCE_PATH_PK_SUFFIX": False,
 }

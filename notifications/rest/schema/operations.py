@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Final, NamedTuple
 
-from notifications.models import MAX_KEY_LENGTH, OpenedBy, Scope
+from notifications.models import MAX_KEY_LENGTH, MAX_TOPIC_LENGTH, OpenedBy, Scope
 from notifications.rest import drafts, events, inputs, jobs, keria, publish, streams, tickets, views
+from notifications.rest.schema import examples
 from notifications.rest.schema.components import (
     BOOLEAN,
     COUNT,
@@ -20,6 +21,7 @@ from notifications.rest.schema.components import (
     SECURITY,
     TEXT,
     TIME,
+    TYPE,
     Schema,
     answer,
     obj,
@@ -28,6 +30,7 @@ from notifications.rest.schema.components import (
     refusals,
     several,
 )  # fmt: skip
+from notifications.rest.schema.examples import named
 from notifications.rest.schema.views import FORMATS, SchemaView
 
 # Any request may get these: a Host that is not served, a NUL in its query, a body that is too large, a database that is away.
@@ -51,7 +54,7 @@ _INTERVAL: Final[Schema] = {
     }
 }
 _RANGE_HEADERS: Final[Schema] = {
-    "Accept-Ranges": {"schema": {"const": "notes"}},
+    "Accept-Ranges": {"schema": {"type": "string", "const": "notes"}},
     "Content-Range": {"schema": {"type": "string", "pattern": "^notes [0-9]+-[0-9]+/[0-9]+$"}},
 }
 
@@ -67,6 +70,8 @@ class Operation(NamedTuple):
         body: the shape of the body; None when it takes none.
         scope: what a token needs; empty when nobody is asked.
         needs_body: False when the body may be left out.
+        examples: of bodies, by a few words about each.
+        refusal_headers: that each refusal has.
     """
 
     summary: str
@@ -76,6 +81,8 @@ class Operation(NamedTuple):
     body: Schema | None = None
     scope: str = Scope.READ
     needs_body: bool = True
+    examples: dict[str, Any] = {}
+    refusal_headers: Schema = {}
 
     def described(self, name: str, tag: str) -> Schema:
         """It as OpenAPI has it."""
@@ -84,14 +91,16 @@ class Operation(NamedTuple):
             "summary": self.summary,
             "tags": [tag],
             "parameters": list(self.parameters),
-            "responses": self.answers | refusals(self.problems),
+            "responses": self.answers | refusals(self.problems, headers=self.refusal_headers),
             "security": SECURITY if self.scope else [{}],
         }
         if self.scope:
             described["description"] = f"A token needs the scope `{self.scope}`."
         if self.body is not None:
-            content = {"application/json": {"schema": self.body}}
-            described["requestBody"] = {"content": content, "required": self.needs_body}
+            content: Schema = {"schema": self.body}
+            if self.examples:
+                content["examples"] = named(self.examples)
+            described["requestBody"] = {"content": {"application/json": content}, "required": self.needs_body}
         return described
 
 
@@ -152,6 +161,7 @@ READING: Final[dict[tuple[Any, str], Operation]] = {
         (_ID_IN_PATH,),
         obj({"read": BOOLEAN}, closed=True),
         Scope.INBOX,
+        examples=examples.READ,
     ),
     (views.NotificationView, "delete"): Operation(
         "Take it off the list for good",
@@ -166,6 +176,7 @@ READING: Final[dict[tuple[Any, str], Operation]] = {
         (*BODY, "cursor_malformed", "cursor_epoch", "cursor_ahead"),
         body=_ACTION,
         scope=Scope.INBOX,
+        examples=examples.ACTIONS,
     ),
     (views.ChangesView, "get"): Operation(
         "The polling delta",
@@ -187,6 +198,7 @@ READING: Final[dict[tuple[Any, str], Operation]] = {
             _limit(inputs.DEFAULT_CHANGES_LIMIT, inputs.MAX_CHANGES_LIMIT),
             query("wait", {"type": "number"}, "Seconds to wait for a change, clamped to 0–25."),
         ),
+        refusal_headers=_INTERVAL,
     ),
     (views.CountsView, "get"): Operation(
         "How much is unread",
@@ -207,6 +219,7 @@ READING: Final[dict[tuple[Any, str], Operation]] = {
         BODY,
         body=obj({"user": TEXT}, optional=("user",), closed=True),
         needs_body=False,
+        examples=examples.TICKET,
     ),
 }  # fmt: skip
 
@@ -236,7 +249,10 @@ _KEY: Final = parameter(
     "Sent again with the same body, the request is answered as the first time.",
 )
 _REPLAYED: Final[Schema] = {
-    "Idempotency-Replayed": {"schema": {"const": "true"}, "description": "It is an earlier answer."}
+    "Idempotency-Replayed": {
+        "schema": {"type": "string", "const": "true"},
+        "description": "It is an earlier answer.",
+    }
 }
 _LOCATION: Final[Schema] = {"Location": {"schema": {"type": "string", "format": "uri-reference"}}}
 _DRAFT: Final[Schema] = {"$ref": "#/components/schemas/Draft"}
@@ -257,6 +273,7 @@ PUBLISHING: Final[dict[tuple[Any, str], Operation]] = {
         (_KEY,),
         _DRAFT,
         Scope.PUBLISH,
+        examples=examples.DRAFTS,
     ),
     (publish.BatchView, "post"): Operation(
         "Send several events, all or none",
@@ -265,6 +282,7 @@ PUBLISHING: Final[dict[tuple[Any, str], Operation]] = {
         (_KEY,),
         {"oneOf": [_DRAFTS, obj({"items": _DRAFTS}, closed=True)]},
         Scope.PUBLISH,
+        examples=examples.BATCH,
     ),
     (publish.WithdrawView, "post"): Operation(
         "Take back what one has sent",
@@ -274,10 +292,14 @@ PUBLISHING: Final[dict[tuple[Any, str], Operation]] = {
         {
             "oneOf": [
                 obj({"ids": _IDS | {"minItems": 1}}, closed=True),
-                obj({"topic": TEXT | {"minLength": 1}, "type": TEXT | {"minLength": 1}}, closed=True),
+                obj(
+                    {"topic": TEXT | {"minLength": 1, "maxLength": MAX_TOPIC_LENGTH}, "type": TYPE},
+                    closed=True,
+                ),
             ]
         },
         Scope.PUBLISH,
+        examples=examples.WITHDRAWAL,
     ),
     (events.EventsView, "post"): Operation(
         "Show a transient event on the open streams of users",

@@ -37,8 +37,8 @@ _PARAMETERS: Final[list[Schema]] = [
     query("on_limit", {"enum": ["retry"]}, "`retry`: 429 and 503 become a stream that closes at once."),
 ]
 _HEADERS: Final[Schema] = {
-    "Cache-Control": {"schema": {"const": "no-store, no-transform"}},
-    "X-Accel-Buffering": {"schema": {"const": "no"}},
+    "Cache-Control": {"schema": {"type": "string", "const": "no-store, no-transform"}},
+    "X-Accel-Buffering": {"schema": {"type": "string", "const": "no"}},
 }
 
 
