@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -13,9 +14,9 @@ from django.utils import timezone
 
 from notifications.events import EventType, UntypedEvent
 from notifications.exceptions import InvalidInput
-from notifications.models import Inbox, Notification, new_public_id
+from notifications.models import Event, Inbox, Notification, new_public_id
 from notifications.services.content import build_event, check_schedule, text_errors
-from notifications.services.rows import insert_row, insert_rows
+from notifications.services.rows import Row, insert_row, insert_with_children
 from notifications.services.sequence import sequence_on_commit
 
 
@@ -102,19 +103,30 @@ def notify_many(
     if errors := text_errors({"collapse_key": collapse_key}):
         raise InvalidInput(errors)
     public_ids = {recipient_key(recipient): new_public_id() for recipient in recipients}
-    with transaction.atomic():
-        insert_row(row)
-        insert_rows(
-            Notification,
-            ("public_id", "recipient_id", "event_id", "collapse_key", "deliver_at", "replay_of"),
+    with _savepoint():
+        _insert(
+            row,
             [
-                (public_id, user_id, row.pk, collapse_key, deliver_at, replay_of)
+                (user_id, public_id, collapse_key, deliver_at, replay_of)
                 for user_id, public_id in public_ids.items()
             ],
         )
         if deliver_at is None or deliver_at <= timezone.now():
             sequence_on_commit(public_ids, [row])
     return list(public_ids.values())
+
+
+def _savepoint() -> AbstractContextManager[object]:
+    """Within a transaction, so that an error leaves the caller's to go on; alone, what is stored at once needs no transaction around it."""
+    return nullcontext() if transaction.get_autocommit() else transaction.atomic()
+
+
+def _insert(event: Event, rows: Sequence[Row]) -> None:
+    columns = ("recipient_id", "public_id", "collapse_key", "deliver_at", "replay_of")
+    if rows:
+        insert_with_children(event, Notification, "event_id", columns, rows)
+    else:
+        insert_row(event)
 
 
 def recipient_key(recipient: Any) -> Any:

@@ -20,7 +20,7 @@ from notifications.services.broadcast import start_broadcast
 from notifications.services.content import build_event, check_schedule, text_errors
 from notifications.services.emit import emit
 from notifications.services.recipients import Recipients
-from notifications.services.rows import insert_row, insert_rows
+from notifications.services.rows import Row, insert_rows, insert_with_children
 from notifications.services.sequence import sequence_on_commit
 
 MAX_DIRECT: Final = 1_000  # recipients of one event that are notified within the request
@@ -188,36 +188,40 @@ def _build(producer: Producer, draft: Draft, prefix: str) -> Event:
 def _store(
     drafts: Sequence[Draft], events: Sequence[Event], keys: Sequence[Sequence[Any]]
 ) -> list[list[UUID]]:
-    """Two statements, however many drafts and recipients; an event without a recipient is not stored."""
+    """Store events and what they are for their recipients, all or none; an event without a recipient is not stored."""
     ids = [[new_public_id() for _ in found] for found in keys]
+    rows = [
+        [
+            (user_id, public_id, draft.collapse_key, draft.deliver_at)
+            for user_id, public_id in zip(found, own, strict=True)
+        ]
+        for draft, found, own in zip(drafts, keys, ids, strict=True)
+    ]
+    _insert([(event, own) for event, own in zip(events, rows, strict=True) if own])
     now = timezone.now()
-    # Without a savepoint: inside another transaction, that of an idempotency key, an error ends that one anyhow.
-    with transaction.atomic(savepoint=False):
-        _insert([event for event, found in zip(events, keys, strict=True) if found])
-        insert_rows(
-            Notification,
-            ("public_id", "recipient_id", "event_id", "collapse_key", "deliver_at"),
-            [
-                (public_id, user_id, event.pk, draft.collapse_key, draft.deliver_at)
-                for draft, event, found, own in zip(drafts, events, keys, ids, strict=True)
-                for user_id, public_id in zip(found, own, strict=True)
-            ],
-        )
-        sequence_on_commit(
-            (
-                user_id
-                for draft, found in zip(drafts, keys, strict=True)
-                if draft.deliver_at is None or draft.deliver_at <= now
-                for user_id in found
-            ),
-            [event for event in events if event.pk],
-        )
+    sequence_on_commit(
+        (
+            user_id
+            for draft, found in zip(drafts, keys, strict=True)
+            if draft.deliver_at is None or draft.deliver_at <= now
+            for user_id in found
+        ),
+        [event for event in events if event.pk],
+    )
     return ids
 
 
-def _insert(events: Sequence[Event]) -> None:
-    # The usual request has one, for which making Django's statement would take longer than all the rest.
+def _insert(events: Sequence[tuple[Event, Sequence[Row]]]) -> None:
+    columns = ("recipient_id", "public_id", "collapse_key", "deliver_at")
     if len(events) == 1:
-        insert_row(events[0])
-    else:
-        Event.objects.bulk_create(events)
+        [(event, rows)] = events
+        insert_with_children(event, Notification, "event_id", columns, rows)
+        return
+    # Without a savepoint: inside another transaction, that of an idempotency key, an error ends that one anyhow.
+    with transaction.atomic(savepoint=False):
+        Event.objects.bulk_create([event for event, _ in events])
+        insert_rows(
+            Notification,
+            (*columns, "event_id"),
+            [(*row, event.pk) for event, rows in events for row in rows],
+        )

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from notifications.models import Change, Event, Inbox, Notification
-from notifications.services.rows import insert_rows, update_rows
+from notifications.services.rows import insert_rows, insert_with_children, update_rows
 from tests.helpers.factories import make_user
 
 pytestmark = pytest.mark.django_db
@@ -156,6 +156,37 @@ def test_insert_rows__uuids_keys_and_nulls__are_stored_as_bulk_create_stores_the
     by_orm = as_orm(Notification, columns, rows_of_orm)
     assert [row[0] for row in by_services] == [row[0] for row in rows_of_services]
     assert [row[1:] for row in by_services] == [row[1:] for row in by_orm]
+
+
+@pytest.mark.parametrize("number", [1, 3])
+def test_insert_with_children__given__stores_both_as_the_orm_does_and_in_order(number: int) -> None:
+    users = [make_user() for _ in range(number)]
+    columns = ("recipient_id", "public_id", "collapse_key", "deliver_at", "replay_of")
+    for text, at in zip(NASTY, TIMES * len(NASTY), strict=False):
+        event = Event(type="a.b", title=text, data='{"a":1}', expires_at=at)
+        rows = [(user.pk, uuid4(), text, at, None) for user in users]
+        insert_with_children(event, Notification, "event_id", columns, rows)
+        kept = Event.objects.get(pk=event.pk)
+        assert (kept.title, kept.data, kept.expires_at) == (text, '{"a":1}', at)
+        assert list(event.notifications.order_by("pk").values_list(*columns)) == rows
+        assert not event._state.adding
+
+
+@pytest.mark.django_db(transaction=True)
+def test_insert_with_children__a_child_that_cannot_be__stores_neither() -> None:
+    known = uuid4()
+    user, columns = make_user(), ("recipient_id", "public_id")
+    insert_with_children(Event(type="a.b", title="1"), Notification, "event_id", columns, [(user.pk, known)])
+    with pytest.raises(IntegrityError):
+        insert_with_children(
+            Event(type="a.b", title="2"),
+            Notification,
+            "event_id",
+            columns,
+            [(user.pk, uuid4()), (user.pk, known)],
+        )
+    assert Event.objects.get().title == "1"
+    assert Notification.objects.count() == 1
 
 
 def test_insert_rows__addresses_and_big_numbers__are_stored_as_bulk_create_stores_them(inbox: Inbox) -> None:

@@ -87,21 +87,26 @@ def count_of(call: Any) -> int:
 def test_statements__of_a_send__are_few_and_the_same_for_one_and_for_500(ada: User, many: list[User]) -> None:
     for user in (ada, *many[:500]):
         services.open_inbox(user.pk)
-    one = count_of(lambda: services.notify(ada, order_event(), title="t"))
-    assert one == 7  # event, notification; staged, lock; notifications, changes, inbox
+    # staged, lock; notifications, changes, inbox
+    one = stored() + 5
+    assert count_of(lambda: services.notify(ada, order_event(), title="t")) == one
     assert count_of(lambda: services.notify_many(many[:500], order_event(), title="t")) == one
-    assert (
-        count_of(lambda: services.notify_many(many, order_event(), title="t")) == 2 * one - 1
-    )  # a second chunk, and an inbox
+    # a second chunk, and an inbox
+    assert count_of(lambda: services.notify_many(many, order_event(), title="t")) == one + 5 + 1
+
+
+def stored() -> int:
+    """Statements that store an event with its notifications."""
+    return 1 if connection.vendor == "postgresql" else 2
 
 
 def test_statements__of_a_send_that_collapses__are_two_more(ada: User) -> None:
     send(ada, collapse_key="k")
-    assert count_of(lambda: send(ada, collapse_key="k")) == 9
+    assert count_of(lambda: send(ada, collapse_key="k")) == stored() + 5 + 2
 
 
 def test_statements__of_the_first_send_to_a_user__make_the_inbox_by_one_more(ada: User) -> None:
-    assert count_of(lambda: send(ada)) == 8
+    assert count_of(lambda: send(ada)) == stored() + 5 + 1
 
 
 @pytest.mark.parametrize("number", [1, 100])
