@@ -22,20 +22,22 @@ _claims: list[socket.socket] = []
 
 def free_port() -> int:
     """A port of the loopback address that nobody listens on, this process's own until it ends. Raises `RuntimeError` when there is none."""
-    below = _handed_out_from()
-    # Where the kernel may hand out nearly every port, any of them is as good.
-    ports = range(LOWEST, below if below > LOWEST + 5_000 else 65_536)
-    for port in random.sample(ports, len(ports)):
+    ports = _ports()
+    first = random.randrange(len(ports))
+    for index in range(first, first + len(ports)):
+        port = ports[index % len(ports)]
         if _nobody_listens(port) and _claim(port):
             return port
     raise RuntimeError(f"every port of {HOST} from {ports.start} to {ports.stop - 1} is taken")
 
 
-def _handed_out_from() -> int:
+def _ports() -> range:
     try:
-        return int(LINUX_HANDS_OUT.read_text().split()[0])
+        handed_out_from = int(LINUX_HANDS_OUT.read_text().split()[0])
     except (OSError, ValueError, IndexError):
-        return HANDED_OUT_FROM
+        handed_out_from = HANDED_OUT_FROM
+    # Where the kernel may hand out nearly every port, any of them is as good.
+    return range(LOWEST, handed_out_from if handed_out_from > LOWEST + 5_000 else 65_536)
 
 
 def _nobody_listens(port: int) -> bool:
