@@ -18,6 +18,8 @@ from typing import Any, cast
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Playwright, sync_playwright
 from playwright.sync_api import expect as playwright_expect
 
+from tests.helpers.waiting import PATIENCE_SECONDS
+
 EXECUTABLES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 ARGUMENTS = (
     "--no-sandbox",
@@ -28,7 +30,8 @@ ARGUMENTS = (
     "--disable-component-update",
     "--disable-sync",
 )
-WAIT_MILLISECONDS = 10_000
+START_MILLISECONDS = 120_000  # the first time it is read from the disk
+WAIT_MILLISECONDS = 1000 * PATIENCE_SECONDS
 SCREENSHOTS = Path(__file__).resolve().parents[2] / "test-results"
 
 
@@ -98,7 +101,11 @@ def running_browser() -> Iterator[Browser]:
         playwright: Playwright = thread.submit(lambda: sync_playwright().start()).result()
         try:
             browser = thread.submit(
-                playwright.chromium.launch, executable_path=program, args=list(ARGUMENTS), headless=True
+                playwright.chromium.launch,
+                executable_path=program,
+                args=list(ARGUMENTS),
+                headless=True,
+                timeout=START_MILLISECONDS,
             ).result()
             playwright_expect.set_options(timeout=WAIT_MILLISECONDS)
             try:

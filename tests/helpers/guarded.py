@@ -13,6 +13,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
+from tests.helpers.waiting import PATIENCE_SECONDS
+
 MEMORY_BYTES = 2 * 2**30
 GUARDIAN = Path(__file__).with_name("guardian.py")
 
@@ -96,7 +98,7 @@ class GuardedProcess:
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self._pidfd, number)
 
-    def terminate(self, timeout: float = 10) -> int:
+    def terminate(self, timeout: float = PATIENCE_SECONDS) -> int:
         """Send SIGTERM, wait for the end, and return the return code. Raises `subprocess.TimeoutExpired`."""
         self.send_signal(signal.SIGTERM)
         return self.wait(timeout)
@@ -104,13 +106,13 @@ class GuardedProcess:
     def kill(self) -> int:
         """Kill it, as a crash or the kernel's out-of-memory killer would, and return the return code."""
         self.send_signal(signal.SIGKILL)
-        return self.wait(10)
+        return self.wait(PATIENCE_SECONDS)
 
     def end(self) -> None:
         """End it whatever state it is in, with what it started, and let go of the pipes. May be called again."""
         if not self._report.closed:
             os.close(self._lifeline)
-            self._guardian.wait(20)
+            self._guardian.wait(PATIENCE_SECONDS)
             self._report.close()
             if self._pidfd is not None:
                 os.close(self._pidfd)
@@ -172,4 +174,4 @@ class GuardedFolder:
         if self._guardian.poll() is None:
             shutil.rmtree(self.path, ignore_errors=True)
             os.close(self._lifeline)
-            self._guardian.wait(20)
+            self._guardian.wait(PATIENCE_SECONDS)

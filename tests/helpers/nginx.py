@@ -20,7 +20,7 @@ from tests.helpers.processes import ROOT
 from tests.helpers.waiting import wait_until
 
 SHIPPED = ROOT / "deploy" / "nginx.conf"
-START_SECONDS = 20
+START_SECONDS = 60
 
 
 class NginxMissing(Exception):

@@ -11,6 +11,17 @@ from playwright.sync_api import Locator, Page
 
 from tests.helpers.browser import PageFactory, expect
 from tests.helpers.processes import HubProcess, new_session_key
+from tests.helpers.waiting import PATIENCE_SECONDS, wait_until
+
+KEEP_TOASTS = """
+() => {
+    const { shadowRoot } = document.querySelector("notification-bell");
+    window.toldByToasts = [];
+    new MutationObserver(() => {
+        for (const toast of shadowRoot.querySelectorAll(".toast")) window.toldByToasts.push(toast.textContent);
+    }).observe(shadowRoot, { childList: true, subtree: true });
+}
+"""
 
 
 class InboxPage:
@@ -52,9 +63,20 @@ class InboxPage:
         """One more tab of the same browser."""
         return InboxPage(pages.tab(self.page.context, ignore=ignore), self.hub).visit()
 
-    def expect_state(self, state: str, *, seconds: float = 20) -> None:
+    def expect_state(self, state: str, *, seconds: float = PATIENCE_SECONDS) -> None:
         """Wait for a state of the link."""
         expect(self.status).to_have_attribute("data-state", state, timeout=seconds * 1000)
+
+    def keep_toasts(self) -> None:
+        """From now on keep what the toasts say: each goes by itself after some seconds, which a busy machine may need for something else."""
+        self.page.evaluate(KEEP_TOASTS)
+
+    def expect_toast(self, text: str) -> None:
+        """Wait until a toast has said this, whether or not it is there still. Only after `keep_toasts`."""
+        wait_until(
+            lambda: any(text in told for told in self.page.evaluate("window.toldByToasts")),
+            what=f"a toast that says {text}",
+        )
 
     def expect_unread(self, count: int) -> None:
         """Wait for a count on the bell and in the title."""

@@ -18,11 +18,11 @@ from django.db import connection
 from tests.helpers.guarded import GuardedFolder, GuardedProcess
 from tests.helpers.ports import HOST, free_port
 from tests.helpers.streams import LiveStream, unverified_tls
-from tests.helpers.waiting import wait_until
+from tests.helpers.waiting import PATIENCE_SECONDS, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
-START_SECONDS = 30
-STOP_SECONDS = 15
+START_SECONDS = 60
+STOP_SECONDS = 30
 CSRF_TOKEN = "0123456789abcdefghijklmnopqrstuv"
 
 ServerName = Literal["serve", "daphne", "uvicorn"]
@@ -59,7 +59,7 @@ def hub_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     return {**os.environ, **shared, **(extra or {})}
 
 
-def manage(*arguments: str, env: Mapping[str, str] | None = None, timeout: float = 30) -> str:
+def manage(*arguments: str, env: Mapping[str, str] | None = None, timeout: float = START_SECONDS) -> str:
     """Run `manage.py` in a process of its own on the test's database, and return what it printed.
 
     Raises `AssertionError` with its output when it fails.
@@ -176,7 +176,9 @@ class HubProcess:
     def client(self, user: Any | None = None) -> httpx.Client:
         """An HTTP client that is logged in as `user` and passes the CSRF check. It is closed with the process."""
         headers = {**session_headers(user), "X-CSRFToken": CSRF_TOKEN, "Referer": self.base_url + "/"}
-        client = httpx.Client(base_url=self.base_url, headers=headers, timeout=30, trust_env=False)
+        client = httpx.Client(
+            base_url=self.base_url, headers=headers, timeout=PATIENCE_SECONDS, trust_env=False
+        )
         self._clients.append(client)
         return client
 

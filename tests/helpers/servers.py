@@ -23,9 +23,9 @@ from redis.retry import Retry
 
 from tests.helpers.guarded import GuardedFolder, GuardedProcess, KeptFolder
 from tests.helpers.ports import HOST, free_port
-from tests.helpers.waiting import wait_until
+from tests.helpers.waiting import PATIENCE_SECONDS, wait_until
 
-START_SECONDS = 20
+START_SECONDS = 60
 STARTS = 3  # another process may take the free port first
 
 
@@ -146,7 +146,13 @@ class RedisServer(Server):
     def client(self) -> redis.Redis:
         """A new client that never tries twice; close it after use."""
         once = Retry(NoBackoff(), 0)
-        return redis.Redis(host=HOST, port=self.port, socket_timeout=5, socket_connect_timeout=5, retry=once)
+        return redis.Redis(
+            host=HOST,
+            port=self.port,
+            socket_timeout=PATIENCE_SECONDS,
+            socket_connect_timeout=PATIENCE_SECONDS,
+            retry=once,
+        )
 
     def _launch(self) -> GuardedProcess:
         options = {
@@ -232,7 +238,12 @@ class PostgresServer(Server):
     def connect(self, database: str = "hub") -> psycopg.Connection:
         """A new connection in autocommit mode; close it after use."""
         return psycopg.connect(
-            host=HOST, port=self.port, user=self.user, dbname=database, autocommit=True, connect_timeout=5
+            host=HOST,
+            port=self.port,
+            user=self.user,
+            dbname=database,
+            autocommit=True,
+            connect_timeout=round(PATIENCE_SECONDS),
         )
 
     def _readable_programs(self, programs: Path) -> Path:

@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from tests.helpers.sse import ServerSentEvent, StreamRecord
+from tests.helpers.waiting import PATIENCE_SECONDS
 
 CHUNK_BYTES = 65_536
 Where = Callable[[ServerSentEvent], bool]
@@ -51,7 +52,7 @@ class LiveStream(StreamRecord):
         *,
         headers: Mapping[str, str] | None = None,
         method: str = "GET",
-        timeout: float = 10,
+        timeout: float = PATIENCE_SECONDS,
         receive_buffer: int | None = None,
     ) -> None:
         super().__init__()
@@ -102,7 +103,9 @@ class LiveStream(StreamRecord):
                 self.ended = ended
                 self._changed.notify_all()
 
-    def expect(self, *types: str, timeout: float = 5, where: Where = anything) -> ServerSentEvent:
+    def expect(
+        self, *types: str, timeout: float = PATIENCE_SECONDS, where: Where = anything
+    ) -> ServerSentEvent:
         """The next event of one of `types` (none: any) for which `where` holds, passing over the others.
 
         Raises `UnexpectedEnd` when it has not come within `timeout` seconds or the stream ends before.
@@ -116,7 +119,7 @@ class LiveStream(StreamRecord):
                     raise self.missing(" or ".join(types) or "an event")
         return event
 
-    def wait_ended(self, timeout: float = 5) -> str:
+    def wait_ended(self, timeout: float = PATIENCE_SECONDS) -> str:
         """Wait for the end of the stream and tell how it ended. Raises `UnexpectedEnd` when it is still open after `timeout` seconds."""
         with self._changed:
             if not self._changed.wait_for(lambda: self.ended, timeout):
@@ -136,7 +139,7 @@ class LiveStream(StreamRecord):
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
         self._may_read.set()
-        self._reader.join(10)
+        self._reader.join(PATIENCE_SECONDS)
         self._response.close()
         self._socket.close()
 
@@ -173,7 +176,9 @@ class AsyncLiveStream(StreamRecord):
                 self.ended = ended
                 self._changed.notify_all()
 
-    async def expect(self, *types: str, timeout: float = 5, where: Where = anything) -> ServerSentEvent:
+    async def expect(
+        self, *types: str, timeout: float = PATIENCE_SECONDS, where: Where = anything
+    ) -> ServerSentEvent:
         """As `LiveStream.expect()`. Raises `UnexpectedEnd`."""
         found: list[ServerSentEvent] = []
 
@@ -190,7 +195,7 @@ class AsyncLiveStream(StreamRecord):
             raise self.missing(" or ".join(types) or "an event")
         return found[0]
 
-    async def wait_ended(self, timeout: float = 5) -> str:
+    async def wait_ended(self, timeout: float = PATIENCE_SECONDS) -> str:
         """As `LiveStream.wait_ended()`. Raises `UnexpectedEnd`."""
         try:
             async with asyncio.timeout(timeout), self._changed:
@@ -208,7 +213,11 @@ class AsyncLiveStream(StreamRecord):
 
 @contextlib.asynccontextmanager
 async def open_stream(
-    url: str, *, headers: Mapping[str, str] | None = None, method: str = "GET", timeout: float = 10
+    url: str,
+    *,
+    headers: Mapping[str, str] | None = None,
+    method: str = "GET",
+    timeout: float = PATIENCE_SECONDS,
 ) -> AsyncIterator[AsyncLiveStream]:
     """Open a stream for a block of code, and drop its connection after it.
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from django.db import connections
 
-DEADLINE_SECONDS = 50
+DEADLINE_SECONDS = 100
 
 
 def run_together(*tasks: Callable[[], Any], timeout: float = DEADLINE_SECONDS) -> list[Any]:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from tests.helpers.ports import HOST
 from tests.helpers.sse import ServerSentEvent, StreamRecord
+from tests.helpers.waiting import PATIENCE_SECONDS
 
 
 def positions(*streams: StreamRecord) -> list[int]:
@@ -34,7 +35,7 @@ def complaints(output: str) -> list[str]:
 
 def ask(port: int, raw: bytes) -> bytes:
     """Send raw bytes to the loopback address, and return what is answered at first; empty when the connection just ends."""
-    with socket.create_connection((HOST, port), timeout=5) as connection:
+    with socket.create_connection((HOST, port), timeout=PATIENCE_SECONDS) as connection:
         connection.sendall(raw)
         with contextlib.suppress(ConnectionError):
             return connection.recv(65_536)
