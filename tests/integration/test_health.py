@@ -22,16 +22,30 @@ from notifications.streaming.pool import in_pool
 from notifications.streaming.runtime import current_runtime
 from tests.helpers.asgi import stream_scope
 from tests.helpers.servers import RedisServer
+from tests.helpers.waiting import PATIENCE_SECONDS, wait_until_async
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 WELL = {"status": "ready", "process": "ok", "database": "ok", "migrations": "ok", "layer": "ok"}
 
 
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The database and the layer have as long for their answer as a busy machine needs, unless a test says otherwise."""
+    monkeypatch.setattr(readiness, "DATABASE_SECONDS", PATIENCE_SECONDS)
+    monkeypatch.setattr(readiness, "LAYER_SECONDS", PATIENCE_SECONDS)
+
+
 @pytest.fixture
-async def router() -> AsyncIterator[URLRouter]:
-    yield URLRouter(ops_routes())
+async def runtime_ends() -> AsyncIterator[None]:
+    """What the hub has begun in the test's loop ends with the test, also with one that fails: else the loop may wait for it for ever."""
+    yield
     await current_runtime().stop()
+
+
+@pytest.fixture
+async def router(runtime_ends: None) -> URLRouter:
+    return URLRouter(ops_routes())
 
 
 class Answer:
@@ -131,6 +145,7 @@ def fail() -> None:
     raise OperationalError("the database is gone")
 
 
+@pytest.mark.usefixtures("runtime_ends")
 async def test_ready__database_gone_and_back__is_503_until_then(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0.0]
     ready = readiness.Readiness(lambda: now[0])
@@ -140,9 +155,9 @@ async def test_ready__database_gone_and_back__is_503_until_then(monkeypatch: pyt
     assert (report.status, report.database, report.migrations) == ("unavailable", "lost", "unknown")
     now[0] = readiness.CACHE_SECONDS
     assert (await ready.report()).status == "ready"
-    await current_runtime().stop()
 
 
+@pytest.mark.usefixtures("runtime_ends")
 async def test_ready__database_hangs__is_503_in_time_and_takes_one_thread(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -150,7 +165,7 @@ async def test_ready__database_hangs__is_503_in_time_and_takes_one_thread(
 
     def hang() -> set[Any]:
         asked.append(1)
-        release.wait(20)
+        release.wait(PATIENCE_SECONDS)
         return set()
 
     now = [0.0]
@@ -164,11 +179,11 @@ async def test_ready__database_hangs__is_503_in_time_and_takes_one_thread(
         assert len(asked) == 1
     finally:
         release.set()
-    monkeypatch.setattr(readiness, "DATABASE_SECONDS", 5)
+    monkeypatch.setattr(readiness, "DATABASE_SECONDS", PATIENCE_SECONDS)
     assert (await ready.report()).status == "ready"
-    await current_runtime().stop()
 
 
+@pytest.mark.usefixtures("runtime_ends")
 async def test_ready__asked_very_often__asks_once_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
     monkeypatch.setattr(readiness, "missing_migrations", lambda: asked.append(1))
@@ -180,7 +195,6 @@ async def test_ready__asked_very_often__asks_once_a_second(monkeypatch: pytest.M
     now[0] = readiness.CACHE_SECONDS
     await ready.report()
     assert len(asked) == 2
-    await current_runtime().stop()
 
 
 async def test_ready__while_draining__is_503(router: URLRouter) -> None:
@@ -195,41 +209,49 @@ async def test_ready__without_a_layer__is_degraded(router: URLRouter) -> None:
     assert (answer.status, answer.json) == (200, WELL | {"status": "degraded", "layer": "none"})
 
 
-async def test_ready__layer_lost_hung_and_back__is_degraded_until_then(
-    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    layer = {
-        "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
-        "CONFIG": {"hosts": [redis_server.url]},
-    }
-    now = [0.0]
-    monkeypatch.setattr(readiness, "LAYER_SECONDS", 0.3)
+@pytest.fixture
+async def layer_of_its_own(redis_server: RedisServer) -> AsyncIterator[None]:
+    """A channel layer that talks to the test's own Redis."""
+    backend = "channels_redis.pubsub.RedisPubSubChannelLayer"
+    layer = {"BACKEND": backend, "CONFIG": {"hosts": [redis_server.url]}}
     with override_settings(CHANNEL_LAYERS={"default": layer}):
         channel_layers.backends = {}
-        ready = readiness.Readiness(lambda: now[0])
-
-        async def status() -> tuple[str, str]:
-            now[0] += readiness.CACHE_SECONDS
-            report = await ready.report()
-            return report.status, report.layer
-
-        assert await status() == ("ready", "ok")
-        redis_server.pause()
-        assert await status() == ("degraded", "lost")
-        redis_server.resume()
-        assert await status() == ("ready", "ok")
-        redis_server.kill()
-        assert await status() == ("degraded", "lost")
-        redis_server.restart()
-        assert await status() == ("ready", "ok")
+        yield
         await current_runtime().stop()
         await channel_layers["default"].flush()
     channel_layers.backends = {}
 
 
+@pytest.mark.usefixtures("layer_of_its_own")
+async def test_ready__layer_lost_hung_and_back__is_degraded_until_then(
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr(readiness, "LAYER_SECONDS", 0.3)
+    ready = readiness.Readiness(lambda: now[0])
+
+    async def status() -> tuple[str, str]:
+        now[0] += readiness.CACHE_SECONDS
+        report = await ready.report()
+        return report.status, report.layer
+
+    async def is_ready() -> bool:
+        return await status() == ("ready", "ok")  # a busy machine may take longer than is waited for here
+
+    await wait_until_async(is_ready)
+    redis_server.pause()
+    assert await status() == ("degraded", "lost")
+    redis_server.resume()
+    await wait_until_async(is_ready)
+    redis_server.kill()
+    assert await status() == ("degraded", "lost")
+    redis_server.restart()
+    await wait_until_async(is_ready)
+
+
 def test_probe__of_a_real_process__is_answered_by_plain_http_under_any_host(live_hub: Any) -> None:
     for path, status in (("live", "live"), ("ready", "ready")):
-        client = http.client.HTTPConnection("127.0.0.1", live_hub.port, timeout=10)
+        client = http.client.HTTPConnection("127.0.0.1", live_hub.port, timeout=PATIENCE_SECONDS)
         client.request("GET", f"/healthz/{path}", headers={"Host": "somewhere.else"})
         answer = client.getresponse()
         assert (answer.status, json.loads(answer.read())["status"]) == (200, status)

@@ -21,6 +21,7 @@ from notifications.streaming.refill import Refill
 from notifications.streaming.runtime import current_runtime
 from tests.helpers.asgi import stream_scope
 from tests.helpers.processes import HubProcess
+from tests.helpers.waiting import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -121,15 +122,15 @@ async def test_request_id__never_reaches_what_serves_everybody(monkeypatch: pyte
         runtime = current_runtime()
         refill.add(SharedInbox(InboxState(7, "aaaaaaaa", 1, 0, 1)))
     await asyncio.sleep(0)
-    assert seen == [{}, {}]
     await runtime.stop()
+    assert seen == [{}, {}]
 
 
 @pytest.mark.system
 def test_a_real_process__logs_each_request_with_its_id_and_no_secret(start_hub: Any) -> None:
     hub: HubProcess = start_hub(env={"LOG_FORMAT": "json"})
     for path in ("/api/v1/notifications?q=1", "/api/v1/notifications/stream?ticket=S3CRET", "/healthz/live"):
-        client = http.client.HTTPConnection("127.0.0.1", hub.port, timeout=10)
+        client = http.client.HTTPConnection("127.0.0.1", hub.port, timeout=PATIENCE_SECONDS)
         client.request("GET", path, headers={"X-Request-ID": "mine-7", "Authorization": "Bearer S3CRET"})
         answer = client.getresponse()
         answer.read()
