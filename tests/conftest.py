@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 
 import pytest
+from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from playwright.sync_api import Browser
 
@@ -18,7 +19,10 @@ from tests.helpers.servers import RedisServer
 
 # A busy machine is no failure. In CI Hypothesis's own profile holds besides: the same examples in every run.
 hypothesis_settings.register_profile(
-    "hub", hypothesis_settings.get_profile("ci" if os.environ.get("CI") else "default"), deadline=None
+    "hub",
+    hypothesis_settings.get_profile("ci" if os.environ.get("CI") else "default"),
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
 )
 hypothesis_settings.load_profile("hub")
 

@@ -119,7 +119,11 @@ def test_insert_rows__single_row__is_stored_as_bulk_create_stores_it(text: str) 
     assert inserted(Event, EVENT_COLUMNS, rows) == as_orm(Event, EVENT_COLUMNS, rows)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(
     st.lists(
         st.tuples(

@@ -226,7 +226,11 @@ _filters = st.builds(
 )
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=12,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(chosen=st.lists(_filters, min_size=8, max_size=8))
 def test_filters__any_combination__choose_from_list_and_log_what_they_admit_one_by_one(
     chosen: list[Filters],
