@@ -285,7 +285,7 @@ async def test_redis_restarted__empty__the_next_repair_brings_hints_back(
             return False
         return ("1", 9) in process.heard
 
-    await wait_until_async(a_hint_comes_through, timeout=20)
+    await wait_until_async(a_hint_comes_through)
     assert set(process.heard) == {("1", 9)}
 
 
@@ -302,7 +302,7 @@ async def test_redis_down_at_the_start__is_joined_when_it_comes(
     process.membership.look_at("1")
     await wait_until_async(lambda: "channel layer fails" in caplog.text)
     await asyncio.to_thread(redis_server.start)
-    await wait_until_async(lambda: process.joined == ["1"], timeout=20)
+    await wait_until_async(lambda: process.joined == ["1"])
     await send_hints(make_layer(), {"1": 3})
     await wait_until_async(lambda: process.heard == [("1", 3)])
     assert caplog.text.count("channel layer fails") == 1

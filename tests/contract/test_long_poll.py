@@ -25,7 +25,7 @@ from notifications.streaming.routing import http_routes
 from notifications.streaming.runtime import current_runtime
 from tests.helpers.asgi import Streams, send_to, session_cookie, stream_scope
 from tests.helpers.factories import make_user, order_event, send
-from tests.helpers.waiting import wait_until_async
+from tests.helpers.waiting import PATIENCE_SECONDS, wait_until_async
 
 QUICK = {"reconcile_seconds": 0.2}
 
@@ -46,14 +46,14 @@ class Asked:
     def disconnect(self) -> None:
         self._incoming.put_nowait({"type": "http.disconnect"})
 
-    async def answer(self, seconds: float = 5) -> tuple[int, dict[str, str], bytes]:
+    async def answer(self, seconds: float = PATIENCE_SECONDS) -> tuple[int, dict[str, str], bytes]:
         async with asyncio.timeout(seconds):
             await self.task
         start, *parts = self.messages
         headers = {name.decode().lower(): value.decode() for name, value in start["headers"]}
         return start["status"], headers, b"".join(part["body"] for part in parts)
 
-    async def json(self, seconds: float = 5) -> Any:
+    async def json(self, seconds: float = PATIENCE_SECONDS) -> Any:
         status, _, body = await self.answer(seconds)
         assert status == 200, body
         return json.loads(body)
@@ -214,7 +214,7 @@ async def test_client_that_goes_away__leaves_nothing_behind(ask: Ask, passed_on:
     asked = await ask("wait=25")
     await waits(asked)
     asked.disconnect()
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         await asked.task
     assert asked.messages == passed_on == []
     assert (waiting_count(), len(current_runtime().fanout)) == (0, 0)
@@ -249,7 +249,7 @@ async def test_right_that_ends__ends_the_wait_with_401(
         await in_pool(Session.objects.all().delete)
         if is_told:
             await in_pool(lambda: streams_changed.send_robust(sender=None, user_ids=[ada.pk]))
-        assert (await asked.answer(seconds=10))[0] == 401
+        assert (await asked.answer())[0] == 401
     assert len(passed_on) == 1
     assert waiting_count() == 0
 

@@ -252,7 +252,7 @@ def test_producer_request__killed_in_the_middle_and_retried__sends_once(
         cwd=ROOT,
         env=hub_environment({"ALLOWED_HOSTS": "testserver"}),
         capture_output=True,
-        timeout=50,
+        timeout=120,
         check=False,
     )
     assert killed.returncode == -9, killed.stderr

@@ -214,7 +214,7 @@ def test_service__killed_after_the_commit__is_finished_by_the_sweeper(users: lis
         cwd=ROOT,
         env=hub_environment(),
         capture_output=True,
-        timeout=50,
+        timeout=120,
         check=False,
     )
     assert ended.returncode == -signal.SIGKILL, ended.stderr

@@ -24,7 +24,7 @@ from tests.helpers.api import Api
 from tests.helpers.asgi import AsgiStream, Streams, send_to
 from tests.helpers.factories import make_user
 from tests.helpers.tokens import make_token
-from tests.helpers.waiting import wait_until_async
+from tests.helpers.waiting import PATIENCE_SECONDS, wait_until_async
 
 STREAMS = "/api/v1/streams"
 QUICK = {"reconcile_seconds": 0.1}
@@ -217,7 +217,7 @@ async def test_limit__429_or_a_stream_that_closes__and_a_slot_is_free_when_one_h
 @override_settings(NOTIFICATION_HUB={"max_streams_per_user": 2})
 async def test_limit__of_ten_at_once__two_get_in(ada: User, streams: Streams) -> None:
     asked = [await streams.open(ada) for _ in range(10)]
-    await wait_until_async(lambda: all(stream.status for stream in asked), timeout=20)
+    await wait_until_async(lambda: all(stream.status for stream in asked))
     assert sorted(stream.status or 0 for stream in asked) == [200] * 2 + [429] * 8
 
 
@@ -233,7 +233,7 @@ async def test_limit__an_end_that_is_written_while_slots_are_counted__still_coun
             return real(*args)
         except StreamLimit:
             monkeypatch.undo()
-            asyncio.run_coroutine_threadsafe(end_first(), loop).result(10)
+            asyncio.run_coroutine_threadsafe(end_first(), loop).result(PATIENCE_SECONDS)
             raise
 
     async def end_first() -> None:
@@ -327,7 +327,7 @@ async def test_client__that_goes_while_its_stream_opens__leaves_no_slot(
     def open_slowly(*args: Any) -> Any:
         opened = real(*args)
         loop.call_soon_threadsafe(is_open.set)
-        asyncio.run_coroutine_threadsafe(may_go_on.wait(), loop).result(10)
+        asyncio.run_coroutine_threadsafe(may_go_on.wait(), loop).result(PATIENCE_SECONDS)
         return opened
 
     monkeypatch.setattr(services, "open_stream", open_slowly)

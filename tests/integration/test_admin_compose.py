@@ -15,16 +15,24 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from notifications import selectors, services
+from notifications.admin import broadcasts
 from notifications.models import Broadcast, Event, Notification
 from notifications.services import Recipients
 from tests.helpers.factories import make_user, order_event
 from tests.helpers.oracle import assert_converges
 from tests.helpers.staff import BROADCASTS, LIST, client_of, make_staff, messages_of, page_of
+from tests.helpers.waiting import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 ADD = f"{BROADCASTS}add/"
 REASON = {"reason": "It was wrong."}
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is small is done within the request, however busy the machine is."""
+    monkeypatch.setattr(broadcasts, "INLINE_SECONDS", PATIENCE_SECONDS)
 
 
 @pytest.fixture
@@ -110,8 +118,6 @@ def test_compose__previews_what_users_will_see_and_how_many_they_are__then_sends
 def test_compose__to_very_many__goes_on_in_the_background_and_can_be_cancelled(
     staff: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from notifications.admin import broadcasts
-
     monkeypatch.setattr(broadcasts, "INLINE_SECONDS", 0)
     page = staff.post(ADD, form(everyone="on"), follow=True)
     job = Broadcast.objects.get()

@@ -66,7 +66,9 @@ def test_board__counts_what_was_sent_read_and_written_live_by_time_and_category(
         user=ada, worker=worker, epoch="aaaaaaaa", start_position=1, position=3
     )
     StreamSession.objects.filter(pk=session.pk).update(opened_at=opened_at)
-    Change.objects.filter(position=1).update(at=timezone.now() - timedelta(hours=5))
+    now = timezone.now()
+    Change.objects.update(at=now)  # an hour may have ended in between
+    Change.objects.filter(position=1).update(at=now - timedelta(hours=5))
     bad = Event.objects.create(type="Bad", title="bad", source="legacy")
     Notification.objects.create(recipient=ada, event=bad)
     services.sequence([ada.pk])

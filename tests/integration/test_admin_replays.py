@@ -13,14 +13,22 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from notifications import selectors, services
+from notifications.admin import replay_preview, replays
 from notifications.models import Notification, Replay
 from tests.helpers.factories import make_user, send
 from tests.helpers.oracle import assert_converges
 from tests.helpers.staff import LIST, REPLAYS, client_of, make_staff, messages_of, page_of
+from tests.helpers.waiting import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 ADD = f"{REPLAYS}add/"
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is small is done within the request, however busy the machine is."""
+    monkeypatch.setattr(replays, "INLINE_SECONDS", PATIENCE_SECONDS)
 
 
 @pytest.fixture
@@ -77,8 +85,6 @@ def test_replay__of_one__asks_shows_and_only_then_does_it_and_leaves_a_record(
 def test_replay__of_a_filter__takes_what_the_list_shows_in_the_background(
     staff: Client, ada: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from notifications.admin import replay_preview, replays
-
     monkeypatch.setattr(replays, "INLINE_SECONDS", 0)
     monkeypatch.setattr(replay_preview, "MAX_COUNT", 2)
     for number in range(3):
@@ -183,8 +189,6 @@ def test_without_the_right__every_address_is_refused_and_nothing_is_sent(staff: 
 def test_cancel__ends_it_once_and_is_on_record(
     staff: Client, ada: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from notifications.admin import replays
-
     monkeypatch.setattr(replays, "INLINE_SECONDS", 0)
     staff.post(ADD, form(ids=str(send(ada))))
     url = f"{REPLAYS}{Replay.objects.get().pk}/cancel/"

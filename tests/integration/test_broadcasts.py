@@ -283,7 +283,7 @@ def test_processes__at_once_on_several__notify_everybody_of_each_once(users: lis
             services.run_broadcast_chunk()
             return not Broadcast.objects.filter(Broadcast.LIVE).exists()
 
-        wait_until(is_over, timeout=30, what="the end of all broadcasts")
+        wait_until(is_over, timeout=60, what="the end of all broadcasts")
 
     run_together(work, work, work)
     assert [progress(job) for job in jobs] == [("done", 10, 10, 0)] * 3
@@ -404,7 +404,7 @@ def test_broadcaster__in_a_serving_process__sends_what_is_queued_and_outlives_fa
     broadcaster.start()
     try:
         job = start()
-        wait_until(lambda: now(job).state == "done", timeout=20, what="the end of the broadcast")
+        wait_until(lambda: now(job).state == "done", what="the end of the broadcast")
     finally:
         broadcaster.stop()
     assert notified() == keys(users)

@@ -27,6 +27,7 @@ from tests.helpers.sse import UnexpectedEnd
 from tests.helpers.streams import LiveStream
 from tests.helpers.together import run_together
 from tests.helpers.tokens import make_token
+from tests.helpers.waiting import PATIENCE_SECONDS
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.system]
 
@@ -107,10 +108,10 @@ def stream(follower: Follower, done: Callable[[], bool], *, url: str, headers: d
         with LiveStream(f"{url}{API}/stream?{query}", headers=headers) as opened:
             follower.reads += 1
             if is_last:
-                opened.wait_ended(timeout=20)
+                opened.wait_ended()
             else:
                 assert opened.status == 200
-                opened.expect("stream.live", timeout=20)
+                opened.expect("stream.live")
                 for _ in range(min(follower.dice.randrange(3), ACTIONS - follower.actions)):
                     follower.act()
                     with suppress(UnexpectedEnd):  # it may have changed nothing
@@ -155,7 +156,9 @@ def test_polling_and_streaming_clients__acting_beside_a_writer__end_with_the_sam
     headers = {"Authorization": f"Bearer {make_token(ada, 'read', 'inbox').text}"}
     for number in range(5):
         send(ada, f"Old {number}")
-    with httpx.Client(base_url=hub.base_url, headers=headers, timeout=20, trust_env=False) as http:
+    with httpx.Client(
+        base_url=hub.base_url, headers=headers, timeout=PATIENCE_SECONDS, trust_env=False
+    ) as http:
         followers = [Follower(http, random.Random(f"{seed} {number}")) for number in range(2)]
         written = threading.Event()
 

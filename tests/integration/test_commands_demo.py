@@ -6,7 +6,6 @@ import os
 import random
 import signal
 from io import StringIO
-from threading import Timer
 from typing import Any
 
 import pytest
@@ -89,12 +88,19 @@ def test_player__keeps_the_unread_count_small(demo_users: list[User]) -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_demo__ends_cleanly_at_a_signal(demo_users: list[User], number: signal.Signals) -> None:
     before = signal.getsignal(number)
-    timer = Timer(0.3, os.kill, (os.getpid(), number))
-    timer.start()
-    lines = play("--seed=4")
-    timer.join()
-    assert lines[-1].startswith("Stopped: ")
-    assert len(lines) > 2
+
+    class Interrupting(StringIO):
+        """Sends the signal once something was played."""
+
+        def write(self, text: str) -> int:
+            written = super().write(text)
+            if self.getvalue().count("\n") == 3:
+                os.kill(os.getpid(), number)
+            return written
+
+    out = Interrupting()
+    call_command("demo", "--rate=6000", "--seed=4", stdout=out)
+    assert out.getvalue().splitlines()[-1].startswith("Stopped: ")
     assert signal.getsignal(number) is before
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -25,6 +26,7 @@ from notifications.ops import canary, doctor
 from tests.helpers.factories import make_user, send
 from tests.helpers.oracle import listed
 from tests.helpers.processes import HubProcess, manage
+from tests.helpers.waiting import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -66,7 +68,8 @@ def test_doctor__of_a_hub_that_is_well__finds_nothing(ada: User) -> None:
 def test_doctor__measures_the_layer_and_the_clock() -> None:
     found, _ = run()
     assert "RedisPubSubChannelLayer: there and back in " in found["layer"]
-    assert "the database's clock is 0." in found["clock"]
+    # The quickest of some: a machine that stood still in between is no failure.
+    assert any("the database's clock is 0." in run()[0]["clock"] for _ in range(4))
     assert "PostgreSQL" in found["database"]
 
 
@@ -122,12 +125,12 @@ def test_doctor__of_postgresql_that_is_not_right__says_so(
 
 
 @pytest.mark.shape("production")
-@pytest.mark.parametrize(("seconds", "text"), [(90, "90.0"), (-90, "behind")])
+@pytest.mark.parametrize(("seconds", "text"), [(9_000, "ahead"), (-9_000, "behind")])
 def test_doctor__of_another_clock__warns(monkeypatch: pytest.MonkeyPatch, seconds: int, text: str) -> None:
     answers(monkeypatch, clock_timestamp=(timezone.now() + timedelta(seconds=seconds),))
     found, failure = run()
-    assert found["clock"].startswith("warning ")
-    assert text in found["clock"] or "89.9" in found["clock"]
+    # It goes on while the command runs.
+    assert re.match(rf"warning the database's clock is [89]\d\d\d\.\d+ s {text};", found["clock"])
     assert failure == ""
 
 
@@ -222,7 +225,7 @@ def proxy(serve: Callable[[socket.socket], None]) -> Iterator[str]:
         thread = threading.Thread(target=run_once, daemon=True)
         thread.start()
         yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-        thread.join(10)
+        thread.join(PATIENCE_SECONDS)
         assert not thread.is_alive()
 
 
@@ -280,7 +283,7 @@ def test_canary__that_comes_late__is_a_warning(ada: User, monkeypatch: pytest.Mo
 
     def late(peer: socket.socket) -> None:
         peer.sendall(OK + LIVE)
-        notified.wait(10)
+        notified.wait(PATIENCE_SECONDS)
         frame = f'event: notification.created\ndata: {{"notification": {{"id": "{sent[0]}"}}}}\n\n'
         peer.sendall(b"event: stream.heartbeat\ndata: {}\n\n" + frame.encode())
         until_gone(peer)

@@ -11,7 +11,7 @@ from django.db import connection, transaction
 from notifications.models import Notification
 from tests.helpers.emptying import empty
 from tests.helpers.factories import make_user, send
-from tests.helpers.waiting import wait_until
+from tests.helpers.waiting import PATIENCE_SECONDS, wait_until
 
 
 @pytest.mark.django_db(transaction=True)
@@ -54,8 +54,8 @@ def test_empty__another_process_holds_a_row_and_wants_the_next__neither_is_ended
 
     thread = threading.Thread(target=other)
     thread.start()
-    assert holds.wait(10)
+    assert holds.wait(PATIENCE_SECONDS)
     empty(connection)
-    thread.join(10)
+    thread.join(PATIENCE_SECONDS)
     assert not failures
     assert not User.objects.exists()

@@ -17,7 +17,7 @@ import redis
 from tests.helpers.guarded import GuardedFolder, GuardedProcess
 from tests.helpers.ports import HOST, free_port
 from tests.helpers.servers import PostgresServer, RedisServer
-from tests.helpers.waiting import wait_until, wait_until_async
+from tests.helpers.waiting import PATIENCE_SECONDS, wait_until, wait_until_async
 
 pytestmark = pytest.mark.shape("embedded")
 
@@ -58,6 +58,7 @@ def test_redis__paused__accepts_and_hangs_until_resumed(redis_server: RedisServe
         with pytest.raises(redis.TimeoutError):
             impatient.ping()
         redis_server.resume()
+        impatient.connection_pool.connection_kwargs["socket_timeout"] = PATIENCE_SECONDS
         assert impatient.ping()
 
 
@@ -139,7 +140,7 @@ def test_parent__killed__takes_its_servers_and_their_folders_with_it() -> None:
 def test_guarded_process__ended_or_killed__tells_how(tmp_path: Path) -> None:
     log = tmp_path / "log"
     with GuardedProcess(["sh", "-c", "echo said; exit 7"], log=log) as process:
-        assert process.wait(5) == 7
+        assert process.wait(PATIENCE_SECONDS) == 7
         assert process.output() == "said\n"
     with GuardedProcess(["sleep", "60"], log=log) as process:
         assert process.is_running()
@@ -154,7 +155,7 @@ def test_guarded_process__guardian_killed__dies_too(tmp_path: Path) -> None:
     with GuardedProcess(["sleep", "60"], log=tmp_path / "log") as process:
         process._guardian.kill()
         wait_until(lambda: not is_alive(process.pid), what="the end of the orphan")
-        assert process.wait(5) == -signal.SIGKILL
+        assert process.wait(PATIENCE_SECONDS) == -signal.SIGKILL
 
 
 def test_guarded_process__program_missing__is_an_error_with_its_name(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from notifications.rest.handler import MAX_REQUEST_BYTES
 from notifications.rest.parsers import MAX_BODY_BYTES
 from tests.helpers.factories import make_user, send
 from tests.helpers.processes import CSRF_TOKEN, HubProcess, ServerName, session_headers
+from tests.helpers.waiting import PATIENCE_SECONDS
 
 # The servers are the same in both shapes; tests/contract asks the application in each of them.
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.system, pytest.mark.shape("embedded")]
@@ -31,7 +32,7 @@ def ask(
 ) -> tuple[int, dict[str, str], bytes]:
     """Send these very bytes and read one answer."""
     head = b"\r\n".join([request_line + b" HTTP/1.1", *headers, b"Connection: close", b"", b""])
-    with socket.create_connection(("127.0.0.1", hub.port), timeout=20) as connection:
+    with socket.create_connection(("127.0.0.1", hub.port), timeout=PATIENCE_SECONDS) as connection:
         # A server may answer before it has read all of a body that is too large.
         with suppress(BrokenPipeError, ConnectionResetError):
             connection.sendall(head + body)

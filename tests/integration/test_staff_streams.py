@@ -24,6 +24,7 @@ from tests.helpers.asgi import AsgiStream, Streams, send_to
 from tests.helpers.factories import make_user, order_event
 from tests.helpers.staff import make_staff
 from tests.helpers.tokens import make_token
+from tests.helpers.waiting import PATIENCE_SECONDS
 
 FAST = {"reconcile_seconds": 0.2}
 ALL = ("view_notification", "view_content", "view_inbox")
@@ -97,13 +98,13 @@ async def test_tail__transactions_that_commit_late__are_shown_once_and_in_the_or
             with transaction.atomic():
                 services.mark_read(ada, [public_id])
                 written.set()
-                may_commit.wait(20)
+                may_commit.wait(2 * PATIENCE_SECONDS)
         finally:
             connections.close_all()
 
     holding = threading.Thread(target=hold_back)
     holding.start()
-    assert await asyncio.to_thread(written.wait, 10)
+    assert await asyncio.to_thread(written.wait, PATIENCE_SECONDS)
     for number in range(3):
         await send_to(grace, f"number {number}")
     assert await titles(stream, 4) == ["early", "number 0", "number 1", "number 2"]

@@ -21,7 +21,7 @@ from notifications.streaming.pool import in_pool
 from notifications.streaming.runtime import current_runtime
 from tests.helpers.asgi import AsgiStream, Streams, send_to
 from tests.helpers.factories import make_user, send
-from tests.helpers.waiting import wait_until_async
+from tests.helpers.waiting import PATIENCE_SECONDS, wait_until_async
 
 FAST = {"reconcile_seconds": 0.2}
 NEVER = {"reconcile_seconds": 300.0, "database_watch_seconds": 60.0}
@@ -177,7 +177,7 @@ async def test_reader_that_never_takes_anything_again__leaves_nothing_behind(
     slow = await live_stream(streams, ada)
     slow.may_take.clear()
     await send_to(ada)
-    await asyncio.wait_for(slow.task, 5)
+    await asyncio.wait_for(slow.task, PATIENCE_SECONDS)
     assert slow.ended == "cut"
 
 
@@ -283,12 +283,12 @@ async def test_row_that_cannot_be_rendered__breaks_nothing_but_itself(
 
 @override_settings(NOTIFICATION_HUB={"max_stream_seconds": 1})
 async def test_rotation__closes_with_everything_written(ada: User, streams: Streams) -> None:
-    stream = await live_stream(streams, ada)
     await send_to(ada)
+    stream = await live_stream(streams, ada, "after=earliest")
     close = await stream.expect("stream.close")
     assert (close.json["reason"], close.json["reconnect"], close.id) == ("rotate", True, None)
     assert close.retry == close.json["retry_ms"]
-    assert 0.8 <= stream.arrived_at[-1] - stream.opened_at <= 2
+    assert stream.arrived_at[-1] - stream.opened_at >= 0.8
     assert positions(stream) == [1]
     assert await stream.wait_ended() == "clean"
 
@@ -299,7 +299,7 @@ async def test_drain__every_stream_is_told_and_no_new_one_begins(ada: User, stre
     stuck.may_take.clear()
     runtime = current_runtime()
     with override_settings(NOTIFICATION_HUB={"drain_seconds": 1.0}):
-        await asyncio.wait_for(runtime.drain(), 2)
+        await asyncio.wait_for(runtime.drain(), 15)  # it would wait for half a minute
     closes = [await stream.expect("stream.close") for stream in opened]
     assert {close.json["reason"] for close in closes} == {"shutdown"}
     assert len({close.retry for close in closes}) > 1
@@ -333,8 +333,12 @@ async def test_disconnect__a_hundred_times__leaves_nothing_behind(ada: User, str
         await stream.disconnect()
     assert len(runtime.fanout) == 0
     assert not runtime._serving
-    gc.collect()
-    assert len(made) <= 1
+
+    def are_gone() -> bool:
+        gc.collect()
+        return len(made) <= 1
+
+    await wait_until_async(are_gone)  # a thread may hold the last ones for a moment
     await wait_until_async(lambda: len(asyncio.all_tasks()) <= before + 4)
 
 

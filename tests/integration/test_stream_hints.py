@@ -23,7 +23,7 @@ from notifications.streaming.pending import Batch
 from tests.helpers.factories import make_user, order_event, send
 from tests.helpers.processes import manage
 from tests.helpers.servers import RedisServer
-from tests.helpers.waiting import wait_until
+from tests.helpers.waiting import PATIENCE_SECONDS, wait_until
 
 
 class RecordingLayer:
@@ -51,7 +51,7 @@ def layer(monkeypatch: pytest.MonkeyPatch) -> Iterator[RecordingLayer]:
 def flush() -> bool:
     publisher = hints._publisher
     assert publisher is not None
-    return publisher.flush(5)
+    return publisher.flush(PATIENCE_SECONDS)
 
 
 def test_publish__goes_out_from_a_thread_of_its_own(layer: RecordingLayer) -> None:
@@ -96,7 +96,7 @@ def test_layer_that_hangs__nobody_waits_and_hints_are_dropped_and_counted(
     started = time.monotonic()
     for head in range(1_000):
         hints.publish({head: head})
-    assert time.monotonic() - started < 0.5
+    assert time.monotonic() - started < 5  # a tenth of what it were if each had waited
     assert flush()
     publisher = hints._publisher
     assert publisher is not None
@@ -136,7 +136,7 @@ def test_events__redis_hangs__nobody_waits_and_they_are_dropped_and_counted(
     started = time.monotonic()
     for number in range(500):
         services.emit(number, order_event())
-    assert time.monotonic() - started < 0.5
+    assert time.monotonic() - started < 5  # a fifth of what it were if each had waited
     assert flush()
     assert METRICS.transient_messages["dropped"] - before == 500
 
@@ -256,4 +256,4 @@ def test_flush__layer_hangs__gives_up_when_told(layer: RecordingLayer) -> None:
     assert publisher is not None
     assert not publisher.flush(0.05)
     may_send.set()
-    assert publisher.flush(5)
+    assert publisher.flush(PATIENCE_SECONDS)

@@ -19,7 +19,7 @@ from notifications.streaming.runtime import current_runtime
 from notifications.streaming.turns import LineFull, Turns
 from tests.helpers.asgi import AsgiStream, Streams, send_to
 from tests.helpers.factories import make_user, order_event, send
-from tests.helpers.waiting import wait_until_async
+from tests.helpers.waiting import PATIENCE_SECONDS, wait_until_async
 from tests.helpers.wire import positions
 
 CLIENTS = 60
@@ -54,7 +54,7 @@ class Valve:
             self.calls += 1
             self.most_inside = max(self.inside, self.most_inside)
         try:
-            assert self.opened.wait(20)
+            assert self.opened.wait(2 * PATIENCE_SECONDS)
             return self._function(*args, **kwargs)
         finally:
             with self._lock:
@@ -101,7 +101,7 @@ async def test_storm__all_resume_at_once__few_work_at_once_and_everybody_gets_ev
     await wait_until_async(lambda: credentials.inside == 2)
     credentials.opened.set()
     for stream in opened:
-        await stream.expect("stream.live", timeout=30)
+        await stream.expect("stream.live")
         assert positions(stream) == list(range(1, BACKLOG + 1))
     assert (credentials.most_inside, credentials.calls) == (2, CLIENTS)
     assert (pages.most_inside, pages.calls) == (1, 3 * CLIENTS)
@@ -121,14 +121,14 @@ async def test_storm__backlogs_do_not_come_forward__an_open_stream_stays_live(
     pages.opened.clear()
     opened = await many(streams, crowd, "after=earliest")
     for stream in opened:
-        await stream.expect("stream.open", timeout=30)
+        await stream.expect("stream.open")
     await wait_until_async(lambda: pages.inside == 2)
     for number in range(1, 6):
         await in_pool(send, grace)
         assert (await live.expect("notification.created")).json["position"] == number
     pages.opened.set()
     for stream in opened:
-        await stream.expect("stream.live", timeout=30)
+        await stream.expect("stream.live")
         assert positions(stream) == [1]
 
 
@@ -148,7 +148,7 @@ async def test_backlog__waiting_for_its_turn__has_heartbeats_and_obeys(
     with override_settings(NOTIFICATION_HUB={"max_stream_seconds": 1}):
         rotating = await streams.open(ada, "after=earliest")
         assert (await rotating.expect("stream.close")).json["reason"] == "rotate"
-    beat = await waiting.expect("stream.heartbeat", timeout=10)
+    beat = await waiting.expect("stream.heartbeat")
     assert beat.id == waiting.ids[0]
     pages.opened.set()
     for stream in (*busy, waiting):
@@ -168,7 +168,9 @@ async def test_openings__beyond_the_line__are_told_to_come_back_at_different_tim
     refused = [await streams.answer(ada) for _ in range(20)]
     assert {answer.status for answer in refused} == {503}
     assert b'"unavailable"' in refused[0].raw
-    assert {answer.headers["retry-after"] for answer in refused} == {"1", "2", "3"}
+    pauses = {answer.headers["retry-after"] for answer in refused}
+    assert len(pauses) > 1
+    assert pauses <= {"1", "2", "3"}
     told = [await streams.answer(ada, "on_limit=retry") for _ in range(5)]
     assert {(answer.status, answer.events[0].type) for answer in told} == {(200, "stream.close")}
     assert {answer.events[0].json["reconnect"] for answer in told} == {True}
@@ -211,5 +213,5 @@ async def test_turns__cancelled_at_the_moment_they_come__go_to_the_next() -> Non
     async with turns.turn():
         third = turns.line_up()
         turns.leave(third)
-    async with asyncio.timeout(1), turns.turn():
+    async with asyncio.timeout(PATIENCE_SECONDS), turns.turn():
         assert turns.waiting_count == 0

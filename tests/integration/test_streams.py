@@ -25,7 +25,7 @@ from notifications.signals import streams_changed
 from tests.helpers.factories import make_user, send
 from tests.helpers.together import run_together
 from tests.helpers.tokens import make_token
-from tests.helpers.waiting import wait_until
+from tests.helpers.waiting import PATIENCE_SECONDS, wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -319,7 +319,7 @@ def test_ending__waits_for_whoever_has_the_streams_process(ada: User, worker: Wo
 
             wait_until(is_settled)
             assert not ending.done()
-        assert ending.result(10) == 2
+        assert ending.result(PATIENCE_SECONDS) == 2
 
 
 @override_settings(NOTIFICATION_HUB={"max_streams_per_user": 100})

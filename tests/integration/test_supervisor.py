@@ -16,7 +16,7 @@ import pytest
 
 from notifications.streaming import supervisor as module
 from notifications.streaming.supervisor import Supervisor
-from tests.helpers.waiting import wait_until_async
+from tests.helpers.waiting import PATIENCE_SECONDS, wait_until_async
 
 pytestmark = pytest.mark.shape("embedded")
 
@@ -58,12 +58,12 @@ async def running(supervise: Callable[..., Supervisor]) -> AsyncIterator[asyncio
     """A supervisor whose two workers serve; stopped by SIGTERM after the block, if it has not ended."""
     serving = asyncio.Event()
     task = asyncio.ensure_future(supervise(on_serving=serving.set).run())
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         await serving.wait()
     yield task
     if not task.done():
         os.kill(os.getpid(), signal.SIGTERM)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         await task
 
 
@@ -80,7 +80,7 @@ async def test_supervise__workers_that_never_start__gives_up_and_says_so(
     supervise: Callable[..., Supervisor], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "broken").touch()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         assert await supervise().run() is False
     assert "No worker stays alive" in caplog.text
     assert caplog.text.count("ended with status 3") >= 2 * module.MAX_FAILURES - 1
@@ -134,6 +134,6 @@ async def test_stop__asked_for_again__does_not_wait(
     async with running(supervise) as task:
         for _ in range(2):
             os.kill(os.getpid(), signal.SIGINT)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             assert await task is True
     assert "has not ended" not in caplog.text

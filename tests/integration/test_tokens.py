@@ -148,7 +148,7 @@ def test_use__is_written_by_the_sweeper_and_never_by_the_request(ada: User) -> N
     sweeper = Sweeper()
     sweeper.start()
     try:
-        wait_until(lambda: stored(token).last_used_at is not None, timeout=10, what="the use of the token")
+        wait_until(lambda: stored(token).last_used_at is not None, what="the use of the token")
     finally:
         sweeper.stop()
     at = stored(token).last_used_at

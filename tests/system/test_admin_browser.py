@@ -85,16 +85,14 @@ def test_staff__see_to_which_device_it_was_written__and_that_it_came_back_having
     streams = StreamSession.objects.filter(user=ada).exclude(
         reason__in=[EndReason.ANSWERED, EndReason.LISTED]
     )
-    wait_until(lambda: streams.filter(position=1).exists(), timeout=20, what="the record of the stream")
+    wait_until(lambda: streams.filter(position=1).exists(), what="the record of the stream")
     staff = page_factory()
     enter(staff, hub, page_of(public_id))
     written = staff.locator(".hub-entry-written")
     expect(written).to_contain_text("Written to Chrome on Linux")
     expect(written).to_contain_text("not confirmed yet")
     services.end_streams(streams.values_list("pk", flat=True), EndReason.ROTATE)
-    wait_until(
-        lambda: streams.filter(start_position=1).exists(), timeout=20, what="the record of the next stream"
-    )
+    wait_until(lambda: streams.filter(start_position=1).exists(), what="the record of the next stream")
     staff.reload()
     expect(staff.locator(".hub-entry-written")).to_have_count(1)
     expect(written.locator(".hub-confirmed")).to_contain_text("confirmed")
@@ -227,7 +225,6 @@ def opened_stream(user: User) -> UUID:
     return new.id
 
 
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize(("scheme", "size"), [("light", DESK), ("dark", PHONE)])
 def test_pages__are_accessible_and_fit_their_screen(
     shared_hub: HubProcess,

@@ -11,7 +11,7 @@ import pytest
 
 from tests.helpers.processes import ROOT
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
 
 
 @pytest.mark.parametrize("project", ["uuid_users", "text_users"])
@@ -35,7 +35,7 @@ def test_services__users_of_another_key__do_all_that_they_do_for_djangos(project
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=220,
         check=False,
     )
     assert outcome.returncode == 0, outcome.stdout + outcome.stderr

@@ -78,11 +78,11 @@ def kill_in_the_middle(hub: HubProcess, jobs: type[Broadcast | Replay], total: i
         return lambda: done_count() >= count
 
     for part in (1, 2):
-        wait_until(has_done(part * total // 4), timeout=30, what="some chunks")
+        wait_until(has_done(part * total // 4), timeout=60, what="some chunks")
         hub.kill()
         assert done_count() < total
         hub.start()
-    wait_until(lambda: jobs._default_manager.get().state == "done", timeout=60, what="the end")
+    wait_until(lambda: jobs._default_manager.get().state == "done", timeout=120, what="the end")
     wait_until(
-        lambda: not Notification.objects.filter(Notification.STAGED).exists(), timeout=20, what="positions"
+        lambda: not Notification.objects.filter(Notification.STAGED).exists(), timeout=60, what="positions"
     )

@@ -28,7 +28,7 @@ from tests.helpers.processes import ROOT, HubProcess, hub_environment, session_h
 from tests.helpers.servers import RedisServer
 from tests.helpers.sse import ServerSentEvent, UnexpectedEnd
 from tests.helpers.streams import LiveStream
-from tests.helpers.waiting import wait_until
+from tests.helpers.waiting import PATIENCE_SECONDS, wait_until
 from tests.system.test_workers import wait_serving, workers
 
 pytestmark = [pytest.mark.system, pytest.mark.shape("production"), pytest.mark.timeout(240)]
@@ -93,7 +93,7 @@ class StreamFollower(Follower):
     def follow(self) -> None:
         headers = self._headers | ({"Last-Event-ID": self.cursor} if "-" in self.cursor else {})
         url = f"{self._base_url}/api/v1/notifications/stream?after=earliest&heartbeat=5&on_limit=retry{self._query}"
-        with LiveStream(url, headers=headers, timeout=20) as stream:
+        with LiveStream(url, headers=headers, timeout=PATIENCE_SECONDS) as stream:
             assert stream.status in (200, 503), stream.status
             self.connection_count += 1
             while not self.is_over.is_set():
@@ -128,7 +128,7 @@ class Poller(Follower):
 
     def follow(self) -> None:
         with httpx.Client(
-            base_url=self._base_url, headers=self._headers, timeout=20, trust_env=False
+            base_url=self._base_url, headers=self._headers, timeout=PATIENCE_SECONDS, trust_env=False
         ) as client:
             self.connection_count += 1
             while not self.is_over.is_set():
@@ -147,7 +147,7 @@ class Poller(Follower):
 @pytest.fixture
 def hub(transactional_db: None, redis_server: RedisServer) -> Iterator[HubProcess]:
     with HubProcess(env={**ENVIRON, "REDIS_URL": redis_server.url}) as running:
-        wait_until(lambda: "with 2 workers" in running.output(), timeout=30)
+        wait_until(lambda: "with 2 workers" in running.output(), timeout=60)
         yield running
 
 
@@ -194,7 +194,7 @@ def write_on(users: list[User], *, changes: int) -> None:
 def kill_worker(hub: HubProcess, number: int) -> None:
     killed = wait_serving(hub)[number]
     os.kill(killed, signal.SIGKILL)
-    wait_until(lambda: workers(hub)[number] != killed, timeout=40, what=f"a successor of worker {number}")
+    wait_until(lambda: workers(hub)[number] != killed, timeout=60, what=f"a successor of worker {number}")
 
 
 def test_clients__redis_lost_and_empty_workers_and_writer_killed__hold_what_the_database_holds(
@@ -213,7 +213,7 @@ def test_clients__redis_lost_and_empty_workers_and_writer_killed__hold_what_the_
             write_on(users, changes=30)
         writer.kill()
         write_on(users, changes=len(users))
-        wait_until(lambda: not Notification.objects.filter(position=None).exists(), timeout=20)
+        wait_until(lambda: not Notification.objects.filter(position=None).exists())
         heads = {user.pk: services.open_inbox(user.pk).head for user in users}
         wait_until(
             lambda: all(f.error or f.position >= heads[f.user.pk] for f in followers),

@@ -28,7 +28,7 @@ def test_commands__in_their_order__are_answered_as_the_page_says(live_hub: HubPr
     env = {**os.environ, "HUB": live_hub.base_url, "TOKEN": token, "NO_PROXY": "*"}
     answers = [
         json.loads(
-            subprocess.run(["sh", "-c", command], env=env, capture_output=True, check=True, timeout=30).stdout
+            subprocess.run(["sh", "-c", command], env=env, capture_output=True, check=True, timeout=60).stdout
         )
         for command in commands
     ]

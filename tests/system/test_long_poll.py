@@ -17,7 +17,7 @@ from notifications.streaming.waiting import MAX_POLLS_PER_USER
 from tests.helpers.factories import make_user, send
 from tests.helpers.ports import HOST
 from tests.helpers.processes import HubProcess, session_headers
-from tests.helpers.waiting import wait_until
+from tests.helpers.waiting import PATIENCE_SECONDS, wait_until
 
 pytestmark = [pytest.mark.system, pytest.mark.django_db(transaction=True)]
 
@@ -48,21 +48,24 @@ def test_a_hundred_polls__hold_no_thread_and_no_connection__and_each_is_answered
     with ExitStack() as opened:
 
         def begin(cookie: str, after: str) -> socket.socket:
-            polling = opened.enter_context(socket.create_connection((HOST, hub.port), timeout=10))
+            polling = opened.enter_context(
+                socket.create_connection((HOST, hub.port), timeout=PATIENCE_SECONDS)
+            )
             polling.sendall(
                 f"GET /api/v1/notifications/changes?after={after}&wait=25 HTTP/1.1\r\n"
                 f"Host: {HOST}:{hub.port}\r\nCookie: {cookie}\r\nConnection: close\r\n\r\n".encode()
             )
             return polling
 
-        begun = time.monotonic()
-        polls = []
+        polls, begun = list[socket.socket](), 0.0
         for user in users:
+            begun = time.monotonic()
             after, cookie = str(services.open_inbox(user.pk).cursor), session_headers(user)["Cookie"]
             polls += [begin(cookie, after) for _ in range(MAX_POLLS_PER_USER)]
         send(users[-1])
         for polling in polls[-MAX_POLLS_PER_USER:]:
             assert [change["position"] for change in answer(polling)["changes"]] == [1]
+        assert time.monotonic() - begun < 20  # none of the last user's was answered because its time was over
         # The four of the stream, the sweeper's, Django's one, and what the server and the libraries have.
         assert thread_count(hub.pid) < 40
         assert backend_count() - elsewhere <= 8
@@ -70,7 +73,6 @@ def test_a_hundred_polls__hold_no_thread_and_no_connection__and_each_is_answered
             send(user)
         for polling in polls[:-MAX_POLLS_PER_USER]:
             assert [change["position"] for change in answer(polling)["changes"]] == [1]
-        assert time.monotonic() - begun < 20  # none was answered because its time was over
 
 
 def answer(polling: socket.socket) -> dict[str, list[dict[str, int]]]:
@@ -87,7 +89,7 @@ def test_process_that_stops__answers_whoever_waits(start_hub: Callable[..., HubP
     hub = start_hub()
     ada = make_user("ada")
     state = services.open_inbox(ada.pk)
-    with socket.create_connection((HOST, hub.port), timeout=10) as polling:
+    with socket.create_connection((HOST, hub.port), timeout=PATIENCE_SECONDS) as polling:
         polling.sendall(
             f"GET /api/v1/notifications/changes?after={state.cursor}&wait=25 HTTP/1.1\r\n"
             f"Host: {HOST}:{hub.port}\r\nCookie: {session_headers(ada)['Cookie']}\r\nConnection: close\r\n\r\n".encode()
@@ -97,5 +99,5 @@ def test_process_that_stops__answers_whoever_waits(start_hub: Callable[..., HubP
         begun = time.monotonic()
         hub.stop()
         assert answer(polling)["changes"] == []
-        assert time.monotonic() - begun < 10
+        assert time.monotonic() - begun < 20
     assert wait_until(lambda: not hub.is_running())

@@ -19,9 +19,10 @@ from tests.helpers.nginx import Nginx, NginxMissing, nginx_program
 from tests.helpers.ports import HOST
 from tests.helpers.processes import CSRF_TOKEN, HubProcess, new_session_key, session_headers
 from tests.helpers.streams import LiveStream
+from tests.helpers.waiting import PATIENCE_SECONDS
 from tests.helpers.wire import at, complaints, positions
 
-pytestmark = [pytest.mark.system, pytest.mark.shape("embedded"), pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.system, pytest.mark.shape("embedded"), pytest.mark.timeout(180)]
 
 STREAM = "/api/v1/notifications/stream"
 
@@ -59,7 +60,9 @@ def stream_of(nginx: Nginx, user: User, *, last_id: str = "") -> LiveStream:
 
 def client_of(nginx: Nginx, user: User) -> httpx.Client:
     headers = {**session_headers(user), "X-CSRFToken": CSRF_TOKEN, "Referer": nginx.base_url + "/"}
-    return httpx.Client(base_url=nginx.base_url, headers=headers, verify=False, trust_env=False, timeout=30)
+    return httpx.Client(
+        base_url=nginx.base_url, headers=headers, verify=False, trust_env=False, timeout=PATIENCE_SECONDS
+    )
 
 
 def test_stream__through_nginx__each_event_comes_at_once_and_the_hub_sees_the_client(
@@ -73,7 +76,7 @@ def test_stream__through_nginx__each_event_comes_at_once_and_the_hub_sees_the_cl
         for number in range(1, 6):
             # The next one is sent when this one is here: nothing may wait for more to come.
             send(ada)
-            stream.expect("notification.created", where=at(number), timeout=2)
+            stream.expect("notification.created", where=at(number), timeout=10)
     with client_of(nginx, ada) as client:
         (note, *_) = client.get("/api/v1/notifications").json()["results"]
         claimed = {
@@ -107,7 +110,7 @@ def test_reload__that_cuts_a_stream__the_client_resumes_and_misses_nothing(
         send(ada)
         stream.expect("notification.created", where=at(1))
         nginx.reload()
-        stream.wait_ended(20)
+        stream.wait_ended()
         for _ in range(3):
             send(ada)
         with stream_of(nginx, ada, last_id=stream.ids[-1]) as resumed:
@@ -124,7 +127,7 @@ def test_client_that_leaves__ends_its_stream_in_the_hub_too(hub: HubProcess, ngi
 
 
 def test_requests__plain_http_is_sent_on__and_no_query_string_is_logged(nginx: Nginx, ada: User) -> None:
-    moved = httpx.get(f"http://{HOST}:{nginx.plain_port}/x?y=1", trust_env=False)
+    moved = httpx.get(f"http://{HOST}:{nginx.plain_port}/x?y=1", timeout=PATIENCE_SECONDS, trust_env=False)
     assert (moved.status_code, moved.headers["Location"]) == (308, f"https://{HOST}/x?y=1")
     with client_of(nginx, ada) as client:
         assert client.get(STREAM, params={"ticket": "do-not-log", "closeafter": "live"}).status_code < 500
@@ -141,7 +144,7 @@ def test_requests__plain_http_is_sent_on__and_no_query_string_is_logged(nginx: N
 def test_what_watches_the_hub__is_not_for_the_public(hub: HubProcess, nginx: Nginx, ada: User) -> None:
     with client_of(nginx, ada) as client:
         for path in ("/metrics", "/healthz/live", "/healthz/ready"):
-            assert httpx.get(hub.base_url + path, trust_env=False).status_code == 200
+            assert hub.client().get(path).status_code == 200
             for spelt in (path, path.replace("e", "%65", 1)):
                 assert "nginx" in client.get(spelt).text
 

@@ -18,7 +18,7 @@ from tests.helpers.guarded import GuardedFolder, GuardedProcess
 from tests.helpers.ports import HOST, free_port
 from tests.helpers.processes import ROOT
 from tests.helpers.streams import LiveStream
-from tests.helpers.waiting import wait_until
+from tests.helpers.waiting import PATIENCE_SECONDS, wait_until
 
 # On a busy machine each of the several commands takes its time.
 pytestmark = [pytest.mark.system, pytest.mark.shape("embedded"), pytest.mark.timeout(240)]
@@ -75,12 +75,14 @@ def start(project: Path, port: int) -> GuardedProcess:
 def press_control_c(process: GuardedProcess) -> None:
     """A terminal sends it to make and to what make started."""
     os.killpg(process.pid, signal.SIGINT)
-    process.wait(15)
+    process.wait(PATIENCE_SECONDS)
 
 
 def log_in(base_url: str, name: str) -> str:
     """Log in as a browser does; returns the session's cookie."""
-    with httpx.Client(base_url=base_url, follow_redirects=True) as client:
+    with httpx.Client(
+        base_url=base_url, follow_redirects=True, timeout=PATIENCE_SECONDS, trust_env=False
+    ) as client:
         client.get("/login/")
         form = {"username": name, "password": name, "csrfmiddlewaretoken": client.cookies["csrftoken"]}
         assert client.post("/login/", data=form, headers={"Referer": base_url}).url.path == "/"
@@ -98,11 +100,11 @@ def test_make_run_send_and_restart__as_the_readme_says__miss_nothing(project: Pa
         ) as stream:
             stream.expect("stream.live")
             send = ["env", *command("DEBUG=1 .venv/bin/python manage.py send_notification")]
-            subprocess.run(send, cwd=project, env=environment(), check=True, capture_output=True, timeout=30)
+            subprocess.run(send, cwd=project, env=environment(), check=True, capture_output=True, timeout=60)
             seen = stream.expect("notification.created")
         assert seen.json["notification"]["title"] == "Your order is on its way"
         press_control_c(hub)
-    subprocess.run(send, cwd=project, env=environment(), check=True, capture_output=True, timeout=30)
+    subprocess.run(send, cwd=project, env=environment(), check=True, capture_output=True, timeout=60)
     with start(project, port) as hub:
         assert "ada / ada" not in hub.output(), "the demo users are printed once"
         headers = {"Cookie": f"sessionid={cookie}", "Last-Event-ID": seen.last_event_id}

@@ -14,7 +14,7 @@ import pytest
 from tests.helpers.guarded import GuardedFolder, GuardedProcess
 from tests.helpers.ports import HOST, free_port
 from tests.helpers.processes import ROOT
-from tests.helpers.waiting import wait_until
+from tests.helpers.waiting import PATIENCE_SECONDS, wait_until
 
 pytestmark = [pytest.mark.system, pytest.mark.shape("embedded"), pytest.mark.timeout(240)]
 
@@ -64,7 +64,7 @@ def test_run_production__serves_with_two_workers__keeps_its_data__and_ends_every
 def log_in(port: int, password: str) -> None:
     """As people do, with the page's form, over plain http."""
     with httpx.Client(
-        base_url=f"http://{HOST}:{port}", follow_redirects=True, trust_env=False, timeout=30
+        base_url=f"http://{HOST}:{port}", follow_redirects=True, trust_env=False, timeout=PATIENCE_SECONDS
     ) as client:
         form = client.get("/")
         (token,) = re.findall(r'name="csrfmiddlewaretoken" value="(\w+)"', form.text)[:1]

@@ -23,7 +23,7 @@ def serve_and_fail(*arguments: str, env: dict[str, str] | None = None) -> str:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=60,
         check=False,
     )
     assert outcome.returncode == 1
@@ -61,7 +61,7 @@ def test_serve__several_workers_without_postgresql_and_redis__are_refused(transa
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=60,
         check=False,
     )
     assert outcome.returncode == 1

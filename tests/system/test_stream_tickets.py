@@ -12,7 +12,7 @@ from notifications.models import ApiToken
 from tests.helpers.factories import make_user, send
 from tests.helpers.processes import HubProcess, ServerName
 from tests.helpers.tokens import make_token
-from tests.helpers.waiting import wait_until
+from tests.helpers.waiting import PATIENCE_SECONDS, wait_until
 
 # The servers are the same in both shapes.
 pytestmark = [pytest.mark.system, pytest.mark.shape("embedded")]
@@ -37,7 +37,9 @@ def test_token_and_ticket__open_streams__and_stand_in_no_log(hub: HubProcess, ad
     bearer = {"Authorization": f"Bearer {text}"}
     by_token = hub.stream(headers=bearer)
     by_token.expect("stream.live")
-    with httpx.Client(base_url=hub.base_url, headers=bearer, timeout=30, trust_env=False) as client:
+    with httpx.Client(
+        base_url=hub.base_url, headers=bearer, timeout=PATIENCE_SECONDS, trust_env=False
+    ) as client:
         ticket = client.post("/api/v1/stream/ticket").raise_for_status().json()["ticket"]
         by_ticket = hub.stream(query=f"ticket={ticket}")
         by_ticket.expect("stream.live")
@@ -46,12 +48,11 @@ def test_token_and_ticket__open_streams__and_stand_in_no_log(hub: HubProcess, ad
         assert client.get("/api/v1/notifications").json()["unread_count"] == 0
     assert hub.stream(query=f"ticket={ticket}").status == 401
     twice = {"Authorization": f"Bearer {text}, Bearer {text}"}
-    assert httpx.get(hub.base_url + STREAM, headers=twice, trust_env=False).status_code == 401
+    assert hub.client().get(STREAM, headers=twice).status_code == 401
     send(ada)
     assert by_token.expect("notification.created").data == by_ticket.expect("notification.created").data
     wait_until(
         lambda: ApiToken.objects.exclude(last_used_at=None).filter(pk=token.pk).exists(),
-        timeout=10,
         what="the use of the token",
     )
     by_ticket.close()

@@ -17,7 +17,7 @@ from tests.helpers.factories import make_user, send
 from tests.helpers.processes import HubProcess
 from tests.helpers.servers import RedisServer
 from tests.helpers.streams import LiveStream
-from tests.helpers.waiting import wait_until
+from tests.helpers.waiting import PATIENCE_SECONDS, wait_until
 from tests.helpers.wire import positions
 
 pytestmark = [pytest.mark.system, pytest.mark.shape("production")]
@@ -48,7 +48,7 @@ def emit(user: User, percent: int) -> None:
     services.emit(user, UntypedEvent(type_name=PROGRESS, fields={"percent": percent}))
 
 
-def wait_heard(user: User, *streams: LiveStream, percent: int, timeout: float = 10) -> None:
+def wait_heard(user: User, *streams: LiveStream, percent: int) -> None:
     """Emit until every stream has seen it."""
 
     def is_heard() -> bool:
@@ -58,7 +58,7 @@ def wait_heard(user: User, *streams: LiveStream, percent: int, timeout: float = 
             for stream in streams
         )
 
-    wait_until(is_heard, timeout=timeout, what="a transient event on every stream")
+    wait_until(is_heard, what="a transient event on every stream")
 
 
 def test_notify_then_emit__streams_of_other_processes__show_the_notification_first(
@@ -108,7 +108,7 @@ def test_redis_hung_or_gone__notify_and_emit_take_no_longer(ada: User, own_redis
 
     acts: tuple[Callable[[], object], ...] = (lambda: send(ada), lambda: emit(ada, 1))
     usual = [median_seconds(act) for act in acts]
-    assert hints._thread_publisher().flush(5)
+    assert hints._thread_publisher().flush(PATIENCE_SECONDS)
     own_redis.pause()
     hung = [median_seconds(act) for act in acts]
     own_redis.kill()

@@ -13,8 +13,9 @@ import pytest
 from tests.helpers.guarded import GuardedFolder, GuardedProcess
 from tests.helpers.ports import HOST
 from tests.helpers.processes import ROOT, hub_environment
+from tests.helpers.waiting import PATIENCE_SECONDS
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.system, pytest.mark.timeout(180)]
 
 # What systemd does before it executes the service: it listens, puts the socket at 3, and names the process.
 LAUNCHER = """
@@ -57,8 +58,9 @@ def test_serve__with_a_socket_of_systemd__answers_there_and_says_when(
             assert manager.recv(100) == b"READY=1"
             port = process.output().split()[1]
             assert f"Serving at http://{HOST}:{port}" in process.output()
-            assert httpx.get(f"http://{HOST}:{port}/accounts/login", trust_env=False).status_code < 500
-            assert process.terminate(20) == 0
+            url = f"http://{HOST}:{port}/accounts/login"
+            assert httpx.get(url, timeout=PATIENCE_SECONDS, trust_env=False).status_code < 500
+            assert process.terminate() == 0
 
 
 def test_serve__with_a_socket_that_it_cannot_use__one_line(transactional_db: None, folder: Path) -> None:

@@ -23,9 +23,9 @@ from tests.helpers.processes import ROOT, hub_environment
 from tests.helpers.waiting import wait_until
 from tests.helpers.writers import PLACES
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.system]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.system, pytest.mark.timeout(240)]
 
-DEADLINE_SECONDS = 50
+DEADLINE_SECONDS = 120
 
 Start = Callable[..., GuardedProcess]
 
@@ -94,7 +94,7 @@ def test_processes__killed_while_they_write__lose_nothing_that_was_committed(
 ) -> None:
     writers = [start_writer(seed=seed, rounds=1_000_000) for seed in range(3)]
     for number, writer in enumerate(writers, start=1):
-        wait_until(lambda number=number: Change.objects.count() > 40 * number, timeout=30)  # type: ignore[misc]
+        wait_until(lambda number=number: Change.objects.count() > 40 * number, timeout=DEADLINE_SECONDS)  # type: ignore[misc]
         assert writer.kill() == -signal.SIGKILL, writer.output()
         assert auditor.problems() == []
     assert_all_right(users)

@@ -18,7 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.helpers.factories import make_user, send
 from tests.helpers.processes import HubProcess
 from tests.helpers.streams import LiveStream
-from tests.helpers.waiting import wait_until
+from tests.helpers.waiting import PATIENCE_SECONDS, wait_until
 from tests.helpers.wire import at, complaints, positions
 
 # Each starts three processes, on a machine that may be busy.
@@ -43,7 +43,7 @@ def wait_serving(hub: HubProcess, *, beside: Collection[int] = ()) -> dict[int, 
     """The workers, once both serve; none of the processes of `beside` may be among them."""
     wait_until(
         lambda: len(found := workers(hub)) == 2 and not set(found.values()) & set(beside),
-        timeout=30,
+        timeout=60,
         what="two workers that serve",
     )
     return dict(sorted(workers(hub).items()))
@@ -60,7 +60,7 @@ def hub(transactional_db: None) -> Iterator[HubProcess]:
         "HUB_MAX_STREAMS_PER_USER": "100",
     }
     with HubProcess(env=environ) as running:
-        wait_until(lambda: "with 2 workers" in running.output(), timeout=30)
+        wait_until(lambda: "with 2 workers" in running.output(), timeout=60)
         yield running
 
 
@@ -82,14 +82,14 @@ def resumed(hub: HubProcess, user: User, stream: LiveStream) -> LiveStream:
 
 def follow(hub: HubProcess, user: User, streams: list[LiveStream], position: int) -> None:
     """Take the change of `position` from the last of these streams, or from one that resumes it once it has ended."""
-    wait_until(lambda: streams[-1].ended or position in positions(streams[-1]), timeout=10)
+    wait_until(lambda: streams[-1].ended or position in positions(streams[-1]))
     if position not in positions(streams[-1]):
         streams.append(resumed(hub, user, streams[-1]))
-        streams[-1].expect("notification.created", where=at(position), timeout=10)
+        streams[-1].expect("notification.created", where=at(position))
 
 
 def wait_replaced(hub: HubProcess, number: int, pid: int) -> None:
-    wait_until(lambda: workers(hub)[number] != pid, timeout=30, what=f"a successor of worker {number}")
+    wait_until(lambda: workers(hub)[number] != pid, timeout=60, what=f"a successor of worker {number}")
 
 
 def test_workers__each_one_killed__is_replaced_and_its_clients_resume_and_miss_nothing(
@@ -123,7 +123,7 @@ def test_workers__stopped__close_every_stream_politely_and_are_gone(
     assert {stream.expect("stream.close").json["reason"] for stream in streams} == {"shutdown"}
     assert [stream.wait_ended() for stream in streams] == ["clean"] * 6
     assert hub.stop() == 0
-    assert time.monotonic() - begun <= 6
+    assert time.monotonic() - begun <= 16  # six, and a busy machine
     assert [pid for pid in pids.values() if is_alive(pid)] == []
     assert complaints(hub.output()) == []
 
@@ -133,7 +133,7 @@ def test_workers__supervisor_killed__drain_and_leave_no_orphan(hub: HubProcess, 
     pids = wait_serving(hub)
     os.kill(hub.pid, signal.SIGKILL)
     assert stream.expect("stream.close").json["reason"] == "shutdown"
-    wait_until(lambda: not any(map(is_alive, pids.values())), timeout=10, what="the end of both workers")
+    wait_until(lambda: not any(map(is_alive, pids.values())), what="the end of both workers")
 
 
 def test_workers__one_that_hangs_at_the_stop__is_killed(hub: HubProcess) -> None:
@@ -149,17 +149,17 @@ def test_workers__hang_up__replaces_each_by_one_that_serves_already(hub: HubProc
     before = wait_serving(hub)
     hub.send_signal(signal.SIGHUP)
     for stream in streams:
-        assert stream.expect("stream.close", timeout=30).json["reason"] == "shutdown"
+        assert stream.expect("stream.close", timeout=60).json["reason"] == "shutdown"
         assert resumed(hub, ada, stream).status == 200
     wait_serving(hub, beside=before.values())
-    wait_until(lambda: "Every worker is a new one" in hub.output(), timeout=30)
+    wait_until(lambda: "Every worker is a new one" in hub.output(), timeout=60)
     assert not any(map(is_alive, before.values()))
     assert complaints(hub.output()) == []
 
 
 def scrape(hub: HubProcess) -> dict[tuple[str, ...], float]:
     """Every sample of the hub's, by its name and the values of its labels, as one worker or the other tells it."""
-    page = httpx.get(f"{hub.base_url}/metrics", trust_env=False, timeout=10).text
+    page = httpx.get(f"{hub.base_url}/metrics", trust_env=False, timeout=PATIENCE_SECONDS).text
     return {
         (sample.name, *sample.labels.values()): sample.value
         for family in text_string_to_metric_families(page)
@@ -173,16 +173,16 @@ def test_metrics__of_two_workers__are_one_page_on_which_nothing_goes_back_when_o
     pids = wait_serving(hub)
     streams = live_streams(hub, ada, 6)
     # Until both have streams: which worker takes a connection is the kernel's choice.
-    wait_until(lambda: _is_shared(hub, streams), timeout=20, what="streams at both workers")
+    wait_until(lambda: _is_shared(hub, streams), timeout=60, what="streams at both workers")
     with hub.client(make_user()) as client:
         unknown = client.get("/api/v1/notifications/stream?after=x&closeafter=live").text
     assert "stream.reset" in unknown
     before = scrape(hub)
-    wait_until(lambda: scrape(hub)["hub_streams_open",] == len(streams), timeout=10)
+    wait_until(lambda: scrape(hub)["hub_streams_open",] == len(streams))
     assert {name[1] for name in before if name[0] == "process_resident_memory_bytes"} == {"1", "2"}
     seen = scrape(hub)
     os.kill(pids[1], signal.SIGKILL)
-    wait_until(lambda: sum(stream.ended is not None for stream in streams) > 0, timeout=10)
+    wait_until(lambda: sum(stream.ended is not None for stream in streams) > 0)
     wait_replaced(hub, 1, pids[1])
     for _ in range(20):
         now = scrape(hub)
@@ -194,7 +194,7 @@ def test_metrics__of_two_workers__are_one_page_on_which_nothing_goes_back_when_o
         seen = now
     open_count = sum(stream.ended is None for stream in streams)
     assert 0 < open_count < len(streams)
-    wait_until(lambda: scrape(hub)["hub_streams_open",] == open_count, timeout=10)
+    wait_until(lambda: scrape(hub)["hub_streams_open",] == open_count)
     assert scrape(hub)["hub_streams_closed_total", "killed"] == len(streams) - open_count
 
 

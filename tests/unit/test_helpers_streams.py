@@ -10,8 +10,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.helpers.ports import free_port
 from tests.helpers.sse import UnexpectedEnd
 from tests.helpers.streams import LiveStream, open_stream
+from tests.helpers.waiting import PATIENCE_SECONDS
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nX-Thing: yes\r\nTransfer-Encoding: chunked\r\n\r\n"
 
@@ -39,16 +41,16 @@ class ScriptedServer:
         self._connected.set()
 
     def send(self, data: bytes) -> None:
-        assert self._connected.wait(5)
+        assert self._connected.wait(PATIENCE_SECONDS)
         self.connection.sendall(data)
 
     def hang_up(self) -> None:
-        assert self._connected.wait(5)
+        assert self._connected.wait(PATIENCE_SECONDS)
         self.connection.close()
 
     def close(self) -> None:
         self._listener.close()
-        self._thread.join(5)
+        self._thread.join(PATIENCE_SECONDS)
         if self._connected.is_set():
             self.connection.close()
 
@@ -108,27 +110,24 @@ def test_live_stream__paused__leaves_the_bytes_in_the_connection(server: Scripte
         stream.expect("message")
         stream.pause()
         server.send(chunk(b"data: 2\n\n"))
-        stream.expect("message")  # the one read that was under way
         server.connection.settimeout(0.2)
         more_than_all_buffers_hold = chunk(b"data: more\n\n" * 2_000_000)
         with pytest.raises(TimeoutError):
             server.connection.sendall(more_than_all_buffers_hold)
-        assert len(stream.events) == 2
+        assert len(stream.events) <= 2  # one read may have been under way
 
 
 def test_live_stream__closed_by_the_test__hangs_up(server: ScriptedServer) -> None:
     stream = LiveStream(server.url)
     stream.close()
-    server.connection.settimeout(5)
+    server.connection.settimeout(PATIENCE_SECONDS)
     assert server.connection.recv(1) == b""
     stream.close()
 
 
 def test_live_stream__nobody_listens__is_an_error_at_once() -> None:
-    with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as taken:
-        port = taken.getsockname()[1]
     with pytest.raises(ConnectionRefusedError):
-        LiveStream(f"http://127.0.0.1:{port}/")
+        LiveStream(f"http://127.0.0.1:{free_port()}/")
 
 
 async def test_open_stream__events_end_and_deadline__are_those_of_the_thread_s_twin(
@@ -150,5 +149,5 @@ async def test_open_stream__left__hangs_up(server: ScriptedServer) -> None:
     async with open_stream(server.url) as stream:
         await asyncio.to_thread(server.send, chunk(b"data: 1\n\n"))
         assert (await stream.expect("message")).data == "1"
-    server.connection.settimeout(5)
+    server.connection.settimeout(PATIENCE_SECONDS)
     assert await asyncio.to_thread(server.connection.recv, 1) == b""

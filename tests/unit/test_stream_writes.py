@@ -15,6 +15,7 @@ from notifications.streaming import flush
 from notifications.streaming.alarm import Alarm
 from notifications.streaming.pulse import Pulse
 from notifications.streaming.wire import UNKNOWN, Peer, SocketWire, UvicornWire
+from tests.helpers.waiting import PATIENCE_SECONDS
 
 
 class Writer:
@@ -32,7 +33,7 @@ class Writer:
 async def test_alarm__set_before_the_wait__is_not_missed() -> None:
     alarm = Alarm()
     alarm.set()
-    await asyncio.wait_for(alarm.wait(), 5)
+    await asyncio.wait_for(alarm.wait(), PATIENCE_SECONDS)
     assert alarm
     alarm.clear()
     assert not alarm
@@ -46,7 +47,7 @@ async def test_alarm__set_while_a_task_waits__wakes_it_and_is_awaited_no_more() 
     alarm.set()
     alarm.set()
     assert [*states, alarm.is_awaited] == [True, False]
-    await asyncio.wait_for(waiting, 5)
+    await asyncio.wait_for(waiting, PATIENCE_SECONDS)
 
 
 async def test_alarm__its_task_is_cancelled__can_be_set_and_awaited_again() -> None:
@@ -57,7 +58,7 @@ async def test_alarm__its_task_is_cancelled__can_be_set_and_awaited_again() -> N
     await asyncio.wait([waiting])
     assert not alarm.is_awaited
     alarm.set()
-    await asyncio.wait_for(alarm.wait(), 5)
+    await asyncio.wait_for(alarm.wait(), PATIENCE_SECONDS)
 
 
 class Sleeper:
@@ -84,7 +85,7 @@ async def test_pulse__asked_again__calls_once_at_the_earlier_time() -> None:
     pulse.wake_at(now, forgotten)
     pulse.forget(forgotten)
     pulse.forget(forgotten)
-    await asyncio.wait_for(early.called.wait(), 5)
+    await asyncio.wait_for(early.called.wait(), PATIENCE_SECONDS)
     assert asyncio.get_running_loop().time() >= now
     assert not late.called.is_set()
     assert not forgotten.called.is_set()
@@ -99,7 +100,7 @@ async def test_pulse__one_sleeper_fails__the_others_are_called() -> None:
     for sleeper in sleepers:
         pulse.wake_at(loop.time(), sleeper)
     for sleeper in sleepers:
-        await asyncio.wait_for(sleeper.called.wait(), 5)
+        await asyncio.wait_for(sleeper.called.wait(), PATIENCE_SECONDS)
 
 
 async def test_flush__one_write_at_once_for_each_turn__further_ones_wait_for_its_end() -> None:
@@ -185,7 +186,7 @@ def test_peer__whose_connection_is_closed__is_unknown(loop: Callable[[], asyncio
             wire = SocketWire(transport.get_extra_info("socket"))
             before = wire.peer()
             transport.abort()
-            await asyncio.wait_for(protocol.closed.wait(), 5)
+            await asyncio.wait_for(protocol.closed.wait(), PATIENCE_SECONDS)
             return before, wire.peer(), SocketWire(transport.get_extra_info("socket")).peer()
 
     with asyncio.Runner(loop_factory=loop) as runner:
