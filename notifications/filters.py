@@ -18,8 +18,10 @@ MAX_VALUES: Final = 50
 MAX_VALUE_LENGTH: Final = 100
 _GRAMMAR: Final = {
     "category": re.compile(r"[a-z][a-z0-9_]*", re.ASCII),
-    "type": re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*){0,3}(\.\*)?", re.ASCII),
+    # A name has two to four segments; what stands before a `.*`, one to three.
+    "type": re.compile(r"[a-z][a-z0-9_]*((\.[a-z][a-z0-9_]*){1,3}|(\.[a-z][a-z0-9_]*){0,2}\.\*)", re.ASCII),
 }
+_HINTS: Final = {"category": "", "type": "; orders.* takes all whose first segment is orders"}
 # The text of filters: only a topic may have anything in it, and only levels come after one.
 _TEXT: Final = re.compile(
     r"(?:category=(?P<category>[a-z0-9_,]+)(?:&|$))?(?:type=(?P<type>[a-z0-9_.*,]+)(?:&|$))?"
@@ -118,7 +120,7 @@ def _split(name: str, given: Sequence[str]) -> list[str]:
             raise InvalidInput({name: f"each value must have 1 to {MAX_VALUE_LENGTH} characters"})
         strict_json.check_text(value, field=name)
         if name in _GRAMMAR and not _GRAMMAR[name].fullmatch(value):
-            raise InvalidInput({name: f"{value!r} can be no {name}; a * may stand only after the last dot"})
+            raise InvalidInput({name: f"{value!r} can be no {name}{_HINTS[name]}"})
         if name == "topic" and _CONTROL.search(value):
             raise InvalidInput({name: "no topic holds a control character"})
         if name == "level" and value not in LEVELS:

@@ -68,6 +68,8 @@ def test_parse__parameters_of_other_names__are_ignored() -> None:
         ({"type": ["orders.%"]}, "type"),
         ({"type": ["orders.order\n"]}, "type"),
         ({"type": ["a.b.c.d.e"]}, "type"),
+        ({"type": ["orders"]}, "type"),
+        ({"type": ["a.b.c.d.*"]}, "type"),
         ({"topic": ["t"] * 51}, "filter"),
         ({"topic": [",".join("t" * 26)], "level": ["info"] * 25}, "filter"),
     ],

@@ -193,7 +193,7 @@ FILTERS: Final[list[Schema]] = [
     _filter("category", {"type": "string", "pattern": f"^{_NAME}$", "maxLength": MAX_VALUE_LENGTH}, "First segments of types."),
     _filter(
         "type",
-        {"type": "string", "pattern": rf"^{_NAME}(\.{_NAME}){{0,3}}(\.\*)?$", "maxLength": MAX_VALUE_LENGTH},
+        {"type": "string", "pattern": rf"^{_NAME}((\.{_NAME}){{1,3}}|(\.{_NAME}){{0,2}}\.\*)$", "maxLength": MAX_VALUE_LENGTH},
         "Event types; a trailing `.*` takes the prefix.",
     ),
     _filter("topic", {"type": "string", "minLength": 1, "maxLength": MAX_VALUE_LENGTH}, "Topics."),
