@@ -19,13 +19,13 @@ from notifications.streaming.opening import Opening
 from notifications.streaming.pool import in_pool
 from notifications.streaming.refusals import (
     SECURITY_HEADERS,
-    STREAM_HEADERS,
     HeaderList,
     Receive,
     Refusal,
     Send,
     send_closed_stream,
     send_refusal,
+    send_stream_headers,
     send_whole,
 )
 from notifications.streaming.requests import Headers, Scope, StreamRequest
@@ -53,12 +53,13 @@ async def _begin(scope: Scope, receive: Receive, send: Send) -> tuple[Connection
     """The connection that was asked for, and what tells of its disconnect; None when the request has been answered."""
     headers = Headers(scope)
     common = guard.cors_headers(headers)
-    if preflight := guard.preflight_headers(scope, headers):
-        await send_whole(send, 204, [*SECURITY_HEADERS, *preflight])
-        return None
     try:
+        if preflight := guard.preflight_headers(scope, headers):
+            await send_whole(send, 204, [*SECURITY_HEADERS, *preflight])
+            return None
         request = guard.check(scope, headers)
     except Refusal as refusal:
+        METRICS.refused[refusal.code] += 1
         await send_refusal(send, refusal, common)
         return None
     opening = asyncio.ensure_future(_open(scope, headers, request, send, common))
@@ -76,7 +77,7 @@ async def _begin(scope: Scope, receive: Receive, send: Send) -> tuple[Connection
     else:
         if connection is not None:
             return connection, receive
-        await send_whole(send, 200, [*STREAM_HEADERS, *common])
+        await send_stream_headers(send, common)
     return None
 
 

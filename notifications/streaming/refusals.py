@@ -83,6 +83,12 @@ async def send_closed_stream(
     )
 
 
+async def send_stream_headers(send: Send, headers: HeaderList) -> None:
+    """What a HEAD gets. Without a length: nobody knows that of a stream, and 0 would be said of the GET's body."""
+    await send({"type": "http.response.start", "status": 200, "headers": [*STREAM_HEADERS, *headers]})
+    await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
 async def send_whole(send: Send, status: int, headers: HeaderList, body: bytes = b"") -> None:
     """A complete answer. Its length is told, so that a HEAD and a GET have the same headers."""
     length = [] if status == 204 else [(b"content-length", str(len(body)).encode())]

@@ -16,6 +16,7 @@ from django.test import override_settings
 from notifications import payloads, selectors, services
 from notifications.models import Inbox
 from notifications.problems import PROBLEMS
+from notifications.streaming.metrics import METRICS
 from notifications.streaming.pool import in_pool
 from tests.helpers.asgi import AsgiStream, Streams, send_to
 from tests.helpers.factories import make_user, order_event
@@ -96,7 +97,9 @@ async def test_headers__are_those_of_the_protocol(ada: User, streams: Streams) -
 async def test_head__has_the_headers_of_the_stream_and_no_body(ada: User, streams: Streams) -> None:
     answer = await streams.answer(ada, method="HEAD")
     assert (answer.status, bytes(answer.raw)) == (200, b"")
-    assert answer.headers["content-type"] == "text/event-stream; charset=utf-8"
+    stream = await streams.open(ada)
+    await stream.expect("stream.open")
+    assert answer.headers == stream.headers  # no length either: nobody knows that of a stream
     assert (await streams.answer(method="HEAD")).status == 401
 
 
@@ -323,8 +326,10 @@ async def test_refusal__before_the_database_is_touched__is_a_problem(
     assert ("errors" in problem(answer)) is (code == "invalid")
 
 
-async def test_method__405_names_the_methods(streams: Streams) -> None:
+async def test_method__405_names_the_methods_and_counts(streams: Streams) -> None:
+    refused_count = METRICS.refused["method_not_allowed"]
     assert (await streams.answer(method="PUT")).headers["allow"] == "GET, HEAD"
+    assert METRICS.refused["method_not_allowed"] == refused_count + 1
 
 
 async def test_no_credential__401_with_a_challenge(streams: Streams) -> None:

@@ -17,13 +17,12 @@ from notifications.models import ChangeKind
 from notifications.streaming import guard
 from notifications.streaming.pool import in_pool
 from notifications.streaming.refusals import (
-    STREAM_HEADERS,
     Receive,
     Refusal,
     Send,
     send_closed_stream,
     send_refusal,
-    send_whole,
+    send_stream_headers,
 )
 from notifications.streaming.requests import Headers, Scope
 from notifications.streaming.runtime import current_runtime
@@ -68,7 +67,7 @@ async def _serve(
         feed = _read(feed_for, parameters, headers)
         right = await _admit(headers, needs_inbox=needs_inbox)
         if scope["method"] == "HEAD":
-            await send_whole(send, 200, list(STREAM_HEADERS))
+            await send_stream_headers(send, [])
             return
         if current_runtime().is_draining:
             await send_closed_stream(send, "shutdown", [], reconnect=True)
