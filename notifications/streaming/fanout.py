@@ -187,10 +187,6 @@ class Fanout:
                 if after > inbox.position:
                     self._on_behind(inbox)
 
-    def inbox_of(self, key: str) -> SharedInbox | None:
-        """A connected user's inbox."""
-        return self._inboxes.get(key)
-
     def reached(self, inbox: SharedInbox, head: int) -> None:
         """An inbox was read, and has reached a position."""
         inbox.head = max(inbox.head, head)

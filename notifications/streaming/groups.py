@@ -49,7 +49,8 @@ def hint_message(heads: Iterable[tuple[str, int]]) -> dict[str, Any]:
 
 def read_hint(message: Any) -> Iterator[tuple[str, int]]:
     """Key and head of each inbox in a message; whatever is not a hint is passed over."""
-    heads = message.get("heads") if isinstance(message, Mapping) else None
+    is_hint = isinstance(message, Mapping) and message.get("type") == _HINT
+    heads = message.get("heads") if is_hint else None
     for item in heads if isinstance(heads, (list, tuple)) else ():
         match item:
             case [str() as key, int() as head] if not isinstance(head, bool):

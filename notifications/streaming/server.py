@@ -24,14 +24,12 @@ from notifications.streaming.wire import tune
 
 BACKLOG: Final = 2_048
 KEEP_ALIVE_SECONDS: Final = 30
-# How many more objects, and passes, there have to be before Python looks for cycles: at its own 700, 10 and 10, each batch of changes,
-# whose objects are gone a moment later, had it look through all that belongs to the open streams.
-GC_THRESHOLDS: Final = (10_000, 20, 50)
 # What a worker may need beyond its drain, to end its threads and connections.
 END_SECONDS: Final = 3.0
-# Ten thousand streams are half a million objects that live long. After each 700 new ones, as Python has it, what a look at all
-# of them needs for a moment counts as old, and the collector goes through everything: a tenth of a second for nothing.
-YOUNG_OBJECTS: Final = 50_000
+# How many more objects, and passes over them, there have to be before Python looks for cycles. Ten thousand streams are half a million
+# objects that live long. At Python's own 700, 10 and 10, what a look at all of them, or a batch of changes, needs for a moment counts as
+# old, and the collector goes through everything: a tenth of a second for nothing.
+GC_THRESHOLDS: Final = (50_000, 20, 50)
 
 
 class HubServer(uvicorn.Server):
@@ -60,10 +58,9 @@ class HubServer(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Accept connections, and say so."""
-        gc.set_threshold(*GC_THRESHOLDS)
         await super().startup(sockets)
         gc.freeze()  # what was imported is never garbage
-        gc.set_threshold(YOUNG_OBJECTS)
+        gc.set_threshold(*GC_THRESHOLDS)
         self._on_serving()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:

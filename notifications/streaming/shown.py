@@ -78,7 +78,7 @@ class Shown:
                 logger.warning("%d notifications could not be read to be shown again: %s", len(ids), error)
                 continue
             for show in shows:
-                inbox = self._fanout.inbox_of(show.key)
+                inbox = self._fanout.get(show.key)
                 if inbox is not None and self._may_show():
                     inbox.show(show.event, after=show.position)
 

@@ -57,16 +57,20 @@ def test_hint__comes_back_as_it_was(heads: list[tuple[str, int]]) -> None:
     assert list(read_hint(hint_message(heads))) == heads
 
 
+HINT = {"type": hint_message([])["type"]}
+
+
 @pytest.mark.parametrize(
     "message",
     [
         None,
         [],
         {},
-        {"heads": None},
-        {"heads": 5},
-        {"heads": "ab"},
-        {"heads": [["7"], ["7", "8"], [7, 8], ["7", True], ["7", 1.5], "ab", None, ["7", 8, 9]]},
+        {"heads": [["7", 8]]},
+        {**HINT, "heads": None},
+        {**HINT, "heads": 5},
+        {**HINT, "heads": "ab"},
+        {**HINT, "heads": [["7"], ["7", "8"], [7, 8], ["7", True], ["7", 1.5], "ab", None, ["7", 8, 9]]},
     ],
 )
 def test_hint__forged__is_passed_over(message: Any) -> None:
