@@ -5,10 +5,11 @@ Each field states its unit, its default and why. An unknown name or an absurd va
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import Field, dataclass, field, fields
 from functools import lru_cache
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
@@ -20,6 +21,7 @@ from notifications.addresses import TrustedProxies
 SETTING_NAME: Final = "NOTIFICATION_HUB"
 ENVIRON_PREFIX: Final = "HUB_"
 _BOOLEANS: Final = {"1": True, "true": True, "0": False, "false": False}
+_KINDS: Final = {bool: "1 or 0", int: "a whole number", float: "a number"}
 
 
 def option(
@@ -37,6 +39,19 @@ def option(
     """
     metadata = {"minimum": minimum, "maximum": maximum, "check": check, "why": why}
     return field(default=default, metadata=metadata, repr=not is_secret)
+
+
+def check_origins(origins: Iterable[str]) -> None:
+    """Refuse what no browser ever sends as ``Origin``, and what would let everybody in. Raises ``ValueError`` with it."""
+    for origin in origins:
+        parts = urlsplit(origin)
+        port = (
+            f":{parts.port}" if parts.port not in (None, {"http": 80, "https": 443}.get(parts.scheme)) else ""
+        )
+        host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+        is_exact = host and "*" not in host and origin == f"{parts.scheme}://{host}{port}"
+        if parts.scheme not in ("http", "https") or not is_exact:
+            raise ValueError(origin)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -232,7 +247,8 @@ class HubConfig:
     )
     cors_origins: tuple[str, ...] = option(
         (),
-        why="exact origins of other sites that may read the stream and the API with credentials",
+        check=check_origins,
+        why="exact origins (`https://app.example`) of other sites, whose pages may use the stream and the API with credentials",
     )
 
     trusted_proxies: tuple[str, ...] = option(
@@ -244,7 +260,7 @@ class HubConfig:
     def __post_init__(self) -> None:
         for item in fields(self):
             value = getattr(self, item.name)
-            _check(item.name, value, item.metadata["check"])
+            _check(item, value)
             low, high = item.metadata["minimum"], item.metadata["maximum"]
             if isinstance(value, (int, float)) and not isinstance(value, bool) and not low <= value <= high:
                 raise ImproperlyConfigured(f"{item.name} must be from {low} to {high}, not {value}.")
@@ -268,7 +284,7 @@ class HubConfig:
 
 
 def values_from_environ(environ: Mapping[str, str]) -> dict[str, Any]:
-    """Read ``HUB_HEARTBEAT_SECONDS=10`` and the like, by the type of each field's default.
+    """Read ``HUB_HEARTBEAT_SECONDS=10`` and the like, by the type of each field's default; an empty one counts as not set.
 
     Raises:
         ImproperlyConfigured: a ``HUB_…`` variable that names no setting, or whose text does not read as its type.
@@ -281,11 +297,13 @@ def values_from_environ(environ: Mapping[str, str]) -> dict[str, Any]:
         if variable not in known:
             raise ImproperlyConfigured(f"{variable} is not a setting of the hub.")
         item = known[variable]
+        if not text.strip():
+            continue
         try:
             values[item.name] = _read(text, type(item.default))
         except (ValueError, KeyError):
             raise ImproperlyConfigured(
-                f"{variable} must be {type(item.default).__name__}, not {text!r}."
+                f"{variable} must be {_KINDS[type(item.default)]}, not {text!r}."
             ) from None
         try:
             HubConfig.from_mapping({item.name: values[item.name]})
@@ -294,12 +312,14 @@ def values_from_environ(environ: Mapping[str, str]) -> dict[str, Any]:
     return values
 
 
-def _check(name: str, value: Any, check: Callable[[Any], object] | None) -> None:
+def _check(item: Field[Any], value: Any) -> None:
+    check: Callable[[Any], object] | None = item.metadata["check"]
     try:
         if check is not None:
             check(value)
     except ValueError as error:
-        raise ImproperlyConfigured(f"{name} cannot be {str(error)!r}.") from None
+        why = item.metadata["why"]
+        raise ImproperlyConfigured(f"{item.name} cannot be {str(error)!r}; it names {why}.") from None
 
 
 def _read(text: str, kind: type) -> Any:

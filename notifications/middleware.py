@@ -1,4 +1,6 @@
-"""What every request passes on its way through Django: no text that cannot be stored, and errors of the API in its own form."""
+"""What every request passes on its way through Django: no text that cannot be stored, errors of the API in its own form, and the API for
+pages of those other sites that may use it.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +12,16 @@ from urllib.parse import unquote_to_bytes
 from django.core.exceptions import BadRequest, TooManyFieldsSent
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.http.response import HttpResponseBase
+from django.utils.cache import patch_vary_headers
 from django.utils.deprecation import MiddlewareMixin
 
+from notifications import cors
 from notifications.conf import hub_config
 from notifications.problems import CONTENT_TYPE, code_of_status
 from notifications.rest.errors import problem_response
 
 API_PREFIX: Final = "/api/"
+API_METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 # The Range dialect stands at the root of the site.
 _DIALECT: Final = re.compile(r"/notifications(/|\Z)")
 # A surrogate has no form in UTF-8; these are the bytes that writing one anyhow gives. Neither stands in valid UTF-8.
@@ -66,10 +71,33 @@ class RefuseUnstorableText(MiddlewareMixin):
         return _refuse(request, "form") if found else None
 
 
+class ApiCors(MiddlewareMixin):
+    """Lets pages of the origins in ``HUB_CORS_ORIGINS`` use the API, as the stream does by itself. It stands before all others.
+
+    It opens no other door: who asks still needs a credential, and with a session an unsafe method still needs its CSRF token.
+    """
+
+    def process_request(self, request: HttpRequest) -> HttpResponse | None:
+        """Answer a browser that asks beforehand."""
+        if request.method != "OPTIONS" or not _is_api(request):
+            return None
+        asked = request.headers.get("Access-Control-Request-Method")
+        allowed = cors.preflight_headers(request.headers.get("Origin"), asked, API_METHODS)
+        return None if allowed is None else HttpResponse(status=204, headers=allowed)
+
+    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        """Say who may read the answer."""
+        if hub_config().cors_origins and _is_api(request):
+            patch_vary_headers(response, ["Origin"])
+            for name, value in cors.cors_headers(request.headers.get("Origin")).items():
+                response.headers.setdefault(name, value)
+        return response
+
+
 class ApiProblems(MiddlewareMixin):
     """Gives errors of the API, and of the Range dialect, that Django made itself (no such path, a wrong Host, a failure) the API's form.
 
-    It stands first, so that it sees the answers of all others, and of the debug pages too.
+    It stands before all others but ``ApiCors``, so that it sees their answers, and the debug pages too.
     """
 
     def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:

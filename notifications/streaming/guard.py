@@ -13,6 +13,7 @@ from typing import Final
 from django.conf import settings
 from django.http.request import split_domain_port, validate_host
 
+from notifications import cors
 from notifications.conf import hub_config
 from notifications.exceptions import InvalidInput
 from notifications.services.bearer import refuse_in_url
@@ -62,27 +63,27 @@ def _check(scope: Scope, headers: Headers, origins: Collection[str]) -> None:
 
 def cors_headers(headers: Headers) -> HeaderList:
     """What a page of another site needs in order to read the answer; nothing unless its origin is on the exact list."""
-    origin = headers.get("origin")
-    if origin is None or origin not in hub_config().cors_origins:
-        return []
-    return [
-        (b"access-control-allow-origin", origin.encode("latin-1")),
-        (b"access-control-allow-credentials", b"true"),
-    ]
+    return _encoded(cors.cors_headers(headers.get("origin")))
 
 
 def preflight_headers(scope: Scope, headers: Headers) -> HeaderList | None:
-    """The answer's headers when a browser asks whether a page of an allowed site may send Last-Event-ID; None otherwise."""
-    allowed = cors_headers(headers)
-    asked = headers.get("access-control-request-method")
-    if scope["method"] != "OPTIONS" or not allowed or asked not in METHODS:
+    """The answer's headers when a browser asks whether a page of an allowed site may open a stream; None otherwise.
+
+    Raises:
+        Refusal: it asks under a host that is not served here.
+    """
+    if scope["method"] != "OPTIONS":
         return None
-    return [
-        *allowed,
-        (b"access-control-allow-methods", ", ".join(METHODS).encode()),
-        (b"access-control-allow-headers", b"Accept, Authorization, Cache-Control, Last-Event-ID"),
-        (b"access-control-max-age", b"600"),
-    ]
+    asked = headers.get("access-control-request-method")
+    allowed = cors.preflight_headers(headers.get("origin"), asked, METHODS)
+    if not allowed:
+        return None
+    check_host(headers)
+    return _encoded(allowed)
+
+
+def _encoded(headers: Mapping[str, str]) -> HeaderList:
+    return [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
 
 
 def check_host(headers: Headers) -> str:

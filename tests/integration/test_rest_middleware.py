@@ -83,3 +83,32 @@ def test_answers_of_the_api__keep_the_headers_of_the_site() -> None:
         assert answer["X-Content-Type-Options"] == "nosniff"
         assert answer["X-Frame-Options"] == "DENY"
         assert int(answer["Content-Length"]) == len(answer.content)
+
+
+@pytest.mark.shape("embedded")
+def test_api__from_a_page_of_a_listed_origin_alone__may_be_used(settings: Any) -> None:
+    origin, path = "https://app.example", "/api/v1/notifications"
+    asked = {"Origin": origin, "Access-Control-Request-Method": "PATCH"}
+    client = Client()
+    assert "Access-Control-Allow-Origin" not in client.get(path, headers={"Origin": origin})
+    assert client.options(path, headers=asked).status_code == 401
+    settings.NOTIFICATION_HUB = {"cors_origins": (origin,)}
+    preflight = client.options(path, headers=asked)
+    assert (preflight.status_code, preflight["Access-Control-Allow-Origin"]) == (204, origin)
+    assert "PATCH" in preflight["Access-Control-Allow-Methods"]
+    assert "Idempotency-Key" in preflight["Access-Control-Allow-Headers"]
+    for status, made in (
+        (401, path),
+        (404, "/api/v1/nothing"),
+        (400, f"{path}?token=x"),
+        (404, "/notifications/x/y"),
+    ):
+        answer = client.get(made, headers={"Origin": origin})
+        assert (answer.status_code, answer["Access-Control-Allow-Origin"]) == (status, origin)
+        assert (answer["Access-Control-Allow-Credentials"], "Origin" in answer["Vary"]) == ("true", True)
+    assert "ETag" in answer["Access-Control-Expose-Headers"]
+    for headers in ({"Origin": "https://evil.example"}, {"Origin": f"{origin}.evil"}, {}):
+        answer = client.get(path, headers=headers)
+        assert ("Access-Control-Allow-Origin" in answer, "Origin" in answer["Vary"]) == (False, True)
+        assert client.options(path, headers={**asked, "Origin": "null", **headers}).status_code == 401
+    assert "Access-Control-Allow-Origin" not in client.get("/login/", headers={"Origin": origin})

@@ -83,6 +83,8 @@ def test_environment__is_read_by_the_type_of_each_setting() -> None:
         "HUB_SWEEP_SECONDS": "0.5",
         "HUB_STRICT_EVENT_TYPES": "True",
         "HUB_CORS_ORIGINS": "https://a.example, https://b.example,",
+        "HUB_DRAIN_SECONDS": "",
+        "HUB_RANGE_DIALECT": " ",
         "PATH": "/bin",
     }
     assert values_from_environ(environ) == {
@@ -96,15 +98,24 @@ def test_environment__is_read_by_the_type_of_each_setting() -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("HUB_HEARTBEAT_SECONDS", ""),
         ("HUB_HEARTBEAT_SECONDS", "15s"),
         ("HUB_HEARTBEAT_SECONDS", "1.5"),
         ("HUB_HEARTBEAT_SECONDS", "0"),
         ("HUB_SWEEP_SECONDS", "nan"),
         ("HUB_SWEEP_SECONDS", "inf"),
         ("HUB_STRICT_EVENT_TYPES", "maybe"),
-        ("HUB_STRICT_EVENT_TYPES", ""),
         ("HUB_HEARTBEET_SECONDS", "15"),
+        ("HUB_HEARTBEET_SECONDS", ""),
+        ("HUB_CORS_ORIGINS", "*"),
+        ("HUB_CORS_ORIGINS", "app.example"),
+        ("HUB_CORS_ORIGINS", "https://*.app.example"),
+        ("HUB_CORS_ORIGINS", "https://app.example/"),
+        ("HUB_CORS_ORIGINS", "https://App.example"),
+        ("HUB_CORS_ORIGINS", "https://app.example:443"),
+        ("HUB_CORS_ORIGINS", "https://app.example:x"),
+        ("HUB_CORS_ORIGINS", "https://a@app.example"),
+        ("HUB_CORS_ORIGINS", "https://app.example,null"),
+        ("HUB_CORS_ORIGINS", "ftp://app.example"),
         ("HUB_", "1"),
     ],
 )

@@ -69,8 +69,9 @@ WRONG = {
     "LOG_LEVEL": ["LOUD", "7"],
     "PLAIN_HTTP": ["1", "perhaps"],
     "HUB_HEARTBEAT_SECONDS": ["4", "15.5", "abc", "301"],
-    "HUB_DRAIN_SECONDS": ["nan", "inf", "0", "-1", ""],
+    "HUB_DRAIN_SECONDS": ["nan", "inf", "0", "-1"],
     "HUB_STRICT_EVENT_TYPES": ["maybe"],
+    "HUB_CORS_ORIGINS": ["*", "app.example"],
     "HUB_TRUSTED_PROXIES": ["nginx", "10.0.0.1/8"],
     "HUB_HEARTBEET_SECONDS": ["15"],
 }

@@ -146,10 +146,10 @@ def test_origin__behind_a_proxy_with_tls__is_compared_with_https() -> None:
 def test_origin__on_the_list__passes_and_may_read() -> None:
     made = scope(origin="https://app.example", sec_fetch_site="cross-site")
     assert guard.check(made, Headers(made))
-    assert guard.cors_headers(Headers(made)) == [
-        (b"access-control-allow-origin", b"https://app.example"),
-        (b"access-control-allow-credentials", b"true"),
-    ]
+    allowed = dict(guard.cors_headers(Headers(made)))
+    assert allowed[b"access-control-allow-origin"] == b"https://app.example"
+    assert allowed[b"access-control-allow-credentials"] == b"true"
+    assert b"Retry-After" in allowed[b"access-control-expose-headers"]
     other = Headers(scope(origin="https://app.example.evil"))
     assert guard.cors_headers(other) == []
 
@@ -160,8 +160,12 @@ def test_preflight__of_a_listed_origin_alone__is_answered() -> None:
     made = scope(method="OPTIONS", origin="https://app.example", **asked)
     answered = dict(guard.preflight_headers(made, Headers(made)) or [])
     assert b"Last-Event-ID" in answered[b"access-control-allow-headers"]
-    other = scope(method="OPTIONS", origin="https://evil.example", **asked)
-    assert guard.preflight_headers(other, Headers(other)) is None
+    for changed in ({"origin": "https://evil.example"}, {"access_control_request_method": "POST"}):
+        other = scope(method="OPTIONS", **{"origin": "https://app.example", **asked, **changed})
+        assert guard.preflight_headers(other, Headers(other)) is None
+    elsewhere = scope(method="OPTIONS", origin="https://app.example", host="evil.example", **asked)
+    with pytest.raises(Refusal, match="bad_request"):
+        guard.preflight_headers(elsewhere, Headers(elsewhere))
 
 
 @pytest.mark.parametrize(
