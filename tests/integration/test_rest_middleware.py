@@ -106,7 +106,7 @@ def test_api__from_a_page_of_a_listed_origin_alone__may_be_used(settings: Any) -
         answer = client.get(made, headers={"Origin": origin})
         assert (answer.status_code, answer["Access-Control-Allow-Origin"]) == (status, origin)
         assert (answer["Access-Control-Allow-Credentials"], "Origin" in answer["Vary"]) == ("true", True)
-    assert "ETag" in answer["Access-Control-Expose-Headers"]
+        assert "ETag" in answer["Access-Control-Expose-Headers"]
     for headers in ({"Origin": "https://evil.example"}, {"Origin": f"{origin}.evil"}, {}):
         answer = client.get(path, headers=headers)
         assert ("Access-Control-Allow-Origin" in answer, "Origin" in answer["Vary"]) == (False, True)
