@@ -103,7 +103,7 @@ DATABASE_POOL_SIZE = environment.read_number(
 )
 DATABASES: dict[str, dict[str, Any]] = {"default": environ.Env.db_url_config(DATABASE_URL)}
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
-    Path(DATABASES["default"]["NAME"]).parent.mkdir(parents=True, exist_ok=True)
+    environment.make_folder("DATABASE_URL", Path(DATABASES["default"]["NAME"]).parent)
     DATABASES["default"] |= {
         "CONN_MAX_AGE": None,
         "OPTIONS": {

@@ -6,7 +6,7 @@ The ids are stable: ``notifications.E…`` refuse, ``notifications.W…`` warn. 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, Final
 
 from django.apps import AppConfig
@@ -14,7 +14,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.core.checks import Warning as CheckWarning
 from django.core.exceptions import ImproperlyConfigured
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS, connection
 
 from notifications.conf import hub_config
 from notifications.environment import worker_count
@@ -42,7 +42,7 @@ def check_time_zone(app_configs: AppConfigs, **kwargs: Any) -> Iterable[CheckMes
         )
 
 
-@register(Tags.database)
+@register
 def check_sqlite(app_configs: AppConfigs, **kwargs: Any) -> Iterable[CheckMessage]:
     """SQLite waits for its lock, lets readers read meanwhile, and knows the statements of the sequencer."""
     if connection.vendor != "sqlite":
@@ -69,9 +69,11 @@ def check_sqlite(app_configs: AppConfigs, **kwargs: Any) -> Iterable[CheckMessag
 
 
 @register(Tags.database)
-def check_postgresql(app_configs: AppConfigs, **kwargs: Any) -> Iterable[CheckMessage]:
-    """PostgreSQL gives each statement of the sequencer a fresh view."""
-    if connection.vendor != "postgresql":
+def check_postgresql(
+    app_configs: AppConfigs, databases: Collection[str] | None = None, **kwargs: Any
+) -> Iterable[CheckMessage]:
+    """PostgreSQL gives each statement of the sequencer a fresh view. It is asked only by who names it, as by Django's own checks."""
+    if connection.vendor != "postgresql" or DEFAULT_DB_ALIAS not in (databases or ()):
         return
     with connection.cursor() as cursor:
         cursor.execute("SHOW default_transaction_isolation")

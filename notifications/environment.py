@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Final
 from urllib.parse import SplitResult, parse_qs, urlsplit
 
@@ -137,6 +138,18 @@ def read_database_url(environ: Environ, name: str, *, default: str) -> str:
     if "pool" in parse_qs(parts.query, keep_blank_values=True):
         raise ImproperlyConfigured(f"{name} must not set pool; DATABASE_POOL_SIZE sets its size.")
     return text
+
+
+def make_folder(name: str, folder: Path) -> None:
+    """Have the folder be there that a variable speaks of.
+
+    Raises:
+        ImproperlyConfigured: it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ImproperlyConfigured(f"{name}: {folder} cannot be made: {error.strerror}.") from None
 
 
 def read_redis_url(environ: Environ, name: str) -> str:

@@ -10,6 +10,7 @@ from django.core.management.base import CommandError
 
 from notifications import strict_json
 from notifications.exceptions import InvalidInput
+from notifications.models import Inbox
 
 
 def user_key(name: str) -> Any:
@@ -24,6 +25,20 @@ def user_key(name: str) -> Any:
         return users._default_manager.values_list("pk", flat=True).get(**{users.USERNAME_FIELD: name})
     except (InvalidInput, users.DoesNotExist):
         raise CommandError(f"There is no user {name!r}.") from None
+
+
+def inbox_key(name: str) -> Any:
+    """The primary key of the user of that name, who has an inbox.
+
+    Raises:
+        CommandError: there is no such user, or they have no inbox yet.
+    """
+    key = user_key(name)
+    if not Inbox.objects.filter(pk=key).exists():
+        raise CommandError(
+            f"{name!r} has no inbox yet: nothing was ever sent to them, and they never looked."
+        )
+    return key
 
 
 def user_names(user_ids: Iterable[Any]) -> dict[Any, str]:

@@ -54,10 +54,13 @@ def test_check_sqlite__too_old__is_refused(monkeypatch: pytest.MonkeyPatch) -> N
 
 @pytest.mark.shape("production")
 @pytest.mark.django_db
-def test_check_postgresql__repeatable_read__is_refused() -> None:
+def test_check_postgresql__repeatable_read__is_refused_where_the_database_is_named() -> None:
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL default_transaction_isolation = 'repeatable read'")
-    assert ids(checks.check_postgresql) == ["notifications.E005"]
+    assert [message.id for message in checks.check_postgresql(None, ["default"])] == ["notifications.E005"]
+    assert (
+        ids(checks.check_postgresql) == []
+    )  # nobody has named the database, so it is not asked: it may not be there
 
 
 def test_check_transactions__atomic_requests__are_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -117,9 +117,12 @@ def test_new_epoch__of_an_inbox_that_stays_locked__says_how_far_it_came(
         run("--yes")
 
 
-def test_new_epoch__of_nobody__is_refused(db: None) -> None:
+def test_new_epoch__of_nobody_or_without_an_inbox__is_refused(db: None) -> None:
     with pytest.raises(CommandError, match="There is no user 'nobody'"):
         run("--yes", "--user", "nobody")
+    make_user("ada")
+    with pytest.raises(CommandError, match="'ada' has no inbox yet"):
+        run("--yes", "--user", "ada")
 
 
 def test_cursors_from_before__are_gone_from_the_polling_delta(ada: User) -> None:

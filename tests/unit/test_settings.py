@@ -52,6 +52,7 @@ WRONG = {
         "postgres://u:secret@h/name?sslmode=require&pool=",
         "sqlite://",
         "sqlite://:memory:",
+        "sqlite:////dev/null/folder/hub.sqlite3",
     ],
     "DATABASE_POOL_SIZE": ["0", "3", "many", "1000"],
     "REDIS_URL": [

@@ -6,15 +6,16 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
+from notifications.management.base import HubCommand
 from notifications.management.progress import Progress
-from notifications.management.users import user_key, user_names
+from notifications.management.users import inbox_key, user_names
 from notifications.models import Inbox
 from notifications.services.audit import MAX_FINDINGS, audit, inbox_keys
 
 
-class Command(BaseCommand):
+class Command(HubCommand):
     """Prints one line for each problem, and ends with status 1 when there is any."""
 
     help = (
@@ -60,12 +61,7 @@ def runs_of_inboxes(user: str | None) -> Iterator[list[Any]]:
         CommandError: there is no such user, or they have no inbox yet.
     """
     if user is not None:
-        key = user_key(user)
-        if not Inbox.objects.filter(pk=key).exists():
-            raise CommandError(
-                f"{user!r} has no inbox yet: nothing was ever sent to them, and they never looked."
-            )
-        yield [key]
+        yield [inbox_key(user)]
         return
     keys = inbox_keys()
     while keys:

@@ -6,13 +6,14 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.db import transaction
 
 from notifications.demo.users import DEMO_USERS, DemoUser
+from notifications.management.base import HubCommand
 
 
-class Command(BaseCommand):
+class Command(HubCommand):
     """Makes those demo users that are missing, and says so once."""
 
     help = (

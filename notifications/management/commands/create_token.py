@@ -6,18 +6,19 @@ from datetime import timedelta
 from typing import Any, Final
 
 from django.contrib.auth import get_user_model
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 
 from notifications import selectors, services, strict_json
 from notifications.exceptions import InvalidInput
+from notifications.management.base import HubCommand
 from notifications.models import Scope
 from notifications.services.tokens import DEFAULT_DAYS, MAX_DAYS
 
 CREATED_BY: Final = "manage.py create_token"
 
 
-class Command(BaseCommand):
+class Command(HubCommand):
     """Makes one token and prints its text, for the only time."""
 
     help = (

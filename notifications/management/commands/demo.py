@@ -11,17 +11,18 @@ from typing import Any, Final
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.db import OperationalError, connection
 from django.utils import timezone
 
 from notifications.demo.player import Played, Player
 from notifications.demo.users import DEMO_USERS
+from notifications.management.base import HubCommand
 
 MAX_RATE: Final = 6_000
 
 
-class Command(BaseCommand):
+class Command(HubCommand):
     """Plays scenarios to the demo users."""
 
     help = (

@@ -38,7 +38,7 @@ class Command(BaseCommand):
             raise CommandError(
                 "--url and --user go together: the canary is sent to somebody, through somewhere."
             )
-        if url is not None and (urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname):
+        if url is not None and not is_address(url):
             raise CommandError(f"{url!r} is no address such as https://hub.example.com.")
         findings = list(examine())
         if url is not None and not any(
@@ -50,5 +50,16 @@ class Command(BaseCommand):
             self.stdout.write(
                 f"{style[finding.level](f'{finding.level:8}')}{finding.subject:12}{finding.text}"
             )
-        if errors := sum(finding.level == "error" for finding in findings):
-            raise CommandError(f"{errors} errors.")
+        if count := sum(finding.level == "error" for finding in findings):
+            raise CommandError("1 error." if count == 1 else f"{count} errors.")
+
+
+def is_address(url: str) -> bool:
+    """Whether something can be asked there: a scheme, a host, perhaps a port and a path, and no more."""
+    try:
+        parts = urlsplit(url)
+        has_port = parts.port != 0  # reading it is what refuses 99999
+    except ValueError:
+        return False
+    is_plain = url.isascii() and url.isprintable() and " " not in url and not (parts.query or parts.fragment)
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and has_port and is_plain

@@ -5,11 +5,12 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.db import OperationalError
 
+from notifications.management.base import HubCommand
 from notifications.management.progress import Progress
-from notifications.management.users import user_key
+from notifications.management.users import inbox_key
 from notifications.models import Inbox
 from notifications.services.audit import inbox_keys
 from notifications.services.epochs import renew_epochs
@@ -21,7 +22,7 @@ HUB_RECONCILE_SECONDS, polling clients get 410, and all of them fetch their list
 """
 
 
-class Command(BaseCommand):
+class Command(HubCommand):
     """Replaces epochs, after it has explained itself and asked."""
 
     help = (
@@ -40,8 +41,8 @@ class Command(BaseCommand):
         Raises:
             CommandError: the answer was no, or an inbox stayed locked; what was done until then is said.
         """
-        keys = None if options["user"] is None else [user_key(options["user"])]
-        total = Inbox.objects.count() if keys is None else Inbox.objects.filter(pk__in=keys).count()
+        keys = None if options["user"] is None else [inbox_key(options["user"])]
+        total = Inbox.objects.count() if keys is None else 1
         if not options["yes"]:
             self.ask(total)
         progress = Progress(self.stderr, total=total, what="inboxes", verbosity=options["verbosity"])

@@ -5,17 +5,18 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import CommandParser
 from django.db import transaction
 from django.utils import timezone
 
 from notifications.conf import hub_config
+from notifications.management.base import HubCommand
 from notifications.management.progress import Progress
 from notifications.models import Inbox
 from notifications.services.prune import Pruned, inboxes_to_prune, prune_broadcasts, prune_inbox
 
 
-class Command(BaseCommand):
+class Command(HubCommand):
     """Deletes old notifications and compacts old changes; to be run once a day, beside the running hub."""
 
     help = (

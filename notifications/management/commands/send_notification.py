@@ -6,17 +6,18 @@ from datetime import datetime
 from typing import Any, Final
 
 from django.contrib.auth import get_user_model
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.utils.dateparse import parse_datetime
 
 from notifications import services, strict_json
 from notifications.events import LEVELS, UntypedEvent, registry
 from notifications.exceptions import HubError, InvalidInput
+from notifications.management.base import HubCommand
 
 SOURCE: Final = "manage.py send_notification"
 
 
-class Command(BaseCommand):
+class Command(HubCommand):
     """Sends one notification and prints its id."""
 
     help = (

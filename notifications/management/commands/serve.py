@@ -17,6 +17,7 @@ from django.db.migrations.executor import MigrationExecutor
 from django.utils.autoreload import get_child_arguments
 
 from notifications.environment import WORKERS_VARIABLE, worker_count
+from notifications.management.base import advice
 from notifications.ops import prometheus
 from notifications.streaming import server, systemd
 from notifications.streaming.tally import Scribe, Tally
@@ -117,7 +118,7 @@ def check_migrations() -> None:
         executor = MigrationExecutor(connections[DEFAULT_DB_ALIAS])
         missing = executor.migration_plan(executor.loader.graph.leaf_nodes())
     except DatabaseError as error:
-        raise CommandError(f"The database cannot be reached: {str(error).strip()}") from error
+        raise CommandError(advice(error)) from error
     finally:
         connections.close_all()
     if missing:
