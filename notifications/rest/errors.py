@@ -13,7 +13,7 @@ from django.core.exceptions import (
     RequestDataTooBig,
     SuspiciousOperation,
 )
-from django.db import InterfaceError, OperationalError
+from django.db import IntegrityError, InterfaceError, OperationalError
 from django.http import Http404, HttpResponse, UnreadablePostError
 from django.http.multipartparser import MultiPartParserError
 from rest_framework import exceptions as drf
@@ -54,6 +54,7 @@ class CsrfFailed(HubError):
 CODES: Final[dict[type[BaseException], str]] = {
     BadRequest: "bad_request",
     Http404: "not_found",
+    IntegrityError: "unavailable",  # what this rests on, a recipient for example, was deleted in that very moment
     InterfaceError: "unavailable",
     MultiPartParserError: "bad_request",
     OperationalError: "unavailable",  # the database is away, or an inbox was locked for longer than the limit

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import OperationalError
+from django.db import IntegrityError, OperationalError
 from django.urls import get_resolver
 
 from notifications import selectors, services
@@ -248,11 +248,20 @@ def test_failure__that_nobody_foresaw__is_a_problem_without_a_word_of_its_cause(
         assert b"secret" not in answer.body
 
 
-def test_database__that_is_away_or_locked__is_503_and_says_when_to_come_back(
-    api: Api, public_id: UUID, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    "error",
+    [
+        OperationalError("canceling statement due to lock timeout"),
+        # Whoever is deleted after they were found shows at the commit.
+        IntegrityError("insert or update on table violates foreign key constraint"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_database__that_cannot_just_now__is_503_and_says_when_to_come_back(
+    api: Api, public_id: UUID, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     def fail(*args: Any, **kwargs: Any) -> None:
-        raise OperationalError("canceling statement due to lock timeout")
+        raise error
 
     monkeypatch.setattr(services, "delete", fail)
     answer = api.delete(public_id)
