@@ -1,7 +1,7 @@
 """What a user, or staff for them, does with notifications: read, unread, delete, read all.
 
 All lock the one inbox row: inside a caller's transaction the lock lasts until that ends. All are idempotent: what is so
-already takes no position. Each raises nothing for ids that are not there, but returns them; ``NotFound`` only when the user is gone.
+already takes no position. What was changed is announced after the commit.
 """
 
 from __future__ import annotations
@@ -23,12 +23,21 @@ from notifications.services.origin import SYSTEM, Origin, Outcome
 
 
 def mark_read(user: Any, ids: Iterable[UUID], *, origin: Origin = SYSTEM) -> Outcome:
-    """Mark notifications read. Transaction and guarantee: see the module.
+    """Mark notifications read. What is read already stays as it is, and takes no position.
+
+    Transaction: its own, or part of the caller's, until whose end it then locks the user's inbox. Announced after the commit.
 
     Args:
         user: the recipient, or its primary key.
         ids: public ids.
         origin: who asks, by which door.
+
+    Returns:
+        How many were changed, the ids that are not listed in this inbox, and the inbox as it is then.
+
+    Raises:
+        NotFound: the user was deleted in that very moment; IntegrityError: there is none of this key.
+        OperationalError: the inbox was locked by others for longer than ``lock_timeout_seconds``.
     """
     return _change(
         user, ids, lambda listed: listed.read_at is None, lambda batch, row: batch.read(row, origin)
@@ -36,7 +45,7 @@ def mark_read(user: Any, ids: Iterable[UUID], *, origin: Origin = SYSTEM) -> Out
 
 
 def mark_unread(user: Any, ids: Iterable[UUID], *, origin: Origin = SYSTEM) -> Outcome:
-    """Mark notifications unread. Arguments as for ``mark_read``."""
+    """Mark notifications unread. Transaction, arguments, answer and errors as for ``mark_read``."""
     return _change(
         user, ids, lambda listed: listed.read_at is not None, lambda batch, row: batch.unread(row, origin)
     )
@@ -45,7 +54,7 @@ def mark_unread(user: Any, ids: Iterable[UUID], *, origin: Origin = SYSTEM) -> O
 def delete(
     user: Any, ids: Iterable[UUID], *, reason: Reason | str = Reason.USER, origin: Origin = SYSTEM
 ) -> Outcome:
-    """Take notifications off the list for good. Arguments as for ``mark_read``.
+    """Take notifications off the list for good. Transaction, arguments, answer and errors as for ``mark_read``.
 
     Args:
         reason: what the frame says: one of the protocol's closed list.
@@ -61,6 +70,8 @@ def mark_all_read(
     user: Any, *, up_to: int | None = None, category: str = "", origin: Origin = SYSTEM
 ) -> Outcome:
     """Mark everything read that the user had seen; what came later stays unread. One change, whatever the number.
+
+    Transaction, answer and errors as for ``mark_read``.
 
     Args:
         user: the recipient, or its primary key.
