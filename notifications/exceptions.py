@@ -138,7 +138,7 @@ class IdempotencyInProgress(HubError):
 
 
 class NotFound(HubError):
-    """A notification, or a stream, that does not exist, is gone, or belongs to somebody else: the three look the same."""
+    """A notification, a stream or a job that does not exist, is gone, or belongs to somebody else: the three look the same."""
 
     code = "not_found"
     message = "There is no such notification."

@@ -17,5 +17,5 @@ def get_broadcast(broadcast_id: UUID, *, owner_id: Any) -> Broadcast:
     """
     job = Broadcast.objects.filter(pk=broadcast_id, owner_id=owner_id).first()
     if job is None:
-        raise NotFound
+        raise NotFound("There is no such job.")
     return job

@@ -16,6 +16,7 @@ from notifications.exceptions import InvalidInput, NotFound
 from notifications.models import Broadcast, BroadcastRecipient, Event, JobState
 from notifications.services import leases
 from notifications.services.content import build_event, check_schedule, text_errors
+from notifications.services.notify import recipient_key
 from notifications.services.recipients import Recipients
 from notifications.services.rows import insert_rows
 
@@ -47,7 +48,7 @@ def broadcast(
 
     Args:
         to: its recipients.
-        owner: the user who may look at its progress and cancel it through the REST interface.
+        owner: the user who may look at its progress and cancel it through the REST interface, or their primary key.
         event: what happened; this and all others as for ``notify``.
 
     Returns:
@@ -64,9 +65,8 @@ def broadcast(
     check_schedule(deliver_at, expires_at)
     if errors := text_errors({"collapse_key": collapse_key}):
         raise InvalidInput(errors)
-    return start_broadcast(
-        row, to, owner_id=owner and owner.pk, collapse_key=collapse_key, deliver_at=deliver_at
-    )
+    owner_id = None if owner is None else recipient_key(owner)
+    return start_broadcast(row, to, owner_id=owner_id, collapse_key=collapse_key, deliver_at=deliver_at)
 
 
 def start_broadcast(
@@ -114,7 +114,7 @@ def cancel_broadcast(broadcast_id: UUID, *, owner_id: Any = None) -> Broadcast:
     _cancel(found)
     job = found.first()
     if job is None:
-        raise NotFound
+        raise NotFound("There is no such job.")
     return job
 
 

@@ -156,7 +156,7 @@ def cancel_replay(replay_id: UUID) -> Replay:
     leases.end(Replay.objects.all(), [replay_id], JobState.CANCELLED)
     job = Replay.objects.filter(pk=replay_id).first()
     if job is None:
-        raise NotFound
+        raise NotFound("There is no such replay.")
     return job
 
 

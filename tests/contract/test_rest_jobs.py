@@ -81,6 +81,7 @@ def test_job__of_somebody_else_or_of_nobody__is_404_and_goes_on(job: Broadcast, 
     answers = [api.ask(method, url(key)) for key in (job.pk, uuid4())]
     assert [answer.status for answer in answers] == [404, 404]
     assert answers[0].problem == answers[1].problem
+    assert answers[0].problem["detail"] == "There is no such job."
     assert Broadcast.objects.get().state == "queued"
 
 

@@ -208,7 +208,7 @@ def test_schedule_expiry_and_collapse_key__hold_for_each_recipient(users: list[U
 
 
 def test_cancelled__between_two_chunks__stops_there_and_leaves_what_was_sent(users: list[User]) -> None:
-    job = start(Recipients(users=users), owner=users[0])
+    job = start(Recipients(users=users), owner=users[0].pk)
     services.run_broadcast_chunk()
     with pytest.raises(NotFound):
         services.cancel_broadcast(job.pk, owner_id=users[1].pk)
