@@ -91,6 +91,9 @@ def test_list__newest_first__in_parts_of_the_limit(api: Api, ada: User) -> None:
     last = api.get(second.json["next"])
     assert positions(last) == [1]
     assert last.json["next"] is None
+    for _ in range(21):
+        send(ada)
+    assert positions(api.get()) == list(range(26, 1, -1))
 
 
 def test_next__is_absolute_and_keeps_every_other_parameter(api: Api, ada: User) -> None:
