@@ -11,7 +11,7 @@ import pytest
 
 from tests.helpers.processes import ROOT
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
 
 
 @pytest.mark.parametrize("project", ["uuid_users", "text_users"])

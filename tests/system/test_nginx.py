@@ -22,7 +22,7 @@ from tests.helpers.streams import LiveStream
 from tests.helpers.waiting import PATIENCE_SECONDS
 from tests.helpers.wire import at, complaints, positions
 
-pytestmark = [pytest.mark.system, pytest.mark.shape("embedded"), pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.system, pytest.mark.shape("embedded"), pytest.mark.timeout(300)]
 
 STREAM = "/api/v1/notifications/stream"
 

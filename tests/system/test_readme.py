@@ -21,9 +21,9 @@ from tests.helpers.streams import LiveStream
 from tests.helpers.waiting import PATIENCE_SECONDS, wait_until
 
 # On a busy machine each of the several commands takes its time.
-pytestmark = [pytest.mark.system, pytest.mark.shape("embedded"), pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.system, pytest.mark.shape("embedded"), pytest.mark.timeout(300)]
 
-START_SECONDS = 90
+START_SECONDS = 120
 README = (ROOT / "README.md").read_text()
 COMMANDS = [
     re.sub(r"\\\n\s+", "", command).split("  #")[0].strip()
@@ -100,11 +100,11 @@ def test_make_run_send_and_restart__as_the_readme_says__miss_nothing(project: Pa
         ) as stream:
             stream.expect("stream.live")
             send = ["env", *command("DEBUG=1 .venv/bin/python manage.py send_notification")]
-            subprocess.run(send, cwd=project, env=environment(), check=True, capture_output=True, timeout=60)
+            subprocess.run(send, cwd=project, env=environment(), check=True, capture_output=True, timeout=120)
             seen = stream.expect("notification.created")
         assert seen.json["notification"]["title"] == "Your order is on its way"
         press_control_c(hub)
-    subprocess.run(send, cwd=project, env=environment(), check=True, capture_output=True, timeout=60)
+    subprocess.run(send, cwd=project, env=environment(), check=True, capture_output=True, timeout=120)
     with start(project, port) as hub:
         assert "ada / ada" not in hub.output(), "the demo users are printed once"
         headers = {"Cookie": f"sessionid={cookie}", "Last-Event-ID": seen.last_event_id}
@@ -116,12 +116,12 @@ def test_make_run_send_and_restart__as_the_readme_says__miss_nothing(project: Pa
 
 def test_make_demo__plays_until_it_is_stopped(project: Path) -> None:
     subprocess.run(
-        ["make", "base"], cwd=project, env=environment(), check=True, capture_output=True, timeout=60
+        ["make", "base"], cwd=project, env=environment(), check=True, capture_output=True, timeout=120
     )
     for arguments in (["migrate", "-v0"], ["create_demo_users"]):
         subprocess.run(
             [".venv/bin/python", "manage.py", *arguments], cwd=project, env=environment(DEBUG="1"), check=True,
-            capture_output=True, timeout=60,
+            capture_output=True, timeout=120,
         )  # fmt: skip
     with GuardedProcess(
         ["make", "demo"], log=project / "demo.log", cwd=project, env=environment(PYTHONUNBUFFERED="1")

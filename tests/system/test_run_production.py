@@ -16,7 +16,7 @@ from tests.helpers.ports import HOST, free_port
 from tests.helpers.processes import ROOT
 from tests.helpers.waiting import PATIENCE_SECONDS, wait_until
 
-pytestmark = [pytest.mark.system, pytest.mark.shape("embedded"), pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.system, pytest.mark.shape("embedded"), pytest.mark.timeout(300)]
 
 
 def run(folder: Path, port: int) -> GuardedProcess:
@@ -28,7 +28,7 @@ def run(folder: Path, port: int) -> GuardedProcess:
         assert process.is_running(), process.output()
         return "with 2 workers" in process.output()
 
-    wait_until(serves, timeout=100, what="two workers")
+    wait_until(serves, timeout=120, what="two workers")
     return process
 
 

@@ -63,15 +63,14 @@ def test_stop__streams_are_closed_politely_and_the_process_ends_well(
         stream.expect("stream.live")
     streams.append(hub.stream(make_staff("vera", "view_notification"), path=TAIL_STREAM))
     streams[-1].expect("tail.open")
-    half_sent = socket.create_connection((HOST, hub.port))
-    half_sent.sendall(b"GET /api/v1/notifications/stream HTTP/1.1\r\nHost: loc")
-    begun = time.monotonic()
-    hub.send_signal(number)
-    closes = [stream.expect("stream.close") for stream in streams]
-    assert [stream.wait_ended() for stream in streams] == ["clean"] * 7
-    assert hub.stop() == 0
-    assert time.monotonic() - begun <= 5 + BUSY_SECONDS
-    half_sent.close()
+    with socket.create_connection((HOST, hub.port)) as half_sent:
+        half_sent.sendall(b"GET /api/v1/notifications/stream HTTP/1.1\r\nHost: loc")
+        begun = time.monotonic()
+        hub.send_signal(number)
+        closes = [stream.expect("stream.close") for stream in streams]
+        assert [stream.wait_ended() for stream in streams] == ["clean"] * 7
+        assert hub.wait() == 0
+        assert time.monotonic() - begun <= 5 + BUSY_SECONDS
     assert {(close.json["reason"], close.json["reconnect"]) for close in closes} == {("shutdown", True)}
     assert len({close.retry for close in closes}) > 1
     assert complaints(hub.output()) == []

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.helpers.ports import HOST, free_port
-from tests.helpers.processes import ROOT, hub_environment
+from tests.helpers.processes import ROOT, START_SECONDS, hub_environment
 
 pytestmark = [pytest.mark.system, pytest.mark.shape("embedded")]
 
@@ -23,7 +23,7 @@ def serve_and_fail(*arguments: str, env: dict[str, str] | None = None) -> str:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=START_SECONDS,
         check=False,
     )
     assert outcome.returncode == 1
@@ -61,7 +61,7 @@ def test_serve__several_workers_without_postgresql_and_redis__are_refused(transa
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=START_SECONDS,
         check=False,
     )
     assert outcome.returncode == 1

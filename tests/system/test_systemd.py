@@ -15,7 +15,7 @@ from tests.helpers.ports import HOST
 from tests.helpers.processes import ROOT, hub_environment
 from tests.helpers.waiting import PATIENCE_SECONDS
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
 
 # What systemd does before it executes the service: it listens, puts the socket at 3, and names the process.
 LAUNCHER = """

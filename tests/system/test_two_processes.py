@@ -23,7 +23,7 @@ from tests.helpers.processes import ROOT, hub_environment
 from tests.helpers.waiting import wait_until
 from tests.helpers.writers import PLACES
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.system, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.system, pytest.mark.timeout(300)]
 
 DEADLINE_SECONDS = 120
 
