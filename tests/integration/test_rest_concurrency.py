@@ -7,18 +7,20 @@ import random
 from collections import defaultdict
 from collections.abc import Callable
 from functools import partial
+from threading import Barrier
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
 
-from notifications import selectors, services
+from notifications import load, selectors, services
 from notifications.conf import hub_config
 from notifications.models import Notification
 from tests.helpers.api import Answer, Api
 from tests.helpers.factories import make_user, order_event, send
 from tests.helpers.oracle import Client, changes_since
 from tests.helpers.together import beside, run_together
+from tests.helpers.waiting import PATIENCE_SECONDS
 from tests.helpers.writers import work
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -37,6 +39,12 @@ class Reader:
     @property
     def has_seen_enough(self) -> bool:
         return len(self.cursors) >= MIN_CURSORS
+
+
+@pytest.fixture(autouse=True)
+def unthrottled(settings: Any) -> None:
+    """A reader asks as often as it can; how often one may is not asked here."""
+    settings.NOTIFICATION_HUB = {"max_requests_per_minute": 0}
 
 
 @pytest.fixture
@@ -200,13 +208,28 @@ def test_paging__while_writers_do_everything__shows_once_all_that_was_there_and_
 
 
 def test_poll_interval__while_many_ask_at_once__rises(ada: User, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("notifications.load.WINDOW_SECONDS", 0.2)
+    now, under_way, real = [0.0], Barrier(7), selectors.changes_after
+    for name, value in (("_clock", lambda: now[0]), ("_began_at", 0.0), ("_busy_seconds", 0.0)):
+        monkeypatch.setattr(load.LOAD, name, value)
+    send(ada)
+    after = {"after": f"{services.open_inbox(ada.pk).epoch}-0"}
 
-    def poll() -> int:
-        api = Api(ada)
-        return max(int(api.get("/changes").headers["X-Poll-Interval"]) for _ in range(30))
+    def take_half_a_window(*args: Any, **options: Any) -> Any:
+        for _ in range(2):
+            under_way.wait(PATIENCE_SECONDS)
+        return real(*args, **options)
 
-    assert max(run_together(*[poll] * 6)) > 2 * hub_config().poll_interval_seconds
+    def pass_the_time() -> None:
+        under_way.wait(PATIENCE_SECONDS)
+        now[0] += load.WINDOW_SECONDS / 2
+        under_way.wait(PATIENCE_SECONDS)
+
+    with monkeypatch.context() as slow:
+        slow.setattr(selectors, "changes_after", take_half_a_window)
+        run_together(*[partial(Api(ada).get, "/changes", after) for _ in range(6)], pass_the_time)
+    now[0] += load.WINDOW_SECONDS / 2
+    interval = int(Api(ada).get("/changes", after).headers["X-Poll-Interval"])
+    assert interval == 6 * hub_config().poll_interval_seconds  # three of them under way on average
 
 
 @pytest.mark.parametrize("body", [{"read": True}, {"read": False}], ids=["read", "unread"])

@@ -42,6 +42,7 @@ ENVIRON = {
     "HUB_RETRY_MILLISECONDS": "100",
     "HUB_MAX_QUEUE_FRAMES": "8",
     "HUB_MAX_BACKLOG_PAGE": "20",
+    "HUB_MAX_REQUESTS_PER_MINUTE": "0",
 }
 GONE = (OSError, http.client.HTTPException, httpx.TransportError)
 
