@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from math import ceil
 from typing import Any, Final
 
 from django.core.exceptions import (
@@ -105,8 +104,8 @@ def answer_error(error: Exception, context: Mapping[str, Any]) -> HttpResponse |
     )
     if isinstance(error, MissingScope):
         response["WWW-Authenticate"] = scope_challenge(error.scope)
-    if isinstance(error, drf.Throttled) and (wait := getattr(error, "wait", None)):
-        response["Retry-After"] = str(ceil(wait))
+    if isinstance(error, drf.Throttled) and (seconds := getattr(error, "wait", None)):
+        response["Retry-After"] = str(seconds)
     if response.status_code == 405:
         response["Allow"] = ", ".join(context["view"].served_methods)
     return response
