@@ -13,6 +13,7 @@ from django.http import QueryDict
 from notifications.cursors import Cursor
 from notifications.exceptions import MAX_ERRORS, FieldErrors, InvalidInput, MalformedCursor
 from notifications.filters import MAX_VALUE_LENGTH, Filters
+from notifications.rest.ids import parse_id
 from notifications.search import parse_words
 
 DEFAULT_LIST_LIMIT: Final = 25
@@ -25,7 +26,6 @@ MAX_POSITION: Final = 10**16 - 1
 Verb = Literal["read", "unread", "delete"]
 
 _NUMBER: Final = re.compile(r"0|[1-9][0-9]{0,15}", re.ASCII)
-_ID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
 _CATEGORY: Final = re.compile(r"[a-z][a-z0-9_]*", re.ASCII)
 _BOOLEANS: Final = {"true": True, "false": False}
 
@@ -203,9 +203,11 @@ def ids_of(value: Any) -> list[UUID]:
     """
     if not isinstance(value, list) or len(value) > MAX_ACTION_IDS:
         raise InvalidInput({"ids": f"must be a list of at most {MAX_ACTION_IDS} ids"})
-    if not all(isinstance(item, str) and _ID.fullmatch(item) for item in value):
+    ids = [parse_id(item) for item in value if isinstance(item, str)]
+    known = [public_id for public_id in ids if public_id is not None]
+    if len(known) < len(value):
         raise InvalidInput({"ids": "each must be the id of a notification, as the hub gave it"})
-    return [UUID(item) for item in value]
+    return known
 
 
 def _cursor(value: Any) -> Cursor:

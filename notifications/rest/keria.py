@@ -13,7 +13,6 @@ from uuid import UUID
 import orjson
 from django.http import Http404
 from django.urls import path
-from django.urls.converters import UUIDConverter
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -22,6 +21,7 @@ from notifications.conf import hub_config
 from notifications.exceptions import InvalidInput, NotFound
 from notifications.payloads import note_json
 from notifications.rest.answers import rendered
+from notifications.rest.ids import parse_id
 from notifications.rest.inputs import parse_nothing
 from notifications.rest.origin import origin_of
 from notifications.rest.views import HubView
@@ -31,7 +31,6 @@ MAX_COUNT: Final = 200
 ORDERS: Final = {"asc": False, "desc": True}
 # Units are read in either case (RFC 9110).
 _RANGE: Final = re.compile(r"notes=(0|[1-9][0-9]{0,15})-(0|[1-9][0-9]{0,15})?", re.ASCII | re.IGNORECASE)
-_ID: Final = re.compile(UUIDConverter.regex, re.ASCII)
 _OTHER_UNIT: Final = re.compile(r"(?!notes=)[a-z0-9._-]+=", re.ASCII | re.IGNORECASE)
 
 
@@ -106,9 +105,10 @@ class NoteView(DialectView):
 
 
 def _public_id(text: str) -> UUID:
-    if not _ID.fullmatch(text):
+    public_id = parse_id(text)
+    if public_id is None:
         raise NotFound
-    return UUID(text)
+    return public_id
 
 
 def _accepted(outcome: services.Outcome) -> Response:

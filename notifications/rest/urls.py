@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from django.urls import path
+from django.urls import path, register_converter
 
 from notifications.rest import views
 from notifications.rest.events import EventsView
+from notifications.rest.ids import IdConverter
 from notifications.rest.jobs import JobView
 from notifications.rest.publish import BatchView, PublishView, WithdrawView
 from notifications.rest.schema.views import SchemaView
 from notifications.rest.streams import StreamsView, StreamView
 from notifications.rest.tickets import TicketView
+
+register_converter(IdConverter, "hub_id")
 
 app_name = "notifications_api"
 urlpatterns = [
@@ -18,14 +21,14 @@ urlpatterns = [
     path("notifications/actions", views.ActionsView.as_view(), name="actions"),
     path("notifications/changes", views.ChangesView.as_view(), name="changes"),
     path("notifications/counts", views.CountsView.as_view(), name="counts"),
-    path("publish/jobs/<uuid:broadcast_id>", JobView.as_view(), name="job"),
+    path("publish/jobs/<hub_id:broadcast_id>", JobView.as_view(), name="job"),
     path("schema", SchemaView.as_view(), name="schema"),
     path("events", EventsView.as_view(), name="events"),
     path("publish", PublishView.as_view(), name="publish"),
     path("publish/batch", BatchView.as_view(), name="publish_batch"),
     path("publish/withdraw", WithdrawView.as_view(), name="publish_withdraw"),
     path("streams", StreamsView.as_view(), name="streams"),
-    path("streams/<uuid:stream_id>", StreamView.as_view(), name="stream"),
+    path("streams/<hub_id:stream_id>", StreamView.as_view(), name="stream"),
     path("stream/ticket", TicketView.as_view(), name="ticket"),
-    path("notifications/<uuid:public_id>", views.NotificationView.as_view(), name="notification"),
+    path("notifications/<hub_id:public_id>", views.NotificationView.as_view(), name="notification"),
 ]
