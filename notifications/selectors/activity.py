@@ -106,7 +106,7 @@ def failed_sources() -> Iterable[tuple[str, str]]:
 
 
 def _first_key(since: datetime, last: int) -> int:
-    """The first key from which on changes are not older: found by halving."""
+    """The first key from which on changes are not older: found by halving. Keys before it that nobody has, or has any more, are left out."""
     low, high = 1, last + 1
     while low < high:
         middle = (low + high) // 2
@@ -115,4 +115,4 @@ def _first_key(since: datetime, last: int) -> int:
             high = middle
         else:
             low = found[0] + 1
-    return low
+    return Change.objects.filter(pk__gte=low).order_by("pk").values_list("pk", flat=True).first() or low
