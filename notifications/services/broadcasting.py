@@ -9,6 +9,7 @@ from uuid import UUID
 
 from django.db import transaction
 from django.db.models import F, Q
+from django.db.models.functions import Greatest
 from django.utils import timezone
 
 from notifications.conf import hub_config
@@ -136,4 +137,8 @@ def _advance(
         last_recipient=last,
         done_count=F("done_count") + done_count,
         failed_count=F("failed_count") + failed_count,
+        # Users who came since it was asked for may make it more than there were then.
+        total_count=Greatest(
+            F("total_count"), F("done_count") + F("failed_count") + done_count + failed_count
+        ),
     )

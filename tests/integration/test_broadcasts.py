@@ -187,6 +187,13 @@ def test_several__take_turns_chunk_by_chunk(users: list[User]) -> None:
     assert [progress(job) for job in jobs] == [("done", 10, 10, 0)] * 3
 
 
+def test_everyone__with_users_who_came_since__counts_them_in_all(users: list[User]) -> None:
+    job = start()
+    User.objects.create(username="late")
+    run()
+    assert progress(job) == ("done", 11, 11, 0)
+
+
 def test_schedule_expiry_and_collapse_key__hold_for_each_recipient(users: list[User]) -> None:
     at = timezone.now()
     services.notify_many(users, order_event(), title="old", collapse_key="k")
