@@ -96,14 +96,15 @@ class Tail {
     const time = /** @type {HTMLTimeElement} */ (find(row, "time"));
     time.dateTime = data.at;
     time.title = data.at;
-    time.textContent = `${data.at.slice(0, 10)} `;
-    time.append(Object.assign(document.createElement("span"), { textContent: data.at.slice(11, 19) }));
+    const [day, clock] = data.shown_at.split(" ");
+    time.textContent = `${day} `;
+    time.append(Object.assign(document.createElement("span"), { textContent: clock }));
     find(row, ".tail-to bdi").textContent = data.recipient;
     find(row, ".tail-chip").replaceWith(chip(this.root, ".tail-kind", data.kind));
     find(row, ".tail-reason").replaceChildren(chip(this.root, ".tail-reason-label", data.reason));
     this.#subject(row, data);
     const position = /** @type {HTMLAnchorElement} */ (find(row, ".tail-position"));
-    position.textContent = String(data.position);
+    position.append(String(data.position));
     position.title = data.cursor;
     position.href = `${(this.root.dataset.past ?? "").replace("KEY", quote(data.inbox))}?cursor=${encodeURIComponent(data.cursor)}`;
     return row;

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from django.contrib.auth.models import Permission, User
 from django.contrib.sessions.models import Session
 from django.db import connections, transaction
 from django.test import override_settings
+from django.utils import timezone
 
 from notifications import services
 from notifications.models import Change, Inbox, Notification, StreamSession
@@ -62,6 +64,7 @@ async def titles(stream: AsgiStream, count: int) -> list[str]:
     return [each.get("title", each["change"]) for each in told]
 
 
+@override_settings(TIME_ZONE="Asia/Kathmandu")
 async def test_tail__shows_all_inboxes_with_what_the_right_and_the_filter_admit(
     streams: Streams, ada: User, vera: User
 ) -> None:
@@ -76,6 +79,8 @@ async def test_tail__shows_all_inboxes_with_what_the_right_and_the_filter_admit(
     assert await titles(everything, 3) == [HOSTILE, "a warning", "inbox.read"]
     told = (await blind.expect("tail.change", where=lambda event: event.json.get("topic") == "order:7")).json
     assert "title" not in told
+    at = datetime.fromisoformat(told["at"]).astimezone(timezone.get_default_timezone())
+    assert told["shown_at"] == at.strftime("%Y-%m-%d %H:%M:%S"), "by the clock of the site, as on all pages"
     assert b"onerror" not in blind.raw
     assert (told["recipient"], told["notification"], told["level"]) == ("ada", str(public_id), "error")
     await send_to(grace, "the last", level="error")

@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
+from django.utils import timezone
+
 from notifications.cursors import Cursor
 from notifications.events import category_of
 from notifications.payloads import CHANGE_NAMES, timestamp
@@ -38,6 +40,8 @@ def change_data(change: WatchedChange, *, with_content: bool) -> dict[str, objec
         "change": CHANGE_NAMES.get(change.kind, change.kind),
         "kind": change.kind,
         "at": timestamp(change.at),
+        # As all other times in the admin: by the clock of the site.
+        "shown_at": timezone.localtime(change.at).strftime("%Y-%m-%d %H:%M:%S"),
         "cursor": str(Cursor(change.epoch, change.position)),
         "position": change.position,
         "unread_count": change.unread_count,
