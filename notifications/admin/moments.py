@@ -83,6 +83,9 @@ def _by_cursor(inbox: Inbox, text: str) -> Moment:
 
 
 def _by_time(inbox: Inbox, at: datetime) -> Moment:
+    if not at.microsecond:
+        # Pages show times to the second: one that is copied from there means what happened in that second, too.
+        at = at.replace(microsecond=999_999)
     position: Any = selectors.position_at(inbox.pk, at)
     if position is None and not inbox.floor:
         return Moment(0)

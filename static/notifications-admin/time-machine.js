@@ -129,8 +129,9 @@ class TimeMachine {
     const here = overTime ? (at ? Date.parse(at) + TIME_STEP_MS : low) : Number(position);
     if (!isSlid) this.slider.value = String(here);
     this.slider.setAttribute("aria-valuetext", find(this.state, ".tm-position").textContent?.trim() ?? "");
-    find(this.root, ".tm-first").textContent = overTime ? localTime(low) : String(floor);
-    find(this.root, ".tm-last").textContent = overTime ? localTime(Date.parse(lastAt ?? "")) : String(head);
+    const { firstShown, lastShown } = this.root.dataset;
+    find(this.root, ".tm-first").textContent = (overTime ? firstShown : floor) ?? "";
+    find(this.root, ".tm-last").textContent = (overTime ? lastShown : head) ?? "";
     /** @type {HTMLInputElement} */ (find(this.root, "#tm-position")).value = position ?? "";
     /** @type {HTMLInputElement} */ (find(this.root, "#tm-at")).value = local ?? "";
   }
@@ -144,11 +145,6 @@ function withFragment(parameters) {
   const all = new URLSearchParams(parameters);
   all.set("fragment", "1");
   return all;
-}
-
-/** @param {number} ms */
-function localTime(ms) {
-  return new Intl.DateTimeFormat(document.documentElement.lang || "en", { dateStyle: "medium", timeStyle: "short" }).format(ms);
 }
 
 /**
