@@ -1,35 +1,77 @@
-"""Django's admin classes with their type parameters, which they take only while types are checked."""
+"""What our admin classes begin with: lists that are bounded and say something when they are empty, and rows that are records."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
 from django.core.paginator import Paginator
+from django.http import HttpRequest, HttpResponse
+from django.utils.text import capfirst
 
-from notifications.models import ApiToken, Inbox, Job, Notification, StreamSession
+from notifications.models import Notification
 
+# They take their type parameters only while types are checked.
 if TYPE_CHECKING:
-    NotificationModelAdmin = admin.ModelAdmin[Notification]
-    InboxModelAdmin = admin.ModelAdmin[Inbox]
-    ApiTokenModelAdmin = admin.ModelAdmin[ApiToken]
-    StreamModelAdmin = admin.ModelAdmin[StreamSession]
-    JobModelAdmin = admin.ModelAdmin[Job]
+    AnyModelAdmin = admin.ModelAdmin[Any]
     AnyPaginator = Paginator[Notification]
     AnyChangeList = ChangeList
 else:
-    NotificationModelAdmin = InboxModelAdmin = ApiTokenModelAdmin = StreamModelAdmin = admin.ModelAdmin
-    JobModelAdmin = admin.ModelAdmin
+    AnyModelAdmin = admin.ModelAdmin
     AnyPaginator = Paginator
     AnyChangeList = ChangeList
 
-__all__ = [
-    "AnyChangeList",
-    "AnyPaginator",
-    "ApiTokenModelAdmin",
-    "InboxModelAdmin",
-    "JobModelAdmin",
-    "NotificationModelAdmin",
-    "StreamModelAdmin",
-]
+__all__ = ["AnyChangeList", "AnyPaginator", "BoundedList", "RecordsOnly"]
+
+
+class BoundedList(AnyModelAdmin):
+    """A list that costs the same whatever there is: one order, pages of fifty, and nothing is counted only to be shown.
+
+    Attributes:
+        empty_words: said where there is nothing at all.
+        empty_hint: how there comes to be something.
+        none_words: said where nothing is as it is asked for.
+    """
+
+    list_per_page = 50
+    list_max_show_all = 0
+    show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
+    sortable_by: ClassVar[Any] = ()
+    empty_words: ClassVar[Any]
+    empty_hint: ClassVar[Any] = ""
+    none_words: ClassVar[Any]
+
+    def list_context(self, request: HttpRequest) -> dict[str, Any]:
+        """What the template of the list needs besides."""
+        return {}
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """The list."""
+        context = {
+            "title": capfirst(self.opts.verbose_name_plural),
+            "empty_words": self.empty_words,
+            "empty_hint": self.empty_hint,
+            "none_words": self.none_words,
+            **self.list_context(request),
+        }
+        return super().changelist_view(request, {**context, **(extra_context or {})})
+
+
+class RecordsOnly(AnyModelAdmin):
+    """Rows that the hub writes by itself: nobody adds, changes or deletes one."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Nobody."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Nobody."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Nobody."""
+        return False

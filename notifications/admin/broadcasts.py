@@ -13,15 +13,17 @@ from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpR
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils import timezone
+from django.utils.decorators import method_decorator
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
+from django.views.decorators.http import require_POST
 
 from notifications import services
 from notifications.admin.forms import ComposeForm, ReasonForm
 from notifications.admin.jobs import JobAdmin, history, number, run_for
-from notifications.admin.links import notifications_url
+from notifications.admin.links import name_of, notifications_url
 from notifications.admin.origin import username_of
 from notifications.admin.rights import CONTENT_HIDDEN, can
 from notifications.admin.sending import AlreadySent, repeated, send_once
@@ -43,6 +45,9 @@ class BroadcastAdmin(JobAdmin):
     done_words = gettext_lazy("notified")
     list_display = ("asked_at", "what", "to_whom", "sender", "state_chip", "progress")
     list_filter = ("state",)
+    empty_words = gettext_lazy("Nothing was broadcast yet.")
+    empty_hint = gettext_lazy("Compose something, or have a producer send to more than 1,000 users at once.")
+    none_words = gettext_lazy("No broadcast is like that.")
     add_form_template = "admin/notifications/broadcast/compose.html"
     confirm_template = "admin/notifications/broadcast/confirm.html"
     withdraw_template = "admin/notifications/broadcast/withdraw.html"
@@ -52,17 +57,9 @@ class BroadcastAdmin(JobAdmin):
         rows: QuerySet[Any] = super().get_queryset(request)
         return rows.select_related("event", "owner").defer("event__body", "event__data")
 
-    def changelist_view(
-        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
-        """The list."""
-        context = {
-            "title": _("Broadcasts"),
-            "add_words": _("Compose"),
-            "empty_words": _("No broadcast is like that."),
-            "empty_hint": _("Compose one, or have a producer send to more than 1,000 users at once."),
-        }
-        return super().changelist_view(request, {**context, **(extra_context or {})})
+    def list_context(self, request: HttpRequest) -> dict[str, Any]:
+        """What composing is called."""
+        return {"add_words": _("Compose")}
 
     # --- columns ------------------------------------------------------------------------------------------------------
 
@@ -186,10 +183,9 @@ class BroadcastAdmin(JobAdmin):
         messages.success(request, _("It was withdrawn.") + " " + gone)
         return HttpResponseRedirect(self.url_of("change", job.pk))
 
+    @method_decorator(require_POST)
     def retry_view(self, request: HttpRequest, job_id: UUID) -> HttpResponse:
         """Try those again that could not be given a position."""
-        if request.method != "POST":
-            return HttpResponseNotAllowed(["POST"])
         job = self.job_for(request, job_id)
         count = services.retry_failed(event_id=job.event_id)
         still = self._failed(job)
@@ -264,7 +260,7 @@ class BroadcastAdmin(JobAdmin):
             context |= {
                 "count": count,
                 "count_words": ngettext("%s user", "%s users", count) % number(count),
-                "users": given["users"][:NAMES_SHOWN],
+                "users": list(map(name_of, given["users"][:NAMES_SHOWN])),
                 "more_users": max(0, len(given["users"]) - NAMES_SHOWN),
                 "groups": given.get("groups") or (),
                 "note": _note(event, timezone.now()),

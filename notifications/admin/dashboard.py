@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from notifications.admin.jobs import CHIPS, number
+from notifications.admin.links import brief
 from notifications.admin.plots import Buckets, stacked
 from notifications.admin.rights import can
 from notifications.conf import hub_config
@@ -38,6 +39,7 @@ from notifications.streaming.metrics import BUCKETS, Durations
 CACHE_SECONDS: Final = 15
 TOP: Final = 5
 MAX_PRODUCERS: Final = 20
+MAX_SHOWN_NAME: Final = 80
 # Half of what a producer sends takes longer from being stored to being listed: its transactions are long, or the sweeper had to find it.
 SLOW_SECONDS: Final = 2.0
 MAX_WORKERS: Final = 32
@@ -202,7 +204,7 @@ def _producers(sources: Counter[str], waits: dict[str, list[float]]) -> list[dic
     )
     return [
         {
-            "name": name,
+            "name": brief(name, MAX_SHOWN_NAME),
             "sent": sources[name],
             "failed": failures[name],
             "failure": texts.get(name, ""),

@@ -13,13 +13,13 @@ from django.utils.html import format_html
 from django.utils.translation import gettext as _
 
 from notifications.admin import actions
-from notifications.admin.bases import NotificationModelAdmin
-from notifications.admin.links import notification_url, title_of
+from notifications.admin.bases import BoundedList
+from notifications.admin.links import name_of, notification_url, title_of
 from notifications.admin.rights import can
 from notifications.models import Notification
 
 
-class DeletesThroughServices(NotificationModelAdmin):
+class DeletesThroughServices(BoundedList):
     """What Django's pages do when a notification, or a selection, is deleted."""
 
     def delete_view(
@@ -44,7 +44,7 @@ class DeletesThroughServices(NotificationModelAdmin):
                 notification_url(row.public_id),
                 title_of(row.event) if can(request, "view_content") else row.event.type,
                 _("to"),
-                row.recipient.get_username(),
+                name_of(row.recipient),
             )
             for row in rows
         ]

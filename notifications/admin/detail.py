@@ -11,15 +11,42 @@ from typing import Any, Final
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from notifications.admin.links import inbox_url, level_html, notifications_url, title_of, user_url
+from notifications.admin.links import (
+    MAX_NAME,
+    brief,
+    inbox_url,
+    level_html,
+    name_of,
+    notifications_url,
+    of_recipient_url,
+    title_of,
+    user_url,
+)
 from notifications.admin.rights import CONTENT_HIDDEN_WHY
 from notifications.admin.states import explain, state_of
 from notifications.admin.timeline import build_timeline
 from notifications.conf import hub_config
-from notifications.models import Inbox, Notification, Reason
-from notifications.services.content import url_problem
+from notifications.models import (
+    MAX_BODY_LENGTH,
+    MAX_TITLE_LENGTH,
+    MAX_TOPIC_LENGTH,
+    MAX_URL_LENGTH,
+    Event,
+    Inbox,
+    Notification,
+    Reason,
+)
+from notifications.services.content import MAX_NOTIFICATION_BYTES, url_problem
 
 MAX_OTHERS: Final = 1_000
+_LIMITS: Final = {"topic": MAX_TOPIC_LENGTH, "source": MAX_NAME, "level": MAX_NAME}
+_CONTENT_LIMITS: Final = {
+    "title": MAX_TITLE_LENGTH,
+    "body": MAX_BODY_LENGTH,
+    "url": MAX_URL_LENGTH,
+    "actor": MAX_NAME,
+    "data": MAX_NOTIFICATION_BYTES,
+}
 # What turns the writing direction around, or cannot be seen: it is shown escaped, as JSON may be written.
 _INVISIBLE: Final = re.compile(r"[\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
 
@@ -35,11 +62,12 @@ def context_of(notification: Notification, now: datetime, *, has_content: bool) 
     event, recipient = notification.event, notification.recipient
     if has_content:
         event.refresh_from_db(fields=["body", "data"])
+    is_safe = has_content and len(event.url) <= MAX_URL_LENGTH and url_problem(event.url) is None
+    _cut(event, with_content=has_content)
     state = state_of(notification, now)
     inbox = Inbox.objects.filter(pk=notification.recipient_id).first()
     timeline = build_timeline(notification, state, inbox)
     others = count_others(notification)
-    username = recipient.get_username()
     return {
         "original": notification,
         "event": event,
@@ -47,7 +75,7 @@ def context_of(notification: Notification, now: datetime, *, has_content: bool) 
         "is_blank": not event.title if has_content else False,
         "has_content": has_content,
         "content_hidden": CONTENT_HIDDEN_WHY,
-        "username": username,
+        "username": name_of(recipient),
         "level_chip": level_html(event.level),
         "state": state,
         "is_listed": notification.is_listed,
@@ -57,11 +85,11 @@ def context_of(notification: Notification, now: datetime, *, has_content: bool) 
         "deliveries": timeline.deliveries,
         "flush_seconds": _flush_seconds(),
         "data": pretty_data(event.data) if has_content else "",
-        "url_is_safe": has_content and url_problem(event.url) is None,
+        "url_is_safe": is_safe,
         "inbox": inbox,
         "inbox_url": inbox_url(inbox.pk) if inbox else "",
         "user_url": user_url(recipient),
-        "same_recipient_url": notifications_url(recipient=username),
+        "same_recipient_url": of_recipient_url(recipient),
         "others": others,
         "others_url": notifications_url(event=event.pk),
     }
@@ -75,6 +103,13 @@ def pretty_data(text: str) -> str:
         return _INVISIBLE.sub(lambda match: f"\\u{ord(match[0]):04x}", pretty)
     except (ValueError, RecursionError):
         return text
+
+
+def _cut(event: Event, *, with_content: bool) -> None:
+    """What was written past the services may be longer than they admit; the page shows as much as they would. Not to be saved."""
+    limits = {**_LIMITS, **_CONTENT_LIMITS} if with_content else _LIMITS
+    for name, limit in limits.items():
+        setattr(event, name, brief(getattr(event, name), limit))
 
 
 def count_others(notification: Notification) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 from django import forms
 from django.contrib import messages
@@ -16,13 +16,11 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from notifications import services
 from notifications.admin.detail import count_others
-from notifications.admin.links import notification_url
+from notifications.admin.links import name_of, notification_url, title_of
 from notifications.admin.origin import origin_of
 from notifications.admin.rights import can
-from notifications.models import Notification
+from notifications.models import MAX_REASON_LENGTH, Notification
 from notifications.services import Erased
-
-MAX_REASON_LENGTH: Final = 200
 
 
 class EraseForm(forms.Form):
@@ -61,8 +59,8 @@ def erase_page(
         "opts": model_admin.opts,
         "media": model_admin.media,
         "original": notification,
-        "name": notification.event.title if can(request, "view_content") else notification.event.type,
-        "username": notification.recipient.get_username(),
+        "name": title_of(notification.event) if can(request, "view_content") else notification.event.type,
+        "username": name_of(notification.recipient),
         "others": count_others(notification),
         "form": form,
     }
@@ -72,7 +70,7 @@ def erase_page(
 def _erase(
     request: HttpRequest, model_admin: Any, notification: Notification, *, scope: str, reason: str
 ) -> bool:
-    username = notification.recipient.get_username()
+    username = name_of(notification.recipient)
     try:
         erased = _do(request, notification, scope)
     except OperationalError:

@@ -8,19 +8,22 @@ from django.contrib import admin
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
 from django.db.models import Q, QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
+from django.utils.decorators import method_decorator
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
+from django.views.decorators.http import require_safe
 
-from notifications.admin.bases import InboxModelAdmin
+from notifications.admin.bases import BoundedList, RecordsOnly
 from notifications.admin.links import (
     inbox_url,
+    name_of,
     notification_url,
-    notifications_url,
+    of_recipient_url,
     past_url,
     time_html,
     to_list,
@@ -62,40 +65,26 @@ class UnreadFilter(admin.SimpleListFilter):
 
 
 @admin.register(Inbox)
-class InboxAdmin(InboxModelAdmin):
-    """List of inboxes, and the page of one with its log, newest first."""
+class InboxAdmin(RecordsOnly, BoundedList):
+    """List of inboxes, and the page of one with its log, newest first. One is made at its first touch, and goes with its user."""
 
     list_display = ("owner", "unread_count", "head", "floor", "cursor_text", "changed")
     list_display_links = None
     list_filter = (UnreadFilter,)
-    list_per_page = 50
-    list_max_show_all = 0
-    show_full_result_count = False
-    show_facets = admin.ShowFacets.NEVER
     ordering = ("pk",)
-    sortable_by = ()
     paginator = BoundedPaginator
     search_fields = ("user__pk",)
     search_help_text = gettext_lazy(
         "Part of a username, or exactly one inbox by a cursor of it (abcdefgh-41)."
     )
     actions = None
+    empty_words = gettext_lazy("Nobody has an inbox yet.")
+    empty_hint = gettext_lazy("One is made when a user first looks into it, or is first sent something.")
+    none_words = gettext_lazy("No inbox is like that.")
     change_form_template = "admin/notifications/inbox/change_form.html"
 
     class Media:
         css: ClassVar[dict[str, list[str]]] = {"all": ["notifications-admin/hub.css"]}
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        """Nobody: an inbox is made at its first touch."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Inbox | None = None) -> bool:
-        """Nobody: positions and counts are the log's."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Inbox | None = None) -> bool:
-        """Nobody: it goes with its user."""
-        return False
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Inbox]:
         """With their users."""
@@ -122,7 +111,7 @@ class InboxAdmin(InboxModelAdmin):
         return format_html(
             '<a class="hub-title hub-user" href="{}"><bdi>{}</bdi></a>',
             inbox_url(row.pk),
-            row.user.get_username(),
+            name_of(row.user),
         )
 
     @admin.display(description=gettext_lazy("cursor"))
@@ -135,16 +124,11 @@ class InboxAdmin(InboxModelAdmin):
         """The time of the newest change."""
         return time_html(row.changed_at) if row.changed_at else None
 
-    def changelist_view(
-        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
-        """The list."""
-        context = {
-            "title": str(self.opts.verbose_name_plural).capitalize(),
-            "may_tail": can(request, "view"),
-        }
-        return super().changelist_view(request, {**context, **(extra_context or {})})
+    def list_context(self, request: HttpRequest) -> dict[str, Any]:
+        """Whether the live tail is offered."""
+        return {"may_tail": can(request, "view")}
 
+    @method_decorator(require_safe)
     def change_view(
         self,
         request: HttpRequest,
@@ -153,15 +137,13 @@ class InboxAdmin(InboxModelAdmin):
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
         """The page of one inbox; only shows it."""
-        if request.method not in ("GET", "HEAD"):
-            return HttpResponseNotAllowed(["GET", "HEAD"])
         inbox = self.get_object(request, unquote(object_id))
         if not self.has_view_permission(request, inbox):
             raise PermissionDenied
         if inbox is None:
             return to_list(request, "inbox")
         request.current_app = self.admin_site.name
-        username = inbox.user.get_username()
+        username = name_of(inbox.user)
         context = {
             **self.admin_site.each_context(request),
             "title": _("Inbox of %s") % username,
@@ -171,8 +153,8 @@ class InboxAdmin(InboxModelAdmin):
             "original": inbox,
             "username": username,
             "user_url": user_url(inbox.user),
-            "notifications_url": notifications_url(recipient=username),
-            "unread_url": notifications_url(recipient=username, state="unread"),
+            "notifications_url": of_recipient_url(inbox.user),
+            "unread_url": of_recipient_url(inbox.user, state="unread"),
             "past_url": past_url(inbox.pk) if can(request, "view") else "",
             "streams": streams_of(request, inbox),
             **log_context(inbox, request.GET.get("from", ""), with_content=can(request, "view_content")),
@@ -189,21 +171,24 @@ class InboxAdmin(InboxModelAdmin):
             *super().get_urls(),
         ]
 
+    @method_decorator(require_safe)
     def tail_view(self, request: HttpRequest) -> HttpResponse:
         """The live tail of all inboxes; only shows it."""
-        if request.method not in ("GET", "HEAD"):
-            return HttpResponseNotAllowed(["GET", "HEAD"])
         require(request, "view")
         return show_tail(request, self._page_context(request))
 
     def _page_context(self, request: HttpRequest) -> dict[str, Any]:
         request.current_app = self.admin_site.name
-        return {**self.admin_site.each_context(request), "opts": self.opts, "media": self.media}
+        return {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "media": self.media,
+            "has_view_permission": True,
+        }
 
+    @method_decorator(require_safe)
     def past_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """The time machine of one inbox; only shows it."""
-        if request.method not in ("GET", "HEAD"):
-            return HttpResponseNotAllowed(["GET", "HEAD"])
         inbox = self.get_object(request, unquote(object_id))
         require(request, "view")
         if not self.has_view_permission(request, inbox):

@@ -18,20 +18,21 @@ from django.http import (
     Http404,
     HttpRequest,
     HttpResponse,
-    HttpResponseNotAllowed,
     HttpResponseRedirect,
     JsonResponse,
 )
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import formats
+from django.utils.decorators import method_decorator
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
+from django.views.decorators.http import require_POST, require_safe
 
-from notifications.admin.bases import JobModelAdmin
-from notifications.admin.links import chip_html, time_html
+from notifications.admin.bases import BoundedList, RecordsOnly
+from notifications.admin.links import chip_html, time_html, to_list
 from notifications.admin.paginator import BoundedPaginator
 from notifications.admin.rights import Right, can
 from notifications.models import Job, JobState
@@ -46,7 +47,7 @@ CHIPS: dict[str, str] = {
 }
 
 
-class JobAdmin(JobModelAdmin):
+class JobAdmin(RecordsOnly, BoundedList):
     """List and page of one kind of job. Those who may ask for one see all of them, and may end them.
 
     Attributes:
@@ -56,12 +57,7 @@ class JobAdmin(JobModelAdmin):
 
     right: ClassVar[Right]
     done_words: ClassVar[Any]
-    list_per_page = 50
-    list_max_show_all = 0
-    show_full_result_count = False
-    show_facets = admin.ShowFacets.NEVER
     ordering = ("-created_at", "-pk")
-    sortable_by = ()
     actions = None
     paginator = BoundedPaginator
     change_list_template = "admin/notifications/job/change_list.html"
@@ -109,14 +105,6 @@ class JobAdmin(JobModelAdmin):
         """Whoever has the right."""
         return can(request, self.right)
 
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nobody: it is a record."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nobody: it is a record."""
-        return False
-
     def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest | None = None) -> bool:
         """None but that of the list's own filter."""
         return lookup == "state__exact"
@@ -162,6 +150,7 @@ class JobAdmin(JobModelAdmin):
             *super().get_urls(),
         ]
 
+    @method_decorator(require_safe)
     def change_view(
         self,
         request: HttpRequest,
@@ -170,14 +159,11 @@ class JobAdmin(JobModelAdmin):
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
         """The page of one; only shows it."""
-        if request.method not in ("GET", "HEAD"):
-            return HttpResponseNotAllowed(["GET", "HEAD"])
         job = self.get_object(request, unquote(object_id))
         if not self.has_view_permission(request, job):
             raise PermissionDenied
         if job is None:
-            messages.warning(request, _("There is nothing at that address; it may have been erased."))
-            return HttpResponseRedirect(self.url_of("changelist"))
+            return to_list(request, str(self.opts.model_name))
         request.current_app = self.admin_site.name
         context = {
             **self.admin_site.each_context(request),
@@ -193,16 +179,14 @@ class JobAdmin(JobModelAdmin):
         }
         return TemplateResponse(request, self.change_form_template, context)
 
+    @method_decorator(require_safe)
     def progress_view(self, request: HttpRequest, job_id: UUID) -> HttpResponse:
         """How far one is, for the script of its page."""
-        if request.method not in ("GET", "HEAD"):
-            return HttpResponseNotAllowed(["GET", "HEAD"])
         return JsonResponse(self.progress_of(self.job_for(request, job_id)))
 
+    @method_decorator(require_POST)
     def cancel_view(self, request: HttpRequest, job_id: UUID) -> HttpResponse:
         """End one. What is done stays so."""
-        if request.method != "POST":
-            return HttpResponseNotAllowed(["POST"])
         job = self.job_for(request, job_id)
         was_live = job.is_live
         job = self.cancel(job.pk)

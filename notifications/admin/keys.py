@@ -7,8 +7,6 @@ from collections.abc import Iterator
 from typing import Any, Final
 from uuid import UUID
 
-from django.db.models import Q
-
 from notifications.models import Broadcast, IdempotencyKey, Notification
 
 # A key belongs to a producer and a path: several may have used the same one, but not very many.
@@ -27,7 +25,7 @@ def events_sent_with(key: str) -> list[int]:
         else:
             notifications += _first_of_each(body)
     found = set(Broadcast.objects.filter(pk__in=broadcasts).values_list("event_id", flat=True))
-    sent = Notification.objects.filter(Q(public_id__in=notifications[:MAX_EVENTS]))
+    sent = Notification.objects.filter(public_id__in=notifications[:MAX_EVENTS])
     return sorted(found | set(sent.values_list("event_id", flat=True)))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlencode
 
 from django.contrib import messages
@@ -16,8 +16,11 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
-from notifications.models import Event, Level
+from notifications.models import MAX_TITLE_LENGTH, Event, Level
 from notifications.streaming.staff import STAFF_PATH
+
+# What a username is cut to where it is longer than any that Django's own user model admits.
+MAX_NAME: Final = 254
 
 
 def notification_url(key: Any, page: str = "change") -> str:
@@ -68,13 +71,32 @@ def user_url(user: Any) -> str | None:
         return None
 
 
+def brief(text: str, limit: int = MAX_NAME) -> str:
+    """A text that is no longer than the hub admits is shown whole; one that was written past the services, cut."""
+    return text if len(text) <= limit else f"{text[:limit]}…"
+
+
+def name_of(user: Any) -> str:
+    """A username as it is shown."""
+    return brief(str(user.get_username()))
+
+
+def of_recipient_url(user: Any, **parameters: Any) -> str:
+    """All that a user was sent; the inbox of one whose name is too long to stand in an address."""
+    username = str(user.get_username())
+    if len(username) > MAX_NAME:
+        return inbox_url(user.pk)
+    return notifications_url(recipient=username, **parameters)
+
+
 def title_of(event: Event) -> str:
     """An event's title as it is shown: none is blank, but that of one that was erased, or written past the services."""
-    return event.title.strip() or (_("(no title)") if event.title else _("(erased)"))
+    title = brief(event.title, MAX_TITLE_LENGTH).strip()
+    return title or (_("(no title)") if event.title else _("(erased)"))
 
 
 def to_list(request: HttpRequest, name: str) -> HttpResponseRedirect:
-    """For an address that leads to nothing: a sentence, and the list of ``notification`` or ``inbox``."""
+    """For an address that leads to nothing: a sentence, and the list of what is called so (``notification``, ``inbox`` …)."""
     messages.warning(request, _("There is nothing at that address; it may have been erased."))
     return HttpResponseRedirect(reverse(f"admin:notifications_{name}_changelist"))
 

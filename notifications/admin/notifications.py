@@ -15,14 +15,15 @@ from django.http import (
     HttpResponse,
     HttpResponseBadRequest,
     HttpResponseBase,
-    HttpResponseNotAllowed,
     HttpResponseRedirect,
 )
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
+from django.utils.decorators import method_decorator
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
+from django.views.decorators.http import require_POST, require_safe
 
 from notifications import services
 from notifications.admin import actions, detail, permalinks
@@ -52,14 +53,11 @@ class NotificationAdmin(NotificationColumns, DeletesThroughServices):
     # The columns of those who may not see content.
     list_display_without_content = ("short_id", "to", "kind", "level_chip", "state_chip", "created", "place")
     list_filter = FILTERS
-    list_per_page = 50
-    list_max_show_all = 0
-    show_full_result_count = False
-    show_facets = admin.ShowFacets.NEVER
     # The primary key is the order of staging; to sort by anything else would sort the whole table.
     ordering = ("-id",)
-    sortable_by = ()
     search_fields = ("public_id",)  # for Django to show the box; what it finds is said in ``asked``
+    empty_words = gettext_lazy("Nobody has been sent anything yet.")
+    none_words = gettext_lazy("No notification is like that. Check the spelling, or take a filter away.")
     search_help_text = gettext_lazy(
         "A username, topic or event type; exactly one by its full id, its cursor (abcdefgh-41) or username:position; "
         "or words in title and body."
@@ -147,24 +145,15 @@ class NotificationAdmin(NotificationColumns, DeletesThroughServices):
         """Whether replaying is offered; its own pages ask again."""
         return can(request, "replay")
 
-    def changelist_view(
-        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
-        """The list."""
-        context = {
-            "title": str(self.opts.verbose_name_plural).capitalize(),
-            "max_selected": actions.MAX_SELECTED,
-            "replay_url": reverse("admin:notifications_replay_add")
-            if self.has_replay_permission(request)
-            else "",
-        }
-        return super().changelist_view(request, {**context, **(extra_context or {})})
+    def list_context(self, request: HttpRequest) -> dict[str, Any]:
+        """Where replaying what is listed begins, for those who may."""
+        may_replay = self.has_replay_permission(request)
+        return {"replay_url": reverse("admin:notifications_replay_add") if may_replay else ""}
 
     @needs("view")
+    @method_decorator(require_POST)
     def export_view(self, request: HttpRequest) -> HttpResponseBase:
         """The list as a file. By POST, because each export is on record."""
-        if request.method != "POST":
-            return HttpResponseNotAllowed(["POST"])
         file_format = request.POST.get("format", "")
         if file_format not in FORMATS:
             return HttpResponseBadRequest(_("The format is csv or json."), content_type="text/plain")
@@ -191,6 +180,7 @@ class NotificationAdmin(NotificationColumns, DeletesThroughServices):
         """Where a cursor leads."""
         return permalinks.cursor_page(request, self.admin_site, text)
 
+    @method_decorator(require_safe)
     def change_view(
         self,
         request: HttpRequest,
@@ -199,8 +189,6 @@ class NotificationAdmin(NotificationColumns, DeletesThroughServices):
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
         """The page of one notification; only shows it."""
-        if request.method not in ("GET", "HEAD"):
-            return HttpResponseNotAllowed(["GET", "HEAD"])
         found = self.get_object(request, unquote(object_id))
         if not self.has_view_or_change_permission(request, found):
             raise PermissionDenied
@@ -222,10 +210,9 @@ class NotificationAdmin(NotificationColumns, DeletesThroughServices):
         }
         return TemplateResponse(request, self.change_form_template, context)
 
+    @method_decorator(require_POST)
     def mark_view(self, request: HttpRequest, object_id: str, name: str) -> HttpResponse:
         """Mark one read or unread."""
-        if request.method != "POST":
-            return HttpResponseNotAllowed(["POST"])
         found = self.get_object(request, unquote(object_id))
         if not self.has_change_permission(request, found):
             raise PermissionDenied

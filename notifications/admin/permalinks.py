@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonRes
 from django.template.response import TemplateResponse
 from django.utils.translation import gettext as _
 
-from notifications.admin.links import inbox_url, notification_url
+from notifications.admin.links import MAX_NAME, inbox_url, name_of, notification_url
 from notifications.admin.search import username_field
 from notifications.cursors import Cursor
 from notifications.exceptions import MalformedCursor
@@ -37,7 +37,7 @@ def cursor_page(request: HttpRequest, site: AdminSite, text: str) -> HttpRespons
     if cursor.position > inbox.head:
         reason = _("The inbox of %(user)s has come to position %(head)d; there is nothing after it yet.")
         return _nowhere(
-            request, site, text, reason % {"user": inbox.user.get_username(), "head": inbox.head}, inbox
+            request, site, text, reason % {"user": name_of(inbox.user), "head": inbox.head}, inbox
         )
     change = (
         Change.objects.filter(inbox=inbox, position=cursor.position).select_related("notification").first()
@@ -47,7 +47,7 @@ def cursor_page(request: HttpRequest, site: AdminSite, text: str) -> HttpRespons
             "The log of %(user)s no longer has this position: up to %(floor)d, what later changes made superfluous was removed."
         )
         return _nowhere(
-            request, site, text, reason % {"user": inbox.user.get_username(), "floor": inbox.floor}, inbox
+            request, site, text, reason % {"user": name_of(inbox.user), "floor": inbox.floor}, inbox
         )
     if change.notification is None:
         return HttpResponseRedirect(f"{inbox_url(inbox.pk)}?from={cursor.position}")
@@ -63,7 +63,9 @@ def usernames(request: HttpRequest) -> JsonResponse:
     if term := request.GET.get("term", "").strip():
         users = get_user_model()._default_manager.filter(**{f"{field}__startswith": term})
         found = list(users.order_by(field).values_list(field, flat=True)[:MAX_OFFERED])
-    return JsonResponse({"usernames": found}, headers={"Cache-Control": "no-store"})
+    # A longer one could not stand in the address that it is offered for.
+    offered = [name for name in found if len(str(name)) <= MAX_NAME]
+    return JsonResponse({"usernames": offered}, headers={"Cache-Control": "no-store"})
 
 
 def _nowhere(

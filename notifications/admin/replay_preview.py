@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from notifications.admin.jobs import number
+from notifications.admin.links import name_of, title_of
 from notifications.admin.states import State, state_of
 from notifications.models import Notification, ReplayVerb
 from notifications.services.replay import Selection, fitting
@@ -27,6 +28,8 @@ class Shown(NamedTuple):
 
     notification: Notification
     state: State
+    title: str
+    username: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +80,9 @@ def preview(selection: Selection, user: Any) -> Preview:
     total = count_rows(rows)
     newest = rows.select_related("recipient", "event").defer("event__body", "event__data").order_by("-pk")
     now = timezone.now()
-    shown = [Shown(row, state_of(row, now)) for row in newest[:SHOWN]]
+    shown = [
+        Shown(row, state_of(row, now), title_of(row.event), name_of(row.recipient)) for row in newest[:SHOWN]
+    ]
     if total.is_estimate:
         return Preview(total, None, None, shown)
     keys = rows.values("pk")[:MAX_COUNT]

@@ -20,7 +20,7 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from notifications import services
 from notifications.admin.jobs import JobAdmin, history, number, run_for
-from notifications.admin.links import notification_url, notifications_url
+from notifications.admin.links import name_of, notification_url, notifications_url
 from notifications.admin.origin import origin_of
 from notifications.admin.replay_filters import described
 from notifications.admin.replay_forms import BadSelection, ReplayForm, selection_in
@@ -68,23 +68,15 @@ class ReplayAdmin(JobAdmin):
     done_words = gettext_lazy("replayed")
     list_display = ("asked_at", "verb_word", "which", "why", "by", "state_chip", "progress")
     list_filter = ("state",)
+    empty_words = gettext_lazy("Nothing was replayed yet.")
+    empty_hint = gettext_lazy("Begin at a notification, or at a filtered list of them.")
+    none_words = gettext_lazy("No replay is like that.")
     add_form_template = "admin/notifications/replay/form.html"
     confirm_template = "admin/notifications/replay/confirm.html"
 
     def get_model_perms(self, request: HttpRequest) -> dict[str, bool]:
         """Seen, and not added: a replay begins at what is to be replayed."""
         return {**super().get_model_perms(request), "add": False}
-
-    def changelist_view(
-        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
-        """The list."""
-        context = {
-            "title": _("Replays"),
-            "empty_words": _("No replay is like that."),
-            "empty_hint": _("Begin at a notification, or at a filtered list of them."),
-        }
-        return super().changelist_view(request, {**context, **(extra_context or {})})
 
     # --- columns ------------------------------------------------------------------------------------------------------
 
@@ -130,12 +122,12 @@ class ReplayAdmin(JobAdmin):
                 {
                     "url": notification_url(row.public_id),
                     "title": row.event.title if may_see else row.event.type,
-                    "username": row.recipient.get_username(),
+                    "username": name_of(row.recipient),
                 }
                 for row in named
             ],
             "named_more": max(0, len(job.ids) - len(ids)),
-            "copied_to": [user.get_username() for user in users] if job.copy_to else [],
+            "copied_to": [name_of(user) for user in users] if job.copy_to else [],
             "history": history(job, self.opts),
         }
 
@@ -259,6 +251,7 @@ class ReplayAdmin(JobAdmin):
                 {"value": value, "name": name, "text": text, "fits": fits.get(value)}
                 for value, (name, text, _done) in VERBS.items()
             ],
+            "copied_to": list(map(name_of, form.cleaned_data["copy_to"])) if verb else [],
             "verb": verb,
             "verb_name": VERBS[verb][0] if verb else "",
             "verb_text": VERBS[verb][1] if verb else "",

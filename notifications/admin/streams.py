@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, ClassVar
+from urllib.parse import urlencode
 
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.utils import unquote
+from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import PermissionDenied
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -19,16 +22,14 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from notifications import selectors, services
-from notifications.admin.bases import StreamModelAdmin
-from notifications.admin.links import chip_html, inbox_url, stream_url, time_html, to_list
+from notifications.admin.bases import BoundedList, RecordsOnly
+from notifications.admin.links import chip_html, inbox_url, name_of, stream_url, time_html, to_list
 from notifications.admin.paginator import BoundedPaginator
 from notifications.admin.rights import can, require
 from notifications.admin.search import username_field
 from notifications.agents import describe_agent
-from notifications.models import EndReason, Inbox, StreamSession
+from notifications.models import MAX_REASON_LENGTH, EndReason, Inbox, StreamSession
 from notifications.selectors import is_worker_alive
-
-MAX_REASON_LENGTH = 200
 
 
 class DisconnectForm(forms.Form):
@@ -43,63 +44,66 @@ class DisconnectForm(forms.Form):
 
 
 class OnlineFilter(admin.SimpleListFilter):
-    """Whether a stream is open now, in a process that shows signs of life."""
+    """Whether a stream is open now, in a process that shows signs of life. Without a choice it is those: who is connected."""
 
     title = gettext_lazy("state")
     parameter_name = "state"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        """Open or ended."""
-        return [("open", gettext_lazy("Open")), ("ended", gettext_lazy("Ended"))]
+        """What may be chosen instead."""
+        return [("ended", gettext_lazy("Ended, and answered polls")), ("all", gettext_lazy("All"))]
+
+    def choices(self, changelist: ChangeList) -> Iterator[Any]:
+        """Django's, the first of which is none chosen."""
+        first, *others = super().choices(changelist)
+        yield {**first, "display": gettext_lazy("Open now")}
+        yield from others
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[StreamSession]) -> QuerySet[StreamSession]:
         """Those in the state."""
         is_open = Q(StreamSession.OPEN, is_worker_alive())
         match self.value():
-            case None:
-                return queryset
-            case "open":
+            case None | "open":
                 return queryset.filter(is_open)
             case "ended":
                 return queryset.exclude(is_open)
+            case "all":
+                return queryset
             case other:
                 raise IncorrectLookupParameters(other)
 
 
 @admin.register(StreamSession)
-class StreamSessionAdmin(StreamModelAdmin):
-    """The list of streams, newest first, and the record of one."""
+class StreamSessionAdmin(RecordsOnly, BoundedList):
+    """The list of streams, newest first, and the record of one, which goes with its user or with its time."""
 
     list_display = ("owner", "state", "device", "behind", "address", "opened", "closed", "delivered")
     list_display_links = ("state",)
     list_filter = (OnlineFilter,)
-    list_per_page = 50
-    list_max_show_all = 0
-    show_full_result_count = False
-    show_facets = admin.ShowFacets.NEVER
     ordering = ("-id",)
-    sortable_by = ()
     paginator = BoundedPaginator
     search_fields = ("user__pk",)
     search_help_text = gettext_lazy("Part of a username.")
     actions = None
+    empty_words = gettext_lazy("Nobody is connected now.")
+    none_words = gettext_lazy("No stream is like that.")
     fields = (
-        "id",
-        "user",
+        "owner",
         "state",
-        "client",
         "device",
-        "agent",
         "address",
+        "opened",
+        "closed",
+        "delivered",
+        "behind",
+        "client",
+        "agent",
         "opened_by",
         "token",
         "filters",
         "resume",
-        "delivered",
-        "behind",
-        "opened_at",
-        "closed_at",
         "worker",
+        "id",
     )
     readonly_fields = fields
     change_form_template = "admin/notifications/streamsession/change_form.html"
@@ -108,21 +112,9 @@ class StreamSessionAdmin(StreamModelAdmin):
     class Media:
         css: ClassVar[dict[str, list[str]]] = {"all": ["notifications-admin/hub.css"]}
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        """Nobody: a client opens it."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: StreamSession | None = None) -> bool:
-        """Nobody: it is a record."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: StreamSession | None = None) -> bool:
-        """Nobody: it goes with its user, or with its time."""
-        return False
-
     def get_queryset(self, request: HttpRequest) -> QuerySet[StreamSession]:
         """With their users, and whether their processes live."""
-        rows = super().get_queryset(request).select_related("user__inbox")
+        rows: QuerySet[StreamSession] = super().get_queryset(request).select_related("user__inbox")
         return rows.annotate(is_worker_alive=is_worker_alive())
 
     def get_search_results(
@@ -141,38 +133,39 @@ class StreamSessionAdmin(StreamModelAdmin):
     def owner(self, row: StreamSession) -> SafeString:
         """The username; leads to the inbox."""
         return format_html(
-            '<a class="hub-user" href="{}"><bdi>{}</bdi></a>', inbox_url(row.user_id), row.user.get_username()
+            '<a class="hub-user" href="{}"><bdi>{}</bdi></a>', inbox_url(row.user_id), name_of(row.user)
         )
 
     @admin.display(description=gettext_lazy("state"))
     def state(self, row: Any) -> SafeString:
         """Open, or why it ended."""
         if row.closed_at is not None:
-            return chip_html("staged", row.get_reason_display())
+            return chip_html("ended", row.get_reason_display())
         if row.is_worker_alive:
             return chip_html("created", _("Open"))
         return chip_html("failed", _("Its process is silent"))
 
     @admin.display(description=gettext_lazy("device"), empty_value="–")
-    def device(self, row: StreamSession) -> str:
-        """What its agent says in words."""
-        return describe_agent(row.agent) or row.agent
+    def device(self, row: StreamSession) -> SafeString | None:
+        """What its agent says in words; what no words fit is cut by the page."""
+        device = device_of(row)
+        return format_html('<bdi class="hub-device">{}</bdi>', device) if device else None
 
-    @admin.display(description=gettext_lazy("behind"), empty_value="–")
-    def behind(self, row: StreamSession) -> str | None:
+    @admin.display(description=gettext_lazy("behind"))
+    def behind(self, row: StreamSession) -> str:
         """How many changes it has yet to be written, as of a few seconds ago; of an open stream only."""
         inbox = getattr(row.user, "inbox", None)
-        return behind_text(row, inbox) if row.closed_at is None and inbox is not None else None
+        return behind_text(row, inbox) if row.closed_at is None and inbox is not None else "–"
 
     @admin.display(description=gettext_lazy("opened at"))
     def opened(self, row: StreamSession) -> SafeString:
         """When it was opened."""
         return time_html(row.opened_at)
 
-    @admin.display(description=gettext_lazy("closed at"), empty_value="–")
-    def closed(self, row: StreamSession) -> SafeString | None:
+    @admin.display(description=gettext_lazy("closed at"))
+    def closed(self, row: StreamSession) -> str:
         """When it ended."""
-        return time_html(row.closed_at) if row.closed_at else None
+        return time_html(row.closed_at) if row.closed_at else "–"
 
     @admin.display(description=gettext_lazy("delivered"))
     def delivered(self, row: StreamSession) -> str:
@@ -181,12 +174,10 @@ class StreamSessionAdmin(StreamModelAdmin):
             return _("nothing after %(position)d") % {"position": row.start_position}
         return _("%(first)d to %(last)d") % {"first": row.start_position + 1, "last": row.position}
 
-    def changelist_view(
-        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
-        """The list."""
-        context = {"title": str(self.opts.verbose_name_plural).capitalize()}
-        return super().changelist_view(request, {**context, **(extra_context or {})})
+    def list_context(self, request: HttpRequest) -> dict[str, Any]:
+        """Whether the live tail is offered, and where the ended ones are listed, too."""
+        everywhere = {"state": "all", "q": request.GET.get("q", "")}
+        return {"may_tail": can(request, "view"), "all_query": f"?{urlencode(everywhere)}"}
 
     def change_view(
         self,
@@ -198,7 +189,11 @@ class StreamSessionAdmin(StreamModelAdmin):
         """The record of one, with the button that disconnects it."""
         row = self.get_object(request, unquote(object_id))
         may_end = row is not None and row.closed_at is None and can(request, "disconnect")
-        context = {"disconnect_url": stream_url(row.pk, "disconnect") if row and may_end else ""}
+        context: dict[str, Any] = {
+            "disconnect_url": stream_url(row.pk, "disconnect") if row and may_end else ""
+        }
+        if row is not None:
+            context |= {"title": _("Stream of %s") % name_of(row.user), "subtitle": None}
         return super().change_view(request, object_id, form_url, {**context, **(extra_context or {})})
 
     def get_urls(self) -> list[URLPattern]:
@@ -226,8 +221,8 @@ class StreamSessionAdmin(StreamModelAdmin):
             "opts": self.opts,
             "media": self.media,
             "original": row,
-            "username": row.user.get_username(),
-            "device": self.device(row),
+            "username": name_of(row.user),
+            "device": device_of(row),
             "is_open": row.closed_at is None,
             "form": form,
             "stream_url": stream_url(row.pk),
@@ -240,6 +235,11 @@ class StreamSessionAdmin(StreamModelAdmin):
             return
         self.log_change(request, row, f"{_('Disconnected.')} {reason}".strip())
         messages.success(request, _("The stream was disconnected."))
+
+
+def device_of(row: StreamSession) -> str:
+    """What the client is in words, or else what it calls itself."""
+    return describe_agent(row.agent) or row.agent
 
 
 def behind_text(row: StreamSession, inbox: Inbox) -> str:
@@ -258,7 +258,7 @@ def streams_of(request: HttpRequest, inbox: Inbox) -> list[dict[str, Any]] | Non
     return [
         {
             "row": row,
-            "device": describe_agent(row.agent) or row.agent,
+            "device": device_of(row),
             "behind": behind_text(row, inbox),
             "url": stream_url(row.pk),
             "disconnect_url": stream_url(row.pk, "disconnect") if may_end else "",

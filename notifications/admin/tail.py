@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from notifications import selectors
-from notifications.admin.links import chip_html, level_html, live_url, notification_url, past_url
+from notifications.admin.links import brief, chip_html, level_html, live_url, notification_url, past_url
 from notifications.admin.rights import CONTENT_HIDDEN, can
 from notifications.cursors import Cursor
 from notifications.exceptions import InvalidInput
@@ -124,5 +124,6 @@ def _line(change: WatchedChange, *, has_content: bool) -> dict[str, Any]:
         "past_url": past_url(change.user_id, cursor=cursor),
         "cursor": cursor,
         "reason": Reason(change.reason).label if change.reason in Reason else change.reason,
-        "title": title if has_content else CONTENT_HIDDEN,
+        "title": brief(title) if has_content else CONTENT_HIDDEN,
+        "username": brief(change.username),
     }

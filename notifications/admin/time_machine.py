@@ -15,6 +15,7 @@ from notifications.admin.links import (
     inbox_url,
     level_html,
     live_url,
+    name_of,
     notification_url,
     time_html,
     user_url,
@@ -45,7 +46,7 @@ def show_past(request: HttpRequest, inbox: Inbox, context: dict[str, Any]) -> Ht
     state = _state(request, inbox)
     if request.GET.get("fragment") == "1":
         return TemplateResponse(request, FRAGMENT, state, headers={"Cache-Control": "no-store"})
-    username = inbox.user.get_username()
+    username = name_of(inbox.user)
     first_at = selectors.first_change_at(inbox.pk)
     page = {
         "title": _("Inbox of %s, as it was") % username,

@@ -22,9 +22,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from notifications import services
-from notifications.admin.bases import ApiTokenModelAdmin
+from notifications.admin.bases import BoundedList
 from notifications.admin.forms import LocalTimeInput, recipient_field
-from notifications.admin.links import chip_html, time_html
+from notifications.admin.links import chip_html, name_of, time_html
 from notifications.admin.origin import username_of
 from notifications.admin.paginator import BoundedPaginator
 from notifications.admin.search import username_field
@@ -151,17 +151,12 @@ class StateFilter(admin.SimpleListFilter):
 
 
 @admin.register(ApiToken)
-class ApiTokenAdmin(ApiTokenModelAdmin):
+class ApiTokenAdmin(BoundedList):
     """The list of tokens, the form that makes one, and the action that revokes. Nothing here shows or edits a hash."""
 
     list_display = ("name", "owner", "scopes", "state", "expires", "last_used")
     list_filter = (StateFilter,)
-    list_per_page = 50
-    list_max_show_all = 0
-    show_full_result_count = False
-    show_facets = admin.ShowFacets.NEVER
     ordering = ("-id",)
-    sortable_by = ()
     paginator = BoundedPaginator
     search_fields = ("name",)
     search_help_text = gettext_lazy("Part of a name or of a username.")
@@ -172,14 +167,17 @@ class ApiTokenAdmin(ApiTokenModelAdmin):
         "types",
         "topics",
         "state",
-        "created_at",
+        "created",
         "created_by",
-        "expires_at",
-        "last_used_at",
-        "revoked_at",
+        "expires",
+        "last_used",
+        "revoked",
     )
     readonly_fields = fields
     actions = ("revoke",)
+    empty_words = gettext_lazy("There is no API token yet.")
+    empty_hint = gettext_lazy("A program needs one to read an inbox, or to send.")
+    none_words = gettext_lazy("No API token is like that.")
     add_form_template = "admin/notifications/apitoken/add_form.html"
     made_template = "admin/notifications/apitoken/made.html"
 
@@ -219,7 +217,7 @@ class ApiTokenAdmin(ApiTokenModelAdmin):
     @admin.display(description=gettext_lazy("user"))
     def owner(self, row: ApiToken) -> str:
         """The username."""
-        return str(row.user.get_username())
+        return name_of(row.user)
 
     @admin.display(description=gettext_lazy("state"))
     def state(self, row: ApiToken) -> SafeString:
@@ -233,6 +231,16 @@ class ApiTokenAdmin(ApiTokenModelAdmin):
             name = "inactive" if not row.user.is_active else "expired"
         label, chip = STATES[name]
         return chip_html(chip, label)
+
+    @admin.display(description=gettext_lazy("created at"))
+    def created(self, row: ApiToken) -> SafeString:
+        """When it was made."""
+        return time_html(row.created_at)
+
+    @admin.display(description=gettext_lazy("revoked at"))
+    def revoked(self, row: ApiToken) -> str:
+        """When it was revoked."""
+        return time_html(row.revoked_at) if row.revoked_at else "–"
 
     @admin.display(description=gettext_lazy("expires at"))
     def expires(self, row: ApiToken) -> Any:
@@ -278,7 +286,7 @@ class ApiTokenAdmin(ApiTokenModelAdmin):
             "media": self.media,
             "has_view_permission": self.has_view_permission(request),
             "token": made.token,
-            "username": made.token.user.get_username(),
+            "username": name_of(made.token.user),
             "text": made.text,
         }
         return TemplateResponse(request, self.made_template, context, headers={"Cache-Control": "no-store"})

@@ -14,6 +14,7 @@ from tests.helpers.factories import make_user
 
 LIST = "/admin/notifications/notification/"
 INBOXES = "/admin/notifications/inbox/"
+STREAMS = "/admin/notifications/streamsession/"
 BROADCASTS = "/admin/notifications/broadcast/"
 REPLAYS = "/admin/notifications/replay/"
 TOKENS = "/admin/notifications/apitoken/"

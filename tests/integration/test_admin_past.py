@@ -11,18 +11,18 @@ from django.contrib.auth.models import User
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from notifications import services
 from notifications.models import Change, EndReason, Inbox, Notification, StreamSession, Worker, new_public_id
 from notifications.services import NewStream, Progress
 from tests.helpers.factories import make_user, order_event, send
-from tests.helpers.staff import INBOXES, client_of, make_staff, messages_of
+from tests.helpers.staff import INBOXES, STREAMS, client_of, make_staff, messages_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 HOSTILE = "<script>alert(1)</script>\u202e"
 TAIL = f"{INBOXES}tail/"
-STREAMS = "/admin/notifications/streamsession/"
 
 
 @pytest.fixture
@@ -66,6 +66,9 @@ def test_past__by_position_cursor_or_time__shows_that_moment_and_changes_nothing
     assert state_of(staff.get(past(ada), {"cursor": f"{inbox.epoch}-2"})) == second
     at: Any = Change.objects.get(position=2).at
     assert state_of(staff.get(past(ada), {"at": at.isoformat()})) == second
+    newest: Any = Change.objects.get(position=5).at
+    to_the_second = timezone.localtime(newest).strftime("%Y-%m-%dT%H:%M:%S")
+    assert state_of(staff.get(past(ada), {"at": to_the_second}))[0] == 5, "as the page itself shows it"
     assert state_of(staff.get(past(ada))) == (5, ["third", HOSTILE], 2, 1)
     assert state_of(staff.get(past(ada), {"at": (at - timedelta(days=1)).isoformat()})) == (0, [], 0, 0)
     older = staff.get(past(ada), {"position": 2, "before": 2})

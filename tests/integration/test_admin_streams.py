@@ -7,18 +7,19 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.db import connection
+from django.http import QueryDict
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from notifications import services
 from notifications.models import EndReason, StreamSession, Worker, new_public_id
 from notifications.services import NewStream, Progress
 from tests.helpers.factories import make_user
-from tests.helpers.staff import client_of, make_staff
+from tests.helpers.staff import STREAMS, client_of, make_staff
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-STREAMS = "/admin/notifications/streamsession/"
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:130.0) Gecko/20100101 Firefox/130.0"
 
 
@@ -59,11 +60,14 @@ def test_list__shows_who_is_online_and_finds_by_name(staff: Client, worker: Work
     )
     opened(joan, silent)
     Worker.objects.filter(pk=silent.pk).update(seen_at="2020-01-01T00:00:00Z")
-    assert owners(staff) == ["joan", "grace", "ada"]
-    assert owners(staff, state="open") == ["ada"]
+    assert owners(staff) == ["ada"], "who is connected is what the list is for"
+    assert owners(staff, state="all") == ["joan", "grace", "ada"]
     assert owners(staff, state="ended") == ["joan", "grace"]
-    assert owners(staff, q="GRA") == ["grace"]
-    text = staff.get(STREAMS).content.decode()
+    assert owners(staff, q="GRA") == []
+    nobody = staff.get(STREAMS, {"q": "GRA"})
+    assert "Nobody like that is connected now" in nobody.content.decode()
+    assert owners(staff, **QueryDict(nobody.context["all_query"][1:]).dict()) == ["grace"]
+    text = staff.get(STREAMS, {"state": "all"}).content.decode()
     for part in (
         "Firefox on Linux",
         "203.0.113.7",
@@ -86,8 +90,13 @@ def test_page__shows_the_record_and_changes_nothing(staff: Client, worker: Worke
     row = opened(make_user("ada"), worker)
     page = f"{STREAMS}{row.pk}/change/"
     text = staff.get(page).content.decode()
-    for part in (str(row.pk), FIREFOX, "level=error", "web-1:4711", "nothing after 0"):
+    at = timezone.localtime(row.opened_at).strftime("%H:%M:%S")
+    for part in (str(row.pk), FIREFOX, "level=error", "web-1:4711", "nothing after 0", "Stream of ada", at):
         assert part in text
+    services.show_life(worker, progress={}, closed={row.pk: EndReason.CLIENT})
+    ended = staff.get(page).content.decode()
+    assert "The client went" in ended
+    assert "None" not in ended
     Worker.objects.all().delete()
     assert staff.get(page).status_code == 200
     assert staff.post(page, {"position": "9"}).status_code == 403

@@ -19,7 +19,7 @@ from tests.helpers.browser import PageFactory, expect
 from tests.helpers.factories import make_user, order_event, send
 from tests.helpers.pages import InboxPage
 from tests.helpers.processes import HubProcess
-from tests.helpers.staff import BROADCASTS, INBOXES, LIST, REPLAYS, TOKENS, page_of, row_of
+from tests.helpers.staff import BROADCASTS, INBOXES, LIST, REPLAYS, STREAMS, TOKENS, page_of, row_of
 from tests.helpers.tokens import make_token
 from tests.helpers.waiting import wait_until
 
@@ -186,6 +186,7 @@ def addresses(ada: User) -> dict[str, str]:
         "scheduled": scheduled,
         "failed": failed.public_id,
     }
+    stream = f"{STREAMS}{opened_stream(ada)}"
     return {
         "index": "/admin/",
         "list": LIST,
@@ -208,7 +209,10 @@ def addresses(ada: User) -> dict[str, str]:
         "inbox": f"{INBOXES}{ada.pk}/change/",
         "past": f"{INBOXES}{ada.pk}/past/?cursor=aaaaaaaa-1",
         "tail": f"{INBOXES}tail/?type=No!",
-        "disconnect": f"/admin/notifications/streamsession/{opened_stream(ada)}/disconnect/",
+        "streams": f"{STREAMS}?state=all",
+        "nobody": f"{STREAMS}?q=nobody",
+        "stream": f"{stream}/change/",
+        "disconnect": f"{stream}/disconnect/",
         "users": "/admin/auth/user/",
         "tokens": TOKENS,
         "token": f"{TOKENS}{make_token(ada, name=LONG[:100]).token.pk}/change/",
