@@ -218,7 +218,7 @@ class HubConfig:
         6_000,
         minimum=0,
         maximum=100_000_000,
-        why="REST requests of one user in a minute, at once or evenly; then 429. 0 is no limit",
+        why="requests of one user in a minute, at once or evenly; then 429. To open a stream is one, and each process counts those for itself. 0 is no limit",
     )
     max_publish_per_minute: int = option(
         30_000,

@@ -7,8 +7,8 @@ from typing import Any
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
+from notifications.buckets import buckets
 from notifications.conf import hub_config
-from notifications.rest.buckets import buckets
 
 
 class UserThrottle(BaseThrottle):

@@ -12,10 +12,9 @@ from notifications.exceptions import StreamLimit
 from notifications.models import EndReason, new_public_id
 from notifications.streaming import guard
 from notifications.streaming.connection import Connection
-from notifications.streaming.credentials import identify
 from notifications.streaming.frames import CloseReason
 from notifications.streaming.metrics import METRICS
-from notifications.streaming.opening import Opening
+from notifications.streaming.opening import Opening, admit
 from notifications.streaming.pool import in_pool
 from notifications.streaming.refusals import (
     SECURITY_HEADERS,
@@ -95,10 +94,11 @@ async def _open(
         async with runtime.opening_turns.turn():
             _refuse_when_draining(runtime)
             if scope["method"] == "HEAD":
-                await in_pool(identify, headers, request.ticket, False)
+                await in_pool(admit, headers, request, runtime.asked, is_opening=False)
                 return None
             key = new_public_id()
-            credential, opened = await runtime.presence.open(key, Opening(key, scope, headers, request).open)
+            opening = Opening(key, scope, headers, request, runtime.asked)
+            credential, opened = await runtime.presence.open(key, opening.open)
     except Refusal:
         raise
     except StreamLimit as limit:
@@ -135,7 +135,7 @@ def _refuse_when_draining(runtime: Runtime) -> None:
 async def _refuse(send: Send, refusal: Refusal, request: StreamRequest, common: HeaderList) -> None:
     if request.takes_refusals_as_stream and refusal.status in (429, 503):
         reason: CloseReason = "shutdown" if current_runtime().is_draining else "error"
-        if refusal.code == StreamLimit.code:
+        if refusal.status == 429:
             reason = "limit"
         await send_closed_stream(send, reason, common, reconnect=request.ticket is None)
     else:

@@ -1,17 +1,39 @@
-"""What is asked of the database before a stream is let in, in one trip to the private pool: by what right, and whether there is a slot."""
+"""What is asked before a stream is let in, in one trip to the private pool: by what right, not too often, and whether there is a slot."""
 
 from __future__ import annotations
 
+from math import ceil
 from uuid import UUID
 
 from notifications import services
 from notifications.addresses import normal_address
 from notifications.agents import printable_agent
+from notifications.buckets import Buckets
+from notifications.conf import hub_config
 from notifications.models import OpenedBy, Worker
 from notifications.selectors import InboxState
 from notifications.services import OpenedStream
 from notifications.streaming.credentials import Credential, identify
+from notifications.streaming.refusals import Refusal
 from notifications.streaming.requests import Headers, Scope, StreamRequest
+
+
+def admit(headers: Headers, request: StreamRequest, buckets: Buckets, *, is_opening: bool) -> Credential:
+    """By what right a stream is asked for, and not too often. Asks the database; call it in the private pool.
+
+    Args:
+        headers, request: what the client has sent.
+        buckets: of this process alone: to ask Redis for it would take a twentieth of what an opening may.
+        is_opening: as for ``identify``.
+
+    Raises:
+        Refusal: those of ``identify``; or the user has asked more often than one may (429).
+    """
+    credential = identify(headers, request.ticket, is_opening)
+    limit = hub_config().max_requests_per_minute
+    if limit and (seconds := buckets.take(str(credential.user_id), limit)):
+        raise Refusal("throttled", headers=[(b"retry-after", b"%d" % ceil(seconds))])
+    return credential
 
 
 class Opening:
@@ -20,10 +42,14 @@ class Opening:
     Args:
         key: of the stream.
         scope, headers, request: what the client has sent.
+        buckets: as for ``admit``.
     """
 
-    def __init__(self, key: UUID, scope: Scope, headers: Headers, request: StreamRequest) -> None:
+    def __init__(
+        self, key: UUID, scope: Scope, headers: Headers, request: StreamRequest, buckets: Buckets
+    ) -> None:
         self._key = key
+        self._buckets = buckets
         self._scope = scope
         self._headers = headers
         self._request = request
@@ -33,11 +59,11 @@ class Opening:
         """Check the credential, then take a slot. Called again it takes a slot alone: a ticket can be used once.
 
         Raises:
-            Refusal: of the credential; nothing was changed but that a ticket was used up.
+            Refusal: those of ``admit``; nothing was changed but that a ticket was used up.
             Exception: those of ``services.open_stream``.
         """
         if self._credential is None:
-            self._credential = identify(self._headers, self._request.ticket, True)
+            self._credential = admit(self._headers, self._request, self._buckets, is_opening=True)
         new = self._new_stream(self._credential)
         return self._credential, services.open_stream(new, worker, self._begin)
 

@@ -35,7 +35,7 @@ class Refusal(Exception):
         code: out of the closed list of problem codes.
         detail: a sentence for a person; empty for the code's own.
         errors: for bad fields, each with a sentence.
-        headers: what the answer carries on top.
+        headers: what the answer carries on top of, or instead of, those of its code.
     """
 
     def __init__(
@@ -61,12 +61,11 @@ class Refusal(Exception):
 async def send_refusal(send: Send, refusal: Refusal, headers: HeaderList) -> None:
     """Answer with the problem document of a refusal; ``headers`` are those of every answer to this client."""
     body = problem_document(refusal.code, refusal.detail, errors=refusal.errors)
-    retry = [(name.lower().encode(), value.encode()) for name, value in problem_headers(refusal.code).items()]
+    usual = {name.lower().encode(): value.encode() for name, value in problem_headers(refusal.code).items()}
     own = [
         (b"content-type", CONTENT_TYPE.encode()),
         (b"cache-control", b"no-store"),
-        *retry,
-        *refusal.headers,
+        *(usual | dict(refusal.headers)).items(),
     ]
     await send_whole(send, refusal.status, [*own, *SECURITY_HEADERS, *headers], body)
 

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from channels.layers import get_channel_layer
 
+from notifications.buckets import MemoryBuckets
 from notifications.conf import hub_config
 from notifications.streaming import hints, limits, rights
 from notifications.streaming.connection import Connection
@@ -43,6 +44,7 @@ class Runtime:
         # Live changes are read by the same few threads, so what storms may ask of those is bounded.
         self.opening_turns = Turns(config.max_openings, max_waiting=config.max_waiting_openings)
         self.backlog_turns = Turns(config.max_resumes)
+        self.asked = MemoryBuckets()  # how often each user has asked for a stream here
         self._refill = Refill()
         self.fanout = Fanout(
             on_membership=self._look_at, on_behind=self._refill.add, on_look=self._check_standing

@@ -214,6 +214,22 @@ async def test_limit__429_or_a_stream_that_closes__and_a_slot_is_free_when_one_h
     await live(streams, ada)  # at once: what has ended here is written first
 
 
+@override_settings(NOTIFICATION_HUB={"max_requests_per_minute": 2})
+async def test_user__who_asks_too_often__429_before_a_slot_is_taken__and_nobody_else(
+    ada: User, streams: Streams
+) -> None:
+    assert (await streams.answer(ada, method="HEAD")).status == 200
+    await live(streams, ada)
+    refused = await streams.answer(ada)
+    assert (refused.status, json.loads(bytes(refused.raw))["code"]) == (429, "throttled")
+    assert 20 <= int(refused.headers["retry-after"]) <= 30
+    (close,) = (await streams.answer(ada, "on_limit=retry")).events
+    assert (close.json["reason"], close.json["reconnect"]) == ("limit", True)
+    assert (await streams.answer(method="HEAD")).status == 401
+    await live(streams, await in_pool(make_user, "grace"))
+    assert await in_pool(StreamSession.objects.count) == 2
+
+
 @override_settings(NOTIFICATION_HUB={"max_streams_per_user": 2})
 async def test_limit__of_ten_at_once__two_get_in(ada: User, streams: Streams) -> None:
     asked = [await streams.open(ada) for _ in range(10)]

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 
-from notifications.rest import buckets as module
-from notifications.rest.buckets import Buckets, MemoryBuckets, RedisBuckets
+from notifications import buckets as module
+from notifications.buckets import Buckets, MemoryBuckets, RedisBuckets
 from tests.helpers.api import Api
 from tests.helpers.factories import make_user
 from tests.helpers.producers import PUBLISH, draft, make_producer, post, producer_api
