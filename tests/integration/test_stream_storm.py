@@ -149,7 +149,8 @@ async def test_backlog__waiting_for_its_turn__has_heartbeats_and_obeys(
         rotating = await streams.open(ada, "after=earliest")
         assert (await rotating.expect("stream.close")).json["reason"] == "rotate"
     beat = await waiting.expect("stream.heartbeat")
-    assert beat.id == waiting.ids[0]
+    start = waiting.ids[0]
+    assert (beat.id, beat.json["cursor"], beat.json["head"]) == (start, start, f"{start[:8]}-1")
     pages.opened.set()
     for stream in (*busy, waiting):
         await stream.expect("stream.live")

@@ -125,3 +125,11 @@ async def test_right_that_has_ended__nothing_more_is_written_at_once() -> None:
         await wait_until_async(lambda: sent and b"stream.close" in sent[-1], what="the last frame")
         assert transport.writes == []
         assert [body for body in sent if b"a.b" in body or b"inbox.read" in body] == []
+
+
+async def test_rotation__of_streams_that_open_together__is_spread_by_a_fifth_to_either_side() -> None:
+    async with contextlib.AsyncExitStack() as stack:
+        connections = [(await stack.enter_async_context(at_rest()))[0] for _ in range(40)]
+        ages = [connection._rotate_at - asyncio.get_running_loop().time() for connection in connections]
+    assert 470 < min(ages) < 590  # all forty above it: once in 10**10 runs
+    assert 610 < max(ages) <= 720
