@@ -212,12 +212,17 @@ LOGGING = {
         }
     },
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "chosen"}},
-    "filters": {"brief": {"()": "notifications.ops.logs.WithoutTraceback"}},
+    "filters": {
+        "brief": {"()": "notifications.ops.logs.WithoutTraceback"},
+        "seldom": {"()": "notifications.ops.logs.Seldom"},
+    },
     "loggers": {
         # Django brings a handler of its own for DEBUG; each line would stand there twice.
         "django": {"handlers": [], "propagate": True},
         # Any stranger can have it logged, as often as he likes.
         "django.security.DisallowedHost": {"filters": ["brief"]},
+        # Each second, for as long as Redis is away.
+        "channels_redis.pubsub": {"filters": ["seldom"]},
     },
     "root": {"handlers": ["console"], "level": environment.read_level(os.environ, "LOG_LEVEL")},
 }

@@ -103,15 +103,23 @@ class RedisBuckets:
         self._script = client.register_script(_TAKE)
         self._memory = MemoryBuckets()
         self._paused_until = 0.0
+        self._is_failing = False
 
     def take(self, name: str, per_minute: int) -> float:
         """As ``Buckets``."""
         if time.monotonic() >= self._paused_until:
             try:
-                return float(self._script(keys=[f"hub:bucket:{name}"], args=[per_minute]))
+                seconds = float(self._script(keys=[f"hub:bucket:{name}"], args=[per_minute]))
             except (redis.RedisError, OSError) as error:
                 self._paused_until = time.monotonic() + REDIS_PAUSE_SECONDS
-                logger.warning("Redis does not count requests (%r); this process does by itself", error)
+                if not self._is_failing:
+                    logger.warning("Redis does not count requests (%r); this process does by itself", error)
+                self._is_failing = True
+            else:
+                if self._is_failing:
+                    logger.info("Redis counts requests again")
+                self._is_failing = False
+                return seconds
         return self._memory.take(name, per_minute)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import re
+import time
 from typing import Any, Final
 
 import orjson
@@ -14,6 +15,8 @@ import structlog
 from structlog.typing import EventDict, Processor
 
 HIDDEN: Final = "…"
+SELDOM_SECONDS: Final = 60.0
+MAX_TEXTS: Final = 100  # that are remembered; a library has a few
 # Whoever writes a credential into a line, in a URL, a header or a field, it does not come out. Cookies by any name.
 _SECRET: Final = re.compile(
     r"""((?:ticket|token|api_key|password|secret|sessionid|csrftoken)["']?\s?[=:]\s?["']?|\b(?:Bearer|Basic)\s+)[^\s"'&;,)}\]]+""",
@@ -49,6 +52,30 @@ class WithoutTraceback(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Take it out."""
+        record.exc_info = record.exc_text = None
+        return True
+
+
+class Seldom(logging.Filter):
+    """Lets one record of each text through in a minute, with the reason in place of the traceback.
+
+    For libraries that say the same again and again while something is away, of which the hub says by itself that it is.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said_at: dict[str, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether it is time again; then put the reason into the message."""
+        text, now = str(record.msg), time.monotonic()
+        if now - self._said_at.get(text, -SELDOM_SECONDS) < SELDOM_SECONDS:
+            return False
+        if len(self._said_at) >= MAX_TEXTS:
+            self._said_at.clear()
+        self._said_at[text] = now
+        if record.exc_info and (error := record.exc_info[1]) is not None:
+            record.msg, record.args = f"{record.getMessage()}: {error!r}", ()
         record.exc_info = record.exc_text = None
         return True
 

@@ -94,6 +94,7 @@ class Membership:
                 await asyncio.sleep(limits.backoff_seconds(failures))
             else:
                 failures = 0
+                self._recovered()
                 for key, head in read_hint(message):
                     self._on_hint(key, head)
                 for key in read_look(message):
@@ -115,7 +116,6 @@ class Membership:
                 while self._unsettled:
                     key = next(iter(self._unsettled))
                     await self._settle_one(key, self._channel)
-                self._recovered()
                 failures = 0
             except Exception as error:  # noqa: BLE001 (as above)
                 self._failed(error)
@@ -131,6 +131,7 @@ class Membership:
                 await self._layer_of().group_add(group_of(key), channel)
                 if key not in self._joined:
                     self._joined.add(key)
+                    self._recovered()  # only this is sure to have asked it: a layer may know of older groups by itself
                     self._on_joined(key)
             elif key in self._joined:
                 await self._layer_of().group_discard(group_of(key), channel)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from structlog.contextvars import bound_contextvars, get_contextvars
 
-from notifications.ops.logs import formatter, without_secrets
+from notifications.ops.logs import Seldom, formatter, without_secrets
 from notifications.ops.requests import RequestIds
 from notifications.selectors import InboxState
 from notifications.streaming.fanout import SharedInbox
@@ -74,6 +74,28 @@ def test_secrets__in_any_form__are_hidden(text: str) -> None:
 )
 def test_what_is_no_secret__stays(text: str) -> None:
     assert without_secrets(text) == text
+
+
+def test_seldom__what_is_said_again_and_again__passes_once_a_minute_with_its_reason(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seldom = Seldom()
+
+    def said(message: str) -> str | None:
+        failed = record(message)
+        failed.exc_info = (OSError, OSError("refused"), None)
+        return formatter("line").format(failed) if seldom.filter(failed) else None
+
+    first = said("Unexpected")
+    assert first is not None
+    assert first.endswith("hub.test Unexpected: OSError('refused')")
+    assert said("Unexpected") is None
+    assert said("Something else") is not None
+    monkeypatch.setattr("notifications.ops.logs.SELDOM_SECONDS", 0)
+    assert said("Unexpected") is not None
+    for number in range(1_000):
+        assert said(str(number))
+    assert len(seldom._said_at) <= 100
 
 
 async def ask(application: Any, *given: str) -> tuple[str, dict[str, Any]]:

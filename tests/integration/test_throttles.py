@@ -69,7 +69,7 @@ def test_bucket__in_redis__is_shared_and_does_not_stay(patience: None, redis_ser
 
 @pytest.mark.parametrize("state", ["killed", "paused"])
 def test_redis__that_does_not_answer__delays_one_request_a_little_and_refuses_none(
-    redis_server: RedisServer, state: str
+    redis_server: RedisServer, state: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     buckets = RedisBuckets(redis_server.url)
     assert buckets.take("a", 2) == 0
@@ -82,6 +82,11 @@ def test_redis__that_does_not_answer__delays_one_request_a_little_and_refuses_no
         buckets.take("b", 1)
     # 20 ms to find out, and nothing for the thousand after it; the rest is the machine's.
     assert time.monotonic() - started < 10
+    monkeypatch.setattr(module, "REDIS_PAUSE_SECONDS", 0)
+    buckets._paused_until = 0
+    for _ in range(3):
+        buckets.take("d", 9)
+    assert caplog.text.count("Redis does not count requests") == 1
 
 
 def test_memory__is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
