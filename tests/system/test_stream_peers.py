@@ -133,7 +133,8 @@ def test_peers_that_never_read_and_one_that_vanished__are_gone_in_time_and_cost_
     assert peak - before < 40 * MEGABYTE
     # Their connections may be gone a moment before their streams are counted.
     wait_until(lambda: not metric(hub, "hub_streams_open"), what="the end of all streams")
-    assert metric(hub, 'hub_streams_closed_total{reason="slow"}') == len(never_reading)
+    # The one that vanished takes nothing either: which of the two is noticed first is a matter of moments.
+    assert metric(hub, 'hub_streams_closed_total{reason="slow"}') - len(never_reading) in (0, 1)
     for stranger in (*never_reading, vanished):
         stranger.close()
     assert complaints(hub.output()) == []
