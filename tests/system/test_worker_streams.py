@@ -21,7 +21,7 @@ from tests.helpers.wire import at, complaints
 
 pytestmark = [pytest.mark.system, pytest.mark.shape("production"), pytest.mark.timeout(300)]
 
-LOST_SECONDS = 3
+LOST_SECONDS = 5  # for so long a busy machine may keep a worker from showing that it lives
 DEACTIVATE = "from django.contrib.auth.models import User; u = User.objects.get(username='{}'); u.is_active = False; u.save()"
 
 
@@ -106,7 +106,7 @@ def test_limit__holds_over_both_workers__and_a_killed_ones_slots_are_freed(
         assert (row.start_position, row.position) == (0, 1)
         assert row.closed_at is not None
         assert row.opened_at <= row.closed_at == max(worker_of(stream).seen_at, row.opened_at)
-    assert time.monotonic() - begun <= LOST_SECONDS + 10
+    assert time.monotonic() - begun <= LOST_SECONDS + 20
     again = [live(hub, ada) for _ in theirs]
     assert hub.stream(ada).status == 429
     for stream in set(streams) - set(theirs):
