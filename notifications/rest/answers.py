@@ -53,23 +53,20 @@ def outcome_body(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def changes_body(inbox: InboxState, rows: list[ChangeRow], *, limit: int) -> dict[str, Any]:
+def changes_body(inbox: InboxState, rows: list[ChangeRow], *, up_to: int) -> dict[str, Any]:
     """Part of the log.
 
     Args:
         inbox: as it was before the rows were read; the log was read up to its head.
-        rows: at most one more than ``limit``, which shows that there are more.
-        limit: how many the client wants.
-
-    With nothing more to come the cursor is the head, also when filters left the last changes out: a filtered client's
-    cursor would otherwise stay behind until the log is compacted past it.
+        rows: those that the client gets.
+        up_to: the position up to which it has everything then: the last row's, or the head with nothing more to come. That holds
+            also where filters left the last changes out: a filtered client's cursor would otherwise stay behind until the log is
+            compacted past it.
     """
-    has_more = len(rows) > limit
-    position = rows[limit - 1].position if has_more else inbox.head
     return {
-        "changes": rendered(rows[:limit], lambda row: change_json(row, inbox.epoch)),
-        "cursor": str(Cursor(inbox.epoch, position)),
-        "has_more": has_more,
+        "changes": rendered(rows, lambda row: change_json(row, inbox.epoch)),
+        "cursor": str(Cursor(inbox.epoch, up_to)),
+        "has_more": up_to < inbox.head,
         "unread_count": inbox.unread_count,
     }
 

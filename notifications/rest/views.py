@@ -178,9 +178,10 @@ class ChangesView(HubView):
             if after.position < inbox.head
             else []
         )
-        up_to = rows[query.limit - 1].position if len(rows) > query.limit else inbox.head
+        shown = rows[: query.limit]
+        up_to = shown[-1].position if len(rows) > len(shown) else inbox.head
         polls.note_changes(request, query, inbox, up_to)
-        return Response(answers.changes_body(inbox, rows, limit=query.limit))
+        return Response(answers.changes_body(inbox, shown, up_to=up_to))
 
 
 class CountsView(HubView):
