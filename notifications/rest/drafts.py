@@ -88,20 +88,18 @@ def parse_batch(body: Any) -> list[Draft]:
 
 
 def parse_withdrawal(body: Any) -> Withdrawal:
-    """Read the body of ``/publish/withdraw``.
+    """Read the body of ``/publish/withdraw``. Whether it is one of the two whole, the service checks.
 
     Raises:
-        InvalidInput: anything but ids alone, or topic and type.
+        InvalidInput: one entry for each field that is unknown or of the wrong kind, or goes with no other.
     """
     fields = fields_of(body, known={"ids", "topic", "type"})
     if "ids" in fields:
-        if len(fields) > 1 or fields["ids"] == []:
+        if len(fields) > 1:
             raise InvalidInput({"ids": "give either ids, or topic and type"})
         return Withdrawal(ids=tuple(ids_of(fields["ids"])))
     read = _Reader(fields, "")
     withdrawal = Withdrawal(topic=read.text("topic"), type_name=read.text("type"))
-    if not withdrawal.topic or not withdrawal.type_name:
-        read.refuse("ids", "give either ids, or topic and type")
     read.require()
     return withdrawal
 
