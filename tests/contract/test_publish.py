@@ -369,6 +369,7 @@ BAD_FIELDS: list[tuple[dict[str, Any], str]] = [
     ({"deliver_at": 1_700_000_000}, "deliver_at"), ({"deliver_at": "2026-02-30T00:00:00Z"}, "deliver_at"),
     ({"deliver_at": "0001-01-01T00:00:00+14:00"}, "deliver_at"), ({"expires_at": "9999-12-31T23:59:59-01:00"}, "expires_at"),
     ({"expires_at": "2026-W01-1T00:00:00Z"}, "expires_at"), ({"expires_at": ""}, "expires_at"), ({"expires_at": True}, "expires_at"),
+    ({"deliver_at": "2999-01-01T00:00:00Z", "expires_at": "2999-01-01T00:00:00Z"}, "expires_at"),
     ({"to": None}, "to"), ({"to": []}, "to"), ({"to": {}}, "to"), ({"to": "ada"}, "to"), ({"to": {"users": []}}, "to"),
     ({"to": {"everyone": False}}, "to"), ({"to": {"everyone": 1}}, "to.everyone"), ({"to": {"everyone": "true"}}, "to.everyone"),
     ({"to": {"users": "ada"}}, "to.users"), ({"to": {"users": [1]}}, "to.users"), ({"to": {"users": [None]}}, "to.users"),
