@@ -79,9 +79,10 @@ def serve(application: str, listening: socket.socket, *, on_serving: Callable[[]
         listening: from ``listen``.
         on_serving: called once connections are accepted.
     """
-    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
-    access_log = logging.getLogger("uvicorn.access")
-    access_log.addFilter(without_static)
+    server_log = logging.getLogger("uvicorn.error")
+    server_log.setLevel(logging.WARNING)
+    server_log.addFilter(without_upgrades)
+    logging.getLogger("uvicorn.access").addFilter(without_static)
     server = HubServer(application, on_serving=on_serving)
 
     def stop(number: int, frame: FrameType | None) -> None:
@@ -175,6 +176,11 @@ def listen(host: str, port: int) -> socket.socket:
         listening.close()
         raise
     return listening
+
+
+def without_upgrades(record: logging.LogRecord) -> bool:
+    """Leave out that somebody asked for a WebSocket, which is answered as if he had not, and uvicorn's advice to install one."""
+    return not str(record.msg).startswith(("Unsupported upgrade request", "No supported WebSocket library"))
 
 
 def without_static(record: logging.LogRecord) -> bool:

@@ -74,6 +74,7 @@ async def test_open__a_first_touch__makes_the_inbox_and_starts_now(ada: User, st
         "heartbeat": 15,
         "resume": "none",
     }
+    assert stream.scope["headers"] == []  # nobody keeps the credential for as long as the stream is open
     assert opened.id == opened.json["cursor"]
     assert opened.retry is not None
     assert (live.type, live.id, live.json) == (

@@ -25,6 +25,7 @@ class AsgiStream(StreamRecord):
 
     Attributes:
         may_take: cleared, the reader takes nothing and every `send` waits, as under a server with flow control.
+        scope: what the application was given.
         task: the application.
     """
 
@@ -38,6 +39,7 @@ class AsgiStream(StreamRecord):
         self._changed = asyncio.Condition()
         self._incoming: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self._incoming.put_nowait({"type": "http.request", "body": b"", "more_body": False})
+        self.scope = scope
         self.task = asyncio.create_task(self._run(scope, application))
 
     async def _run(self, scope: dict[str, Any], application: Any) -> None:

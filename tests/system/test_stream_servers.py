@@ -119,6 +119,8 @@ def test_strangers__no_traceback_and_no_answer_above_499(hub: HubProcess, ada: U
         assert stream.expect("stream.reset").json["reason"] == "malformed"
         stream.close()
     assert "Traceback" not in hub.output()
+    if hub.server == "serve":
+        assert "WebSocket" not in hub.output()
 
 
 MALFORMED: tuple[bytes, ...] = (
