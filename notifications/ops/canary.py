@@ -16,6 +16,7 @@ from notifications.ops.findings import Finding, error, ok, warning
 
 WAIT_SECONDS: Final = 10.0
 QUICK_SECONDS: Final = 1.0
+MAX_DETAIL_BYTES: Final = 4_096
 EVENT_TYPE: Final = "hub.doctor.canary"
 
 
@@ -63,12 +64,21 @@ def _refusal(answer: HTTPResponse) -> Finding | None:
     kind = answer.headers.get_content_type()
     if answer.status != 200 or kind != "text/event-stream":
         where = answer.headers.get("Location")
-        return error("canary", f"no stream but {answer.status} {kind}{f', to {where}' if where else ''}")
+        told = f", to {where}" if where else _detail(answer)
+        return error("canary", f"no stream but {answer.status} {kind}{told}")
     if coding := answer.headers.get("Content-Encoding"):
         return error(
             "canary", f"a proxy compresses the stream ({coding}), which holds frames back; turn that off"
         )
     return None
+
+
+def _detail(answer: HTTPResponse) -> str:
+    """What the hub says in its refusal; nothing in the answer of somebody else."""
+    try:
+        return f": {json.loads(answer.read(MAX_DETAIL_BYTES))['detail']}"
+    except (ValueError, KeyError, TypeError):
+        return ""
 
 
 def _watch(answer: HTTPResponse, user: Any, started: float) -> Iterator[Finding]:

@@ -181,7 +181,7 @@ def test_doctor__of_what_waits_too_long__warns(ada: User) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--url", "https://hub.example.com"], "go together"), (["--user", "ada"], "go together"),
+        (["--url", "https://hub.example.com"], "--url needs --user"),
         *((["--url", url, "--user", "ada"], "is no address") for url in (
             "hub.example.com", "http://[::1", "http://hub:99999", "http://hub:x", "http://a b/", "http://hub/a b", "http://hub/?x=1",
             "ftp://hub", "http://",
@@ -197,12 +197,21 @@ def test_doctor__asked_for_what_makes_no_sense__says_so(arguments: list[str], me
 
 
 @pytest.mark.system
-def test_canary__through_a_real_hub__arrives_and_is_gone_again(ada: User, live_hub: HubProcess) -> None:
+def test_canary__through_a_real_hub__arrives_and_is_gone_again(
+    ada: User, live_hub: HubProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
     found, failure = run("--url", live_hub.base_url, "--user", "ada")
     assert found["stream"].startswith("ok opens within ")
     assert found["canary"].startswith("ok from publish to receive ")
     assert failure == ""
     assert listed(ada.pk).items == {}
+    monkeypatch.setenv("PORT", str(live_hub.port))
+    assert run("--user", "ada")[0]["canary"].startswith("ok from publish to receive ")
+    strange = live_hub.base_url.replace("127.0.0.1", "127.1")
+    assert (
+        "400 application/problem+json: The Host header is"
+        in run("--url", strange, "--user", "ada")[0]["canary"]
+    )
 
 
 def test_canary__where_nobody_answers__is_an_error(ada: User) -> None:

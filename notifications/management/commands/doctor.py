@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 from urllib.parse import urlsplit
 
 from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from notifications.environment import read_port
 from notifications.management.users import user_key
 from notifications.ops.canary import send_canary
 from notifications.ops.doctor import examine
@@ -17,15 +19,18 @@ class Command(BaseCommand):
     """Prints one line for each thing that was looked at, and ends with status 1 when any is an error."""
 
     help = (
-        "Examine the hub: settings, database, migrations, clock, channel layer, what waits; with --url and --user also what a "
-        "proxy does to streams, by one notification that is sent here, received there, and deleted. Exits with 1 on an error."
+        "Examine the hub: settings, database, migrations, clock, channel layer, what waits; with --user also how long a notification takes "
+        "from here to a stream, and with --url what a proxy does to it: one is sent, received, and deleted. Exits with 1 on an error."
     )
     requires_system_checks = ()
 
     def add_arguments(self, parser: CommandParser) -> None:
         """From where to look."""
-        parser.add_argument("--url", help="the hub's public address, such as https://hub.example.com")
-        parser.add_argument("--user", help="who gets the canary, by user name; needed with --url")
+        parser.add_argument(
+            "--url",
+            help="the hub's public address, such as https://hub.example.com (default: this machine's, at $PORT, else 8000)",
+        )
+        parser.add_argument("--user", help="send a canary to this user, by name; needed with --url")
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Examine.
@@ -34,10 +39,10 @@ class Command(BaseCommand):
             CommandError: there is an error, or the options make no sense.
         """
         url, name = options["url"], options["user"]
-        if (url is None) != (name is None):
-            raise CommandError(
-                "--url and --user go together: the canary is sent to somebody, through somewhere."
-            )
+        if url is not None and name is None:
+            raise CommandError("--url needs --user: the canary is sent to somebody.")
+        if name is not None and url is None:
+            url = f"http://127.0.0.1:{read_port(os.environ, 'PORT')}"
         if url is not None and not is_address(url):
             raise CommandError(f"{url!r} is no address such as https://hub.example.com.")
         findings = list(examine())
