@@ -61,6 +61,9 @@ def test_interval__when_nobody_comes_any_more__falls_back(clock: Clock) -> None:
     assert poll_interval_seconds(load) == 120
     clock.now += 2 * WINDOW_SECONDS
     assert poll_interval_seconds(load) == 15
+    work(load, clock, seconds=WINDOW_SECONDS, beside=4)
+    clock.now += 2 * WINDOW_SECONDS
+    assert poll_interval_seconds(load) == 15, "that was long ago"
 
 
 def test_interval__of_one_request_that_hung__is_bounded_by_the_window(clock: Clock) -> None:
