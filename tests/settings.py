@@ -17,3 +17,9 @@ STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.Static
 # A file rather than SQLite's memory: threads and other processes open the same database. pytest-django adds the worker's name.
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3" and "TEST_FOLDER" in os.environ:
     DATABASES["default"]["TEST"] = {"NAME": str(Path(os.environ["TEST_FOLDER"]) / "test.sqlite3")}
+
+# SQLite lets its writers wait in no order, and the pool its clients: on a busy machine one of many may wait for long, which is no failure.
+if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+    DATABASES["default"]["OPTIONS"]["timeout"] = 60
+else:
+    DATABASES["default"]["OPTIONS"]["pool"]["timeout"] = 60
