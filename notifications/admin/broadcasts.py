@@ -22,17 +22,15 @@ from django.views.decorators.http import require_POST
 
 from notifications import services
 from notifications.admin.forms import ComposeForm, ReasonForm
-from notifications.admin.jobs import JobAdmin, history, number, run_for
+from notifications.admin.jobs import JobAdmin, history, number
 from notifications.admin.links import name_of, notifications_url
 from notifications.admin.origin import username_of
 from notifications.admin.rights import CONTENT_HIDDEN, can
-from notifications.admin.sending import AlreadySent, repeated, send_once
+from notifications.admin.sending import repeated
 from notifications.events import category_of, registry
-from notifications.exceptions import HubError
 from notifications.models import Broadcast, JobState, Notification
 from notifications.payloads import NotificationRow
 
-INLINE_SECONDS = 1.5
 MAX_FAILED = 1_000
 NAMES_SHOWN = 8
 
@@ -42,6 +40,7 @@ class BroadcastAdmin(JobAdmin):
     """The list of broadcasts, producers' ones too; the page of one; and the form that composes one."""
 
     right = "compose"
+    form_path = "/admin/compose"
     done_words = gettext_lazy("notified")
     list_display = ("asked_at", "what", "to_whom", "sender", "state_chip", "progress")
     list_filter = ("state",)
@@ -140,6 +139,10 @@ class BroadcastAdmin(JobAdmin):
         """Failed ones are done with, too."""
         return float((job.done_count + job.failed_count) / job.total_count) if job.total_count else 0.0
 
+    def run_chunk(self, job_id: UUID) -> bool:
+        """Do a part of one."""
+        return services.run_broadcast_chunk(job_id)
+
     def cancel(self, job_id: UUID) -> Broadcast:
         """End one where it is."""
         return services.cancel_broadcast(job_id)
@@ -229,20 +232,7 @@ class BroadcastAdmin(JobAdmin):
             self.log_addition(request, job, _("Composed."))
             return job.pk
 
-        try:
-            job_id, was_done = send_once(request, "/admin/compose", form.cleaned_data["form_key"], start)
-        except AlreadySent:
-            form.add_error(
-                None, _("This form was sent before, with other content. Open it anew to send another.")
-            )
-            return None
-        except HubError as error:
-            form.refuse(error)
-            return None
-        if was_done:
-            messages.info(request, _("This was sent already; nobody was notified twice."))
-        run_for(services.run_broadcast_chunk, job_id, seconds=INLINE_SECONDS)
-        return HttpResponseRedirect(self.url_of("change", job_id))
+        return self.start_once(request, form, start)
 
     def _page(self, request: HttpRequest, template: str, form: ComposeForm) -> HttpResponse:
         context = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 from uuid import UUID
 
 from django.contrib import admin, messages
@@ -35,8 +35,12 @@ from notifications.admin.bases import BoundedList, RecordsOnly
 from notifications.admin.links import chip_html, time_html, to_list
 from notifications.admin.paginator import BoundedPaginator
 from notifications.admin.rights import Right, can
+from notifications.admin.sending import AlreadySent, send_once
+from notifications.exceptions import HubError
 from notifications.models import Job, JobState
 
+# Small ones are done when their page comes.
+INLINE_SECONDS: Final = 1.5
 # The chip that a state looks like.
 CHIPS: dict[str, str] = {
     JobState.QUEUED: "scheduled",
@@ -52,10 +56,12 @@ class JobAdmin(RecordsOnly, BoundedList):
 
     Attributes:
         right: what this takes.
+        form_path: under which path the key of the form that asks for one is kept.
         done_words: what has become of the done ones.
     """
 
     right: ClassVar[Right]
+    form_path: ClassVar[str]
     done_words: ClassVar[Any]
     ordering = ("-created_at", "-pk")
     actions = None
@@ -81,6 +87,10 @@ class JobAdmin(RecordsOnly, BoundedList):
 
     def cancel(self, job_id: UUID) -> Job:
         """End one where it is."""
+        raise NotImplementedError
+
+    def run_chunk(self, job_id: UUID) -> bool:
+        """Do a part of one; whether there is more to do."""
         raise NotImplementedError
 
     def state_of(self, job: Any) -> tuple[str, str]:
@@ -208,6 +218,27 @@ class JobAdmin(RecordsOnly, BoundedList):
             raise Http404
         return job
 
+    def start_once(self, request: HttpRequest, form: Any, start: Callable[[], UUID]) -> HttpResponse | None:
+        """Start what a valid form asks for, unless it was before, and lead to its page; None, with its errors on the form, if it is refused.
+
+        Args:
+            start: queues it, and returns its key.
+        """
+        try:
+            job_id, was_done = send_once(request, self.form_path, form.cleaned_data["form_key"], start)
+        except AlreadySent:
+            form.add_error(
+                None, _("This form was sent before, with other content. Begin again with a new one.")
+            )
+            return None
+        except HubError as error:
+            form.refuse(error)
+            return None
+        if was_done:
+            messages.info(request, _("This was asked for already; nothing was sent twice."))
+        _run_for(self.run_chunk, job_id, seconds=INLINE_SECONDS)
+        return HttpResponseRedirect(self.url_of("change", job_id))
+
     def url_of(self, page: str, *args: Any) -> str:
         """The address of a page."""
         name = f"admin:{self.opts.app_label}_{self.opts.model_name}_{page}"
@@ -275,7 +306,7 @@ def history(job: Job, opts: Any) -> QuerySet[LogEntry]:
     return entries.filter(action_flag=CHANGE).select_related("user").order_by("action_time")
 
 
-def run_for(run_chunk: Callable[[UUID], bool], job_id: UUID, *, seconds: float) -> None:
+def _run_for(run_chunk: Callable[[UUID], bool], job_id: UUID, *, seconds: float) -> None:
     """Do small ones at once, within the request; what is left is the background's."""
     until = time.monotonic() + seconds
     try:

@@ -17,7 +17,7 @@ from notifications.admin.forms import sentence
 from notifications.admin.people import users_field
 from notifications.admin.replay_filters import frozen, rows_of
 from notifications.admin.sending import KeyField
-from notifications.exceptions import InvalidInput
+from notifications.exceptions import HubError, InvalidInput
 from notifications.models import MAX_REASON_LENGTH, ReplayVerb
 from notifications.services import Selection
 from notifications.services.replay import MAX_COPY_TO, MAX_IDS
@@ -96,8 +96,11 @@ class ReplayForm(forms.Form):
             self.add_error("copy_to", _("Name at most %d users.") % MAX_COPY_TO)
         return given
 
-    def refuse(self, error: InvalidInput) -> None:
+    def refuse(self, error: HubError) -> None:
         """Put what the services refuse on its fields."""
+        if not isinstance(error, InvalidInput):
+            self.add_error(None, str(error))
+            return
         for name, text in error.errors.items():
             self.add_error(name if name in self.fields else None, sentence(text))
 

@@ -19,19 +19,17 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from notifications import services
-from notifications.admin.jobs import JobAdmin, history, number, run_for
+from notifications.admin.jobs import JobAdmin, history, number
 from notifications.admin.links import name_of, notification_url, notifications_url
 from notifications.admin.origin import origin_of
 from notifications.admin.replay_filters import described
 from notifications.admin.replay_forms import BadSelection, ReplayForm, selection_in
 from notifications.admin.replay_preview import Preview, preview
 from notifications.admin.rights import can
-from notifications.admin.sending import AlreadySent, repeated, send_once
-from notifications.exceptions import InvalidInput
+from notifications.admin.sending import repeated
 from notifications.models import Notification, Replay, ReplayVerb
 from notifications.services import Selection
 
-INLINE_SECONDS = 1.5
 # By verb: what it is called, what it does, and what has become of what it fits.
 VERBS: dict[str, tuple[Any, Any, Any]] = {
     ReplayVerb.SHOW: (
@@ -65,6 +63,7 @@ class ReplayAdmin(JobAdmin):
     """The list of replays, which is the record of them; the page of one; and the form that asks for one."""
 
     right = "replay"
+    form_path = "/admin/replay"
     done_words = gettext_lazy("replayed")
     list_display = ("asked_at", "verb_word", "which", "why", "by", "state_chip", "progress")
     list_filter = ("state",)
@@ -141,6 +140,10 @@ class ReplayAdmin(JobAdmin):
         """Of how many; an estimate says so."""
         return (_("about %s") if job.is_estimate else "%s") % number(job.total_count)
 
+    def run_chunk(self, job_id: UUID) -> bool:
+        """Do a part of one."""
+        return services.run_replay_chunk(job_id)
+
     def cancel(self, job_id: UUID) -> Replay:
         """End one where it is."""
         return services.cancel_replay(job_id)
@@ -202,20 +205,7 @@ class ReplayAdmin(JobAdmin):
             self._log(request, job)
             return job.pk
 
-        try:
-            job_id, was_done = send_once(request, "/admin/replay", given["form_key"], start)
-        except AlreadySent:
-            form.add_error(
-                None, _("This form was sent before, with other content. Begin again from the list.")
-            )
-            return None
-        except InvalidInput as error:
-            form.refuse(error)
-            return None
-        if was_done:
-            messages.info(request, _("This was asked for already; nothing was sent twice."))
-        run_for(services.run_replay_chunk, job_id, seconds=INLINE_SECONDS)
-        return HttpResponseRedirect(self.url_of("change", job_id))
+        return self.start_once(request, form, start)
 
     def _log(self, request: HttpRequest, job: Replay) -> None:
         """In Django's log: the replay, and each notification that was named."""

@@ -15,7 +15,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from notifications import selectors, services
-from notifications.admin import broadcasts
+from notifications.admin import jobs
 from notifications.models import Broadcast, Event, Notification
 from notifications.services import Recipients
 from tests.helpers.factories import make_user, order_event
@@ -32,7 +32,7 @@ REASON = {"reason": "It was wrong."}
 @pytest.fixture(autouse=True)
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is small is done within the request, however busy the machine is."""
-    monkeypatch.setattr(broadcasts, "INLINE_SECONDS", PATIENCE_SECONDS)
+    monkeypatch.setattr(jobs, "INLINE_SECONDS", PATIENCE_SECONDS)
 
 
 @pytest.fixture
@@ -109,7 +109,7 @@ def test_compose__previews_what_users_will_see_and_how_many_they_are__then_sends
     assert event.body.startswith("  From 22:00.")
     assert event.data == '{"minutes":90,"sites":["a",1.5]}'
     again = staff.post(ADD, given, follow=True)
-    assert messages_of(again) == ["This was sent already; nobody was notified twice."]
+    assert messages_of(again) == ["This was asked for already; nothing was sent twice."]
     other = staff.post(ADD, given | {"title": "Other"})
     assert "sent before, with other content" in errors_of(other)["__all__"][0]
     assert (Broadcast.objects.count(), Event.objects.count(), Notification.objects.count()) == (1, 1, 2)
@@ -118,7 +118,7 @@ def test_compose__previews_what_users_will_see_and_how_many_they_are__then_sends
 def test_compose__to_very_many__goes_on_in_the_background_and_can_be_cancelled(
     staff: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(broadcasts, "INLINE_SECONDS", 0)
+    monkeypatch.setattr(jobs, "INLINE_SECONDS", 0)
     page = staff.post(ADD, form(everyone="on"), follow=True)
     job = Broadcast.objects.get()
     assert page.context["progress"]["is_live"]
