@@ -45,11 +45,11 @@ class Producer:
         """Refuse a type or topic outside the limits.
 
         Raises:
-            OutsideLimits: with ``prefix`` before the reason.
+            OutsideLimits: naming the draft that ``prefix`` stands for.
         """
         # No token is limited to levels.
         if not self.limits.admits(event_type=event_type, topic=topic, level=""):
-            raise OutsideLimits(f"{prefix}{OutsideLimits.message}")
+            raise OutsideLimits(_told_of(prefix, OutsideLimits.message))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -180,9 +180,14 @@ def _build(producer: Producer, draft: Draft, prefix: str) -> Event:
     except InvalidInput as error:
         raise InvalidInput({f"{prefix}{name}": text for name, text in error.errors.items()}) from None
     except HubError as error:
-        raise type(error)(f"{prefix}{error}") from None
+        raise type(error)(_told_of(prefix, str(error))) from None
     event.producer_id = producer.user_id
     return event
+
+
+def _told_of(prefix: str, sentence: str) -> str:
+    """A sentence that names its draft, such as ``items.3: …``, where there are several."""
+    return f"{prefix.removesuffix('.')}: {sentence}" if prefix else sentence
 
 
 def _store(

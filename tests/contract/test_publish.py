@@ -228,7 +228,7 @@ def test_batch__wrong_size__is_refused(api: Api, ada: User, monkeypatch: pytest.
     bad = post(api, BATCH, [draft(ada, title=5, body=5, url=5)] * 1_000)
     assert len(bad.problem["errors"]) == 20
     too_large = post(api, BATCH, [draft(ada), draft(ada, data={"x": "x" * 65_536})])
-    assert (too_large.status, too_large.problem["detail"][:8]) == (413, "items.1.")
+    assert (too_large.status, too_large.problem["detail"][:22]) == (413, "items.1: A notificatio")
     monkeypatch.setattr(publishing, "MAX_BATCH_RECIPIENTS", 1)
     assert set(post(api, BATCH, [draft(ada)] * 2).problem["errors"]) == {"items"}
     monkeypatch.setattr(publishing, "MAX_DIRECT", 1)
@@ -454,5 +454,5 @@ def test_notification__over_64_kib__is_413(api: Api, ada: User) -> None:
 def test_registry__strict__refuses_undeclared_types(api: Api, ada: User) -> None:
     with override_settings(NOTIFICATION_HUB={"strict_event_types": True}):
         assert post(api, PUBLISH, draft(ada)).code == "unknown_type"
-        assert post(api, BATCH, [draft(ada)]).problem["detail"].startswith("items.0.")
+        assert post(api, BATCH, [draft(ada)]).problem["detail"].startswith("items.0: ")
     assert state() == ([], [], 0)
