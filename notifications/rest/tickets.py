@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from django.contrib.auth import get_user_model
 from rest_framework.request import Request
@@ -15,6 +15,8 @@ from notifications.rest.authentication import PRODUCER_PERMISSION, token_of
 from notifications.rest.inputs import parse_ticket
 from notifications.rest.views import HubView
 from notifications.services.tickets import TICKET_SECONDS
+
+CONTENT_PERMISSION: Final = "notifications.view_content"
 
 
 class TicketView(HubView):
@@ -35,7 +37,7 @@ class TicketView(HubView):
         user = request.user if name is None else _recipient(request, name)
         token = token_of(request)
         session_key = None if token else request.session.session_key
-        ticket = services.issue_ticket(user, token=token, session_key=session_key)
+        ticket = services.issue_ticket(user, token=token, session_key=session_key, asked_by=request.user)
         return Response({"ticket": ticket, "expires_in": TICKET_SECONDS}, status=201)
 
 
@@ -45,13 +47,15 @@ def _named(request: Request) -> str | None:
 
 
 def _recipient(request: Request, name: str) -> Any:
-    # With a session, whoever may send to people could also read what others send to them; a token says `publish` on purpose.
-    token = token_of(request)
-    if token is None:
-        raise NotAProducer("A ticket for a user whom one names is for tokens with the scope publish.")
     if not selectors.has_permission(request.user, PRODUCER_PERMISSION):
         raise NotAProducer
-    if token.send_limits:
+    token = token_of(request)
+    # A token says `publish` on purpose. By a session, whoever may send to people could read what others send to them.
+    if token is None and not selectors.has_permission(request.user, CONTENT_PERMISSION):
+        raise NotAProducer(
+            "A ticket for another's stream needs the permission to view the content of notifications, or a token with the scope publish."
+        )
+    if token is not None and token.send_limits:
         raise OutsideLimits(
             "This token may send some types or topics only, and a stream shows all; ask with one that is not limited."
         )

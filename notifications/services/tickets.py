@@ -36,24 +36,31 @@ class Ticket(NamedTuple):
         user_id: whose stream it opens.
         token_id: the token that asked for it; None for a session.
         session_key: of the session that asked for it; None for a token. Whether it still holds is for the caller to find out.
+        session_user_id: primary key of the user whose session that is: the same, or a producer.
     """
 
     user_id: Any
     token_id: Any
     session_key: str | None
+    session_user_id: Any
 
 
-def issue_ticket(user: Any, *, token: ApiToken | None = None, session_key: str | None = None) -> str:
+def issue_ticket(
+    user: Any, *, token: ApiToken | None = None, session_key: str | None = None, asked_by: Any = None
+) -> str:
     """A new ticket for one stream of a user; no query.
 
     Args:
         user: whose stream it opens.
         token: by which it was asked for. The ticket is worth nothing once that is revoked.
         session_key: of the session by which it was asked for. The same holds for that.
+        asked_by: the user whose session that is, where it is another one.
     """
     ticket_id = uuid.uuid4().hex
     sealed = _seal(ticket_id, session_key) if session_key else None
-    return signing.dumps([ticket_id, str(user.pk), token.pk if token else None, sealed], salt=_SALT)
+    holder_key = str((asked_by or user).pk)
+    content = [ticket_id, str(user.pk), holder_key, token.pk if token else None, sealed]
+    return signing.dumps(content, salt=_SALT)
 
 
 def check_ticket(text: str) -> Ticket | None:
@@ -90,15 +97,18 @@ def forget_used_tickets() -> int:
 def _read(text: str) -> tuple[uuid.UUID, Ticket] | None:
     """The id and the content of a ticket whose user and token are still good."""
     try:
-        ticket_id, user_key, token_id, sealed = signing.loads(text, salt=_SALT, max_age=TICKET_SECONDS)
-        user_id = get_user_model()._meta.pk.to_python(user_key)
+        ticket_id, user_key, holder_key, token_id, sealed = signing.loads(
+            text, salt=_SALT, max_age=TICKET_SECONDS
+        )
+        user_id, holder_id = map(get_user_model()._meta.pk.to_python, (user_key, holder_key))
     except (signing.BadSignature, ValidationError, ValueError):  # the last: one that another version has made
         return None
     if token_id is not None and not selectors.is_token_usable(token_id, timezone.now()):
         return None
     if selectors.active_user(pk=user_id) is None:
         return None
-    return uuid.UUID(ticket_id), Ticket(user_id, token_id, _unseal(ticket_id, sealed) if sealed else None)
+    session_key = _unseal(ticket_id, sealed) if sealed else None
+    return uuid.UUID(ticket_id), Ticket(user_id, token_id, session_key, holder_id)
 
 
 def _seal(ticket_id: str, session_key: str) -> str | None:

@@ -46,13 +46,15 @@ class Credential(NamedTuple):
         user_id: primary key of the user.
         token_id: primary key of the token by which the stream, or its ticket, was asked for; None for a session.
         session_key: of the session by which it was asked for; None for a token. A secret.
-        user_mark: ``session_mark`` of the user at that moment; None for a token, which outlives a password.
+        user_mark: ``session_mark`` of the session's user at that moment; None for a token, which outlives a password.
+        session_user_id: primary key of the session's user, where that is a producer who has asked for another's stream; else None.
     """
 
     user_id: Any
     token_id: Any = None
     session_key: str | None = None
     user_mark: int | None = None
+    session_user_id: Any = None
 
     def __repr__(self) -> str:
         return f"Credential(user_id={self.user_id!r}, token_id={self.token_id!r})"
@@ -145,9 +147,10 @@ def _by_ticket(text: str, is_opening: bool) -> Credential:
     if key is None:
         return Credential(ticket.user_id, ticket.token_id)
     user = _session_user(key)
-    if user is None or user.pk != ticket.user_id:
+    if user is None or user.pk != ticket.session_user_id:
         raise Refusal("bad_credential", "The session that asked for this ticket is over.")
-    return Credential(user.pk, session_key=key, user_mark=session_mark(user))
+    another = user.pk if user.pk != ticket.user_id else None
+    return Credential(ticket.user_id, session_key=key, user_mark=session_mark(user), session_user_id=another)
 
 
 def _session_key(headers: Headers) -> str | None:

@@ -37,15 +37,18 @@ def ended(credentials: Iterable[Credential]) -> dict[Credential, CloseReason]:
         Exception: the database, or whatever holds the sessions, did not answer. Nothing is known then, and nothing has ended.
     """
     given = list(credentials)
-    marks = dict(_by_thousands(_user_marks, {each.user_id for each in given}))
+    users = {each.user_id for each in given} | {each.session_user_id for each in given}
+    marks = dict(_by_thousands(_user_marks, users))
     sessions = set(_by_thousands(_live_sessions, {each.session_key for each in given}))
     tokens = set(_by_thousands(_usable_tokens, {each.token_id for each in given}))
 
     def holds(credential: Credential) -> bool:
-        user_id, token_id, session_key, user_mark = credential
+        user_id, token_id, session_key, user_mark, session_user_id = credential
+        holder_id = user_id if session_user_id is None else session_user_id
         return (
             user_id in marks
-            and (user_mark is None or user_mark == marks[user_id])
+            and holder_id in marks
+            and (user_mark is None or user_mark == marks[holder_id])
             and (session_key is None or session_key in sessions)
             and (token_id is None or token_id in tokens)
         )

@@ -119,13 +119,25 @@ def test_ask__for_a_named_user__with_a_limited_token__403(producer: User, ada: U
     assert (answer.status, answer.code) == (403, "forbidden")
 
 
-def test_ask__for_a_named_user__without_the_permission_or_with_a_session__403(
+def test_ask__for_a_named_user__without_the_permission__403(producer: User, ada: User) -> None:
+    watcher = make_user("watcher")
+    watcher.user_permissions.add(Permission.objects.get(codename="view_content"))
+    for api in (Api(token=make_token(ada, "publish").text), Api(producer), Api(watcher), Api(ada)):
+        answer = ask(api, {"user": "ada"})
+        assert (answer.status, answer.code) == (403, "forbidden")
+
+
+def test_ask__for_a_named_user__with_a_session_that_may_view_content__as_a_producer(
     producer: User, ada: User
 ) -> None:
-    root = make_user("root", is_superuser=True)
-    for api in (Api(token=make_token(ada, "publish").text), Api(producer), Api(root), Api(ada)):
-        answer = ask(api, {"user": "grace"})
-        assert (answer.status, answer.code) == (403, "forbidden")
+    producer.user_permissions.add(Permission.objects.get(codename="view_content"))
+    for asking in (producer, make_user("root", is_superuser=True)):
+        answer = ask(Api(asking), {"user": "ada"})
+        assert answer.status == 201
+        ticket = services.check_ticket(answer.json["ticket"])
+        assert ticket is not None
+        assert (ticket.user_id, ticket.session_user_id) == (ada.pk, asking.pk)
+        assert ticket.session_key
 
 
 @pytest.mark.parametrize("name", ["nobody", "", "inactive", "ADA ", "x" * 10_000, "' OR 1=1 --"])
@@ -268,7 +280,7 @@ def test_ticket__any_character_changed__is_none(ada: User) -> None:
 
 
 def test_ticket__signed_for_something_else__is_none(ada: User) -> None:
-    content = ["0" * 32, str(ada.pk), None]
+    content = ["0" * 32, str(ada.pk), str(ada.pk), None, None]
     assert services.use_ticket(signing.dumps(content)) is None
     assert services.use_ticket(signing.dumps(content, salt="django.contrib.sessions.backends")) is None
 
@@ -320,7 +332,7 @@ def test_ticket__whose_user_or_token_is_good_no_more__is_none_and_not_used_up(
 def test_ticket__used_by_many_at_once__lets_one_in(ada: User) -> None:
     text = services.issue_ticket(ada)
     outcomes = run_together(*[lambda: services.use_ticket(text) for _ in range(8)])
-    assert [outcome for outcome in outcomes if outcome is not None] == [(ada.pk, None, None)]
+    assert [outcome for outcome in outcomes if outcome is not None] == [(ada.pk, None, None, ada.pk)]
 
 
 def test_queries__of_one_use(ada: User) -> None:

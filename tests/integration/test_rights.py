@@ -93,6 +93,29 @@ def test_session__of_one_user__ends_and_nobody_elses_does(ada: User, how: str) -
     assert ended([opened, other]) == {opened}
 
 
+@pytest.mark.parametrize("whose", ["producer", "reader"])
+@pytest.mark.parametrize("how", ["user inactive", "user deleted", "password"])
+def test_ticket__that_a_producers_session_asked_for__ends_with_the_right_of_either(
+    ada: User, how: str, whose: str
+) -> None:
+    producer = make_user("shop")
+    key = new_session(producer)
+    opened = by_ticket(services.issue_ticket(ada, session_key=key, asked_by=producer))
+    assert opened.user_id == ada.pk
+    assert ended([opened]) == set()
+    SESSION_ENDS[how](producer if whose == "producer" else ada, key)
+    # What the reader's password opens is another matter.
+    assert ended([opened]) == (set() if (how, whose) == ("password", "reader") else {opened})
+
+
+def test_ticket__that_a_producers_session_asked_for__ends_with_that_session(ada: User) -> None:
+    producer = make_user("shop")
+    key = new_session(producer)
+    opened = by_ticket(services.issue_ticket(ada, session_key=key, asked_by=producer))
+    expire(key)
+    assert ended([opened]) == {opened}
+
+
 def test_session__its_user_changed_in_what_gives_no_right__goes_on(ada: User) -> None:
     opened = by_cookie(new_session(ada))
     ada.first_name = "Ada"

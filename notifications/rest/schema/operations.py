@@ -214,7 +214,7 @@ READING: Final[dict[tuple[Any, str], Operation]] = {
         (IF_NONE_MATCH,),
     ),
     (tickets.TicketView, "post"): Operation(
-        "A ticket for one stream; with the scope `publish`, for a named user",
+        "A ticket for one stream; for producers, also for that of a named user",
         {"201": answer(obj({"ticket": TEXT, "expires_in": INTEGER}), "It is shown once.")},
         BODY,
         body=obj({"user": TEXT}, optional=("user",), closed=True),
