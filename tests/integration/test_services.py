@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 import pytest
 import time_machine
 from django.contrib.auth.models import User
-from django.db import connection, transaction
+from django.db import DataError, connection, transaction
 from django.utils import timezone, translation
 from django.utils.translation import gettext_lazy
 
@@ -94,6 +94,16 @@ def test_notify__savepoint_rolled_back__only_the_rest_is_announced(ada: User, gr
         transaction.savepoint_rollback(inner)
     assert names(ada) == ["notification.created"]
     assert names(grace) == []
+
+
+def test_notify__the_database_refuses_it__the_callers_transaction_goes_on(ada: User) -> None:
+    with transaction.atomic():
+        send(ada, "before")
+        with pytest.raises((DataError, OverflowError)):
+            services.notify(2**70, order_event(), title="A key that no column holds")
+        send(ada, "after")
+    assert names(ada) == ["notification.created"] * 2
+    assert Event.objects.count() == 2
 
 
 def test_notify__inside_a_transaction__is_seen_by_nobody_before_the_commit(
