@@ -47,14 +47,14 @@ class Credential(NamedTuple):
         token_id: primary key of the token by which the stream, or its ticket, was asked for; None for a session.
         session_key: of the session by which it was asked for; None for a token. A secret.
         user_mark: ``session_mark`` of the session's user at that moment; None for a token, which outlives a password.
-        session_user_id: primary key of the session's user, where that is a producer who has asked for another's stream; else None.
+        asked_by_id: primary key of the producer whose session or token that is, where the stream is another's; else None.
     """
 
     user_id: Any
     token_id: Any = None
     session_key: str | None = None
     user_mark: int | None = None
-    session_user_id: Any = None
+    asked_by_id: Any = None
 
     def __repr__(self) -> str:
         return f"Credential(user_id={self.user_id!r}, token_id={self.token_id!r})"
@@ -143,14 +143,14 @@ def _by_ticket(text: str, is_opening: bool) -> Credential:
     ticket = services.use_ticket(text) if is_opening else services.check_ticket(text)
     if ticket is None:
         raise Refusal("bad_credential", "This ticket was used, has expired or is none; ask for another one.")
+    asked_by_id = None if ticket.asked_by_id == ticket.user_id else ticket.asked_by_id
     key = ticket.session_key
     if key is None:
-        return Credential(ticket.user_id, ticket.token_id)
+        return Credential(ticket.user_id, ticket.token_id, asked_by_id=asked_by_id)
     user = _session_user(key)
-    if user is None or user.pk != ticket.session_user_id:
+    if user is None or user.pk != ticket.asked_by_id:
         raise Refusal("bad_credential", "The session that asked for this ticket is over.")
-    another = user.pk if user.pk != ticket.user_id else None
-    return Credential(ticket.user_id, session_key=key, user_mark=session_mark(user), session_user_id=another)
+    return Credential(ticket.user_id, session_key=key, user_mark=session_mark(user), asked_by_id=asked_by_id)
 
 
 def _session_key(headers: Headers) -> str | None:

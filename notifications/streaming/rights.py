@@ -37,14 +37,14 @@ def ended(credentials: Iterable[Credential]) -> dict[Credential, CloseReason]:
         Exception: the database, or whatever holds the sessions, did not answer. Nothing is known then, and nothing has ended.
     """
     given = list(credentials)
-    users = {each.user_id for each in given} | {each.session_user_id for each in given}
+    users = {each.user_id for each in given} | {each.asked_by_id for each in given}
     marks = dict(_by_thousands(_user_marks, users))
     sessions = set(_by_thousands(_live_sessions, {each.session_key for each in given}))
     tokens = set(_by_thousands(_usable_tokens, {each.token_id for each in given}))
 
     def holds(credential: Credential) -> bool:
-        user_id, token_id, session_key, user_mark, session_user_id = credential
-        holder_id = user_id if session_user_id is None else session_user_id
+        user_id, token_id, session_key, user_mark, asked_by_id = credential
+        holder_id = user_id if asked_by_id is None else asked_by_id
         return (
             user_id in marks
             and holder_id in marks

@@ -108,6 +108,16 @@ def test_ticket__that_a_producers_session_asked_for__ends_with_the_right_of_eith
     assert ended([opened]) == (set() if (how, whose) == ("password", "reader") else {opened})
 
 
+@pytest.mark.parametrize("how", ["user inactive", "user deleted"])
+def test_ticket__that_a_producers_token_asked_for__ends_with_the_producer(ada: User, how: str) -> None:
+    producer = make_user("shop")
+    token = make_token(producer, "publish").token
+    opened = by_ticket(services.issue_ticket(ada, token=token, asked_by=producer))
+    assert ended([opened]) == set()
+    SESSION_ENDS[how](producer, "")
+    assert ended([opened]) == {opened}
+
+
 def test_ticket__that_a_producers_session_asked_for__ends_with_that_session(ada: User) -> None:
     producer = make_user("shop")
     key = new_session(producer)
