@@ -96,7 +96,7 @@ TEMPLATES = [
 # One database. SQLite takes its write lock when a transaction begins (IMMEDIATE): with the default, DEFERRED, two writers
 # that both began by reading fail at once with "database is locked" instead of waiting.
 DATABASE_URL = environment.read_database_url(
-    os.environ, "DATABASE_URL", default=f"sqlite:///{BASE_DIR / 'var' / 'hub.sqlite3'}"
+    os.environ, "DATABASE_URL", default=environment.sqlite_url(BASE_DIR / "var" / "hub.sqlite3")
 )
 DATABASE_POOL_SIZE = environment.read_number(
     os.environ, "DATABASE_POOL_SIZE", default=8, minimum=4, maximum=100

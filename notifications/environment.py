@@ -9,7 +9,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
-from urllib.parse import SplitResult, parse_qs, urlsplit
+from urllib.parse import SplitResult, parse_qs, quote, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
@@ -140,6 +140,15 @@ def read_database_url(environ: Environ, name: str, *, default: str) -> str:
     return text
 
 
+def sqlite_url(path: Path) -> str:
+    """The address of a SQLite file, whatever characters the names of its folders have.
+
+    Args:
+        path: an absolute path.
+    """
+    return f"sqlite:///{quote(str(path))}"
+
+
 def make_folder(name: str, folder: Path) -> None:
     """Have the folder be there that a variable speaks of.
 
@@ -191,9 +200,15 @@ def read_port(environ: Environ, name: str) -> int:
 
 
 def _split(name: str, text: str) -> SplitResult:
+    """The parts of an address. What is wrong is never repeated: it may be half of a password."""
+    # Everything after it would be ignored in silence: half a path, or half a password.
+    if "#" in text:
+        raise ImproperlyConfigured(f"{name} must not hold a #; inside a name or a password write %23.")
     try:
         parts = urlsplit(text)
         parts.port  # noqa: B018 (it is read when it is asked for, and may be none)
-    except ValueError as error:
-        raise ImproperlyConfigured(f"{name} is no address: {error}.") from None
+    except ValueError:
+        raise ImproperlyConfigured(
+            f"{name} is no address whose host and port can be read; inside a password %-encode @ : / ? # and %."
+        ) from None
     return parts

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import runpy
+import shutil
 import warnings
 from pathlib import Path
 from typing import Any
@@ -24,12 +25,17 @@ PRODUCTION = {
 
 def load(monkeypatch: pytest.MonkeyPatch, **variables: str) -> dict[str, Any]:
     """The settings in an environment that holds nothing but `variables`."""
+    return load_file(monkeypatch, SETTINGS, variables)
+
+
+def load_file(monkeypatch: pytest.MonkeyPatch, settings: Path, variables: dict[str, str]) -> dict[str, Any]:
+    """What a settings file says in such an environment."""
     with monkeypatch.context() as patch, warnings.catch_warnings():
         for name in list(os.environ):
             patch.delenv(name)
         for name, value in variables.items():
             patch.setenv(name, value)
-        return runpy.run_path(str(SETTINGS))
+        return runpy.run_path(str(settings))
 
 
 WRONG = {
@@ -53,6 +59,10 @@ WRONG = {
         "sqlite://",
         "sqlite://:memory:",
         "sqlite:////dev/null/folder/hub.sqlite3",
+        "sqlite:////srv/hub#2/hub.sqlite3",
+        "postgres://u:secret#1@h/name",
+        "postgres://u:secret/1@h/name",
+        "postgres://u:secret?1@h/name",
     ],
     "DATABASE_POOL_SIZE": ["0", "3", "many", "1000"],
     "REDIS_URL": [
@@ -63,6 +73,7 @@ WRONG = {
         "redis://redis:port/0",
         "unix://",
         "redis://:secret@redis:99999",
+        "redis://:secret@redis/0#1",
     ],
     "PORT": ["abc", "-1", "65536", "80.0", "\N{SUPERSCRIPT TWO}"],
     "WEB_CONCURRENCY": ["0", "two", "-2", "257", "1e1"],
@@ -136,6 +147,18 @@ def test_settings__nothing_set_but_debug__are_the_embedded_shape(monkeypatch: py
     assert values["DATABASES"]["default"]["OPTIONS"]["transaction_mode"] == "IMMEDIATE"
     assert values["CHANNEL_LAYERS"]["default"]["BACKEND"] == "channels.layers.InMemoryChannelLayer"
     assert "127.0.0.1" in values["ALLOWED_HOSTS"]
+
+
+@pytest.mark.parametrize("folder", ["a#b", "a?b", "a%20b", "a+b", "a b", "ä&=;"])
+def test_settings__a_checkout_in_a_folder_of_any_name__keeps_its_database_there(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, folder: str
+) -> None:
+    checkout = tmp_path / folder
+    (checkout / "hub").mkdir(parents=True)
+    shutil.copy(SETTINGS, checkout / "hub")
+    values = load_file(monkeypatch, checkout / "hub" / "settings.py", {"DEBUG": "1"})
+    assert values["DATABASES"]["default"]["NAME"] == str(checkout / "var" / "hub.sqlite3")
+    assert (checkout / "var").is_dir()
 
 
 def test_settings__plain_http__on_loopback_alone__leaves_https_out(monkeypatch: pytest.MonkeyPatch) -> None:
