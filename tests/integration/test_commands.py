@@ -18,6 +18,7 @@ from tests.helpers.processes import manage
 OWN_WORDS = {"serve", "doctor"}
 COMMANDS = {name for name, app in get_commands().items() if app == "notifications"} - OWN_WORDS
 ARGUMENTS = {
+    "create_producer": ["shop"],
     "create_token": ["ada", "--scope", "read"],
     "new_epoch": ["--yes"],
     "send_notification": ["ada", "a.b", "--title", "t"],
