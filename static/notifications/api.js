@@ -1,11 +1,13 @@
 // @ts-check
 /** The hub's REST paths as calls that answer and never throw. */
 
+import { isCounts, isDelta, isNotification, isObject, isPage } from "./shapes.js";
+
 const TIMEOUT_MS = 20_000;
 
 /**
  * @typedef {object} Answer
- * @property {boolean} ok
+ * @property {boolean} ok whether the hub did what was asked, and its body has the shape of the contract
  * @property {number} status 0 when no answer came
  * @property {any} body parsed JSON, or null
  * @property {string | null} retryAfter
@@ -36,21 +38,21 @@ export class Api {
    */
   list(filter, limit) {
     const unread = filter.unread ? "true" : null;
-    return this.#send("GET", this.#url("notifications", { limit, unread, category: filter.category }));
+    return this.#send("GET", this.#url("notifications", { limit, unread, category: filter.category }), { fits: isPage });
   }
 
   /** @param {string} next the `next` of a list; only its query is used, a proxy may have changed its host */
   older(next) {
-    return this.#send("GET", this.#url("notifications", {}) + new URL(next, "http://hub.invalid").search);
+    return this.#send("GET", this.#url("notifications", {}) + next.replace(/^[^?]*/, ""), { fits: isPage });
   }
 
   /** @param {string | null} after */
   changes(after) {
-    return this.#send("GET", this.#url("notifications/changes", { after, limit: 500 }));
+    return this.#send("GET", this.#url("notifications/changes", { after, limit: 500 }), { fits: isDelta });
   }
 
   counts() {
-    return this.#send("GET", this.#url("notifications/counts", {}));
+    return this.#send("GET", this.#url("notifications/counts", {}), { fits: isCounts });
   }
 
   /**
@@ -58,7 +60,7 @@ export class Api {
    * @param {boolean} read
    */
   setRead(id, read) {
-    return this.#send("PATCH", this.#url(`notifications/${encodeURIComponent(id)}`, {}), { read });
+    return this.#send("PATCH", this.#url(`notifications/${encodeURIComponent(id)}`, {}), { fits: isNotification, body: { read } });
   }
 
   /**
@@ -66,7 +68,7 @@ export class Api {
    *   | {action: "read", up_to: string, category?: string}} body
    */
   act(body) {
-    return this.#send("POST", this.#url("notifications/actions", {}), body);
+    return this.#send("POST", this.#url("notifications/actions", {}), { fits: isObject, body });
   }
 
   /** @param {string} id */
@@ -87,15 +89,15 @@ export class Api {
   /**
    * @param {string} method
    * @param {string} url
-   * @param {object} [body]
+   * @param {{fits?: (body: any) => boolean, body?: object}} [options] `fits`: what a body must be to be of any use
    * @returns {Promise<Answer>}
    */
-  async #send(method, url, body) {
-    /** @type {Record<string, string>} */
-    const headers = { Accept: "application/json" };
-    if (method !== "GET") headers["X-CSRFToken"] = this.csrfToken();
-    if (body) headers["Content-Type"] = "application/json";
+  async #send(method, url, { fits = () => true, body } = {}) {
     try {
+      /** @type {Record<string, string>} */
+      const headers = { Accept: "application/json" };
+      if (method !== "GET") headers["X-CSRFToken"] = this.csrfToken();
+      if (body) headers["Content-Type"] = "application/json";
       const response = await fetch(url, {
         method,
         headers,
@@ -103,12 +105,14 @@ export class Api {
         credentials: "same-origin",
         // A read or delete goes out even when the page is being left.
         keepalive: method !== "GET",
-        signal: AbortSignal.timeout(TIMEOUT_MS),
+        // Where a browser has no such clock, its own limit has to do.
+        signal: AbortSignal.timeout?.(TIMEOUT_MS),
       });
+      const answered = await response.json().catch(() => null);
       return {
-        ok: response.ok,
+        ok: response.ok && fits(answered),
         status: response.status,
-        body: await response.json().catch(() => null),
+        body: answered,
         retryAfter: response.headers.get("Retry-After"),
         pollInterval: response.headers.get("X-Poll-Interval"),
       };

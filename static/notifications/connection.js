@@ -9,9 +9,10 @@
  * - `emitted(event)`: a transient event of a type that was asked for; only a stream brings them.
  */
 import {
-  DEFAULT_HEARTBEAT_SECONDS, DEFAULT_POLL_SECONDS, OPEN_TIMEOUT_MS, afterClose, afterPoll, backoffMs, isNewer, pollSeconds,
-  silenceLimitMs,
+  DEFAULT_HEARTBEAT_SECONDS, DEFAULT_POLL_SECONDS, OPEN_TIMEOUT_MS, afterClose, afterPoll, backoffMs, hasSettled, isNewer,
+  isLeftToTheBrowser, pollSeconds, silenceLimitMs,
 } from "./policy.js";
+import { isChange, isClosing, isObject, isOpening, isReset, isShowing } from "./shapes.js";
 
 /**
  * @typedef {"connecting" | "live" | "polling" | "reconnecting" | "signed-out"} LinkState
@@ -45,6 +46,10 @@ export class Connection {
   /** @type {Set<string>} of transient events: an EventSource passes on only what it has a listener for */
   #types = new Set();
   #heartbeatSeconds = DEFAULT_HEARTBEAT_SECONDS;
+  /** @type {number | null} when the stream went live, until its end has been counted */
+  #liveSinceMs = null;
+  /** Streams in a row that were cut off before they had settled; the browser knows nothing of them. */
+  #shortStreams = 0;
   #streamFailures = 0;
   #isPolling = false;
   #pollFailures = 0;
@@ -119,18 +124,18 @@ export class Connection {
     const source = new EventSource(this.api.streamUrl(this.cursor, this.client));
     this.#source = source;
     this.#watch(OPEN_TIMEOUT_MS);
-    /** @type {[string, (data: any) => void][]} */
+    /** @type {[string, (data: any) => boolean, (data: any) => void][]} */
     const handlers = [
-      ["stream.open", (data) => this.#opened(data)],
-      ["stream.reset", (data) => this.#restart(data.cursor)],
-      ["stream.live", () => this.#wentLive()],
-      ["stream.heartbeat", () => undefined],
-      ["stream.close", (data) => this.#closed(data)],
-      ["notification.shown", (data) => this.sink.shown(data.notification)],
+      ["stream.open", isOpening, (data) => this.#opened(data)],
+      ["stream.reset", isReset, (data) => this.#restart(data.cursor)],
+      ["stream.live", isObject, () => this.#wentLive()],
+      ["stream.heartbeat", isObject, () => undefined],
+      ["stream.close", isClosing, (data) => this.#closed(data)],
+      ["notification.shown", isShowing, (data) => this.sink.shown(data.notification)],
     ];
-    for (const name of CHANGES) handlers.push([name, (data) => this.#passOn(data, this.#isLive)]);
-    for (const [name, handle] of handlers) {
-      source.addEventListener(name, (event) => this.#receive(source, event, handle));
+    for (const name of CHANGES) handlers.push([name, isChange, (data) => this.#passOn(data, this.#isLive)]);
+    for (const [name, fits, handle] of handlers) {
+      source.addEventListener(name, (event) => this.#receive(source, event, fits, handle));
     }
     for (const type of this.#types) this.#listen(source, type);
     source.onerror = () => this.#interrupted(source);
@@ -141,19 +146,23 @@ export class Connection {
    * @param {string} type
    */
   #listen(source, type) {
-    source.addEventListener(type, (event) => this.#receive(source, event, (data) => this.sink.emitted(data)));
+    source.addEventListener(type, (event) => this.#receive(source, event, isObject, (data) => this.sink.emitted(data)));
   }
 
   /**
    * @param {EventSource} source
    * @param {MessageEvent} event
+   * @param {(data: any) => boolean} fits
    * @param {(data: any) => void} handle
    */
-  #receive(source, event, handle) {
+  #receive(source, event, fits, handle) {
     // A frame of a stream that was given up may still be in the event queue.
     if (this.#source !== source) return;
+    const data = parsed(event.data);
+    // Whatever this is, it is not the hub's stream; polling is told apart by its own answers.
+    if (!fits(data)) return this.#streamLost(null);
     this.#watch(silenceLimitMs(this.#heartbeatSeconds));
-    handle(JSON.parse(event.data));
+    handle(data);
   }
 
   /** @param {{cursor: string, head: string, unread_count: number, heartbeat: number, resume: string}} data */
@@ -167,7 +176,7 @@ export class Connection {
 
   #wentLive() {
     this.#isLive = true;
-    this.#streamFailures = 0;
+    this.#liveSinceMs = performance.now();
     this.#setState("live");
   }
 
@@ -184,8 +193,20 @@ export class Connection {
   #interrupted(source) {
     if (this.#source !== source) return;
     this.#isLive = false;
-    if (source.readyState === EventSource.CLOSED) this.#streamLost(null);
+    this.#judge();
+    this.#shortStreams += 1;
+    const isBrowsers = source.readyState !== EventSource.CLOSED && isLeftToTheBrowser(this.#shortStreams);
+    if (!isBrowsers) this.#streamLost(null);
     else if (!this.#isPolling) this.#setState("reconnecting");
+  }
+
+  /** A stream that was live for a while has shown that streams work: what failed before it counts no more. */
+  #judge() {
+    const liveSinceMs = this.#liveSinceMs;
+    this.#liveSinceMs = null;
+    if (liveSinceMs === null || !hasSettled(performance.now() - liveSinceMs)) return;
+    this.#shortStreams = 0;
+    this.#streamFailures = 0;
   }
 
   /** @param {number} ms of silence that the stream is allowed from now on */
@@ -196,6 +217,7 @@ export class Connection {
 
   /** @param {number | null} pauseMs until the stream is tried again; null leaves it to the backoff */
   #streamLost(pauseMs) {
+    this.#judge();
     this.#closeStream();
     this.#streamFailures += 1;
     const backoff = backoffMs(this.#streamFailures, FIRST_STREAM_PAUSE_MS, Math.random());
@@ -235,13 +257,14 @@ export class Connection {
       const asked = this.cursor;
       const answer = await this.api.changes(asked);
       if (this.#stopped) return;
-        const decision = afterPoll(answer, this.#pollFailures + 1, Math.random());
+      const decision = afterPoll(answer, this.#pollFailures + 1, Math.random());
       if (decision.next === "signed-out") return this.signedOut();
       if (decision.next === "wait") return this.#pollFailed(decision.afterMs);
       if (decision.next === "reset") return this.#pollReset(decision.cursor);
       this.#pollFailures = 0;
       this.#takeDelta(answer.body, asked);
-      hasMore = answer.body.has_more;
+      // More of the same would be asked for without an end.
+      hasMore = answer.body.has_more && this.cursor !== asked;
       this.link.pollSeconds = pollSeconds(answer.pollInterval);
     }
     this.#isCaughtUp = true;
@@ -303,5 +326,17 @@ export class Connection {
   #setState(state) {
     this.link = { ...this.link, state };
     this.sink.linked(this.link);
+  }
+}
+
+/**
+ * @param {string} text
+ * @returns {unknown} undefined when it is no JSON
+ */
+function parsed(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
   }
 }

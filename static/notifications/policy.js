@@ -10,6 +10,10 @@ export const OPEN_TIMEOUT_MS = 10_000;
 /** What a client assumes until the server has named its own heartbeat or poll interval. */
 export const DEFAULT_HEARTBEAT_SECONDS = 15;
 export const DEFAULT_POLL_SECONDS = 15;
+/** A stream that has been live for this long has shown that streams work here. */
+const SETTLED_MS = 10_000;
+/** How often in a row the browser may come back by itself to a stream that did not last. */
+const MAX_BROWSER_RETRIES = 2;
 const MIN_POLL_SECONDS = 1;
 const MAX_PAUSE_MS = 300_000;
 
@@ -54,6 +58,24 @@ export function silenceLimitMs(heartbeatSeconds) {
 }
 
 /**
+ * @param {number} liveMs
+ * @returns {boolean} whether a stream that was live for so long was worth having
+ */
+export function hasSettled(liveMs) {
+  return liveMs >= SETTLED_MS;
+}
+
+/**
+ * An EventSource comes back after a few seconds however often it was cut off, and for ever to a server that
+ * answers 200 and ends: that is right for a cut now and then, and for nothing else.
+ *
+ * @param {number} shortStreams in a row that were cut off before they had settled, this one included
+ */
+export function isLeftToTheBrowser(shortStreams) {
+  return shortStreams <= MAX_BROWSER_RETRIES;
+}
+
+/**
  * @param {number} failures in a row, 1 for the first
  * @param {number} firstMs
  * @param {number} random
@@ -77,14 +99,14 @@ export function pollSeconds(header) {
  * @typedef {{next: "apply"} | {next: "reset", cursor: string | null} | {next: "signed-out"}
  *   | {next: "wait", afterMs: number}} PollDecision
  *
- * @param {{status: number, body: any, retryAfter: string | null}} answer status 0: no answer came
+ * @param {{ok: boolean, status: number, body: any, retryAfter: string | null}} answer status 0: no answer came
  * @param {number} failures polls that failed in a row, this one included
  * @param {number} random
  * @returns {PollDecision}
  */
 export function afterPoll(answer, failures, random) {
   const { status, body } = answer;
-  if (status === 200 && parseCursor(body?.cursor)) return { next: "apply" };
+  if (answer.ok) return { next: "apply" };
   if (status === 401) return { next: "signed-out" };
   // A cursor that the hub calls malformed is as useless as one that it cannot resume.
   if (status === 410 || status === 400) {

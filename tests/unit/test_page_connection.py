@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -31,16 +32,19 @@ globalThis.open = (resume, position, head = position) => send("stream.open",
   {cursor: cursor(position), head: cursor(head), unread_count: head, heartbeat: 15, resume});
 globalThis.cursor = (position) => `abcdefgh-${position}`;
 globalThis.change = (position) => ({change: "notification.created", cursor: cursor(position), position,
-  unread_count: position, notification: {id: `n${position}`}});
+  unread_count: position, notification: {id: `n${position}`, position, title: "", body: "", category: "orders",
+    level: "info", created_at: "2026-11-21T02:03:04.567890Z", read_at: null}});
 globalThis.delta = (positions, more = {}) => ({status: 200, pollInterval: "20", body: {changes: positions.map(change),
   cursor: cursor(positions.at(-1) ?? 0), has_more: false, unread_count: positions.at(-1) ?? 0, ...more}});
 """
-CONNECT = """({Connection}, after) => {
+CONNECT = """async ({Connection}, after) => {
+  const {isDelta} = await import("/shapes.js");
   const api = {
     streamUrl: (after) => `stream?after=${after}`,
     changes: async (after) => {
       asked.push(after);
-      return {body: null, retryAfter: null, pollInterval: null, ...(answers.shift() ?? {status: 0})};
+      const answer = {body: null, retryAfter: null, pollInterval: null, ...(answers.shift() ?? {status: 0})};
+      return {...answer, ok: answer.status === 200 && isDelta(answer.body)};
     },
   };
   globalThis.connection = new Connection(api, "tab", {
@@ -176,6 +180,91 @@ def test_stream__cut_off__is_left_to_the_browser_and_resumes(link: Link) -> None
     assert len(link.streams()) == 1
 
 
+LIVE = "open('exact', 3); send('stream.live', {})"
+
+
+@pytest.mark.parametrize("frames", ["", "send('message', 'hello')", "open('exact', 3)", LIVE])
+def test_stream__that_ends_at_once_again_and_again__is_polled_and_asked_less_and_less(
+    link: Link, frames: str
+) -> None:
+    link.start("abcdefgh-3")
+    link.run(f"globalThis.end = () => {{ {frames}; fail(0); }}")
+    link.run("answers.push(...Array(99).fill(delta([4])));")
+    # The browser comes back after a cut, but not for ever to an address where nothing lasts.
+    link.run("end(); end(); end();")
+    assert link.asked() == ["abcdefgh-3"]
+    assert link.told()[-1] == ["polling"]
+    pauses = []
+    for _ in range(6):
+        before = len(link.streams())
+        seconds = 0
+        while len(link.streams()) == before:
+            link.wait(1)
+            seconds += 1
+        pauses.append(seconds)
+        link.run("end()")
+        link.told()
+        assert link.page.evaluate("connection.link.state") == "polling"
+    assert pauses[0] >= 4
+    assert all(later >= 1.1 * earlier for earlier, later in itertools.pairwise(pauses))
+    assert pauses[-1] >= 100
+
+
+def test_stream__cut_off_now_and_then__stays_with_the_browser_and_its_failures_are_forgotten(
+    link: Link,
+) -> None:
+    link.start("abcdefgh-3")
+    for _ in range(9):
+        link.run(LIVE)
+        link.wait(20)
+        link.run("fail(0)")
+    assert link.asked() == []
+    assert len(link.streams()) == 1
+
+
+NONSENSE = [
+    ("stream.open", "<html>"),
+    ("stream.heartbeat", "7"),
+    ("stream.close", "{}"),
+    ("notification.created", "[]"),
+]
+
+
+@pytest.mark.parametrize(("name", "data"), NONSENSE)
+def test_stream__of_nonsense__is_polled_instead_and_asked_less_and_less(
+    link: Link, name: str, data: str
+) -> None:
+    link.start("abcdefgh-3")
+    link.run(
+        f"globalThis.babble = () => stream().dispatchEvent(new MessageEvent('{name}', {{data: '{data}'}}))"
+    )
+    link.run(f"{LIVE}; answers.push(delta([4])); babble()")
+    assert link.asked() == ["abcdefgh-3"]
+    assert link.told()[-1] == ["polling"]
+    link.wait(7)
+    assert len(link.streams()) == 2
+    link.run("babble()")
+    link.wait(7)
+    assert len(link.streams()) == 2
+
+
+@pytest.mark.parametrize("body", ["null", "{cursor: cursor(4)}"])
+def test_poll__answered_with_something_else__is_tried_again_later(link: Link, body: str) -> None:
+    link.start("abcdefgh-3")
+    link.run(f"answers.push({{status: 200, body: {body}}}, delta([4])); fail(2)")
+    assert link.told()[-1] == ["reconnecting"]
+    link.wait(2)
+    assert link.asked() == ["abcdefgh-3"] * 2
+    assert link.told()[-1] == ["polling"]
+
+
+def test_poll__that_says_more_and_gives_nothing__is_not_asked_without_an_end(link: Link) -> None:
+    link.start("abcdefgh-3")
+    link.run("answers.push(...Array(9).fill(delta([], {cursor: cursor(3), has_more: true}))); fail(2)")
+    assert link.asked() == ["abcdefgh-3"]
+    assert link.told()[-1] == ["polling"]
+
+
 def test_stream_close__limit__is_polled_and_the_stream_tried_when_the_hub_said(link: Link) -> None:
     link.start("abcdefgh-3")
     link.run(
@@ -254,7 +343,7 @@ def test_poll__no_answer__backs_off_and_comes_back(link: Link) -> None:
 def test_shown_again_by_staff__is_told_and_moves_nothing(link: Link) -> None:
     link.start("abcdefgh-3")
     link.run(
-        "open('exact', 3); send('stream.live', {}); send('notification.shown', {at: '', notification: {id: 'n1'}})"
+        "open('exact', 3); send('stream.live', {}); send('notification.shown', {at: '', notification: change(1).notification})"
     )
     assert link.told()[-1] == ["shown", "n1"]
     assert link.page.evaluate("connection.cursor") == "abcdefgh-3"

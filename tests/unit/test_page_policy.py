@@ -62,7 +62,6 @@ def test_cursor__against_what_was_seen__is_newer_by_number_or_by_epoch(
 @pytest.mark.parametrize(
     ("status", "body", "retry_after", "decision"),
     [
-        (200, {"cursor": "abcdefgh-1"}, None, {"next": "apply"}),
         # A captive portal's page, say.
         (200, None, None, {"next": "wait", "afterMs": 1000}),
         (401, {"code": "not_authenticated"}, None, {"next": "signed-out"}),
@@ -77,8 +76,9 @@ def test_cursor__against_what_was_seen__is_newer_by_number_or_by_epoch(
 def test_poll__by_its_answer__is_applied_reset_signed_out_or_tried_again(
     page: Page, status: int, body: Any, retry_after: str | None, decision: dict[str, Any]
 ) -> None:
-    answer = {"status": status, "body": body, "retryAfter": retry_after}
+    answer = {"ok": False, "status": status, "body": body, "retryAfter": retry_after}
     assert decide(page, "afterPoll", answer, 1, 0.5) == decision
+    assert decide(page, "afterPoll", {**answer, "ok": True, "status": 200}, 1, 0.5) == {"next": "apply"}
 
 
 @pytest.mark.parametrize(
