@@ -6,6 +6,7 @@ one line of ASCII JSON; ``data`` is spliced in as it is stored.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 from datetime import datetime
@@ -23,6 +24,18 @@ logger = logging.getLogger(__name__)
 _text: Final = encode_basestring_ascii
 # Events whose rendered text is kept, so that one to very many users is rendered once; at most some megabytes.
 MAX_EVENTS: Final = 32
+
+
+def inbox_name(user_id: Any) -> str:
+    """What a user's inbox is called on the wire: 16 hexadecimal digits, the same in every answer about it.
+
+    It tells clients of one browser whose inbox an answer is about. It is no secret, and told to the user alone: whoever guesses a
+    primary key can work it out. A key in it would move when SECRET_KEY is rotated, and every open page would take itself for signed out.
+
+    Args:
+        user_id: primary key of the user.
+    """
+    return hashlib.blake2b(str(user_id).encode(), digest_size=8, person=b"hub inbox").hexdigest()
 
 
 class NotificationRow(NamedTuple):

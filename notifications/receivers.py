@@ -10,6 +10,7 @@ from django.conf import settings
 from django.contrib.auth import get_user_model, user_logged_out
 from django.db.models.signals import post_save, pre_delete
 from django.dispatch import receiver
+from django.http import HttpRequest
 
 from notifications import services
 from notifications.signals import (
@@ -33,10 +34,16 @@ def erase_deleted_user(*, instance: Any, **kwargs: Any) -> None:
 
 
 @receiver(user_logged_out)
-def announce_logout(*, user: Any, **kwargs: Any) -> None:
-    """Django ends the session a moment after this signal, so whoever looks because of it looks twice."""
-    if user is not None:
-        services.announce_streams_on_commit([user.pk])
+def end_streams_of_logout(*, request: HttpRequest | None, user: Any, **kwargs: Any) -> None:
+    """The session's streams end at once. Of its polls and the like only the session itself tells, which Django ends a moment after
+    this signal: so whoever looks because of it looks twice.
+    """
+    if user is None:
+        return
+    session = getattr(request, "session", None)
+    if session is not None and session.session_key:
+        services.end_streams_of_session(user.pk, session.session_key)
+    services.announce_streams_on_commit([user.pk])
 
 
 # The signal names the class that was saved, which may be a proxy of the user model: this one is heard of every class.

@@ -102,6 +102,14 @@ class StreamSession(models.Model):
         db_index=False,
         verbose_name=_("API token"),
     )
+    session_digest = models.CharField(
+        max_length=32,
+        blank=True,
+        default="",
+        db_default="",
+        editable=False,
+        help_text=_("Tells which session opened it, and is worth nothing to whoever reads it."),
+    )
     filters = models.TextField(_("filters"), blank=True, default="", db_default="")
     resume = models.CharField(_("resume"), max_length=9)
     epoch = models.CharField(_("epoch"), max_length=8)

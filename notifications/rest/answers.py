@@ -12,7 +12,14 @@ from rest_framework.request import Request
 from notifications.agents import describe_agent
 from notifications.cursors import Cursor
 from notifications.models import Broadcast, StreamSession
-from notifications.payloads import ChangeRow, NotificationRow, change_json, notification_json, timestamp
+from notifications.payloads import (
+    ChangeRow,
+    NotificationRow,
+    change_json,
+    inbox_name,
+    notification_json,
+    timestamp,
+)
 from notifications.selectors import Counts, InboxState, Page
 from notifications.services import Outcome
 
@@ -32,6 +39,7 @@ def list_body(page: Page, request: Request) -> dict[str, Any]:
         "next": None if page.next_before is None else next_url(request, page.next_before),
         "cursor": str(page.cursor),
         "unread_count": page.unread_count,
+        "inbox": inbox_name(request.user.pk),
     }
 
 
@@ -68,15 +76,17 @@ def changes_body(inbox: InboxState, rows: list[ChangeRow], *, up_to: int) -> dic
         "cursor": str(Cursor(inbox.epoch, up_to)),
         "has_more": up_to < inbox.head,
         "unread_count": inbox.unread_count,
+        "inbox": inbox_name(inbox.user_id),
     }
 
 
-def counts_body(counts: Counts) -> dict[str, Any]:
-    """How much is unread."""
+def counts_body(counts: Counts, user_id: Any) -> dict[str, Any]:
+    """How much is unread in a user's inbox."""
     return {
         "unread": counts.unread_count,
         "by_category": counts.by_category,
         "cursor": str(counts.cursor),
+        "inbox": inbox_name(user_id),
     }
 
 

@@ -193,4 +193,6 @@ class CountsView(HubView):
         if etags.is_current(request, inbox.cursor):
             return etags.not_modified(inbox.cursor)
         counts = selectors.counts(request.user.pk)
-        return Response(answers.counts_body(counts), headers=etags.etag_header(counts.cursor))
+        return Response(
+            answers.counts_body(counts, request.user.pk), headers=etags.etag_header(counts.cursor)
+        )

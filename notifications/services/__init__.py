@@ -44,6 +44,7 @@ from notifications.services.streams import (
     OpenedStream,
     Progress,
     end_streams,
+    end_streams_of_session,
     open_stream,
     prune_streams,
 )
@@ -111,6 +112,7 @@ __all__ = [
     "delete",
     "emit",
     "end_streams",
+    "end_streams_of_session",
     "end_worker",
     "erase_event",
     "erase_inbox",

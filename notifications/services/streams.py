@@ -6,6 +6,7 @@ bookkeeping (``services.workers``): no stream ever waits for it, or fails with i
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -46,6 +47,7 @@ class NewStream:
         agent, address: of the client; an empty agent and None where they are not known.
         opened_by: by what kind of credential.
         token_id: of the token, if there is one.
+        session_key: of the session, if there is one. A secret, of which only a digest is kept.
         filters: as text.
     """
 
@@ -56,6 +58,7 @@ class NewStream:
     address: str | None = None
     opened_by: OpenedBy = OpenedBy.SESSION
     token_id: Any = None
+    session_key: str | None = None
     filters: str = ""
 
 
@@ -127,6 +130,32 @@ def end_streams(keys: Iterable[UUID], reason: EndReason, *, user_id: Any = None)
             _end(StreamSession.objects.filter(pk__in=found), reason)
             announce_streams_on_commit(set(found.values()))
     return len(found)
+
+
+def end_streams_of_session(user_id: Any, session_key: str) -> int:
+    """End the streams that a session of a user opened, because it logs out: their clients do not come back.
+
+    A session that ends in any other way is found to be gone later; then the browser's cookie decides (``streaming.rights``).
+
+    Transaction: as for ``end_streams``; one statement where there are none.
+
+    Args:
+        user_id: primary key of the user.
+        session_key: of the session.
+
+    Returns:
+        How many were ended.
+    """
+    rows = StreamSession.objects.filter(
+        StreamSession.OPEN, user_id=user_id, session_digest=_session_digest(session_key)
+    )
+    keys = list(rows.values_list("pk", flat=True))
+    return end_streams(keys, EndReason.REVOKED) if keys else 0
+
+
+def _session_digest(session_key: str | None) -> str:
+    """What finds the streams of a session. Its key is random, so no key can be found by trying."""
+    return hashlib.sha256(session_key.encode()).hexdigest()[:32] if session_key else ""
 
 
 def lock_workers_of(rows: QuerySet[StreamSession]) -> None:
@@ -212,6 +241,7 @@ def _insertion(
         "address": new.address,
         "opened_by": new.opened_by,
         "token": new.token_id,
+        "session_digest": _session_digest(new.session_key),
         "filters": new.filters,
         "resume": resume,
         "epoch": state.epoch,

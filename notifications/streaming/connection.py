@@ -19,7 +19,7 @@ from notifications.conf import hub_config
 from notifications.cursors import Cursor
 from notifications.exceptions import CursorExpired
 from notifications.models import EndReason
-from notifications.payloads import timestamp
+from notifications.payloads import inbox_name, timestamp
 from notifications.selectors import InboxState
 from notifications.services import Progress
 from notifications.streaming import frames, limits
@@ -28,7 +28,7 @@ from notifications.streaming.backlog import Backlog
 from notifications.streaming.changes import SharedChange
 from notifications.streaming.credentials import Credential
 from notifications.streaming.fanout import Fanout
-from notifications.streaming.frames import CloseReason, ResetReason
+from notifications.streaming.frames import CloseReason, Ending, ResetReason
 from notifications.streaming.metrics import METRICS
 from notifications.streaming.outbox import Outbox, joined
 from notifications.streaming.refusals import HeaderList, Receive, Send
@@ -68,8 +68,8 @@ class Connection:
     # In a dictionary, so many attributes would take 1.3 KB more.
     __slots__ = (
         "__weakref__", "_backlog", "_clock", "_closing", "_delivered", "_fanout",
-        "_gone", "_headers", "_inbox", "_is_announced", "_is_filtered", "_is_over", "_outbox", "_plan", "_replayed",
-        "_request", "_restarting", "_rotate_at",
+        "_gone", "_headers", "_inbox", "_is_announced", "_is_filtered", "_is_over", "_may_return", "_outbox", "_plan",
+        "_replayed", "_request", "_restarting", "_rotate_at",
         "_sender", "_session", "_state", "_target", "_waiting_since", "_wake",
         "_written_at", "beat", "credential", "id", "turn", "wire",
     )  # fmt: skip
@@ -108,8 +108,7 @@ class Connection:
         self._rotate_at = loop.time() + limits.spread(config.max_stream_seconds, ROTATION_JITTER)
         self._waiting_since: float | None = None
         self._replayed = 0
-        self._is_announced = False
-        self._is_over = False
+        self._is_announced = self._is_over = self._may_return = False
         self._closing: CloseReason | None = None
         self._restarting: frames.ResetReason | None = None
         self._gone = Alarm()
@@ -215,10 +214,10 @@ class Connection:
         else:
             self._wake.set()
 
-    def close(self, reason: CloseReason) -> None:
-        """End the stream soon, with this reason unless there is one already."""
-        if self._closing is None or reason in _SILENT:
-            self._closing = reason
+    def close(self, reason: CloseReason, *, may_return: bool = False) -> None:
+        """End the stream soon, with this reason unless there is one already; for ``may_return`` see ``Ending``."""
+        if self._closing is None or (reason in _SILENT and self._closing not in _SILENT):
+            self._closing, self._may_return = reason, may_return
         self._wake.set()
         if reason in _SILENT:
             self._sender.cut()
@@ -283,6 +282,7 @@ class Connection:
         state = self._state
         first = frames.opened(
             stream=str(self.id),
+            inbox=inbox_name(state.user_id),
             cursor=str(Cursor(state.epoch, self._plan.start)),
             head=str(state.cursor),
             unread_count=state.unread_count,
@@ -389,10 +389,10 @@ class Connection:
             if self._closing in _FLUSHED_BEFORE and self._restarting is None:
                 body = b"".join(waiting)
                 is_flushed = True
-            reconnect = self._request.ticket is None
-            body += frames.closed(
-                reason=self._closing, retry_ms=limits.retry_ms(self._closing), reconnect=reconnect
-            )
+            retry_ms, ending = limits.retry_ms(self._closing), Ending(self._closing, self._may_return)
+            # A ticket is used up: whoever came with one needs another.
+            reconnect = ending.reconnect and self._request.ticket is None
+            body += frames.closed(reason=self._closing, retry_ms=retry_ms, reconnect=reconnect)
         if self._closing in _SILENT and self.wire.is_behind:
             seconds = 0  # what the server still holds would go out first
         if await self._sender.finish(body, seconds, self._gone) and is_flushed:

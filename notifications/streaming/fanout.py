@@ -32,7 +32,7 @@ class Listener(Protocol):
     def restart(self, reason: ResetReason, epoch: str, head: int) -> None:
         """Go on from the head of an inbox whose positions were reused."""
 
-    def close(self, reason: CloseReason) -> None:
+    def close(self, reason: CloseReason, *, may_return: bool = False) -> None:
         """End the stream soon."""
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 Resume = Literal["exact", "compacted", "reset", "none"]
 ResetReason = Literal["malformed", "epoch", "ahead", "expired", "too_far"]
@@ -28,6 +28,25 @@ RECONNECT: Final[Mapping[CloseReason, bool]] = {
     "revoked": False,
     "replaced": False,
 }
+
+
+class Ending(NamedTuple):
+    """Why a stream ends.
+
+    Attributes:
+        reason: as ``stream.close`` says it.
+        may_return: the client is to come back whatever the reason: it may have a better right by now.
+    """
+
+    reason: CloseReason
+    may_return: bool = False
+
+    @property
+    def reconnect(self) -> bool:
+        """Whether the client is to come back by itself."""
+        return self.may_return or RECONNECT[self.reason]
+
+
 # What `retry:` says when a client is not to come back by itself: a day.
 NO_RECONNECT_MS: Final = 86_400_000
 
@@ -64,6 +83,7 @@ def frame(event: str, data: bytes, *, cursor: str = "", retry_ms: int | None = N
 def opened(
     *,
     stream: str,
+    inbox: str,
     cursor: str,
     head: str,
     unread_count: int,
@@ -74,6 +94,7 @@ def opened(
     """``stream.open``, with the start cursor as its id, unless a reset follows: a stream cut there would resume past it."""
     data = {
         "stream": stream,
+        "inbox": inbox,
         "cursor": cursor,
         "head": head,
         "unread_count": unread_count,
@@ -123,15 +144,14 @@ def shown(*, at: str, notification: bytes) -> bytes:
     )
 
 
-def closed(*, reason: CloseReason, retry_ms: int, reconnect: bool = True) -> bytes:
-    """``stream.close``: the last frame, with when to come back, if the reason lets one.
+def closed(*, reason: CloseReason, retry_ms: int, reconnect: bool) -> bytes:
+    """``stream.close``: the last frame, with when to come back, if at all.
 
     Args:
-        reason: why; it decides whether to come back at all.
+        reason: why.
         retry_ms: after how many milliseconds.
-        reconnect: False for a client that cannot, whatever the reason: its credential is used up.
+        reconnect: whether to come back.
     """
-    reconnect = reconnect and RECONNECT[reason]
     retry_ms = retry_ms if reconnect else NO_RECONNECT_MS
     data = {"reason": reason, "reconnect": reconnect, "retry_ms": retry_ms}
     return frame("stream.close", _json(data), retry_ms=retry_ms)

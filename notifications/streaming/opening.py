@@ -83,5 +83,6 @@ class Opening:
             address=normal_address(client[0]) if client else None,
             opened_by=by_token if self._request.ticket is None else OpenedBy.TICKET,
             token_id=credential.token_id,
+            session_key=credential.session_key,
             filters=str(self._request.filters),
         )

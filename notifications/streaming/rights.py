@@ -20,15 +20,19 @@ from django.utils import timezone
 
 from notifications.models import ApiToken
 from notifications.streaming.credentials import Credential, has_plain_users, session_mark
-from notifications.streaming.frames import CloseReason
+from notifications.streaming.frames import Ending
 
 MAX_KEYS: Final = 1_000
 
 _T = TypeVar("_T")
 
 
-def ended(credentials: Iterable[Credential]) -> dict[Credential, CloseReason]:
-    """Those whose right has ended, with why their streams close; the others may go on.
+def ended(credentials: Iterable[Credential]) -> dict[Credential, Ending]:
+    """Those whose right has ended, with how their streams close; the others may go on.
+
+    Where a session is gone, or another password holds now, the browser may have a session again, or have it under a new key: its
+    client is to come back, and the cookie decides. A logout that was seen has ended its streams before this is asked
+    (``services.end_streams_of_session``). A user who is gone or inactive, or a token, does not come back.
 
     Three statements at most for each 1,000: users, sessions, tokens. A session that is in no table is loaded by itself, and
     users with a rule of their own for when sessions end are loaded whole. Writes nothing.
@@ -42,18 +46,22 @@ def ended(credentials: Iterable[Credential]) -> dict[Credential, CloseReason]:
     sessions = set(_by_thousands(_live_sessions, {each.session_key for each in given}))
     tokens = set(_by_thousands(_usable_tokens, {each.token_id for each in given}))
 
-    def holds(credential: Credential) -> bool:
+    def ending(credential: Credential) -> Ending | None:
         user_id, token_id, session_key, user_mark, asked_by_id = credential
         holder_id = user_id if asked_by_id is None else asked_by_id
-        return (
-            user_id in marks
-            and holder_id in marks
-            and (user_mark is None or user_mark == marks[holder_id])
-            and (session_key is None or session_key in sessions)
-            and (token_id is None or token_id in tokens)
-        )
+        if (
+            user_id not in marks
+            or holder_id not in marks
+            or (token_id is not None and token_id not in tokens)
+        ):
+            return Ending("revoked")
+        if user_mark is not None and user_mark != marks[holder_id]:
+            return Ending("revoked", may_return=True)
+        if session_key is not None and session_key not in sessions:
+            return Ending("revoked", may_return=True)
+        return None
 
-    return {credential: "revoked" for credential in given if not holds(credential)}
+    return {credential: how for credential in given if (how := ending(credential)) is not None}
 
 
 def _by_thousands(read: Callable[[list[Any]], Iterable[_T]], keys: set[Any]) -> Iterator[_T]:

@@ -17,7 +17,7 @@ from notifications.streaming import limits
 from notifications.streaming.connection import Connection
 from notifications.streaming.credentials import Credential
 from notifications.streaming.fanout import SharedInbox
-from notifications.streaming.frames import CloseReason
+from notifications.streaming.frames import CloseReason, Ending
 from notifications.streaming.pool import in_pool
 from notifications.streaming.presence import Presence
 from notifications.streaming.waiting import Poll
@@ -31,8 +31,8 @@ MAX_UNKNOWN_SECONDS: Final = 10.0
 AGAIN_SECONDS: Final = 1.0
 TOGETHER_SECONDS: Final = 0.02  # looks of so long a time are answered together
 
-# From the credentials of open streams to the reason for each whose right has ended. It asks the database, in the private pool.
-Ended = Callable[[Collection[Credential]], Mapping[Credential, CloseReason]]
+# From the credentials of open streams to how each ends whose right has ended. It asks the database, in the private pool.
+Ended = Callable[[Collection[Credential]], Mapping[Credential, Ending]]
 
 
 class Standing:
@@ -97,18 +97,19 @@ class Standing:
         if not looked_at:
             return True
         try:
-            asked = await in_pool(selectors.streams_asked_to_end, self._presence.worker.pk)
-            self._end(asked)
+            # In this order: a logout ends the rows of its streams first and its session then, so who misses the rows sees the session.
             ended = await in_pool(self._ended, {one.credential for one in looked_at})
+            asked = await in_pool(selectors.streams_asked_to_end, self._presence.worker.pk)
         except Exception as error:  # noqa: BLE001 (streams outlive any failure of the database)
             if not self._is_failing:
                 logger.warning("The standing of streams could not be read; the next look follows: %s", error)
             self._is_failing = True
             return False
         self._is_failing = False
+        self._end(asked)
         for one in looked_at:
-            if one.credential in ended:
-                one.close(ended[one.credential])
+            if (ending := ended.get(one.credential)) is not None:
+                one.close(ending.reason, may_return=ending.may_return)
         return True
 
     def _end(self, asked: Mapping[UUID, str]) -> None:

@@ -46,7 +46,7 @@ class Poll:
         """Positions were reused: the answer says so."""
         self.is_over.set()
 
-    def close(self, reason: CloseReason) -> None:
+    def close(self, reason: CloseReason, *, may_return: bool = False) -> None:
         """Wait no longer."""
         self.is_over.set()
 

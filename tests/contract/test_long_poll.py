@@ -13,7 +13,7 @@ from django.contrib.auth.models import User
 from django.contrib.sessions.models import Session
 from django.test import override_settings
 
-from notifications import services
+from notifications import payloads, services
 from notifications.models import Inbox
 from notifications.rest.handler import HubASGIHandler
 from notifications.selectors import InboxState
@@ -127,7 +127,8 @@ async def test_nothing_new__waits_until_there_is__and_answers_it(ask: Ask, ada: 
 
 async def test_nothing_new__answers_so_when_the_time_is_over(ask: Ask, state: InboxState) -> None:
     answer = await (await ask("wait=0.2")).json()
-    assert answer == {"changes": [], "cursor": str(state.cursor), "has_more": False, "unread_count": 1}
+    assert answer == {"changes": [], "cursor": str(state.cursor), "has_more": False, "unread_count": 1,
+                      "inbox": payloads.inbox_name(state.user_id)}  # fmt: skip
 
 
 async def test_something_new__answers_at_once(ask: Ask, state: InboxState) -> None:

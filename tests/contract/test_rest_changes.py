@@ -53,7 +53,8 @@ def live_a_little(user: User) -> list[UUID]:
 def test_changes__without_after__are_none_and_the_head(api: Api, ada: User, epoch: str) -> None:
     live_a_little(ada)
     answer = api.get("/changes")
-    assert answer.json == {"changes": [], "cursor": f"{epoch}-9", "has_more": False, "unread_count": 0}
+    assert answer.json == {"changes": [], "cursor": f"{epoch}-9", "has_more": False, "unread_count": 0,
+                           "inbox": payloads.inbox_name(ada.pk)}  # fmt: skip
     assert int(answer.headers["X-Poll-Interval"]) >= hub_config().poll_interval_seconds
 
 
@@ -132,7 +133,8 @@ def test_filters__that_admit_nothing_new__still_move_the_cursor_to_the_head(
     for _ in range(4):
         send(ada)
     answer = api.get("/changes", {"after": f"{epoch}-0", "category": "imports", "limit": 1}).json
-    assert answer == {"changes": [], "cursor": f"{epoch}-4", "has_more": False, "unread_count": 4}
+    assert answer == {"changes": [], "cursor": f"{epoch}-4", "has_more": False, "unread_count": 4,
+                      "inbox": payloads.inbox_name(ada.pk)}  # fmt: skip
 
 
 def test_filters__with_more_to_come__stop_at_the_last_that_was_sent(api: Api, ada: User, epoch: str) -> None:

@@ -44,7 +44,8 @@ def test_list__of_a_user_without_inbox__is_empty_and_has_a_cursor(api: Api, ada:
     answer = api.get()
     inbox = services.open_inbox(ada.pk)
     assert answer.status == 200
-    assert answer.json == {"results": [], "next": None, "cursor": f"{inbox.epoch}-0", "unread_count": 0}
+    assert answer.json == {"results": [], "next": None, "cursor": f"{inbox.epoch}-0", "unread_count": 0,
+                           "inbox": payloads.inbox_name(ada.pk)}  # fmt: skip
 
 
 def test_list__shows_the_whole_object_as_it_was_sent(api: Api, ada: User) -> None:
@@ -322,6 +323,7 @@ def test_counts__by_category__leave_out_what_has_none_unread(
         "unread": 3,
         "by_category": {"orders": 2, "security": 1},
         "cursor": api.get().json["cursor"],
+        "inbox": payloads.inbox_name(ada.pk),
     }
     with django_assert_num_queries(3):
         assert api.get("/counts", If_None_Match=answer.headers["ETag"]).status == 304

@@ -68,6 +68,7 @@ async def test_open__a_first_touch__makes_the_inbox_and_starts_now(ada: User, st
     inbox = await state_of(ada)
     assert opened.json == {
         "stream": opened.json["stream"],
+        "inbox": payloads.inbox_name(ada.pk),
         "cursor": f"{inbox.epoch}-0",
         "head": f"{inbox.epoch}-0",
         "unread_count": 0,

@@ -47,8 +47,13 @@ def new_session(user: User) -> str:
 def ended(credentials: list[Credential]) -> set[Credential]:
     """Those whose streams are to close, all of them as revoked."""
     found = rights.ended(credentials)
-    assert set(found.values()) <= {"revoked"}
+    assert {ending.reason for ending in found.values()} <= {"revoked"}
     return set(found)
+
+
+def come_back(credentials: list[Credential]) -> set[Credential]:
+    """Those whose streams are to close, and whose clients are to ask once more: the browser's cookie decides."""
+    return {credential for credential, ending in rights.ended(credentials).items() if ending.reconnect}
 
 
 def by_cookie(key: str) -> Credential:
@@ -91,6 +96,8 @@ def test_session__of_one_user__ends_and_nobody_elses_does(ada: User, how: str) -
         assert ended([opened, other]) == set()
     SESSION_ENDS[how](ada, key)
     assert ended([opened, other]) == {opened}
+    # Whoever is gone or inactive has no other session that would do; in all other cases the browser may have one.
+    assert come_back([opened, other]) == (set() if how.startswith("user") else {opened})
 
 
 @pytest.mark.parametrize("whose", ["producer", "reader"])
@@ -142,6 +149,7 @@ def test_token__ends_its_streams_and_those_of_its_tickets(ada: User, how: str) -
     assert ended([*opened, other]) == set()
     spoil(token, how)
     assert ended([*opened, other]) == set(opened)
+    assert come_back([*opened, other]) == set()
 
 
 def test_token__outlives_the_password(ada: User) -> None:

@@ -47,10 +47,17 @@ class Ada:
         return str(self.browser.cookies[django_settings.SESSION_COOKIE_NAME].value)
 
 
+def logged_in(user: User) -> Client:
+    """One more browser of a user."""
+    browser = Client()
+    browser.force_login(user)
+    return browser
+
+
 @pytest.fixture
 def ada(transactional_db: None) -> Ada:
-    user, browser = make_user("ada"), Client()
-    browser.force_login(user)
+    user = make_user("ada")
+    browser = logged_in(user)
     token, text = make_token(user, "read")
     return Ada(user, browser, token, text)
 
@@ -127,11 +134,40 @@ async def test_right__ended__so_do_its_streams_and_no_others(
     await grace.expect("stream.live")
     await in_pool(end, ada)
     for how in over:
-        closed = await opened[how].expect("stream.close")
-        assert closed.json == {"reason": "revoked", "reconnect": False, "retry_ms": 86_400_000}
+        closed = (await opened[how].expect("stream.close")).json
+        # The cookie decides, unless the end is one that no cookie outlives; a ticket is used up.
+        reconnect = how == "session" and end in (change_password, end_by_staff)
+        assert (closed["reason"], closed["reconnect"]) == ("revoked", reconnect)
+        assert (closed["retry_ms"] == 86_400_000) is not reconnect
         assert await opened[how].wait_ended() == "clean"
     for stream in (grace, *(opened[how] for how in ALL - over)):
         assert stream.ended is None
+
+
+@override_settings(NOTIFICATION_HUB=FAST)
+async def test_session__that_goes_on_under_another_key__closes_its_stream_and_the_cookie_opens_another(
+    ada: Ada, streams: Streams
+) -> None:
+    """As after the change of one's own password: the login goes on, and so do the other tabs of that browser."""
+    old_key = ada.session_key
+    stream = await open_by(streams, ada, "session")
+    form = {"old_password": "ada", "new_password1": "quite-another-8", "new_password2": "quite-another-8"}
+    answer = await in_pool(ada.browser.post, "/account/password/", form)
+    assert answer.status_code == 302
+    closed = (await stream.expect("stream.close")).json
+    assert (closed["reason"], closed["reconnect"]) == ("revoked", True)
+    assert ada.session_key != old_key
+    assert (await open_by(streams, ada, "session")).status == 200
+
+
+@override_settings(NOTIFICATION_HUB=FAST)
+async def test_logout__in_one_browser__ends_no_stream_of_another(ada: Ada, streams: Streams) -> None:
+    other = Ada(ada.user, await in_pool(logged_in, ada.user), ada.token, ada.text)
+    here, there = await open_by(streams, ada, "session"), await open_by(streams, other, "session")
+    await in_pool(logout, ada)
+    assert (await here.expect("stream.close")).json["reconnect"] is False
+    await send_to(ada.user)
+    await there.expect("notification.created")
 
 
 @override_settings(NOTIFICATION_HUB=NEVER)

@@ -67,6 +67,7 @@ def opened(resume: frames.Resume) -> Any:
     return read_one(
         frames.opened(
             stream="s",
+            inbox="0123456789abcdef",
             cursor=CURSOR,
             head="abcdefgh-9",
             unread_count=2,
@@ -82,6 +83,7 @@ def test_open__has_the_fields_and_the_start_cursor_as_id() -> None:
     assert (event.type, event.id, event.retry) == ("stream.open", CURSOR, 2_000)
     assert event.json == {
         "stream": "s",
+        "inbox": "0123456789abcdef",
         "cursor": CURSOR,
         "head": "abcdefgh-9",
         "unread_count": 2,

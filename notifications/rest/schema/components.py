@@ -27,6 +27,7 @@ Schema = dict[str, Any]
 TEXT: Final[Schema] = {"type": "string"}
 INTEGER: Final[Schema] = {"type": "integer"}
 COUNT: Final[Schema] = {"type": "integer", "minimum": 0}
+INBOX: Final[Schema] = {"type": "string", "pattern": "^[0-9a-f]{16}$"}
 BOOLEAN: Final[Schema] = {"type": "boolean"}
 ID: Final[Schema] = {"type": "string", "format": "uuid"}
 TIME: Final[Schema] = {"type": "string", "format": "date-time"}

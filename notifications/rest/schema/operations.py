@@ -15,6 +15,7 @@ from notifications.rest.schema.components import (
     FILTERS,
     ID,
     IF_NONE_MATCH,
+    INBOX,
     INTEGER,
     NOTIFICATION,
     SEARCH,
@@ -136,6 +137,7 @@ READING: Final[dict[tuple[Any, str], Operation]] = {
                     "next": {"type": ["string", "null"], "format": "uri"},
                     "cursor": CURSOR,
                     "unread_count": COUNT,
+                    "inbox": INBOX,
                 }),
                 "Part of the list. Cursor and count are the whole inbox's, of the same snapshot.",
                 headers=ETAG,
@@ -187,6 +189,7 @@ READING: Final[dict[tuple[Any, str], Operation]] = {
                     "cursor": CURSOR,
                     "has_more": BOOLEAN,
                     "unread_count": COUNT,
+                    "inbox": INBOX,
                 }),
                 "What happened after the cursor, oldest first.",
                 headers=_INTERVAL,
@@ -204,7 +207,12 @@ READING: Final[dict[tuple[Any, str], Operation]] = {
         "How much is unread",
         {
             "200": answer(
-                obj({"unread": COUNT, "by_category": {"type": "object", "additionalProperties": INTEGER}, "cursor": CURSOR}),
+                obj({
+                    "unread": COUNT,
+                    "by_category": {"type": "object", "additionalProperties": INTEGER},
+                    "cursor": CURSOR,
+                    "inbox": INBOX,
+                }),
                 "In all, and by category; categories with nothing unread are left out.",
                 headers=ETAG,
             ),

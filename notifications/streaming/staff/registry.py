@@ -90,4 +90,4 @@ class StaffStreams:
             self._is_failing = False
             for stream, right in held.items():
                 if right in ended:
-                    stream.close(ended[right])
+                    stream.close(ended[right].reason, may_return=ended[right].may_return)

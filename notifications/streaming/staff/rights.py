@@ -9,7 +9,7 @@ from django.contrib.auth import get_user_model
 
 from notifications.streaming import rights
 from notifications.streaming.credentials import Credential, identify_session
-from notifications.streaming.frames import CloseReason
+from notifications.streaming.frames import Ending
 from notifications.streaming.refusals import Refusal
 from notifications.streaming.requests import Headers
 
@@ -46,7 +46,7 @@ def admit(headers: Headers, *, needs_inbox: bool) -> StaffRight:
     return StaffRight(credential, needs_inbox, user.has_perm(_CONTENT))
 
 
-def ended(given: Iterable[StaffRight]) -> dict[StaffRight, CloseReason]:
+def ended(given: Iterable[StaffRight]) -> dict[StaffRight, Ending]:
     """Those that hold no more, with why their streams close. One that shows more or less content than its user may see now begins
     again. Asks the database; call it in the private pool.
     """
@@ -55,13 +55,15 @@ def ended(given: Iterable[StaffRight]) -> dict[StaffRight, CloseReason]:
     keys = {right.credential.user_id for right in held}
     # Loaded anew, because a user remembers the permissions that they had.
     users = {user.pk: user for user in get_user_model()._default_manager.filter(pk__in=keys)}
-    ends: dict[StaffRight, CloseReason] = {}
+    ends: dict[StaffRight, Ending] = {}
     for right in held:
         user = users.get(right.credential.user_id)
-        if right.credential in over or user is None or not _may_see(user, needs_inbox=right.needs_inbox):
-            ends[right] = "revoked"
+        if user is None or not _may_see(user, needs_inbox=right.needs_inbox):
+            ends[right] = Ending("revoked")
+        elif right.credential in over:
+            ends[right] = over[right.credential]
         elif user.has_perm(_CONTENT) != right.sees_content:
-            ends[right] = "rotate"
+            ends[right] = Ending("rotate")
     return ends
 
 

@@ -15,7 +15,7 @@ from typing import Final
 from notifications.conf import hub_config
 from notifications.streaming import frames, limits
 from notifications.streaming.connection import LAST_WORD_SECONDS, ROTATION_JITTER
-from notifications.streaming.frames import CloseReason
+from notifications.streaming.frames import CloseReason, Ending
 from notifications.streaming.outbox import joined
 from notifications.streaming.refusals import STREAM_HEADERS, Receive, Send
 from notifications.streaming.staff import wording
@@ -56,7 +56,7 @@ class StaffStream:
         self._rotate_at = loop.time() + limits.spread(config.max_stream_seconds, ROTATION_JITTER)
         self._written_at = loop.time()
         self._closing: CloseReason | None = None
-        self._is_over = self._is_gone = False
+        self._is_over = self._is_gone = self._may_return = False
         self._deadline: asyncio.Timeout | None = None
 
     def offer(self, frame: bytes) -> None:
@@ -82,10 +82,10 @@ class StaffStream:
         """Wait until everything that was queued is written: for a feed that can wait."""
         await self._has_room.wait()
 
-    def close(self, reason: CloseReason) -> None:
-        """End the stream soon, with this reason unless there is one already."""
-        if self._closing is None or reason == "revoked":
-            self._closing = reason
+    def close(self, reason: CloseReason, *, may_return: bool = False) -> None:
+        """End the stream soon, with this reason unless there is one already; for ``may_return`` see ``Ending``."""
+        if self._closing is None or (reason == "revoked" and self._closing != "revoked"):
+            self._closing, self._may_return = reason, may_return
         self._wake.set()
         if reason == "revoked" and self._deadline is not None:
             self._deadline.reschedule(self._clock())  # what waits to be written must not be
@@ -186,7 +186,8 @@ class StaffStream:
         """The last frame, if there is a reason to tell; the connection is dropped when the reader does not take it in time."""
         body = b""
         if self._closing is not None:
-            body = frames.closed(reason=self._closing, retry_ms=limits.retry_ms(self._closing))
+            retry_ms, ending = limits.retry_ms(self._closing), Ending(self._closing, self._may_return)
+            body = frames.closed(reason=self._closing, retry_ms=retry_ms, reconnect=ending.reconnect)
         if self._closing == "revoked" and self.wire.is_behind:
             seconds = 0  # what the server still holds would go out first
         try:
