@@ -137,6 +137,22 @@ class IdempotencyInProgress(HubError):
     )
 
 
+class EventNotSent(HubError):
+    """A transient event that the channel layer does not take."""
+
+    code = "unavailable"
+    message = "This event was not sent, because Redis does not take any just now; send it again."
+
+
+class EventInDoubt(HubError):
+    """A transient event of which nobody can tell whether the channel layer took it."""
+
+    code = "unavailable"
+    message = (
+        "This event may have been sent; sent again with the same Idempotency-Key, it goes out at most once."
+    )
+
+
 class NotFound(HubError):
     """A notification, a stream or a job that does not exist, is gone, or belongs to somebody else: the three look the same."""
 

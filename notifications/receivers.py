@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any, Final
+from uuid import UUID
 
 from django.conf import settings
 from django.contrib.auth import get_user_model, user_logged_out
@@ -13,7 +14,9 @@ from django.dispatch import receiver
 from django.http import HttpRequest
 
 from notifications import services
+from notifications.receipts import Receipt
 from notifications.signals import (
+    channel_layer_asked,
     event_emitted,
     inbox_changed,
     notifications_sequenced,
@@ -72,10 +75,32 @@ def look_at_streams(*, user_ids: Collection[Any], **kwargs: Any) -> None:
 
 @receiver(event_emitted)
 def pass_on_event(
-    *, user_ids: Collection[Any], event_type: str, topic: str, at: datetime, data: str, **kwargs: Any
+    *,
+    user_ids: Collection[Any],
+    event_id: UUID,
+    event_type: str,
+    topic: str,
+    at: datetime,
+    data: str,
+    receipt: Receipt | None,
+    **kwargs: Any,
 ) -> None:
-    """At once: to every process that streams to these users; best effort."""
-    hints.publish_event(user_ids, event_type=event_type, topic=topic, at=at, data=data)
+    """At once: to every process that streams to these users; best effort, and a receipt says what came of it."""
+    hints.publish_event(
+        user_ids,
+        event_id=event_id,
+        event_type=event_type,
+        topic=topic,
+        at=at,
+        data=data,
+        receipt=receipt,
+    )
+
+
+@receiver(channel_layer_asked)
+def ask_channel_layer(*, receipt: Receipt, **kwargs: Any) -> None:
+    """At once: something that nobody is shown goes over the layer."""
+    hints.publish_probe(receipt)
 
 
 @receiver(notifications_shown)

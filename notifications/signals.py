@@ -9,8 +9,10 @@ Readers that missed it find the change in the log.
 ``streams_changed`` is sent with ``user_ids``: primary keys of users whose open streams may have to end: a client replaced, a
 stream closed, a logout, a deactivation, a new password, a token revoked. Who missed it finds out by looking at the rows.
 
-``event_emitted`` is a transient event itself, sent at once: ``user_ids``, ``event_type``, ``topic``, ``at`` (a time) and ``data``
-(one line of ASCII JSON). Who missed it never knows.
+``event_emitted`` is a transient event itself, sent at once: ``user_ids``, ``event_id``, ``event_type``, ``topic``, ``at`` (a time),
+``data`` (one line of ASCII JSON) and ``receipt`` (a ``Receipt`` for who passes it on, or None). Who missed it never knows.
+
+``channel_layer_asked`` is sent with ``receipt``: whether the channel layer takes what is sent over it just now.
 
 ``notifications_sequenced`` is sent with ``count`` and ``failed_count``: how many notifications were given their positions by one
 transaction, and how many it marked failed.
@@ -26,5 +28,6 @@ from django.dispatch import Signal
 inbox_changed = Signal()
 streams_changed = Signal()
 event_emitted = Signal()
+channel_layer_asked = Signal()
 notifications_sequenced = Signal()
 notifications_shown = Signal()

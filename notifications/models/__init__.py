@@ -22,7 +22,7 @@ from notifications.models.inboxes import Change, ChangeKind, Inbox, Reason, Via
 from notifications.models.jobs import Job, JobState
 from notifications.models.keys import new_public_id
 from notifications.models.notifications import Notification
-from notifications.models.publish import MAX_KEY_LENGTH, IdempotencyKey
+from notifications.models.publish import MAX_KEY_LENGTH, EventKey, EventKeyState, IdempotencyKey
 from notifications.models.replays import MAX_REASON_LENGTH, Replay, ReplayVerb
 from notifications.models.streams import EndReason, OpenedBy, StreamSession, Worker
 from notifications.models.tokens import MAX_TOKEN_NAME_LENGTH, ApiToken, Scope, UsedTicket
@@ -46,6 +46,8 @@ __all__ = [
     "ChangeKind",
     "EndReason",
     "Event",
+    "EventKey",
+    "EventKeyState",
     "IdempotencyKey",
     "Inbox",
     "Job",

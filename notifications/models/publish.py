@@ -52,3 +52,49 @@ class IdempotencyKey(models.Model):
 
     def __str__(self) -> str:
         return self.key
+
+
+class EventKeyState(models.IntegerChoices):
+    """How far the one sending of a transient event has come."""
+
+    SENDING = 0, _("being sent")
+    IN_DOUBT = 1, _("may have been sent")
+    TAKEN = 2, _("taken by the channel layer")
+
+
+class EventKey(models.Model):
+    """One transient event that a producer sent with an idempotency key.
+
+    Redis takes part in no transaction, so this row is committed before the event is sent: whatever is killed in between, the event
+    goes out at most once. The row goes again if it is certain that nothing was sent.
+    """
+
+    producer = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.CASCADE,
+        related_name="+",
+        db_constraint=False,
+        db_index=False,
+        verbose_name=_("producer"),
+    )
+    key = models.CharField(_("key"), max_length=MAX_KEY_LENGTH)
+    fingerprint = models.CharField(_("fingerprint of the body"), max_length=64)
+    event_id = models.UUIDField(_("id of the event"))
+    recipient_count = models.PositiveIntegerField(_("recipients"))
+    state = models.SmallIntegerField(_("state"), choices=EventKeyState.choices, default=EventKeyState.SENDING)
+    created_at = models.DateTimeField(_("created at"))
+
+    class Meta:
+        verbose_name = _("idempotency key of a transient event")
+        verbose_name_plural = _("idempotency keys of transient events")
+        default_permissions = ()
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            # One request has the key, and the same one sent again finds it.
+            models.UniqueConstraint(name="event_key", fields=["producer", "key"]),
+        ]
+        indexes: ClassVar[list[models.Index]] = [
+            models.Index(name="event_key_age", fields=["created_at"]),  # the sweeper: which can be forgotten
+        ]
+
+    def __str__(self) -> str:
+        return self.key

@@ -6,8 +6,8 @@ from django.http import HttpResponse
 from rest_framework.request import Request
 
 from notifications import services
-from notifications.rest.drafts import parse_transient
-from notifications.rest.publish import ProducerView, producer_of, respond
+from notifications.rest.drafts import parse_key, parse_transient
+from notifications.rest.publish import ProducerView, known_by, producer_of, respond
 
 
 class EventsView(ProducerView):
@@ -19,6 +19,10 @@ class EventsView(ProducerView):
         return ["GET", "HEAD", *super().served_methods]
 
     def post(self, request: Request) -> HttpResponse:
-        """Show an event on the open streams of its recipients. Nothing is stored, so an idempotency key means nothing."""
+        """Show an event on the open streams of its recipients, once for each idempotency key; nothing but the key is stored."""
+        key = parse_key(request.headers.get("Idempotency-Key"))
         transient = parse_transient(request.data)
-        return respond(202, {"count": services.publish_transient(producer_of(request), transient)})
+        known = None if key is None else known_by(request, key)
+        event = services.publish_transient(producer_of(request), transient, known)
+        body = {"count": event.recipient_count, "id": event.event_id}
+        return respond(202, body, is_replayed=event.is_replayed)

@@ -49,8 +49,7 @@ class KeyedView(ProducerView, ABC):
         work = self.work(producer_of(request), request.data)
         if key is None:
             return _response(work(), is_replayed=False)
-        known = services.IdempotentRequest(request.user.pk, request.path, key, request.data)
-        answer, is_replayed = services.once(known, work)
+        answer, is_replayed = services.once(known_by(request, key), work)
         return _response(answer, is_replayed=is_replayed)
 
 
@@ -92,9 +91,14 @@ class WithdrawView(KeyedView):
         )
 
 
-def respond(status: int, body: dict[str, Any]) -> HttpResponse:
-    """An answer that is not kept for anybody."""
-    return _response(_answer(status, body), is_replayed=False)
+def respond(status: int, body: dict[str, Any], *, is_replayed: bool = False) -> HttpResponse:
+    """An answer whose body is kept for nobody."""
+    return _response(_answer(status, body), is_replayed=is_replayed)
+
+
+def known_by(request: Request, key: str) -> services.IdempotentRequest:
+    """By what a request with an idempotency key is known again."""
+    return services.IdempotentRequest(request.user.pk, request.path, key, request.data)
 
 
 def producer_of(request: Request) -> Producer:

@@ -28,10 +28,8 @@ from notifications.services.polls import Answered, Poller, note_answer, write_an
 from notifications.services.publish import (
     Draft,
     Producer,
-    Transient,
     publish,
     publish_batch,
-    publish_transient,
 )
 from notifications.services.recipients import Recipients
 from notifications.services.replay import Selection, cancel_replay, read_filters_with, start_replay
@@ -63,6 +61,12 @@ from notifications.services.tokens import (
     usable_token,
     write_token_uses,
 )
+from notifications.services.transient import (
+    Acknowledged,
+    Transient,
+    forget_event_keys,
+    publish_transient,
+)
 from notifications.services.withdraw import finish_withdrawals, withdraw, withdraw_event
 from notifications.services.workers import (
     close_lost_streams,
@@ -73,6 +77,7 @@ from notifications.services.workers import (
 )
 
 __all__ = [
+    "Acknowledged",
     "Answer",
     "Answered",
     "Audience",
@@ -119,6 +124,7 @@ __all__ = [
     "erase_notifications",
     "erase_user",
     "finish_withdrawals",
+    "forget_event_keys",
     "forget_idempotency_keys",
     "forget_used_tickets",
     "issue_ticket",

@@ -18,7 +18,6 @@ from notifications.models import Broadcast, Event, Notification, new_public_id
 from notifications.services.audience import Audience, first_keys, resolve
 from notifications.services.broadcast import start_broadcast
 from notifications.services.content import build_event, check_schedule, text_errors
-from notifications.services.emit import emit
 from notifications.services.recipients import Recipients
 from notifications.services.rows import Row, insert_rows, insert_with_children
 from notifications.services.sequence import sequence_on_commit
@@ -67,15 +66,6 @@ class Draft:
     collapse_key: str = ""
     deliver_at: datetime | None = None
     expires_at: datetime | None = None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Transient:
-    """A transient event that a producer wants shown; the fields are those of ``emit``."""
-
-    audience: Audience
-    event: UntypedEvent
-    topic: str = ""
 
 
 def publish(producer: Producer, draft: Draft) -> list[UUID] | Broadcast:
@@ -127,27 +117,6 @@ def publish_batch(producer: Producer, drafts: Sequence[Draft]) -> list[list[UUID
     if errors:
         raise InvalidInput(errors)
     return _store(drafts, events, keys)
-
-
-def publish_transient(producer: Producer, transient: Transient) -> int:
-    """Show a transient event to an audience of 1,000 at most; transaction and guarantee as for ``emit``.
-
-    Returns:
-        How many recipients it has, whether they have a stream open or not.
-
-    Raises:
-        OutsideLimits: the producer may not send this type or topic.
-        InvalidInput: one entry for each bad field; unknown users and groups by name.
-        TransientEventTooLarge: over 16 KiB.
-        UnknownEventType: the registry is strict and does not know the type.
-    """
-    producer.check_may_send(transient.event.type_name, transient.topic)
-    [recipients] = resolve([transient.audience])
-    keys = first_keys(recipients, MAX_DIRECT + 1)
-    if len(keys) > MAX_DIRECT:
-        raise InvalidInput({"to": f"has more than {MAX_DIRECT} recipients; a transient event is for few"})
-    emit(keys, transient.event, topic=transient.topic)
-    return len(keys)
 
 
 def _prepare(

@@ -88,6 +88,7 @@ class Sweeper(Routine):
         services.finish_withdrawals()
         services.forget_used_tickets()
         services.forget_idempotency_keys()
+        services.forget_event_keys()
         services.close_lost_streams()
         services.prune_streams()
         services.prune_workers()

@@ -123,13 +123,13 @@ def heartbeat(*, cursor: str, head: str, at: str) -> bytes:
     return frame("stream.heartbeat", data.encode("ascii"), cursor=cursor)
 
 
-def transient(*, event_type: str, topic: str, at: str, data: str) -> bytes:
-    """A transient event under its own type, without an id: it is no change, and no cursor moves.
+def transient(*, event_id: str, event_type: str, topic: str, at: str, data: str) -> bytes:
+    """A transient event under its own type. Its id stands in its data alone: it is no change, and no cursor moves.
 
     Args:
         data: one line of ASCII JSON.
     """
-    about = _json({"type": event_type, "topic": topic, "at": at})
+    about = _json({"id": event_id, "type": event_type, "topic": topic, "at": at})
     return frame(event_type, b'%s,"data":%s}' % (about[:-1], data.encode("ascii")))
 
 

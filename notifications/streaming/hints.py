@@ -18,17 +18,26 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from functools import cache
 from typing import Any, Final
+from uuid import UUID
 
 from channels.layers import InMemoryChannelLayer, get_channel_layer
 
 from notifications.conf import hub_config
 from notifications.payloads import timestamp
+from notifications.receipts import Receipt
 from notifications.streaming import background, frames
 from notifications.streaming.announced import Announced
 from notifications.streaming.fanout import user_key
 from notifications.streaming.metrics import METRICS
 from notifications.streaming.pending import Batch, Pending
-from notifications.streaming.transient import TransientEvent, TransientFrame, event_items
+from notifications.streaming.transient import (
+    Outgoing,
+    TransientEvent,
+    TransientFrame,
+    event_items,
+    event_messages,
+    probe,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -59,21 +68,38 @@ def publish_looks(user_ids: Iterable[Any]) -> None:
     _publish(Batch(looks=dict.fromkeys(map(user_key, user_ids))))
 
 
-def publish_event(user_ids: Iterable[Any], *, event_type: str, topic: str, at: datetime, data: str) -> None:
+def publish_event(
+    user_ids: Iterable[Any],
+    *,
+    event_id: UUID,
+    event_type: str,
+    topic: str,
+    at: datetime,
+    data: str,
+    receipt: Receipt | None = None,
+) -> None:
     """Pass a transient event on to the streams of some users. Any thread; never blocks, never raises, promises nothing.
 
-    On no stream does it come before a change that this process has announced before it.
+    On no stream does it come before a change, or another event, that this process has announced before it.
 
     Args:
         user_ids: primary keys of the users.
-        event_type, topic, at: what its frame says.
+        event_id, event_type, topic, at: what its frame says.
         data: one line of ASCII JSON.
+        receipt: told what becomes of it; what goes out in any process after the layer has taken it comes after it.
     """
-    frame = frames.transient(event_type=event_type, topic=topic, at=timestamp(at), data=data)
+    frame = frames.transient(
+        event_id=str(event_id), event_type=event_type, topic=topic, at=timestamp(at), data=data
+    )
     event = TransientEvent(TransientFrame(frame), event_type, topic)
     keys = map(user_key, user_ids)
     heads = _announced.of(keys, now=time.monotonic(), span_seconds=_span_seconds())
-    _publish(Batch(events=list(event_items(event, heads))))
+    _publish_events(event_items(event, heads, receipt), receipt)
+
+
+def publish_probe(receipt: Receipt) -> None:
+    """Find out whether the channel layer takes anything. Any thread; never blocks, never raises; shown to nobody."""
+    _publish_events([probe(receipt)], receipt)
 
 
 def publish_shows(shows: Iterable[tuple[Any, int]]) -> None:
@@ -90,11 +116,21 @@ def _span_seconds() -> float:
     return ANNOUNCED_INTERVALS * hub_config().reconcile_seconds
 
 
+def _publish_events(events: Iterable[Outgoing], receipt: Receipt | None) -> None:
+    if receipt is None:
+        _publish(Batch(events=list(events)))
+        return
+    receipt.expect()  # so that it is not settled before every publisher has its parts
+    _publish(Batch(events=list(events)))
+    receipt.taken()
+
+
 def _publish(batch: Batch) -> None:
     try:
         layer = get_channel_layer()
         if layer is None:
             METRICS.transient_messages["dropped"] += len(batch.events)
+            batch.fail()
             return
         if isinstance(layer, InMemoryChannelLayer):
             if batch.events and not _loop_publishers and not background.is_running():
@@ -104,6 +140,7 @@ def _publish(batch: Batch) -> None:
         else:
             _thread_publisher().put(batch)
     except Exception:
+        batch.fail()
         logger.exception("A hint was not sent; streams will notice by themselves")
 
 
@@ -159,11 +196,14 @@ class LoopPublisher:
                 batch = self._pending.take()
             if not batch:
                 return
+            batch = batch.begun()
             try:
                 await send_batch(get_channel_layer(), batch)
                 _count(batch, "sent")
+                batch.taken()
             except Exception:
                 _count(batch, "dropped")
+                batch.fail()
                 logger.exception("Hints were not sent; streams will notice by themselves")
 
 
@@ -225,11 +265,17 @@ class ThreadPublisher:
         with self._changed:
             self._dropped_count += batch.hint_count
             _count(batch, "dropped")
+        batch.fail()
 
     async def _send(self, batch: Batch) -> bool:
         try:
             async with asyncio.timeout(SEND_SECONDS):
-                await send_batch(get_channel_layer(), batch)
+                layer = get_channel_layer()
+                if self._is_failing:
+                    # What this fails for has not begun, so its sender learns for certain that it was not sent.
+                    await _send_probe(layer)
+                batch = batch.begun()
+                await send_batch(layer, batch)
         except Exception as error:  # noqa: BLE001 (a layer may raise anything)
             if not self._is_failing:
                 logger.warning(
@@ -238,6 +284,7 @@ class ThreadPublisher:
             self._is_failing = True
             return False
         _count(batch, "sent")
+        batch.taken()
         if self._is_failing:
             logger.info("Hints are sent again; %d were dropped so far", self.dropped_count)
         self._is_failing = False
@@ -254,6 +301,11 @@ class _PublisherLoop(asyncio.SelectorEventLoop):
 async def send_batch(layer: Any, batch: Batch) -> None:
     """Send all messages of a batch, in order."""
     for group, message in batch.messages():
+        await layer.group_send(group, message)
+
+
+async def _send_probe(layer: Any) -> None:
+    for group, message in event_messages([probe()]):
         await layer.group_send(group, message)
 
 

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeVar
 
 from notifications.streaming.groups import addressed, hint_message, look_message, show_message
-from notifications.streaming.transient import Item, event_messages
+from notifications.streaming.transient import Outgoing, event_messages
 
 MAX_PENDING: Final = 100_000  # users of whom each kind of hint may wait; what comes on top is dropped
 MAX_EVENTS: Final = 10_000  # transient events that may wait, each as often as the groups that it goes to
@@ -29,13 +29,13 @@ class Batch:
     Attributes:
         heads: hints: the position that each user's inbox has reached.
         looks: the users whose streams are to be looked at; the values mean nothing.
-        events: transient events, each for a group.
+        events: transient events, each for a group, some with a receipt.
         shows: recipients with notifications that are to be shown once more; the values mean nothing.
     """
 
     heads: Mapping[str, int] = field(default_factory=dict)
     looks: Mapping[str, None] = field(default_factory=dict)
-    events: Sequence[tuple[str, Item]] = ()
+    events: Sequence[Outgoing] = ()
     shows: Mapping[tuple[str, int], None] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
@@ -53,6 +53,26 @@ class Batch:
         yield from addressed(list(self.shows), lambda show: show[0], show_message)
         yield from event_messages(self.events)
 
+    def begun(self) -> Batch:
+        """This batch at the moment in which it is sent: without the events whose senders were told that they were not."""
+        if all(event.receipt is None for event in self.events):
+            return self
+        return replace(
+            self, events=[event for event in self.events if event.receipt is None or event.receipt.begin()]
+        )
+
+    def taken(self) -> None:
+        """Tell the senders of events that the layer has taken them."""
+        for event in self.events:
+            if event.receipt is not None:
+                event.receipt.taken()
+
+    def fail(self) -> None:
+        """Tell the senders of events that these were lost."""
+        for event in self.events:
+            if event.receipt is not None:
+                event.receipt.fail()
+
 
 class Pending:
     """What waits for a publisher.
@@ -65,7 +85,7 @@ class Pending:
         self._heads: dict[str, int] = {}
         self._looks: dict[str, None] = {}
         self._shows: dict[tuple[str, int], None] = {}
-        self._events: deque[tuple[str, Item]] = deque()
+        self._events: deque[Outgoing] = deque()
         self._event_bytes = 0
         self.dropped_hints = self.dropped_events = 0
 
@@ -83,14 +103,14 @@ class Pending:
             self._add(self._looks, key, None)
         for show in batch.shows:
             self._add(self._shows, show, None)
-        for group, item in batch.events:
-            self._add_event(group, item)
+        for event in batch.events:
+            self._add_event(event)
 
     def take(self) -> Batch:
         """All hints and looks, and the oldest events."""
         count = min(len(self._events), MAX_EVENTS_PER_BATCH)
         events = [self._events.popleft() for _ in range(count)]
-        self._event_bytes -= sum(len(item.frame) for _, item in events)
+        self._event_bytes -= sum(len(event.item.frame) for event in events)
         taken = Batch(heads=self._heads, looks=self._looks, events=events, shows=self._shows)
         self._heads, self._looks, self._shows = {}, {}, {}
         return taken
@@ -101,10 +121,14 @@ class Pending:
         else:
             self.dropped_hints += 1
 
-    def _add_event(self, group: str, item: Item) -> None:
-        size = len(item.frame)  # which the groups of one event share: rather too much than too little
+    def _add_event(self, event: Outgoing) -> None:
+        size = len(event.item.frame)  # which the groups of one event share: rather too much than too little
         if len(self._events) >= MAX_EVENTS or self._event_bytes + size > MAX_EVENT_BYTES:
             self.dropped_events += 1
+            if event.receipt is not None:
+                event.receipt.fail()
         else:
-            self._events.append((group, item))
+            self._events.append(event)
             self._event_bytes += size
+            if event.receipt is not None:
+                event.receipt.expect()

@@ -7,7 +7,7 @@ under the name of an event type and without an id. A forged one can neither pass
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
 from notifications.events import check_name
 from notifications.exceptions import InvalidInput
@@ -33,6 +33,36 @@ class Item(NamedTuple):
     frame: bytes
     type: str
     topic: str
+
+
+class Follower(Protocol):
+    """What is told of the parts in which one event goes out; a ``Receipt`` is one, which threads can wait for."""
+
+    def expect(self) -> None:
+        """One more part waits to go out."""
+
+    def begin(self) -> bool:
+        """A part is about to go out; False when it must not any more."""
+
+    def taken(self) -> None:
+        """The channel layer has taken a part."""
+
+    def fail(self) -> None:
+        """A part was lost."""
+
+
+class Outgoing(NamedTuple):
+    """One item on its way out.
+
+    Attributes:
+        group: where it goes.
+        item: what goes there.
+        receipt: told what becomes of it, if somebody wants to know.
+    """
+
+    group: str
+    item: Item
+    receipt: Follower | None = None
 
 
 class TransientFrame(bytes):
@@ -71,11 +101,14 @@ class Received(NamedTuple):
     heads: dict[str, int]
 
 
-def event_items(event: TransientEvent, heads: Mapping[str, int | None]) -> Iterator[tuple[str, Item]]:
+def event_items(
+    event: TransientEvent, heads: Mapping[str, int | None], receipt: Follower | None = None
+) -> Iterator[Outgoing]:
     """An event as it goes to groups: one item serves many users.
 
     Args:
         heads: for each user the position that a stream must have reached before it shows the event; None for any.
+        receipt: told what becomes of it.
     """
 
     def item(keys: Iterable[str]) -> Item:
@@ -83,13 +116,19 @@ def event_items(event: TransientEvent, heads: Mapping[str, int | None]) -> Itera
         known = [[key, head] for key in users if (head := heads[key]) is not None]
         return Item(users, known, bytes(event.frame), event.type, event.topic)
 
-    return addressed(list(heads), lambda key: key, item)
+    for group, message in addressed(list(heads), lambda key: key, item):
+        yield Outgoing(group, message, receipt)
 
 
-def event_messages(items: Iterable[tuple[str, Item]]) -> Iterator[tuple[str, dict[str, Any]]]:
+def probe(receipt: Follower | None = None) -> Outgoing:
+    """What every process hears and nobody is shown: whether the layer takes it tells whether it takes anything."""
+    return Outgoing(ALL_INBOXES, Item([], [], b"", "", ""), receipt)
+
+
+def event_messages(items: Iterable[Outgoing]) -> Iterator[tuple[str, dict[str, Any]]]:
     """Group and message: what goes to the same group goes together, and no user's events change their order."""
     waiting: dict[str, list[Item]] = {}
-    for group, item in items:
+    for group, item, _ in items:
         # A user hears both groups. Those of two users never meet.
         if waiting and (group == ALL_INBOXES) != (ALL_INBOXES in waiting):
             yield from _messages(waiting)

@@ -26,7 +26,7 @@ import { isChange, isClosing, isObject, isOpening, isReset, isShowing } from "./
  * @property {(event: TransientEvent) => void} emitted
  * @property {(link: Link) => void} linked
  *
- * @typedef {{type: string, topic: string, at: string, data: Record<string, any>}} TransientEvent
+ * @typedef {{id: string, type: string, topic: string, at: string, data: Record<string, any>}} TransientEvent
  */
 
 const FIRST_STREAM_PAUSE_MS = 5_000;

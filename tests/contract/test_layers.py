@@ -220,7 +220,7 @@ async def test_transient_events__travel_whole_and_in_order_to_the_processes_of_t
     first, second = start(), start()
     await first.connect("1")
     await second.connect("2")
-    frame = frames.transient(event_type="imports.file.progress", topic="é", at="now", data="{}")
+    frame = frames.transient(event_id="", event_type="imports.file.progress", topic="é", at="now", data="{}")
     event = TransientEvent(TransientFrame(frame), "imports.file.progress", "é")
     many: dict[str, int | None] = {str(number): number for number in range(MAX_SINGLE + 1)}
     sends: list[dict[str, int | None]] = [{"1": 5}, many, {"1": None}, {"2": 7}]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.contrib.auth.models import User
@@ -34,7 +35,13 @@ def ada(transactional_db: None) -> User:
 @pytest.fixture
 def emitted(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
-    monkeypatch.setattr(event_emitted, "send_robust", lambda **event: found.append(event))
+
+    def take(**event: Any) -> None:
+        found.append(event)
+        event["receipt"].expect()
+        event["receipt"].taken()
+
+    monkeypatch.setattr(event_emitted, "send_robust", take)
     return found
 
 
@@ -50,8 +57,9 @@ def test_event__reaches_the_open_stream_and_is_stored_nowhere(
     stream.expect("stream.live")
     headers = {"Authorization": f"Bearer {make_token(shop, 'publish').text}"}
     answer = live_hub.client().post(EVENTS, json=body(topic="run:7"), headers=headers)
-    assert (answer.status_code, answer.json()) == (202, {"count": 1})
     frame = stream.expect("imports.run.progress")
+    assert (answer.status_code, answer.json()) == (202, {"count": 1, "id": frame.json["id"]})
+    assert UUID(frame.json["id"]).version == 7
     assert (frame.json["topic"], frame.json["data"], frame.id) == ("run:7", {"done": 3}, None)
     assert not Event.objects.exists()
     refused = live_hub.client().put(EVENTS, json=body(), headers=headers)
@@ -65,7 +73,7 @@ def test_event__goes_to_each_active_recipient_once(
     api = producer_api(shop)
     with CaptureQueriesContext(connection) as captured:
         answer = post(api, EVENTS, body(to={"users": ["ada", "gone", "ada"]}))
-    assert (answer.status, answer.json) == (202, {"count": 1})
+    assert (answer.status, answer.json) == (202, {"count": 1, "id": str(emitted[0]["event_id"])})
     assert [event["user_ids"] for event in emitted] == [[ada.pk]]
     assert len(captured) == 3  # token, permission, users
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator
 from typing import Any
+from uuid import UUID
 
 import pytest
 from channels.layers import get_channel_layer
@@ -70,9 +71,11 @@ async def test_emit__is_one_frame_without_an_id_on_every_stream_and_nothing_in_t
     for stream in opened:
         event = await stream.expect(PROGRESS)
         assert event.id is None
-        assert list(event.json) == ["type", "topic", "at", "data"]
+        assert list(event.json) == ["id", "type", "topic", "at", "data"]
+        assert UUID(event.json["id"]).version == 7
         assert TIME.fullmatch(event.json["at"])
         assert event.json == {
+            "id": event.json["id"],
             "type": PROGRESS,
             "topic": "import:7",
             "at": event.json["at"],

@@ -1,6 +1,6 @@
-"""A process that publishes two events to ada under the key `k`, and is killed in the middle, as by a crash.
+"""A process that publishes two events to ada under the key `k`, or a transient one, and is killed in the middle, as by a crash.
 
-python -m tests.helpers.dying_publisher --token nhub_… --die-at claimed|staged|answered|committed
+python -m tests.helpers.dying_publisher --token nhub_… --die-at claimed|staged|answered|committed|transient_claimed|transient_sent
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ PLACES = {
     "staged": ("notifications.services.publish", "_store"),
     "answered": ("notifications.models", "IdempotencyKey.save_base"),
     "committed": ("notifications.services.sequence", "_sequence_noted"),
+    "transient_claimed": ("notifications.services.transient", "_claim"),
+    "transient_sent": ("notifications.services.transient", "_sent"),
 }
 
 
@@ -50,11 +52,14 @@ def main() -> None:
     from django.contrib.auth import get_user_model
 
     from tests.helpers.api import Api
-    from tests.helpers.producers import BATCH, draft, post
+    from tests.helpers.producers import BATCH, EVENTS, draft, post, transient
 
     ada = get_user_model()._default_manager.get(username="ada")
     die_at(options.die_at)
-    post(Api(token=options.token), BATCH, [draft(ada), draft(ada, title="2")], key="k")
+    if options.die_at.startswith("transient"):
+        post(Api(token=options.token), EVENTS, transient(ada), key="k")
+    else:
+        post(Api(token=options.token), BATCH, [draft(ada), draft(ada, title="2")], key="k")
 
 
 if __name__ == "__main__":

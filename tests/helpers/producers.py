@@ -13,6 +13,7 @@ from tests.helpers.tokens import make_token
 PUBLISH = "/api/v1/publish"
 BATCH = "/api/v1/publish/batch"
 WITHDRAW = "/api/v1/publish/withdraw"
+EVENTS = "/api/v1/events"
 TYPE = "orders.order.shipped"
 
 
@@ -32,6 +33,12 @@ def draft(*users: Any, **fields: Any) -> dict[str, Any]:
     """A good body of `/publish` to some users."""
     to = {"users": [user.get_username() for user in users]}
     return {"to": to, "type": TYPE, "title": "Your order is on its way"} | fields
+
+
+def transient(*users: Any, **fields: Any) -> dict[str, Any]:
+    """A good body of `POST /events` to some users."""
+    to = {"users": [user.get_username() for user in users]}
+    return {"to": to, "type": "imports.run.progress", "data": {"done": 3}} | fields
 
 
 def post(api: Api, path: str, body: Any, key: str = "") -> Answer:

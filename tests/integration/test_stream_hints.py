@@ -16,10 +16,15 @@ from django.db import transaction
 from django.test import override_settings
 
 from notifications import selectors, services
+from notifications.models import new_public_id
+from notifications.receipts import Outcome, Receipt
+from notifications.services.emit import send_event
 from notifications.services.inboxes import announce_streams_on_commit
 from notifications.streaming import background, hints, pending
+from notifications.streaming.groups import ALL_INBOXES
 from notifications.streaming.metrics import METRICS
 from notifications.streaming.pending import Batch
+from notifications.streaming.transient import read_events
 from tests.helpers.factories import make_user, order_event, send
 from tests.helpers.processes import manage
 from tests.helpers.servers import RedisServer
@@ -139,6 +144,61 @@ def test_events__redis_hangs__nobody_waits_and_they_are_dropped_and_counted(
     assert time.monotonic() - started < 5  # a fifth of what it were if each had waited
     assert flush()
     assert METRICS.transient_messages["dropped"] - before == 500
+
+
+def test_event__with_a_receipt__is_taken_when_the_layer_has_it_and_not_before(layer: RecordingLayer) -> None:
+    may_send = threading.Event()
+
+    async def wait() -> None:
+        await asyncio.to_thread(may_send.wait)
+
+    layer.before_send = wait
+    receipt = Receipt()
+    emit_with(receipt)
+    assert receipt.wait(0.05) is None
+    may_send.set()
+    assert receipt.wait(PATIENCE_SECONDS) is Outcome.TAKEN
+    assert len(layer.sent) == 1
+
+
+def test_events__layer_fails__only_those_that_had_begun_are_in_doubt(
+    layer: RecordingLayer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail() -> None:
+        raise ConnectionError
+
+    layer.before_send = fail
+    outcomes = []
+    for breaker_seconds in (0, 60, 60):  # each counts from the failure before it
+        monkeypatch.setattr(hints, "BREAKER_SECONDS", breaker_seconds)
+        receipt = Receipt()
+        emit_with(receipt)
+        outcomes.append(receipt.wait(PATIENCE_SECONDS))
+    assert outcomes == [Outcome.IN_DOUBT, Outcome.NOT_SENT, Outcome.NOT_SENT]
+    assert layer.sent == []
+
+
+def test_layer__asked_whether_it_takes_anything__shows_nobody_anything(layer: RecordingLayer) -> None:
+    receipt = Receipt()
+    hints.publish_probe(receipt)
+    assert receipt.wait(PATIENCE_SECONDS) is Outcome.TAKEN
+    [(group, events)] = layer.sent
+    assert group == ALL_INBOXES
+    assert list(read_events({"type": "notifications.events", "events": events})) == []
+
+
+@pytest.mark.parametrize("layers", [{}, {"default": {"BACKEND": "no.such.Layer"}}])
+def test_event__without_a_layer__was_not_sent(layers: dict[str, Any]) -> None:
+    with override_settings(CHANNEL_LAYERS=layers):
+        receipt = Receipt()
+        emit_with(receipt)
+    assert receipt.wait(0) is Outcome.NOT_SENT
+
+
+def emit_with(receipt: Receipt) -> None:
+    send_event(
+        [1], event_id=new_public_id(), event_type="imports.run.progress", topic="", data="{}", receipt=receipt
+    )
 
 
 def test_events__of_a_process_that_nobody_can_hear__are_said_to_be_lost_once(

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import statistics
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
+from functools import partial
+from http.client import HTTPConnection, HTTPMessage
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
@@ -14,9 +19,13 @@ from notifications import services
 from notifications.events import UntypedEvent
 from notifications.streaming import hints
 from tests.helpers.factories import make_user, send
+from tests.helpers.ports import HOST
 from tests.helpers.processes import HubProcess
+from tests.helpers.producers import EVENTS, make_producer, transient
 from tests.helpers.servers import RedisServer
 from tests.helpers.streams import LiveStream
+from tests.helpers.together import run_together
+from tests.helpers.tokens import make_token
 from tests.helpers.waiting import PATIENCE_SECONDS, wait_until
 from tests.helpers.wire import positions
 
@@ -115,3 +124,72 @@ def test_redis_hung_or_gone__notify_and_emit_take_no_longer(ada: User, own_redis
     gone = [median_seconds(act) for act in acts]
     for before, *after in zip(usual, hung, gone, strict=True):
         assert max(after) - before < 0.05
+
+
+class Sender:
+    """A producer that sends one event after the other, in turn to each worker, over one connection each."""
+
+    def __init__(self, hubs: list[HubProcess], recipient: User) -> None:
+        self.headers = {"Authorization": f"Bearer {make_token(make_producer(), 'publish').text}"}
+        self._connections = [HTTPConnection(HOST, hub.port, timeout=PATIENCE_SECONDS) for hub in hubs]
+        self._recipient = recipient
+        self._count = 0
+
+    def body(self, number: int) -> dict[str, Any]:
+        return transient(self._recipient, type=PROGRESS, topic="run:7", data={"percent": number})
+
+    def send(self, number: int, *, key: str = "") -> tuple[int, Any, HTTPMessage]:
+        """Status, body and headers of the answer."""
+        connection = self._connections[self._count % len(self._connections)]
+        self._count += 1
+        headers = {**self.headers, "Content-Type": "application/json"} | (
+            {"Idempotency-Key": key} if key else {}
+        )
+        connection.request("POST", EVENTS, json.dumps(self.body(number)), headers)
+        answer = connection.getresponse()
+        return answer.status, json.loads(answer.read()), answer.headers
+
+    def close(self) -> None:
+        for connection in self._connections:
+            connection.close()
+
+
+def percents(stream: LiveStream) -> list[int]:
+    return [event.json["data"]["percent"] for event in stream.of_type(PROGRESS)]
+
+
+def test_events_over_two_workers__keep_their_order_and_what_is_in_doubt_is_sent_at_most_once(
+    start_hub: Callable[..., HubProcess], ada: User, own_redis: RedisServer
+) -> None:
+    hubs = [start_hub(env={"REDIS_URL": own_redis.url}) for _ in range(2)]
+    streams = [hub.stream(ada) for hub in hubs]
+    wait_heard(ada, *streams, percent=-1)
+    with closing(Sender(hubs, ada)) as sender:
+        for number in range(150):
+            assert sender.send(number)[0] == 202
+        for stream in streams:
+            stream.expect(PROGRESS, where=lambda event: event.json["data"]["percent"] == 149)
+            assert [number for number in percents(stream) if number >= 0] == list(range(150))
+
+        own_redis.pause()
+        for number in (1001, 1001, 1002, 1003, 1001, 1002, 1003):
+            status, problem, headers = sender.send(number, key=f"event {number}")
+            assert (status, problem["code"]) == (503, "unavailable")
+            assert int(headers["Retry-After"]) > 0
+        # More than a worker has threads: all are answered while Redis hangs, and so is who does not need it.
+        client = hubs[0].client(ada)
+        tasks = [lambda: client.post(EVENTS, json=sender.body(-1), headers=sender.headers).status_code] * 60
+        assert set(run_together(*tasks)) == {503}
+        assert client.get("/api/v1/notifications").status_code == 200
+        own_redis.resume()
+
+        def is_acknowledged(number: int) -> bool:
+            return sender.send(number, key=f"event {number}")[0] == 202
+
+        wanted = [1001, 1002, 1003]
+        for number in wanted:
+            wait_until(partial(is_acknowledged, number), what="the layer to take events again")
+    wait_heard(ada, *streams, percent=2000)
+    for stream in streams:
+        seen = [number for number in percents(stream) if number in wanted]
+        assert seen == sorted(set(seen))

@@ -30,24 +30,26 @@ from notifications.streaming.transient import (
 )
 
 AT = "2026-11-21T02:03:04.567890Z"
+ID = "0197a3c4-5d6e-7f80-9a1b-2c3d4e5f6071"
 
 
 def event(number: int = 1, *, name: str = "imports.file.progress", topic: str = "") -> TransientEvent:
-    frame = frames.transient(event_type=name, topic=topic, at=AT, data=f'{{"n":{number}}}')
+    frame = frames.transient(event_id=ID, event_type=name, topic=topic, at=AT, data=f'{{"n":{number}}}')
     return TransientEvent(TransientFrame(frame), name, topic)
 
 
 def test_frame__golden() -> None:
     assert event(7, topic='a"\n').frame == (
         b"event: imports.file.progress\n"
-        b'data: {"type":"imports.file.progress","topic":"a\\"\\n","at":"2026-11-21T02:03:04.567890Z","data":{"n":7}}\n\n'
+        b'data: {"id":"%b","type":"imports.file.progress","topic":"a\\"\\n","at":"2026-11-21T02:03:04.567890Z","data":{"n":7}}\n\n'
+        % ID.encode()
     )
 
 
 def test_frame__the_largest_that_can_be__is_admitted_by_its_reader() -> None:
     name = "a." + "b" * (MAX_NAME_LENGTH - 2)
     frame = frames.transient(
-        event_type=name, topic="\U0001f600" * 100, at=AT, data='{"x":"%s"}' % ("y" * 16_376)
+        event_id=ID, event_type=name, topic="\U0001f600" * 100, at=AT, data='{"x":"%s"}' % ("y" * 16_376)
     )
     assert len(frame) < MAX_FRAME_BYTES
     largest = TransientEvent(TransientFrame(frame), name, "")

@@ -313,10 +313,13 @@ PUBLISHING: Final[dict[tuple[Any, str], Operation]] = {
         "Show a transient event on the open streams of users",
         {
             "202": answer(
-                obj({"count": COUNT}), "How many recipients it has, whether they have a stream open or not."
+                obj({"count": COUNT, "id": ID}),
+                "Redis has taken it. How many recipients it has, whether they have a stream open or not, and its id in their frames.",
+                headers=_REPLAYED,
             )
         },
-        (*BODY, "unknown_type"),
+        (*SENDING, "unknown_type"),
+        (_KEY,),
         body={"$ref": "#/components/schemas/Transient"},
         scope=Scope.PUBLISH,
     ),

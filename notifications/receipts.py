@@ -1,0 +1,63 @@
+"""Tell whoever sent something over the channel layer what became of it."""
+
+from __future__ import annotations
+
+import threading
+from enum import Enum
+
+
+class Outcome(Enum):
+    """What became of something that was sent.
+
+    TAKEN: the channel layer has taken all of it. NOT_SENT: none of it went out, and none will. IN_DOUBT: nobody can tell.
+    """
+
+    TAKEN = "taken"
+    NOT_SENT = "not sent"
+    IN_DOUBT = "in doubt"
+
+
+class Receipt:
+    """Follows one thing, which may go out in several parts. The first outcome stands. Safe in any thread."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._open_count = 0
+        self._has_begun = False
+        self._outcome: Outcome | None = None
+
+    def expect(self) -> None:
+        """Wait for one more part."""
+        with self._changed:
+            self._open_count += 1
+
+    def begin(self) -> bool:
+        """Ask, right before a part goes out, whether it still may: False once the sender was told that nothing was sent."""
+        with self._changed:
+            if self._outcome is Outcome.NOT_SENT:
+                return False
+            self._has_begun = True
+            return True
+
+    def taken(self) -> None:
+        """Note that the channel layer has taken one part."""
+        with self._changed:
+            self._open_count -= 1
+            if not self._open_count:
+                self._settle(Outcome.TAKEN)
+
+    def fail(self) -> None:
+        """Note that a part was lost, or is not waited for any more; what has not begun by now never will."""
+        with self._changed:
+            self._settle(Outcome.IN_DOUBT if self._has_begun else Outcome.NOT_SENT)
+
+    def wait(self, seconds: float) -> Outcome | None:
+        """Wait for the outcome, at most that long; None while there is none."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._outcome is not None, seconds)
+            return self._outcome
+
+    def _settle(self, outcome: Outcome) -> None:
+        if self._outcome is None:
+            self._outcome = outcome
+            self._changed.notify_all()

@@ -1,0 +1,230 @@
+"""Transient events by producers over HTTP: acknowledged once the channel layer has taken them, and sent once for each idempotency key.
+
+Producers that wait for one answer before they send the next request see their events in that order, whatever worker took them:
+what the layer takes later comes later on every stream.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final, NamedTuple
+from uuid import UUID
+
+from django.db import IntegrityError, connection
+from django.utils import timezone
+
+from notifications.events import UntypedEvent
+from notifications.exceptions import (
+    EventInDoubt,
+    EventNotSent,
+    IdempotencyInProgress,
+    IdempotencyKeyReused,
+    InvalidInput,
+)
+from notifications.models import EventKey, EventKeyState, Inbox, new_public_id
+from notifications.receipts import Outcome, Receipt
+from notifications.services.audience import Audience, first_keys, resolve
+from notifications.services.content import check_transient
+from notifications.services.emit import send_event
+from notifications.services.idempotency import Request, fingerprint_of
+from notifications.services.patience import Patience
+from notifications.services.publish import MAX_DIRECT, Producer
+from notifications.signals import channel_layer_asked
+
+KEPT: Final = timedelta(minutes=5)
+MAX_FORGOTTEN: Final = 5_000  # in one run of the sweeper
+LAYER_SECONDS: Final = 0.9  # the protocol gives a request one second, and the rest of it takes some, too
+SENDING_SECONDS: Final = 5.0  # after which whoever was sending is taken for dead
+LOOK_SECONDS: Final = 0.05
+
+# A request waits in one of the forty threads that all requests share. A layer that hangs may hold half of them for a second.
+_patience = Patience(quick_seconds=0.25, max_waiting=20)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Transient:
+    """A transient event that a producer wants shown; the fields are those of ``emit``."""
+
+    audience: Audience
+    event: UntypedEvent
+    topic: str = ""
+
+
+class Acknowledged(NamedTuple):
+    """A transient event that was sent.
+
+    Attributes:
+        event_id: by which readers know it.
+        recipient_count: how many recipients it has, whether they have a stream open or not.
+        is_replayed: it was sent by an earlier request with the same key.
+    """
+
+    event_id: UUID
+    recipient_count: int
+    is_replayed: bool = False
+
+
+class _Event(NamedTuple):
+    """One that was checked."""
+
+    user_ids: list[Any]
+    transient: Transient
+    data: str
+
+
+def publish_transient(
+    producer: Producer, transient: Transient, request: Request | None = None
+) -> Acknowledged:
+    """Show a transient event to an audience of 1,000 at most, and wait until the channel layer has taken it.
+
+    Transaction: none; must not be called inside one, or a crash may send it twice. Guarantee: once it returns, the channel layer
+    has taken the event, and whatever is sent later, by whatever process, comes later on every stream. Nothing more: whoever is
+    not connected never sees it. With a key it is sent at most once within five minutes, whatever was killed in between. Waits
+    for a second at most. Costs three statements more with a key; an event that was sent before costs one in all.
+
+    Args:
+        request: the idempotency key and what it goes with; None without one.
+
+    Raises:
+        OutsideLimits: the producer may not send this type or topic.
+        InvalidInput: one entry for each bad field; unknown users and groups by name.
+        TransientEventTooLarge: over 16 KiB.
+        UnknownEventType: the registry is strict and does not know the type.
+        IdempotencyKeyReused: the key came with another body.
+        IdempotencyInProgress: the same request is being worked on, and too much else waits already.
+        EventNotSent: the layer does not take it; the key is free again.
+        EventInDoubt: it may have been sent; the key knows.
+    """
+    producer.check_may_send(transient.event.type_name, transient.topic)
+    if request is None:
+        event = _checked(transient)
+        return _sent(event, new_public_id())
+    fingerprint = fingerprint_of(request.body)
+    while True:
+        if (known := _find(request, fingerprint)) is not None:
+            return _repeated(known)
+        event = _checked(transient)
+        if (row := _claim(request, fingerprint, len(event.user_ids))) is not None:
+            return _sent_once(event, row)
+
+
+def forget_event_keys() -> int:
+    """Remove the keys of transient events of more than five minutes ago, 5,000 at most; returns how many. Two statements at most."""
+    old = EventKey.objects.filter(created_at__lt=timezone.now() - KEPT).order_by("created_at", "pk")
+    keys = list(old.values_list("pk", flat=True)[:MAX_FORGOTTEN])
+    return EventKey.objects.filter(pk__in=keys).delete()[0] if keys else 0
+
+
+def _checked(transient: Transient) -> _Event:
+    data = check_transient(transient.event, transient.topic)
+    [recipients] = resolve([transient.audience])
+    user_ids = first_keys(recipients, MAX_DIRECT + 1)
+    if len(user_ids) > MAX_DIRECT:
+        raise InvalidInput({"to": f"has more than {MAX_DIRECT} recipients; a transient event is for few"})
+    return _Event(user_ids, transient, data)
+
+
+def _sent(event: _Event, event_id: UUID) -> Acknowledged:
+    if event.user_ids:
+        if _patience.is_exhausted():
+            raise EventNotSent
+        receipt = Receipt()
+        send_event(
+            event.user_ids,
+            event_id=event_id,
+            event_type=event.transient.event.type_name,
+            topic=event.transient.topic,
+            data=event.data,
+            receipt=receipt,
+        )
+        _wait_for(receipt)
+    return Acknowledged(event_id, len(event.user_ids))
+
+
+def _sent_once(event: _Event, row: EventKey) -> Acknowledged:
+    """Send an event whose key is this request's; whatever ends it in between leaves a row that lets nobody send it again."""
+    rows = EventKey.objects.filter(pk=row.pk)
+    try:
+        acknowledged = _sent(event, row.event_id)
+    except EventNotSent:
+        rows.delete()
+        raise
+    except EventInDoubt:
+        rows.update(state=EventKeyState.IN_DOUBT)
+        raise
+    rows.update(state=EventKeyState.TAKEN)
+    return acknowledged
+
+
+def _repeated(row: EventKey) -> Acknowledged:
+    """Acknowledge an event that was sent by an earlier request, or may have been, without sending it.
+
+    Of one that is in doubt nobody can tell whether it was sent. Its turn is over once the layer takes what comes after it.
+    """
+    if row.state != EventKeyState.TAKEN:
+        receipt = Receipt()
+        channel_layer_asked.send_robust(sender=Inbox, receipt=receipt)
+        try:
+            _wait_for(receipt)
+        except EventNotSent:  # said of what was asked now, and not of the event
+            raise EventInDoubt from None
+        EventKey.objects.filter(pk=row.pk).update(state=EventKeyState.TAKEN)
+    return Acknowledged(row.event_id, row.recipient_count, is_replayed=True)
+
+
+def _wait_for(receipt: Receipt) -> None:
+    """Wait until the layer has taken it, without a connection to the database, of which there are fewer than threads."""
+    connection.close_if_unusable_or_obsolete()
+    _patience.wait(lambda seconds: receipt.wait(seconds) is not None, LAYER_SECONDS)
+    receipt.fail()  # if nothing has come of it so far
+    outcome = receipt.wait(0)
+    if outcome is Outcome.NOT_SENT:
+        raise EventNotSent
+    if outcome is Outcome.IN_DOUBT:
+        raise EventInDoubt
+
+
+def _find(request: Request, fingerprint: str) -> EventKey | None:
+    """The row of a key; one that is being sent with is waited for, until there is an outcome or whoever sends it is taken for dead."""
+    found: list[EventKey] = []
+
+    def is_settled(seconds: float) -> bool:
+        until = time.monotonic() + seconds
+        while True:
+            found[:] = EventKey.objects.filter(producer_id=request.producer_id, key=request.key)
+            if not found or found[0].fingerprint != fingerprint or not _is_sending(found[0]):
+                return True
+            if time.monotonic() >= until:
+                return False
+            connection.close_if_unusable_or_obsolete()
+            time.sleep(LOOK_SECONDS)
+
+    if not _patience.wait(is_settled, SENDING_SECONDS):
+        raise IdempotencyInProgress
+    if found and found[0].fingerprint != fingerprint:
+        raise IdempotencyKeyReused
+    return found[0] if found else None
+
+
+def _is_sending(row: EventKey) -> bool:
+    age = timezone.now() - row.created_at
+    return row.state == EventKeyState.SENDING and age < timedelta(seconds=SENDING_SECONDS)
+
+
+def _claim(request: Request, fingerprint: str, recipient_count: int) -> EventKey | None:
+    """The row of a key that is this request's from now on; None if somebody else was faster."""
+    row = EventKey(
+        producer_id=request.producer_id,
+        key=request.key,
+        fingerprint=fingerprint,
+        event_id=new_public_id(),
+        recipient_count=recipient_count,
+        created_at=timezone.now(),
+    )
+    try:
+        row.save(force_insert=True)
+    except IntegrityError:
+        return None
+    return row
