@@ -14,7 +14,13 @@ const TIMEOUT_MS = 20_000;
  * @property {string | null} pollInterval
  */
 
+/** @type {Answer} */
+const NOTHING = { ok: false, status: 0, body: null, retryAfter: null, pollInterval: null };
+
 export class Api {
+  /** @type {string | null} the one that this page is about: the first that the hub names to it */
+  inbox = null;
+
   /**
    * @param {string} base where the API is mounted, for example `/api/v1/`
    * @param {() => string} csrfToken
@@ -77,6 +83,16 @@ export class Api {
   }
 
   /**
+   * @param {unknown} inbox that an answer or a stream is about; some do not say
+   * @returns {boolean} whether that is this page's: the cookie may have become somebody else's
+   */
+  isOurs(inbox) {
+    if (typeof inbox !== "string") return true;
+    this.inbox ??= inbox;
+    return inbox === this.inbox;
+  }
+
+  /**
    * @param {string} path
    * @param {Record<string, unknown>} query entries without a value are left out
    */
@@ -109,6 +125,8 @@ export class Api {
         signal: AbortSignal.timeout?.(TIMEOUT_MS),
       });
       const answered = await response.json().catch(() => null);
+      // For this page nobody is logged in then, and what is somebody else's goes no further.
+      if (response.ok && !this.isOurs(answered?.inbox)) return { ...NOTHING, status: 401 };
       return {
         ok: response.ok && fits(answered),
         status: response.status,
@@ -117,7 +135,7 @@ export class Api {
         pollInterval: response.headers.get("X-Poll-Interval"),
       };
     } catch {
-      return { ok: false, status: 0, body: null, retryAfter: null, pollInterval: null };
+      return NOTHING;
     }
   }
 }

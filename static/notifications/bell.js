@@ -5,8 +5,8 @@
  *     <script type="module" src="/static/notifications/bell.js"></script>
  *     <notification-bell></notification-bell>
  *
- * Attributes, all optional: `api` (default `/api/v1/`), `user` (tabs share one stream per user),
- * `csrf-token` (where no script may read the cookie), `inbox-url` (`/`), `login-url` (`/login/`).
+ * Attributes, all optional: `api` (default `/api/v1/`), `csrf-token` (where no script may read the cookie),
+ * `inbox-url` (`/`), `login-url` (`/login/`). Whose notifications these are, the hub says by the page's cookie.
  * What it looks like follows the custom properties of theme.css, set on the element.
  */
 import { batched, h, icon } from "./dom.js";

@@ -113,9 +113,10 @@ export class Connection {
     if (this.#source) this.#listen(this.#source, type);
   }
 
-  signedOut() {
-    this.stop();
-    this.#setState("signed-out");
+  /** Somebody is logged in, and a page was rendered for them: what the hub ended for good may be had again. */
+  renew() {
+    this.#isEnded = false;
+    this.nudge();
   }
 
   #openStream() {
@@ -165,8 +166,9 @@ export class Connection {
     handle(data);
   }
 
-  /** @param {{cursor: string, head: string, unread_count: number, heartbeat: number, resume: string}} data */
+  /** @param {{inbox: string, cursor: string, head: string, unread_count: number, heartbeat: number, resume: string}} data */
   #opened(data) {
+    if (!this.api.isOurs(data.inbox)) return this.#signedOut();
     this.#heartbeatSeconds = data.heartbeat || DEFAULT_HEARTBEAT_SECONDS;
     this.#watch(silenceLimitMs(this.#heartbeatSeconds));
     this.#stopPolling();
@@ -258,7 +260,7 @@ export class Connection {
       const answer = await this.api.changes(asked);
       if (this.#stopped) return;
       const decision = afterPoll(answer, this.#pollFailures + 1, Math.random());
-      if (decision.next === "signed-out") return this.signedOut();
+      if (decision.next === "signed-out") return this.#signedOut();
       if (decision.next === "wait") return this.#pollFailed(decision.afterMs);
       if (decision.next === "reset") return this.#pollReset(decision.cursor);
       this.#pollFailures = 0;
@@ -320,6 +322,11 @@ export class Connection {
     if (!isNewer(change.cursor, this.cursor)) return;
     this.cursor = change.cursor;
     this.sink.changed(change, news);
+  }
+
+  #signedOut() {
+    this.stop();
+    this.#setState("signed-out");
   }
 
   /** @param {LinkState} state */

@@ -2,7 +2,7 @@
 /**
  * The hub for page code, without any DOM: how it is linked, the unread count, lists, and actions.
  *
- *     const client = new HubClient({ api: "/api/v1/", user: "ada", csrfToken: () => token });
+ *     const client = new HubClient({ api: "/api/v1/", csrfToken: () => token });
  *     client.addEventListener("update", () => console.log(client.link.state, client.unread));
  *     client.on("imports.file.progress", ({ data }) => console.log(data.percent));
  *     client.start();
@@ -13,7 +13,7 @@
  */
 import { Api } from "./api.js";
 import { DEFAULT_POLL_SECONDS, compareCursors } from "./policy.js";
-import { openLink } from "./tabs.js";
+import { TabLink } from "./tabs.js";
 import { InboxView } from "./view.js";
 
 /** How long an action is shown as done while the change that confirms it has not come. */
@@ -49,12 +49,11 @@ export class HubClient extends EventTarget {
   /** @type {string | null} */
   #startCursor = null;
 
-  /** @param {{api?: string, user?: string, csrfToken?: () => string}} options */
-  constructor({ api = "/api/v1/", user = "", csrfToken = () => "" } = {}) {
+  /** @param {{api?: string, csrfToken?: () => string}} options */
+  constructor({ api = "/api/v1/", csrfToken = () => "" } = {}) {
     super();
     this.api = new Api(api, csrfToken);
-    this.user = user;
-    this.tabs = openLink(this.api, user, {
+    this.tabs = new TabLink(this.api, {
       started: (cursor) => this.#started(cursor),
       changed: (change, news) => this.#changed(change, news),
       counted: (unread, cursor) => this.counted(unread, cursor),
@@ -181,12 +180,7 @@ export class HubClient extends EventTarget {
 
   /** @param {import("./api.js").Answer} answer of any request: it may tell that the session has ended */
   answered(answer) {
-    if (answer.status === 401) this.signedOut();
-  }
-
-  signedOut() {
-    this.#linked({ ...this.link, state: "signed-out" });
-    this.tabs.signedOut();
+    if (answer.status === 401) this.tabs.signedOut();
   }
 
   /**

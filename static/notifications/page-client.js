@@ -6,7 +6,7 @@ import { HubClient } from "./hub-client.js";
 const KEY = Symbol.for("notification-hub.client");
 
 /**
- * @param {Element} element its `api`, `user` and `csrf-token` attributes count if it is the first to ask
+ * @param {Element} element its `api` and `csrf-token` attributes count if it is the first to ask
  * @returns {HubClient}
  */
 export function pageClient(element) {
@@ -19,28 +19,14 @@ export function pageClient(element) {
 function open(element) {
   const client = new HubClient({
     api: element.getAttribute("api") ?? "/api/v1/",
-    user: element.getAttribute("user") ?? "",
     csrfToken: () => csrfCookie() ?? element.getAttribute("csrf-token") ?? csrfMeta() ?? "",
   });
   document.addEventListener("visibilitychange", () => client.tabs.visibilityChanged(!document.hidden));
   globalThis.addEventListener("online", () => client.tabs.nudge());
   globalThis.addEventListener("pagehide", () => client.stop());
   globalThis.addEventListener("pageshow", (event) => event.persisted && client.start());
-  watchIdentity(client);
   client.start();
   return client;
-}
-
-/**
- * Another tab may log in as somebody else; then this one must not act in their name.
- *
- * @param {HubClient} client
- */
-function watchIdentity(client) {
-  if (!("BroadcastChannel" in globalThis) || !client.user) return;
-  const channel = new BroadcastChannel("notification-hub:identity");
-  channel.onmessage = (event) => event.data !== client.user && client.signedOut();
-  channel.postMessage(client.user);
 }
 
 /** The cookie is asked first: a login in another tab renews it, but not what this page has rendered. */

@@ -66,7 +66,7 @@ export function isPage(value) {
  * @returns {boolean} what `counts` answers
  */
 export function isCounts(value) {
-  return isObject(value) && isObject(value.by_category);
+  return isObject(value) && isObject(value.by_category) && Number.isInteger(value.unread) && parseCursor(value.cursor) !== null;
 }
 
 /**

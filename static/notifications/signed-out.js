@@ -1,5 +1,5 @@
 // @ts-check
-/** Runs on the login page, which only somebody who is not logged in sees: the other tabs are told. */
+/** Runs on the login page, which only somebody who is not logged in sees: the other tabs are to ask the hub. */
 if ("BroadcastChannel" in globalThis) {
-  new BroadcastChannel("notification-hub:identity").postMessage("");
+  new BroadcastChannel("notification-hub:logins").postMessage("");
 }

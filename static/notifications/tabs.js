@@ -1,77 +1,21 @@
 // @ts-check
 /**
- * One link to the hub for all tabs of a user in this browser.
+ * One link to the hub for all tabs of a browser that show the same inbox.
  *
- * A browser opens six connections to a host over HTTP/1.1, so a stream in every tab would soon block
- * all other requests. The tab that holds a Web Lock owns the connection and relays what comes over
- * a BroadcastChannel; when it goes, the browser gives the lock to the next tab, which goes on from
- * its own cursor. A visible tab that hears nothing from the owner takes the lock from it.
- * Without Web Locks or BroadcastChannel each tab has a connection of its own while it is visible.
+ * A browser opens six connections to a host over HTTP/1.1, so a stream in every tab would soon block all other requests.
+ * One tab leads (`election.js`): it owns the connection and relays what comes over a BroadcastChannel. When it goes, the
+ * next one goes on from its own cursor. A visible tab that hears nothing from the leader takes its place.
+ *
+ * Whose inbox a page shows, and whether anybody is logged in at all, the hub alone says, and each tab asks for itself: when it
+ * starts, when something suggests that a login has begun or ended, and, while it is signed out, when it is looked at. A tab
+ * that is told 401, or of another inbox than its own, takes no part any more: it gives up the connection and hears nobody.
  */
 import { Connection } from "./connection.js";
-import { DEFAULT_HEARTBEAT_SECONDS, compareCursors, isNewer, silenceLimitMs } from "./policy.js";
+import { openChannel, openElection, randomName } from "./election.js";
+import { DEFAULT_HEARTBEAT_SECONDS, DEFAULT_POLL_SECONDS, afterPoll, compareCursors, isNewer, silenceLimitMs } from "./policy.js";
 
-/** How long a hidden tab without a shared link keeps its own. */
-const HIDDEN_LIMIT_MS = 60_000;
-
-/**
- * @param {import("./api.js").Api} api
- * @param {string} user whose inbox it is; tabs of different users share nothing
- * @param {import("./connection.js").Sink} sink
- * @returns {OwnLink | SharedLink}
- */
-export function openLink(api, user, sink) {
-  const canShare = "locks" in navigator && "BroadcastChannel" in globalThis;
-  return canShare ? new SharedLink(api, user, sink) : new OwnLink(api, sink);
-}
-
-/** A connection for this tab alone, paused while the tab has been hidden for long. */
-class OwnLink {
-  /** @type {ReturnType<typeof setTimeout> | undefined} */
-  #hiddenTimer;
-
-  /**
-   * @param {import("./api.js").Api} api
-   * @param {import("./connection.js").Sink} sink
-   */
-  constructor(api, sink) {
-    this.connection = new Connection(api, tabName(), sink);
-  }
-
-  start() {
-    this.connection.start(this.connection.cursor);
-  }
-
-  stop() {
-    clearTimeout(this.#hiddenTimer);
-    this.connection.stop();
-  }
-
-  /** @param {boolean} isVisible */
-  visibilityChanged(isVisible) {
-    clearTimeout(this.#hiddenTimer);
-    if (isVisible && this.connection.isStopped) this.start();
-    else if (isVisible) this.connection.nudge();
-    else this.#hiddenTimer = setTimeout(() => this.connection.stop(), HIDDEN_LIMIT_MS);
-  }
-
-  nudge() {
-    this.connection.nudge();
-  }
-
-  sync() {
-    void this.connection.sync();
-  }
-
-  /** @param {string} type */
-  listenFor(type) {
-    this.connection.listenFor(type);
-  }
-
-  signedOut() {
-    this.connection.signedOut();
-  }
-}
+/** Pages tell each other here whose inbox the hub has just named to them, and the login page that it is shown. */
+const LOGINS = "notification-hub:logins";
 
 /**
  * @typedef {{kind: "started", cursor: string} | {kind: "counted", unread: number, cursor: string}
@@ -79,66 +23,72 @@ class OwnLink {
  *   | {kind: "shown", notification: import("./fold.js").Notification}
  *   | {kind: "emitted", event: import("./connection.js").TransientEvent} | {kind: "listen", types: string[]}
  *   | {kind: "linked", link: import("./connection.js").Link, cursor: string | null, unread: number | null}
- *   | {kind: "alive"} | {kind: "hello"} | {kind: "nudge"} | {kind: "sync"} | {kind: "signed-out"}} TabMessage
+ *   | {kind: "alive"} | {kind: "hello"} | {kind: "nudge"} | {kind: "sync"} | {kind: "ask"}} TabMessage
  */
-class SharedLink {
-  /** @type {Connection | null} set while this tab owns the connection */
+export class TabLink {
+  /** @type {Connection | null} set while this tab leads */
   #connection = null;
   /** @type {string | null} */
   #cursor = null;
   /** @type {number | null} */
   #unread = null;
   /** @type {BroadcastChannel | null} */
+  #logins = null;
+  /** @type {BroadcastChannel | null} to the tabs of the same inbox */
   #channel = null;
-  /** @type {Set<string>} what this tab, or as the owner any tab, wants of transient events */
+  /** @type {ReturnType<typeof openElection> | null} set while this tab takes part */
+  #election = null;
+  /** @type {Set<string>} what this tab, or as the leader any tab, wants of transient events */
   #types = new Set();
-  #waiting = new AbortController();
   #isStopped = true;
-  #release = () => {};
   #isVisible = true;
+  /** @type {object | null} the question that counts; of several at once the last */
+  #asking = null;
+  #failures = 0;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #askTimer;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #silenceTimer;
+  /** @type {ReturnType<typeof setInterval> | undefined} */
+  #beat;
 
   /**
    * @param {import("./api.js").Api} api
-   * @param {string} user
    * @param {import("./connection.js").Sink} sink
    */
-  constructor(api, user, sink) {
+  constructor(api, sink) {
     this.api = api;
     this.sink = sink;
-    this.name = `notification-hub:${api.base}:${user}`;
   }
 
   start() {
     this.#isStopped = false;
-    this.#channel = new BroadcastChannel(this.name);
-    this.#channel.onmessage = (event) => this.#heard(event.data);
-    this.#post({ kind: "hello" });
-    this.#askForTypes();
-    this.#expectOwner();
-    this.#queueForLock();
+    this.#logins = openChannel(LOGINS, (inbox) => this.#heardOfLogin(inbox));
+    void this.#ask();
   }
 
   stop() {
     this.#isStopped = true;
-    clearTimeout(this.#silenceTimer);
-    this.#waiting.abort();
-    this.#release();
-    this.#channel?.close();
-    this.#channel = null;
+    this.#asking = null;
+    clearTimeout(this.#askTimer);
+    this.#leave();
+    this.#logins?.close();
+    this.#logins = null;
   }
 
   /** @param {boolean} isVisible */
   visibilityChanged(isVisible) {
     this.#isVisible = isVisible;
+    this.#election?.visibilityChanged(isVisible);
     if (isVisible) this.nudge();
-    this.#expectOwner();
+    this.#expectLeader();
   }
 
+  /** The tab came back to the front, or the network did. */
   nudge() {
-    this.#connection?.nudge();
-    if (!this.#connection) this.#post({ kind: "nudge" });
+    if (!this.#election) void this.#ask();
+    else if (this.#connection) this.#connection.nudge();
+    else this.#post({ kind: "nudge" });
   }
 
   sync() {
@@ -153,56 +103,91 @@ class SharedLink {
     if (!this.#connection) this.#askForTypes();
   }
 
-  /** The owner has to listen for them; a new one does not know of them yet. */
+  /** The leader has to listen for them; a new one does not know of them yet. */
   #askForTypes() {
     if (this.#types.size > 0) this.#post({ kind: "listen", types: [...this.#types] });
   }
 
+  /** The hub has said 401 to this tab. The others ask for themselves. */
   signedOut() {
-    this.#connection?.signedOut();
-    if (!this.#connection) this.#post({ kind: "signed-out" });
+    this.#post({ kind: "ask" });
+    this.#signOut();
   }
 
-  #queueForLock() {
-    const waiting = new AbortController();
-    this.#waiting = waiting;
-    const wanted = navigator.locks.request(this.name, { signal: waiting.signal }, () => this.#own());
-    wanted.catch(() => {
-      if (!waiting.signal.aborted) this.#lostLock();
-    });
+  #signOut() {
+    this.#leave();
+    this.sink.linked({ state: "signed-out", pollSeconds: DEFAULT_POLL_SECONDS });
   }
 
-  #stealLock() {
-    this.#waiting.abort();
-    const wanted = navigator.locks.request(this.name, { steal: true }, () => this.#own());
-    wanted.catch(() => this.#lostLock());
+  /** Ask the hub whether somebody is logged in, and whose inbox this page is about. */
+  async #ask() {
+    if (this.#isStopped) return;
+    clearTimeout(this.#askTimer);
+    const asking = (this.#asking = {});
+    const answer = await this.api.counts();
+    if (asking !== this.#asking) return;
+    const decision = afterPoll(answer, this.#failures + 1, Math.random());
+    if (decision.next === "signed-out") return this.#signOut();
+    if (decision.next === "apply" && this.api.inbox !== null) return this.#known(answer.body);
+    this.#failures += 1;
+    if (!this.#election) this.sink.linked({ state: "reconnecting", pollSeconds: DEFAULT_POLL_SECONDS });
+    this.#askTimer = setTimeout(() => void this.#ask(), decision.next === "wait" ? decision.afterMs : 1000 * DEFAULT_POLL_SECONDS);
   }
 
-  /** Own the connection until the tab goes or another one takes the lock. */
-  #own() {
-    if (this.#isStopped) return undefined;
+  /** @param {{unread: number, cursor: string}} counts */
+  #known(counts) {
+    this.#failures = 0;
+    if (!this.#election) this.#join(counts);
+  }
+
+  /**
+   * Take part in what the tabs of this inbox share.
+   *
+   * @param {{unread: number, cursor: string}} counts
+   */
+  #join({ unread, cursor }) {
+    const name = `notification-hub:${this.api.base}:${this.api.inbox}`;
+    this.#channel = openChannel(name, (message) => this.#heard(message));
+    this.#election = openElection(name, { lead: () => this.#lead(), resign: () => this.#resign() });
+    this.#take({ kind: "started", cursor });
+    this.#take({ kind: "counted", unread, cursor });
+    this.#post({ kind: "hello" });
+    this.#askForTypes();
+    this.#expectLeader();
+    this.#election.start();
+    this.#logins?.postMessage(this.api.inbox);
+  }
+
+  #leave() {
+    clearTimeout(this.#silenceTimer);
+    const election = this.#election;
+    this.#election = null;
+    election?.stop();
+    this.#channel?.close();
+    this.#channel = null;
+  }
+
+  /** @param {string} inbox that a page was told of, or nothing from a page for those who are not logged in */
+  #heardOfLogin(inbox) {
+    if (!this.#election || inbox !== this.api.inbox) void this.#ask();
+    else this.#connection?.renew();
+  }
+
+  #lead() {
     clearTimeout(this.#silenceTimer);
     // Throttled in a hidden tab: then a visible one takes over, which is as well.
-    const beat = setInterval(() => this.#post({ kind: "alive" }), 1000 * DEFAULT_HEARTBEAT_SECONDS);
-    this.#connection = new Connection(this.api, tabName(), this.#relay());
+    this.#beat = setInterval(() => this.#post({ kind: "alive" }), 1000 * DEFAULT_HEARTBEAT_SECONDS);
+    this.#connection = new Connection(this.api, randomName(), this.#relay());
     for (const type of this.#types) this.#connection.listenFor(type);
     this.#connection.start(this.#cursor);
     this.#announce();
-    return new Promise((resolve) => {
-      this.#release = () => {
-        clearInterval(beat);
-        this.#connection?.stop();
-        this.#connection = null;
-        resolve(undefined);
-      };
-    });
   }
 
-  #lostLock() {
-    this.#release();
-    if (this.#isStopped) return;
-    this.#expectOwner();
-    this.#queueForLock();
+  #resign() {
+    clearInterval(this.#beat);
+    this.#connection?.stop();
+    this.#connection = null;
+    this.#expectLeader();
   }
 
   /** @returns {import("./connection.js").Sink} */
@@ -214,6 +199,7 @@ class SharedLink {
       shown: (notification) => this.#tell({ kind: "shown", notification }),
       emitted: (event) => this.#tell({ kind: "emitted", event }),
       linked: (link) => {
+        if (link.state === "signed-out") return this.signedOut();
         this.sink.linked(link);
         this.#announce();
       },
@@ -239,7 +225,8 @@ class SharedLink {
 
   /** @param {TabMessage} message from another tab */
   #heard(message) {
-    if (this.#connection) this.#asked(message, this.#connection);
+    if (message.kind === "ask") void this.#ask();
+    else if (this.#connection) this.#asked(message, this.#connection);
     else this.#follow(message);
   }
 
@@ -251,14 +238,13 @@ class SharedLink {
     if (message.kind === "hello") this.#announce();
     else if (message.kind === "nudge") connection.nudge();
     else if (message.kind === "sync") void connection.sync();
-    else if (message.kind === "signed-out") connection.signedOut();
     else if (message.kind === "listen") message.types.forEach((type) => this.listenFor(type));
   }
 
   /** @param {TabMessage} message */
   #follow(message) {
-    if (["hello", "nudge", "sync", "signed-out", "listen"].includes(message.kind)) return;
-    this.#expectOwner();
+    if (["hello", "nudge", "sync", "listen"].includes(message.kind)) return;
+    this.#expectLeader();
     if (message.kind === "linked") {
       this.#joinAt(message.cursor, message.unread);
       this.#askForTypes();
@@ -269,7 +255,7 @@ class SharedLink {
   }
 
   /**
-   * Whatever the owner knew when it announced itself, it will not say again.
+   * Whatever the leader knew when it announced itself, it will not say again.
    *
    * @param {string | null} cursor
    * @param {number | null} unread
@@ -300,18 +286,12 @@ class SharedLink {
     }
   }
 
-  #expectOwner() {
+  #expectLeader() {
     clearTimeout(this.#silenceTimer);
-    if (this.#connection || !this.#isVisible || this.#isStopped) return;
-    this.#silenceTimer = setTimeout(() => this.#stealLock(), silenceLimitMs(DEFAULT_HEARTBEAT_SECONDS));
+    if (!this.#election || this.#connection || !this.#isVisible || this.#isStopped) return;
+    this.#silenceTimer = setTimeout(() => {
+      this.#election?.challenge();
+      this.#expectLeader();
+    }, silenceLimitMs(DEFAULT_HEARTBEAT_SECONDS));
   }
-}
-
-/** @returns {string} a random name; `crypto.randomUUID` is missing on plain http */
-function tabName() {
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  bytes[6] = (bytes[6] & 0x0f) | 0x40;
-  bytes[8] = (bytes[8] & 0x3f) | 0x80;
-  const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
-  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
 }

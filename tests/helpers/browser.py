@@ -21,6 +21,7 @@ from playwright.sync_api import expect as playwright_expect
 from tests.helpers.waiting import PATIENCE_SECONDS
 
 EXECUTABLES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+PLAIN_HOST = "hub.example"
 ARGUMENTS = (
     "--no-sandbox",
     "--disable-gpu",
@@ -29,6 +30,8 @@ ARGUMENTS = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    # A name other than localhost: over plain http its pages are no secure context, as on an intranet.
+    f"--host-resolver-rules=MAP {PLAIN_HOST} 127.0.0.1",
 )
 START_MILLISECONDS = 120_000  # the first time it is read from the disk
 WAIT_MILLISECONDS = 1000 * PATIENCE_SECONDS

@@ -40,6 +40,7 @@ globalThis.delta = (positions, more = {}) => ({status: 200, pollInterval: "20", 
 CONNECT = """async ({Connection}, after) => {
   const {isDelta} = await import("/shapes.js");
   const api = {
+    isOurs: (inbox) => (inbox ?? "ours") === "ours",
     streamUrl: (after) => `stream?after=${after}`,
     changes: async (after) => {
       asked.push(after);
@@ -367,3 +368,27 @@ def test_transient_events__of_types_that_were_asked_for__are_told_by_this_stream
     link.told()
     link.run(emit)
     assert link.told() == [told]
+
+
+def test_stream__about_anothers_inbox__is_told_as_signed_out_and_nothing_of_it_is_passed_on(
+    link: Link,
+) -> None:
+    """The browser came back by itself, with a cookie that is somebody else's by now."""
+    link.start("abcdefgh-3")
+    link.run(
+        "send('stream.open', {inbox: 'theirs', cursor: cursor(3), head: cursor(9), unread_count: 9, heartbeat: 15, resume: 'exact'});"
+        "send('notification.created', change(4)); send('stream.live', {cursor: cursor(4)})"
+    )
+    assert link.told() == [["signed-out"]]
+    link.wait(600)
+    assert (link.asked(), len(link.streams())) == ([], 1)
+
+
+def test_stream__that_was_not_to_come_back__does_when_somebody_is_seen_to_be_logged_in(link: Link) -> None:
+    link.start("abcdefgh-3")
+    link.run(
+        "answers.push(delta([4])); send('stream.close', {reason: 'revoked', reconnect: false, retry_ms: 86400000})"
+    )
+    assert link.told()[-1] == ["polling"]
+    link.run("connection.renew()")
+    assert len(link.streams()) == 2

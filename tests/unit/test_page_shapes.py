@@ -36,7 +36,7 @@ GOOD: dict[str, Any] = {
     "list": {**HEAD, "results": [NOTE], "next": None},
     "older": {**HEAD, "results": [NOTE], "next": "http://hub.invalid/?before=1"},
     "changes": {**HEAD, "changes": [CHANGE], "has_more": False},
-    "counts": {"by_category": {}},
+    "counts": {"by_category": {}, "unread": 1, "cursor": "abcdefgh-1"},
     "setRead": NOTE,
     "act": {"changed": 0},
 }
@@ -82,3 +82,17 @@ def test_answer_of_200__with_something_else_inside__is_a_failure(page: Page, nam
 )
 def test_change__by_its_kind__has_what_the_page_needs(page: Page, change: Any, fits: bool) -> None:
     assert call(page, "shapes.js", "({isChange}, change) => isChange(change)", change) is fits
+
+
+def test_answer_about_anothers_inbox__is_as_good_as_401_and_says_nothing(page: Page) -> None:
+    ask = """async ({Api}) => {
+      const api = new Api("/api/v1/", () => "");
+      const ask = async (inbox) => {
+        const counts = {by_category: {}, unread: 1, cursor: "abcdefgh-1", inbox};
+        globalThis.fetch = async () => new Response(JSON.stringify(counts), {status: 200});
+        const {ok, status, body} = await api.counts();
+        return [ok, status, body?.unread ?? null];
+      };
+      return [await ask("ours"), await ask("theirs"), await ask("ours"), await ask(undefined)];
+    }"""
+    assert call(page, "api.js", ask) == [[True, 200, 1], [False, 401, None], [True, 200, 1], [True, 200, 1]]
