@@ -20,10 +20,10 @@ from notifications.models.events import (
 )
 from notifications.models.inboxes import Change, ChangeKind, Inbox, Reason, Via
 from notifications.models.jobs import Job, JobState
-from notifications.models.keys import new_public_id
+from notifications.models.keys import new_public_id, staged_at
 from notifications.models.notifications import Notification
 from notifications.models.publish import MAX_KEY_LENGTH, EventKey, EventKeyState, IdempotencyKey
-from notifications.models.replays import MAX_REASON_LENGTH, Replay, ReplayVerb
+from notifications.models.replays import MAX_REASON_LENGTH, Replay, ReplayedNotification, ReplayVerb
 from notifications.models.streams import EndReason, OpenedBy, StreamSession, Worker
 from notifications.models.tokens import MAX_TOKEN_NAME_LENGTH, ApiToken, Scope, UsedTicket
 
@@ -58,10 +58,12 @@ __all__ = [
     "Reason",
     "Replay",
     "ReplayVerb",
+    "ReplayedNotification",
     "Scope",
     "StreamSession",
     "UsedTicket",
     "Via",
     "Worker",
     "new_public_id",
+    "staged_at",
 ]

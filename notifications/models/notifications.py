@@ -6,6 +6,7 @@ Foreign keys do nothing on delete: a user's rows go in chunks, by
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import ClassVar
 
 from django.conf import settings
@@ -15,7 +16,7 @@ from django.utils.translation import gettext_lazy as _
 
 from notifications.events import MAX_NAME_LENGTH
 from notifications.models.events import MAX_COLLAPSE_KEY_LENGTH, MAX_TOPIC_LENGTH, Event, Level
-from notifications.models.keys import new_public_id
+from notifications.models.keys import new_public_id, staged_at
 
 
 class Notification(models.Model):
@@ -124,6 +125,11 @@ class Notification(models.Model):
                 condition=Q(failed_at__isnull=False),
             ),
             models.Index(
+                name="notif_replay_of",  # the admin: by what a notification was followed, few of which there are
+                fields=["replay_of"],
+                condition=Q(replay_of__isnull=False),
+            ),
+            models.Index(
                 name="notif_staged",  # the sequencer: what an inbox has staged, in staging order
                 fields=["recipient", "id"],
                 condition=Q(
@@ -194,3 +200,8 @@ class Notification(models.Model):
     def is_listed(self) -> bool:
         """Whether its recipient sees it in the list."""
         return self.position is not None and self.deleted_at is None
+
+    @property
+    def staged_at(self) -> datetime:
+        """When it was staged; needs the event."""
+        return staged_at(self.public_id, self.event.created_at)

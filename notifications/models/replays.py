@@ -7,9 +7,11 @@ from typing import ClassVar
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 from notifications.models.jobs import Job
+from notifications.models.notifications import Notification
 
 MAX_REASON_LENGTH = 500
 MAX_USERNAME_LENGTH = 254
@@ -78,3 +80,47 @@ class Replay(Job):
     def is_filtered(self) -> bool:
         """Whether a filter says which, and no list of ids."""
         return not self.ids
+
+
+class ReplayedNotification(models.Model):
+    """That a replay did something with a notification: showed it again, delivered it again, or copied it to somebody.
+
+    Its timeline and the copies tell from it; a filter cannot say afterwards what it admitted. It is removed with the notification.
+    """
+
+    # No constraints: services remove these rows together with their notifications.
+    replay = models.ForeignKey(
+        Replay,
+        on_delete=models.DO_NOTHING,
+        db_constraint=False,
+        db_index=False,
+        related_name="+",
+        verbose_name=_("replay"),
+    )
+    notification = models.ForeignKey(
+        Notification,
+        on_delete=models.DO_NOTHING,
+        db_constraint=False,
+        db_index=False,
+        related_name="+",
+        verbose_name=_("notification"),
+    )
+    at = models.DateTimeField(_("at"), db_default=Now(), editable=False)
+
+    class Meta:
+        verbose_name = _("replayed notification")
+        verbose_name_plural = _("replayed notifications")
+        default_permissions = ()
+        indexes: ClassVar[list[models.Index]] = [
+            models.Index(
+                name="replayed_notification",  # the admin: which replays took a notification; and removing it
+                fields=["notification", "id"],
+            ),
+        ]
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            # The admin: of which notification a copy is.
+            models.UniqueConstraint(name="replayed_once", fields=["replay", "notification"]),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.notification_id} by {self.replay_id}"

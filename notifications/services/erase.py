@@ -7,7 +7,7 @@ from typing import Any, Final
 from django.contrib.auth import get_user_model
 from django.db import transaction
 
-from notifications.models import Change, Event, Inbox, Notification, StreamSession
+from notifications.models import Change, Event, Inbox, Notification, ReplayedNotification, StreamSession
 from notifications.services.inboxes import announce_streams_on_commit, lock_inboxes
 from notifications.services.streams import lock_workers_of
 
@@ -30,7 +30,9 @@ def erase_user(user_id: Any) -> None:
         while rows := list(
             Notification.objects.filter(recipient_id=user_id).values_list("pk", "event_id")[:CHUNK]
         ):
-            Notification.objects.filter(pk__in=[row[0] for row in rows]).delete()
+            keys = [row[0] for row in rows]
+            ReplayedNotification.objects.filter(notification_id__in=keys).delete()
+            Notification.objects.filter(pk__in=keys).delete()
             orphans = Event.objects.filter(
                 pk__in={row[1] for row in rows}, notifications__isnull=True, broadcasts__isnull=True
             )

@@ -14,7 +14,7 @@ from django.db import connection, transaction
 from django.db.models import Exists, F, OuterRef, Q, Subquery
 from django.utils import timezone
 
-from notifications.models import Broadcast, Change, Event, Inbox, Notification, Reason
+from notifications.models import Broadcast, Change, Event, Inbox, Notification, Reason, ReplayedNotification
 from notifications.services.inboxes import announce_on_commit, lock_inboxes
 from notifications.services.log import Listed, LogBatch
 from notifications.services.origin import SYSTEM
@@ -129,7 +129,9 @@ def _remove_unneeded(user_id: Any) -> int:
     )
     removed = 0
     while rows := list(gone.values_list("pk", "event_id")[:CHUNK]):
-        Notification.objects.filter(pk__in=[pk for pk, _ in rows]).delete()
+        keys = [pk for pk, _ in rows]
+        ReplayedNotification.objects.filter(notification_id__in=keys).delete()
+        Notification.objects.filter(pk__in=keys).delete()
         removed += len(rows) + _remove_orphans({event_id for _, event_id in rows})
     return removed
 

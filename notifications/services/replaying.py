@@ -15,7 +15,15 @@ from django.db import transaction
 from django.db.models import F, Q
 
 from notifications.conf import hub_config
-from notifications.models import Inbox, JobState, Notification, Replay, ReplayVerb, new_public_id
+from notifications.models import (
+    Inbox,
+    JobState,
+    Notification,
+    Replay,
+    ReplayedNotification,
+    ReplayVerb,
+    new_public_id,
+)
 from notifications.services import leases
 from notifications.services.leases import UNAVAILABLE, LeaseLost
 from notifications.services.recipients import active_users
@@ -131,13 +139,16 @@ def _replay(job: Replay, rows: Sequence[Old], last: int, *, keep_lease: bool = F
     named = Notification.objects.filter(pk__in=[row.id for row in rows])
     fit = set(fitting(job.verb, named).values_list("pk", flat=True)) if rows else set()
     with transaction.atomic():
-        done = _VERBS[ReplayVerb(job.verb)](job, [row for row in rows if row.id in fit]) if fit else 0
+        taken = _VERBS[ReplayVerb(job.verb)](job, [row for row in rows if row.id in fit]) if fit else []
+        insert_rows(
+            ReplayedNotification, ("replay_id", "notification_id"), [(job.pk, row.id) for row in taken]
+        )
         _advance(
             job,
             last,
             keep_lease=keep_lease,
-            done_count=F("done_count") + done,
-            skipped_count=F("skipped_count") + len(rows) - done,
+            done_count=F("done_count") + len(taken),
+            skipped_count=F("skipped_count") + len(rows) - len(taken),
         )
     job.last_id = last  # not before the commit, which may fail
 
@@ -152,17 +163,17 @@ def _end(job: Replay, state: JobState, failure: str = "") -> None:
     )
 
 
-# --- the verbs: each returns of how many something has become ---------------------------------------------------------
+# --- the verbs: each returns those of which something has become -------------------------------------------------------
 
 
-def _show(job: Replay, rows: Sequence[Old]) -> int:
+def _show(job: Replay, rows: Sequence[Old]) -> Sequence[Old]:
     shows = [(row.recipient_id, row.id) for row in rows]
     told = partial(notifications_shown.send_robust, sender=Notification, shows=shows)
     transaction.on_commit(told, robust=True)
-    return len(shows)
+    return rows
 
 
-def _redeliver(job: Replay, rows: Sequence[Old]) -> int:
+def _redeliver(job: Replay, rows: Sequence[Old]) -> Sequence[Old]:
     # What is no longer listed may have a successor under its collapse key; that one stays.
     _store(
         job,
@@ -171,26 +182,28 @@ def _redeliver(job: Replay, rows: Sequence[Old]) -> int:
             for row in rows
         ],
     )
-    return len(rows)
+    return rows
 
 
-def _copy(job: Replay, rows: Sequence[Old]) -> int:
+def _copy(job: Replay, rows: Sequence[Old]) -> Sequence[Old]:
     keys = map(Inbox._meta.pk.to_python, job.copy_to)
     users = active_users().filter(pk__in=list(keys)).order_by("pk").values_list("pk", flat=True)
-    event_ids = list(dict.fromkeys(row.event_id for row in rows))
-    known = Notification.objects.filter(event_id__in=event_ids, recipient_id__in=users)
+    first_of: dict[int, Old] = {}
+    for row in rows:
+        first_of.setdefault(row.event_id, row)
+    known = Notification.objects.filter(event_id__in=first_of, recipient_id__in=users)
     has = set(known.values_list("event_id", "recipient_id"))
     wanted = [
         (user_id, event_id, "", None)
-        for event_id in event_ids
+        for event_id in first_of
         for user_id in users
         if (event_id, user_id) not in has
     ]
     _store(job, wanted)
-    return len({event_id for _, event_id, *_ in wanted})
+    return [first_of[event_id] for event_id in dict.fromkeys(event_id for _, event_id, *_ in wanted)]
 
 
-_VERBS: Final[dict[ReplayVerb, Callable[[Replay, Sequence[Old]], int]]] = {
+_VERBS: Final[dict[ReplayVerb, Callable[[Replay, Sequence[Old]], Sequence[Old]]]] = {
     ReplayVerb.SHOW: _show,
     ReplayVerb.REDELIVER: _redeliver,
     ReplayVerb.COPY: _copy,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from itertools import count
 from typing import Any
 from uuid import UUID
@@ -11,6 +12,7 @@ from django.contrib.auth.models import User
 
 from notifications import services
 from notifications.events import UntypedEvent
+from notifications.models import Notification
 
 _numbers = count(1)
 
@@ -30,3 +32,14 @@ def order_event(number: int = 7, *, type_name: str = "orders.order.shipped") -> 
 def send(user: User, title: Any = "Your order is on its way", **options: Any) -> UUID:
     """Notify a user of an order; returns the public id."""
     return services.notify(user, options.pop("event", order_event()), title=title, **options)
+
+
+def stage_at(public_id: UUID, at: datetime) -> UUID:
+    """Have a notification and its event staged at a time; returns the new public id, which says so as any UUIDv7 does."""
+    row = Notification.objects.select_related("event").get(public_id=public_id)
+    row.event.created_at = at
+    row.event.save(update_fields=["created_at"])
+    rest = public_id.int & ((1 << 76) - 1)
+    row.public_id = UUID(int=int(at.timestamp() * 1000) << 80 | 7 << 76 | rest)
+    row.save(update_fields=["public_id"])
+    return row.public_id
