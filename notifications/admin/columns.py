@@ -83,14 +83,18 @@ class NotificationColumns:
 
     @admin.display(description=gettext_lazy("created"))
     def created(self, row: Notification) -> SafeString:
-        """When it was listed; before that, when it was committed or will be delivered."""
-        if row.created_at is not None:
-            return time_html(row.created_at)
-        if state_of(row, timezone.now()) is State.SCHEDULED:
-            return format_html('{}<span class="hub-under">{}</span>', time_html(row.deliver_at), _("due"))
-        return format_html(
-            '{}<span class="hub-under">{}</span>', time_html(row.event.created_at), _("staged")
-        )
+        """When it was listed; before that, when it was staged or will be delivered. And whether a replay made it."""
+        at = row.created_at
+        words: list[str] = []
+        if at is None:
+            is_scheduled = state_of(row, timezone.now()) is State.SCHEDULED
+            at, words = (row.deliver_at, [_("due")]) if is_scheduled else (row.staged_at, [_("staged")])
+        if row.replay_of is not None:
+            words.append(_("re-delivered"))
+        elif row.replay_id is not None:
+            words.append(_("copied"))
+        under = format_html('<span class="hub-under">{}</span>', " · ".join(words)) if words else ""
+        return format_html("{}{}", time_html(at), under)
 
     @admin.display(description=gettext_lazy("position"), empty_value="–")
     def place(self, row: Notification) -> int | None:

@@ -39,6 +39,8 @@ from notifications.models import (
 from notifications.services.content import MAX_NOTIFICATION_BYTES, url_problem
 
 MAX_OTHERS: Final = 1_000
+# Rows that are read to count people: one of whom was sent an event again has several.
+MAX_OTHER_ROWS: Final = 5_000
 _LIMITS: Final = {"topic": MAX_TOPIC_LENGTH, "source": MAX_NAME, "level": MAX_NAME}
 _CONTENT_LIMITS: Final = {
     "title": MAX_TITLE_LENGTH,
@@ -51,13 +53,16 @@ _CONTENT_LIMITS: Final = {
 _INVISIBLE: Final = re.compile(r"[\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
 
 
-def context_of(notification: Notification, now: datetime, *, has_content: bool) -> dict[str, Any]:
-    """The template's context. Nine queries at most: content, inbox, changes, deliveries, other recipients, producer.
+def context_of(
+    notification: Notification, now: datetime, *, has_content: bool, may_replay: bool = False
+) -> dict[str, Any]:
+    """The template's context. Fourteen queries at most: content, inbox, changes, deliveries, replays, other recipients.
 
     Args:
         notification: with its event; content that is not to be shown may be deferred.
         now: the time.
         has_content: whether to show what it says.
+        may_replay: whether the pages of replays are linked.
     """
     event, recipient = notification.event, notification.recipient
     if has_content:
@@ -66,7 +71,7 @@ def context_of(notification: Notification, now: datetime, *, has_content: bool) 
     _cut(event, with_content=has_content)
     state = state_of(notification, now)
     inbox = Inbox.objects.filter(pk=notification.recipient_id).first()
-    timeline = build_timeline(notification, state, inbox)
+    timeline = build_timeline(notification, state, inbox, may_replay=may_replay)
     others = count_others(notification)
     return {
         "original": notification,
@@ -82,6 +87,8 @@ def context_of(notification: Notification, now: datetime, *, has_content: bool) 
         "explanation": explain(notification, state, now),
         "reason": _reason(timeline.deletion.reason) if timeline.deletion else "",
         "timeline": timeline.entries,
+        "origins": timeline.origins,
+        "successors": timeline.successors,
         "deliveries": timeline.deliveries,
         "flush_seconds": _flush_seconds(),
         "data": pretty_data(event.data) if has_content else "",
@@ -113,13 +120,20 @@ def _cut(event: Event, *, with_content: bool) -> None:
 
 
 def count_others(notification: Notification) -> str:
-    """How many others were sent the same event; counted up to a limit, because there may be a great many."""
-    same = Notification.objects.filter(event_id=notification.event_id).exclude(pk=notification.pk)
-    counted = same[: MAX_OTHERS + 1].count()
+    """Say how many other people were sent the same event, each once however often; empty when nobody was.
+
+    There may be a great many, so no more than ``MAX_OTHER_ROWS`` notifications are looked at. One query.
+    """
+    same = Notification.objects.filter(event_id=notification.event_id)
+    same = same.exclude(recipient_id=notification.recipient_id)
+    recipients = list(same.values_list("recipient_id", flat=True)[:MAX_OTHER_ROWS])
+    counted = len(set(recipients))
     if not counted:
         return ""
     if counted > MAX_OTHERS:
         return _("more than %d others") % MAX_OTHERS
+    if len(recipients) == MAX_OTHER_ROWS:
+        return ngettext("at least %d other", "at least %d others", counted) % counted
     return ngettext("%d other", "%d others", counted) % counted
 
 

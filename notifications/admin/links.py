@@ -40,6 +40,11 @@ def replay_url(public_ids: Iterable[Any]) -> str:
     return f"{reverse('admin:notifications_replay_add')}?{urlencode({'ids': ids})}"
 
 
+def replay_job_url(key: Any) -> str:
+    """The page of one replay."""
+    return reverse("admin:notifications_replay_change", args=[quote(str(key))])
+
+
 def inbox_url(user_id: Any) -> str:
     """An inbox's page."""
     return reverse("admin:notifications_inbox_change", args=[quote(str(user_id))])

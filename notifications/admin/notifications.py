@@ -205,7 +205,12 @@ class NotificationAdmin(NotificationColumns, DeletesThroughServices):
             "replay_url": replay_url([found.public_id]) if can(request, "replay") else "",
             "may_retry": found.failed_at is not None and found.position is None and can(request, "compose"),
             "may_erase": can(request, "erase"),
-            **detail.context_of(found, timezone.now(), has_content=can(request, "view_content")),
+            **detail.context_of(
+                found,
+                timezone.now(),
+                has_content=can(request, "view_content"),
+                may_replay=can(request, "replay"),
+            ),
             **(extra_context or {}),
         }
         return TemplateResponse(request, self.change_form_template, context)

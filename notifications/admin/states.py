@@ -87,7 +87,7 @@ def explain(notification: Notification, state: State, now: datetime) -> str:
 
 
 def _explain_staged(notification: Notification, now: datetime) -> str:
-    due_since = max(notification.event.created_at, notification.deliver_at or notification.event.created_at)
+    due_since = max(notification.staged_at, notification.deliver_at or notification.staged_at)
     if now - due_since <= SEQUENCER_PATIENCE:
         return _("It is committed and about to be given its position in the inbox; reload in a moment.")
     return _(

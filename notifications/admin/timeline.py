@@ -5,18 +5,29 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from notifications.admin.deliveries import Deliveries, Delivery, deliveries_of
+from notifications.admin.links import name_of, notification_url, replay_job_url
+from notifications.admin.replay_traces import Source, Trace, source_of, traces_of
 from notifications.admin.states import State
 from notifications.cursors import Cursor
-from notifications.models import Change, ChangeKind, Inbox, Notification
+from notifications.models import Change, ChangeKind, Inbox, Notification, Replay, ReplayVerb
 
 MAX_CHANGES: Final = 200
+MAX_MADE_SHOWN: Final = 8
+
+
+class Fact(NamedTuple):
+    """A named detail of an entry, which may lead somewhere."""
+
+    name: str
+    text: str
+    url: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,13 +35,14 @@ class Entry:
     """One point of the timeline.
 
     Attributes:
-        kind: for its looks: a ``ChangeKind``, ``staged``, ``written``, ``failed``, ``pending`` or ``gap``.
+        kind: for its looks: a ``ChangeKind``, ``staged``, ``written``, ``replayed``, ``failed``, ``pending`` or ``gap``.
         title: what happened, in words.
         at: when; None for what has no time yet.
         change: the change that it stands for, if it is one.
         cursor: the change's cursor.
         delivery: to whom it was written, if it was.
         note: a sentence more.
+        facts: details that neither the change nor the delivery has.
     """
 
     kind: str
@@ -40,6 +52,7 @@ class Entry:
     cursor: Cursor | None = None
     delivery: Delivery | None = None
     note: str = ""
+    facts: Sequence[Fact] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,10 +62,13 @@ class Timeline:
     Attributes:
         entries: what happened and will happen.
         deliveries: to whom it was written; those that are shown are among the entries.
+        origins, successors: of what it was made, and what was made of it; for those who look no further than the facts.
     """
 
     entries: list[Entry] = field(default_factory=list)
     deliveries: Deliveries = field(default_factory=Deliveries)
+    origins: Sequence[Fact] = ()
+    successors: Sequence[Fact] = ()
 
     @property
     def deletion(self) -> Change | None:
@@ -61,28 +77,37 @@ class Timeline:
         return next((change for change in changes if change.kind == ChangeKind.DELETED), None)
 
 
-def build_timeline(notification: Notification, state: State, inbox: Inbox | None) -> Timeline:
-    """The timeline of a notification. Five queries at most, whatever its history.
+def build_timeline(
+    notification: Notification, state: State, inbox: Inbox | None, *, may_replay: bool = False
+) -> Timeline:
+    """The timeline of a notification. Eleven queries at most, whatever its history.
 
     Args:
         notification: with its event.
         state: its state now.
         inbox: its recipient's inbox; None when nothing has touched it yet.
+        may_replay: whether the pages of replays are linked.
     """
     changes, left_out = _changes(notification)
     epoch = inbox.epoch if inbox else ""
     deliveries = deliveries_of(notification, inbox)
+    source, traces = source_of(notification), traces_of(notification)
+    replayed = [_replayed(trace, may_replay=may_replay) for trace in traces]
     story = [_entry(change, epoch) for change in changes]
     # The changes are in order already, and one comes before what was written of it at the same time.
     story = sorted(
-        [*story, *map(_written, deliveries.shown)],
-        key=lambda entry: entry.at or notification.event.created_at,
+        [*story, *map(_written, deliveries.shown), *replayed],
+        key=lambda entry: entry.at or notification.staged_at,
     )
     if left_out:
         gap = _("Older changes are left out here; the inbox’s log has them all.")
         story.insert(0, Entry(kind="gap", title=gap))
+    staged = _staged(notification, source, may_replay=may_replay)
     return Timeline(
-        entries=[_staged(notification), *story, *_ending(notification, state)], deliveries=deliveries
+        entries=[staged, *story, *_ending(notification, state)],
+        deliveries=deliveries,
+        origins=_origin(source) if source else (),
+        successors=[fact for trace in traces for fact in _made(trace) if trace.verb is ReplayVerb.REDELIVER],
     )
 
 
@@ -95,14 +120,72 @@ def _written(delivery: Delivery) -> Entry:
     )
 
 
-def _staged(notification: Notification) -> Entry:
+def _staged(notification: Notification, source: Source | None, *, may_replay: bool) -> Entry:
     event = notification.event
-    notes = [_("Sent by %s.") % event.source] if event.source else []
+    notes: list[str] = []
+    if source:
+        sender = _("by %s") % event.source if event.source else ""
+        first = {"by": sender, "at": _clock(event.created_at)}
+        notes.append(" ".join((_("What it says was first sent %(by)s at %(at)s.") % first).split()))
+    elif event.source:
+        notes.append(_("Sent by %s.") % event.source)
     if notification.deliver_at:
         notes.append(_("To be delivered at %s.") % _clock(notification.deliver_at))
-    if notification.replay_of:
-        notes.append(_("It shows %s again.") % notification.replay_of)
-    return Entry(kind="staged", title=_("Staged"), at=event.created_at, note=" ".join(notes))
+    return Entry(
+        kind="staged",
+        title=_("Staged"),
+        at=notification.staged_at,
+        note=" ".join(notes),
+        facts=[*_origin(source), *_by(source.job, may_replay=may_replay)] if source else (),
+    )
+
+
+def _replayed(trace: Trace, *, may_replay: bool) -> Entry:
+    title, note = {
+        ReplayVerb.SHOW: (
+            _("Shown again"),
+            _("It was sent to the open pages of its recipient; whether anybody saw it is not on record."),
+        ),
+        ReplayVerb.REDELIVER: (_("Re-delivered"), _("A new one takes its place, unread and on top.")),
+        ReplayVerb.COPY: (_("Copied to others"), ""),
+    }[trace.verb]
+    return Entry(
+        kind="replayed",
+        title=title,
+        at=trace.at,
+        note=note,
+        facts=[*_made(trace), *_by(trace.job, may_replay=may_replay)],
+    )
+
+
+def _made(trace: Trace) -> list[Fact]:
+    """What came of it, as far as ``MAX_MADE_SHOWN``."""
+    shown = trace.made[:MAX_MADE_SHOWN]
+    if trace.verb is ReplayVerb.REDELIVER:
+        return [Fact(_("As"), str(one.public_id), notification_url(one.public_id)) for one in shown]
+    facts = [Fact(_("To"), name_of(one.recipient), notification_url(one.public_id)) for one in shown]
+    if more := len(trace.made) - len(shown):
+        facts.append(Fact(_("To"), _("and %d more") % more))
+    return facts
+
+
+def _origin(source: Source) -> list[Fact]:
+    """Of which notification it was made, and whose that was."""
+    name = _("Copy of") if source.verb is ReplayVerb.COPY else _("Replay of")
+    if source.original is None:
+        return [Fact(name, _("one that is gone"))]
+    text = str(source.original.public_id)
+    if source.verb is ReplayVerb.COPY:
+        text = _("%(id)s, sent to %(user)s") % {"id": text, "user": name_of(source.original.recipient)}
+    return [Fact(name, text, notification_url(source.original.public_id))]
+
+
+def _by(job: Replay | None, *, may_replay: bool) -> list[Fact]:
+    """Who replayed it, and why."""
+    if job is None:
+        return []
+    facts = [Fact(_("By"), job.by, replay_job_url(job.pk) if may_replay else "")]
+    return [*facts, Fact(_("Reason"), job.reason)]
 
 
 def _entry(change: Change, epoch: str) -> Entry:

@@ -14,10 +14,10 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from notifications import services
-from notifications.admin import timeline
+from notifications.admin import detail, timeline
 from notifications.models import Change, Event, Inbox, Notification
 from notifications.services import Origin
-from tests.helpers.factories import make_user, order_event, send
+from tests.helpers.factories import make_user, order_event, send, stage_at
 from tests.helpers.oracle import assert_converges
 from tests.helpers.staff import ADDRESS, LIST, client_of, make_staff, messages_of, page_of, row_of
 
@@ -123,6 +123,32 @@ def test_page__links_inbox_and_those_who_were_sent_the_same(staff: Client, ada: 
     assert staff.get(response.context["inbox_url"]).status_code == 200
 
 
+def test_others__are_people_and_not_rows__however_often_each_was_sent_it(staff: Client, ada: User) -> None:
+    grace = make_user("grace")
+    public_id, other = services.notify_many([ada, grace], order_event(), title="All")
+    alone = send(ada, "Alone")
+    for old in (public_id, other, alone):
+        services.notify(ada if old != other else grace, order_event(), title="again", replay_of=old)
+    event = row_of(public_id).event
+    Notification.objects.filter(replay_of__in=[public_id, other]).update(event=event)
+    Notification.objects.filter(replay_of=alone).update(event=row_of(alone).event)
+    assert staff.get(page_of(public_id)).context["others"] == "1 other"
+    assert staff.get(page_of(public_id, "erase")).context["others"] == "1 other"
+    assert staff.get(page_of(alone)).context["others"] == ""
+
+
+def test_others__of_more_rows_than_are_read__are_at_least_so_many(
+    staff: Client, ada: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    public_id, *_others = services.notify_many(
+        [ada, make_user(), make_user(), make_user()], order_event(), title="All"
+    )
+    monkeypatch.setattr(detail, "MAX_OTHER_ROWS", 2)
+    assert staff.get(page_of(public_id)).context["others"] == "at least 2 others"
+    monkeypatch.setattr(detail, "MAX_OTHERS", 1)
+    assert staff.get(page_of(public_id)).context["others"] == "more than 1 others"
+
+
 def test_page__any_history__costs_the_same_few_queries(staff: Client, ada: User) -> None:
     public_id = send(ada)
     for _ in range(5):
@@ -130,8 +156,8 @@ def test_page__any_history__costs_the_same_few_queries(staff: Client, ada: User)
         services.mark_unread(ada, [public_id], origin=PAGE)
     with CaptureQueriesContext(connection) as captured:
         staff.get(page_of(public_id))
-    # Session, user, notification, body and data, inbox, changes, all-read changes, deliveries, others.
-    assert len(captured) == 9
+    # Session, user, notification, body and data, inbox, changes, all-read changes, deliveries, replays, successors, others.
+    assert len(captured) == 11
 
 
 # --- the timeline ---------------------------------------------------------------------------------------------------------
@@ -208,9 +234,10 @@ def test_staged__just_now__is_about_to_be_sequenced(staff: Client, ada: User) ->
 
 
 def test_staged__for_minutes__waits_for_the_sequencer(staff: Client, ada: User) -> None:
-    event = Event.objects.create(type="a.b", title="t", created_at=timezone.now() - timedelta(minutes=4))
+    event = Event.objects.create(type="a.b", title="t")
     row = Notification.objects.create(recipient=ada, event=event)
-    page = staff.get(page_of(row.public_id)).content.decode()
+    public_id = stage_at(row.public_id, timezone.now() - timedelta(minutes=4))
+    page = staff.get(page_of(public_id)).content.decode()
     assert "waits for the sequencer" in page
     assert "4\xa0minutes" in page
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -11,13 +12,15 @@ from django.contrib.auth.models import User
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from notifications import selectors, services
 from notifications.admin import jobs, replay_preview
-from notifications.models import Notification, Replay
-from tests.helpers.factories import make_user, send
+from notifications.models import Notification, Replay, ReplayedNotification, Worker, new_public_id
+from notifications.services import NewStream
+from tests.helpers.factories import make_user, send, stage_at
 from tests.helpers.oracle import assert_converges
-from tests.helpers.staff import LIST, REPLAYS, client_of, make_staff, messages_of, page_of
+from tests.helpers.staff import LIST, REPLAYS, client_of, make_staff, messages_of, page_of, row_of
 from tests.helpers.waiting import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -215,3 +218,95 @@ def test_queries__of_the_pages__do_not_depend_on_how_much_there_is(staff: Client
             counts[-1].append(len(captured))
     assert counts[0] == counts[1]
     assert max(counts[0]) <= 14
+
+
+# --- where one looks for them ---------------------------------------------------------------------------------------------
+
+
+def facts(response: Any, kind: str) -> list[list[tuple[str, str]]]:
+    """Names and texts of the facts of each entry of a kind on a timeline."""
+    return [
+        [(fact.name, fact.text) for fact in entry.facts]
+        for entry in response.context["timeline"]
+        if entry.kind == kind
+    ]
+
+
+def test_shown_again__is_on_the_timeline__by_a_filter_too(staff: Client, ada: User) -> None:
+    public_id, other = send(ada, "this", topic="site:1"), send(ada, "other")
+    worker = Worker(host="here", pid=1)
+    services.show_life(worker)
+    new = NewStream(id=new_public_id(), user_id=ada.pk)
+    services.open_stream(new, worker, lambda state: ("none", state.head))
+    staff.post(ADD, form("show", ids=str(public_id), reason="First."))
+    staff.post(ADD, form("show", recipient="ada", topic="site:1", reason="Second."))
+    page = staff.get(page_of(public_id))
+    assert facts(page, "replayed") == [
+        [("By", "root"), ("Reason", "First.")],
+        [("By", "root"), ("Reason", "Second.")],
+    ]
+    assert [entry.kind for entry in page.context["timeline"]][:2] == ["staged", "created"]
+    assert f"{REPLAYS}{Replay.objects.get(reason='Second.').pk}/change/" in page.content.decode()
+    assert facts(staff.get(page_of(other)), "replayed") == []
+    viewer = client_of(make_staff("vera", "view_notification")).get(page_of(public_id))
+    assert facts(viewer, "replayed") == facts(page, "replayed")
+    assert REPLAYS not in viewer.content.decode(), "whose page is for those who may replay"
+
+
+def test_redelivered__the_original_leads_to_its_successor_and_back(staff: Client, ada: User) -> None:
+    old = send(ada, "old", source="shop")
+    services.delete(ada, [old])
+    staff.post(ADD, form(ids=str(old)))
+    new = Notification.objects.get(replay_of=old)
+    original = staff.get(page_of(old))
+    assert facts(original, "replayed") == [
+        [("As", str(new.public_id)), ("By", "root"), ("Reason", "She never got it.")]
+    ]
+    successor = staff.get(page_of(new.public_id))
+    assert [fact.url for fact in original.context["successors"]] == [page_of(new.public_id)]
+    assert [fact.url for fact in successor.context["origins"]] == [page_of(old)]
+    [staged] = [entry for entry in successor.context["timeline"] if entry.kind == "staged"]
+    assert staged.note.startswith("What it says was first sent by shop at ")
+    assert "re-delivered" in staff.get(f"{LIST}?recipient=ada").content.decode()
+
+
+def test_copy__says_of_what__and_when_it_was_staged_itself(staff: Client, ada: User) -> None:
+    grace = make_user("grace")
+    sent_at = timezone.now() - timedelta(days=3)
+    old = stage_at(send(ada, "old", source="shop"), sent_at)
+    staff.post(ADD, form("copy", ids=str(old), copy_to=[grace.pk]))
+    copy = Notification.objects.get(recipient=grace)
+    assert facts(staff.get(page_of(old)), "replayed") == [
+        [("To", "grace"), ("By", "root"), ("Reason", "She never got it.")]
+    ]
+    page = staff.get(page_of(copy.public_id))
+    [staged] = [entry for entry in page.context["timeline"] if entry.kind == "staged"]
+    assert staged.at > sent_at + timedelta(days=2)
+    assert facts(page, "staged") == [
+        [("Copy of", f"{old}, sent to ada"), ("By", "root"), ("Reason", "She never got it.")]
+    ]
+    assert "copied" in staff.get(f"{LIST}?recipient=grace").content.decode()
+
+
+def test_copy__that_waits__has_not_waited_since_the_original_was_sent(staff: Client, ada: User) -> None:
+    old = stage_at(send(ada, "old"), timezone.now() - timedelta(days=3))
+    copy = Notification.objects.create(recipient=make_user(), event=row_of(old).event)
+    assert "about to be given its position" in staff.get(page_of(copy.public_id)).content.decode()
+
+
+def test_copy__of_one_that_is_gone__says_so(staff: Client, ada: User) -> None:
+    grace = make_user("grace")
+    old = send(ada, "old")
+    staff.post(ADD, form("copy", ids=str(old), copy_to=[grace.pk]))
+    staff.post(ADD, form("redeliver", ids=str(Notification.objects.get(recipient=grace).public_id)))
+    ada.delete()
+    assert ReplayedNotification.objects.count() == 1, "what is gone leaves no record behind"
+    [copy] = Notification.objects.filter(recipient=grace, replay_of=None)
+    assert facts(staff.get(page_of(copy.public_id)), "staged")[0][0] == ("Copy of", "one that is gone")
+
+
+def test_producers_replay__leads_on_as_one_of_the_staff_does(staff: Client, ada: User) -> None:
+    old = send(ada, "old")
+    new = send(ada, "old", replay_of=old)
+    assert facts(staff.get(page_of(old)), "replayed") == [[("As", str(new))]]
+    assert facts(staff.get(page_of(new)), "staged") == [[("Replay of", str(old))]]
