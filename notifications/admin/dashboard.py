@@ -90,7 +90,7 @@ def build(chosen: str) -> dict[str, Any]:
     span, now = RANGES[chosen], timezone.now()
     buckets = Buckets(now - span.step * span.size, span.step, span.size)
     sample = activity.changes_since(buckets.since)
-    opened, is_cut = activity.opened_streams(buckets.since)
+    opened = activity.opened_streams(buckets.since)
     sent, read, live = ([0] * span.size for _ in range(3))
     by_category: dict[str, list[int]] = {}
     sources: Counter[str] = Counter()
@@ -101,13 +101,14 @@ def build(chosen: str) -> dict[str, Any]:
             sent[place] += sample.weight
             live[place] += sample.weight * row.was_live
             by_category.setdefault(category_of(row.type), [0] * span.size)[place] += sample.weight
-            sources[row.source] += sample.weight
+            if not row.is_replayed:
+                sources[row.source] += sample.weight
             if row.waited is not None:
                 waits.setdefault(row.source, []).append(row.waited.total_seconds())
         elif row.kind in (ChangeKind.READ, ChangeKind.READ_ALL):
             read[place] += sample.weight
     streams = [0] * span.size
-    for at in opened:
+    for at in opened.times:
         streams[buckets.place(at)] += 1
     later = [all_ - one for all_, one in zip(sent, live, strict=True)]
     return {
@@ -115,7 +116,7 @@ def build(chosen: str) -> dict[str, Any]:
         "since": buckets.since,
         "is_estimate": sample.weight > 1,
         "weight": sample.weight,
-        "is_cut": is_cut,
+        "streams_since": opened.whole_since,
         "totals": {
             "sent": number(sum(sent)),
             "live": number(sum(live)),
@@ -219,7 +220,7 @@ def _tokens_ending(now: Any) -> int:
     ending = ApiToken.objects.filter(
         revoked_at=None, expires_at__gt=now, expires_at__lte=now + timedelta(days=7)
     )
-    return ending[:100].count()
+    return ending.count()
 
 
 def _jobs(request: HttpRequest) -> list[dict[str, Any]]:

@@ -4,14 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from hashlib import blake2b
 from typing import Any, Final, NamedTuple
+from uuid import UUID
 
 from django.db.models import Exists, F, OuterRef, Q, Sum
 
 from notifications.arrays import AnyOf
-from notifications.models import Change, ChangeKind, Inbox, Notification, StreamSession
+from notifications.models import (
+    Change,
+    ChangeKind,
+    EndReason,
+    Inbox,
+    Notification,
+    StreamSession,
+    staged_at,
+)
 
 MAX_SAMPLE: Final = 5_000
+MAX_RECORDS: Final = 25_000  # of streams, polls and lists that are looked through for streams
 MAX_FAILED: Final = 1_000
 
 
@@ -21,7 +32,8 @@ class Happened(NamedTuple):
     Attributes:
         type, source: of its event; empty for all read.
         was_live: a stream without filters was open when it came, and has had it written to it.
-        waited: from storing its event to listing it; None where it was meant to wait: scheduled, or sent again by staff.
+        is_replayed: staff sent it again, so its source did not send it.
+        waited: from staging it to listing it; None where it was meant to wait, or waited for staff: scheduled, or sent again by them.
     """
 
     at: datetime
@@ -29,6 +41,7 @@ class Happened(NamedTuple):
     type: str
     source: str
     was_live: bool
+    is_replayed: bool
     waited: timedelta | None
 
 
@@ -36,7 +49,7 @@ class Sample(NamedTuple):
     """Changes of a span.
 
     Attributes:
-        rows: them, or every so many of them.
+        rows: them, or one of every so many.
         weight: how many changes each of them stands for; 1 when they are all.
     """
 
@@ -55,7 +68,7 @@ def changes_since(since: datetime) -> Sample:
     first = _first_key(since, last)
     span = last - first + 1
     weight = max(1, -(-span // MAX_SAMPLE))
-    keys = range(first, last + 1, weight)
+    keys = [key for key in _sampled_keys(first, last, weight) if first <= key <= last]
     streams = StreamSession.objects.filter(
         Q(closed_at__isnull=True) | Q(closed_at__gte=OuterRef("at")),
         user_id=OuterRef("inbox_id"),
@@ -66,10 +79,21 @@ def changes_since(since: datetime) -> Sample:
     )
     rows = Change.objects.filter(AnyOf(F("pk"), keys), at__gte=since)
     values = rows.annotate(was_live=Exists(streams)).values_list(
-        "at", "kind", "event__type", "event__source", "was_live",
-        "event__created_at", "notification__deliver_at", "notification__replay_id",
+        "at", "kind", "event__type", "event__source", "was_live", "event__created_at",
+        "notification__public_id", "notification__deliver_at", "notification__replay_id", "notification__replay_of",
     )  # fmt: skip
     return Sample([_happened(*row) for row in values], weight)
+
+
+def _sampled_keys(first: int, last: int, weight: int) -> Iterable[int]:
+    """Give one key of each ``weight`` that follow each other, from those that have the first to those that have the last.
+
+    Which one it is looks like chance. Always the same one would meet nothing but creations in a log in which each is followed by a
+    deletion, or none. It is not chance: whoever looks again, in whichever process, sees the same sample of the same changes.
+    """
+    for part in range(first // weight, last // weight + 1):
+        digest = blake2b(part.to_bytes(8), digest_size=8).digest()
+        yield part * weight + int.from_bytes(digest) % weight
 
 
 def _happened(
@@ -79,12 +103,16 @@ def _happened(
     source: str | None,
     was_live: bool,
     stored_at: datetime | None,
+    public_id: UUID | None,
     deliver_at: datetime | None,
     replay_id: Any,
+    replay_of: UUID | None,
 ) -> Happened:
-    is_direct = kind == ChangeKind.CREATED and stored_at and deliver_at is None and replay_id is None
-    waited = max(timedelta(), at - stored_at) if is_direct and stored_at else None
-    return Happened(at, kind, event_type or "", source or "", was_live, waited)
+    is_replayed = replay_id is not None or replay_of is not None
+    waited = None
+    if kind == ChangeKind.CREATED and stored_at and public_id and deliver_at is None and not is_replayed:
+        waited = max(timedelta(), at - staged_at(public_id, stored_at))
+    return Happened(at, kind, event_type or "", source or "", was_live, is_replayed, waited)
 
 
 def unread_total() -> int:
@@ -92,11 +120,31 @@ def unread_total() -> int:
     return int(Inbox.objects.aggregate(total=Sum("unread_count"))["total"] or 0)
 
 
-def opened_streams(since: datetime) -> tuple[list[datetime], bool]:
-    """When the newest streams were opened, as far as ``MAX_SAMPLE``; and whether there were more. One query, by the key, which ascends with time."""
-    newest = StreamSession.objects.order_by("-pk").values_list("opened_at", flat=True)[: MAX_SAMPLE + 1]
-    opened = [at for at in newest if at >= since]
-    return opened[:MAX_SAMPLE], len(opened) > MAX_SAMPLE
+class Opened(NamedTuple):
+    """Streams that were opened in a span.
+
+    Attributes:
+        times: when, newest first.
+        whole_since: from when on these are all; None when they are all of the span.
+    """
+
+    times: list[datetime]
+    whole_since: datetime | None
+
+
+def opened_streams(since: datetime) -> Opened:
+    """Tell when streams were opened since a time. Two queries, by the key, which ascends with time.
+
+    Answered polls and lists are on record beside streams, and are none. There may be very many of them, so the newest
+    ``MAX_RECORDS`` of all records are looked through and no more.
+    """
+    records = StreamSession.objects.order_by("-pk")
+    oldest = records.values_list("pk", "opened_at")[MAX_RECORDS - 1 : MAX_RECORDS].first()
+    found = records.filter(opened_at__gte=since).exclude(reason__in=(EndReason.ANSWERED, EndReason.LISTED))
+    if oldest is not None:
+        found = found.filter(pk__gte=oldest[0])
+    is_cut = oldest is not None and oldest[1] >= since
+    return Opened(list(found.values_list("opened_at", flat=True)), oldest[1] if oldest and is_cut else None)
 
 
 def failed_sources() -> Iterable[tuple[str, str]]:

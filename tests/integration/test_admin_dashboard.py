@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -18,7 +18,7 @@ from notifications import services
 from notifications.models import Change, Event, Notification, StreamSession, Worker
 from notifications.selectors import activity
 from notifications.services import Recipients
-from tests.helpers.factories import make_user, order_event, send
+from tests.helpers.factories import make_user, order_event, send, stage_at
 from tests.helpers.staff import client_of, make_staff
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -94,11 +94,10 @@ def test_board__counts_what_was_sent_read_and_written_live_by_time_and_category(
 
 
 def test_board__names_producers_whose_notifications_take_long_to_be_listed(staff: Client, ada: User) -> None:
-    for source in ("quick", "slow"):
-        send(ada, source=source)
-    send(ada, source="scheduled", deliver_at=timezone.now() - timedelta(seconds=1))
     old = timezone.now() - timedelta(seconds=10)
-    Event.objects.filter(source__in=["slow", "scheduled"]).update(created_at=old)
+    send(ada, source="quick")
+    stage_at(send(ada, source="slow"), old)
+    stage_at(send(ada, source="scheduled", deliver_at=timezone.now() - timedelta(seconds=1)), old)
     found = {one["name"]: (one["is_slow"], bool(one["waited"])) for one in board(staff)["producers"]}
     assert found == {"quick": (False, True), "slow": (True, True), "scheduled": (False, False)}
 
@@ -118,6 +117,87 @@ def test_board__of_a_large_log__is_estimated_from_an_even_sample_and_says_so(
     assert "one change in 3" in staff.get(INDEX).content.decode()
     assert board(staff, "month")["totals"]["sent"] == "12", "what is older is not in it"
     assert old is not None
+
+
+def test_estimate__of_a_log_that_alternates__is_near_the_truth_and_the_same_for_whoever_looks_again(
+    staff: Client, ada: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a log in which each creation is followed by a deletion, or three others, every n-th key meets one kind alone."""
+    monkeypatch.setattr(activity, "MAX_SAMPLE", 1_000)
+    services.open_inbox(ada.pk)
+    for period in (2, 4):
+        Change.objects.all().delete()
+        Change.objects.bulk_create(
+            Change(
+                pk=10_000 + position,
+                inbox_id=ada.pk,
+                position=position,
+                kind="deleted" if position % period else "created",
+                at=timezone.now(),
+                unread_count=0,
+            )
+            for position in range(1, 4_001)
+        )
+        found = board(staff)
+        true = 4_000 // period
+        estimate = int(found["totals"]["sent"].replace(",", ""))
+        assert found["weight"] == 4
+        assert abs(estimate - true) < 0.15 * true, (period, estimate)
+        assert board(staff)["totals"] == found["totals"]
+
+
+def test_streams_opened__counts_streams_and_neither_polls_nor_lists(
+    staff: Client, ada: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = timezone.now()
+
+    def record(at: datetime, reason: str = "") -> None:
+        StreamSession.objects.create(
+            user=ada, epoch="aaaaaaaa", start_position=0, position=0, opened_at=at, reason=reason,
+            closed_at=at if reason else None,
+        )  # fmt: skip
+
+    def opened_plot() -> int:
+        return sum(sum(counts) for _start, counts in board(staff)["plots"][3].rows)
+
+    record(now - timedelta(days=2))
+    for reason in ("", "client", "answered", "answered", "listed"):
+        record(now - timedelta(hours=1), reason)
+    assert opened_plot() == 2
+    assert board(staff)["streams_since"] is None
+    monkeypatch.setattr(activity, "MAX_RECORDS", 3)
+    assert opened_plot() == 0
+    assert board(staff)["streams_since"] == now - timedelta(hours=1)
+    assert "there were too many records before that" in staff.get(INDEX).content.decode()
+
+
+def test_until_listed__of_a_broadcast__leaves_out_the_time_in_the_broadcasters_queue(
+    staff: Client, ada: User
+) -> None:
+    services.broadcast(Recipients(users=[ada.pk]), order_event(), title="t", source="news")
+    Event.objects.update(created_at=timezone.now() - timedelta(minutes=10))  # so long it was queued
+    while services.run_broadcast_chunk():
+        pass
+    assert Change.objects.count() == 1
+    assert [(one["name"], one["is_slow"]) for one in board(staff)["producers"]] == [("news", False)]
+
+
+def test_producers__have_not_sent_what_staff_sent_again(staff: Client, ada: User) -> None:
+    root = User.objects.get(username="root")
+    public_id = send(ada, source="shop")
+    services.start_replay(
+        "redeliver",
+        services.Selection(ids=[public_id]),
+        reason="r",
+        owner=root,
+        total_count=1,
+        origin=services.Origin(by="root", via="admin"),
+    )
+    while services.run_replay_chunk():
+        pass
+    found = board(staff)
+    assert found["totals"]["sent"] == "2"
+    assert [(one["name"], one["sent"]) for one in found["producers"]] == [("shop", 1)]
 
 
 def test_board__costs_no_more_for_more__and_nothing_for_those_who_look_again(
