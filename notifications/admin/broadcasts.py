@@ -8,7 +8,7 @@ from uuid import UUID
 from django.contrib import admin, messages
 from django.contrib.auth.models import Group
 from django.core.exceptions import PermissionDenied
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
@@ -32,6 +32,7 @@ from notifications.models import Broadcast, JobState, Notification
 from notifications.payloads import NotificationRow
 
 MAX_FAILED = 1_000
+MAX_PENDING = 10_000
 NAMES_SHOWN = 8
 
 
@@ -52,9 +53,13 @@ class BroadcastAdmin(JobAdmin):
     withdraw_template = "admin/notifications/broadcast/withdraw.html"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        """With their events and owners, without the bodies."""
+        """With their events and owners, without the bodies; and whether a scheduled one still waits somewhere."""
         rows: QuerySet[Any] = super().get_queryset(request)
-        return rows.select_related("event", "owner").defer("event__body", "event__data")
+        waiting = Notification.objects.filter(
+            Notification.STAGED, deliver_at=OuterRef("deliver_at"), event_id=OuterRef("event_id")
+        )
+        rows = rows.annotate(is_staged=Exists(waiting)).select_related("event", "owner")
+        return rows.defer("event__body", "event__data")
 
     def list_context(self, request: HttpRequest) -> dict[str, Any]:
         """What composing is called."""
@@ -89,7 +94,24 @@ class BroadcastAdmin(JobAdmin):
             return "deleted", _("Withdrawn")
         if job.state == JobState.DONE and job.deliver_at and job.deliver_at > timezone.now():
             return "scheduled", _("Scheduled")
+        if job.state == JobState.DONE and job.is_staged:
+            return "created", _("Being delivered")
         return super().state_of(job)
+
+    def pending_of(self, job: Any) -> int:
+        """Those for whom it was prepared before its time: until then, or if it is withdrawn before, nobody is notified.
+
+        After its time they are those in whose inboxes it is not listed yet; of more than ``MAX_PENDING`` it is said that nobody has it.
+        """
+        if job.deliver_at is None or job.deliver_at > (job.event.withdrawn_at or timezone.now()):
+            return int(job.done_count) if job.deliver_at else 0
+        if not job.is_staged:
+            return 0
+        waiting = Notification.objects.filter(
+            Notification.STAGED, deliver_at=job.deliver_at, event_id=job.event_id
+        )
+        count = waiting[:MAX_PENDING].count()
+        return int(job.done_count) if count == MAX_PENDING else min(count, job.done_count)
 
     # --- the page of one ----------------------------------------------------------------------------------------------
 
@@ -107,6 +129,7 @@ class BroadcastAdmin(JobAdmin):
         is_scheduled = not is_withdrawn and job.deliver_at is not None and job.deliver_at > timezone.now()
         return {
             "done_words": self.done_words,
+            "pending_words": self._pending_words(job),
             "facts_template": "admin/notifications/broadcast/facts.html",
             "note": _note(job.event, job.created_at) if may_see else None,
             "hidden": "" if may_see else CONTENT_HIDDEN,
@@ -118,6 +141,12 @@ class BroadcastAdmin(JobAdmin):
             "notifications_url": notifications_url(event=job.event_id),
             "history": history(job, self.opts),
         }
+
+    def _pending_words(self, job: Broadcast) -> str:
+        """What those are called who are not notified, of a broadcast that was to wait; empty of any other."""
+        if job.deliver_at is None:
+            return ""
+        return _("not notified yet") if job.event.withdrawn_at is None else _("never notified")
 
     def _names_of(self, job: Broadcast) -> list[str]:
         if job.to_everyone:
@@ -165,7 +194,9 @@ class BroadcastAdmin(JobAdmin):
         job = self.job_for(request, job_id)
         form = ReasonForm(request.POST if request.method == "POST" else None)
         if not form.is_valid():
-            sent = Notification.objects.filter(event_id=job.event_id)
+            there = Notification.objects.filter(
+                event_id=job.event_id, deleted_at__isnull=True, failed_at__isnull=True
+            )
             context = {
                 **self.admin_site.each_context(request),
                 "opts": self.opts,
@@ -174,7 +205,7 @@ class BroadcastAdmin(JobAdmin):
                 "original": job,
                 "what": self.title_of(request, job),
                 "form": form,
-                "count": sent[: MAX_FAILED + 1].count(),
+                "count": there[: MAX_FAILED + 1].count(),
                 "max_count": MAX_FAILED,
                 "back_url": self.url_of("change", job.pk),
             }

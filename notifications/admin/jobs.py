@@ -101,6 +101,10 @@ class JobAdmin(RecordsOnly, BoundedList):
         """How much of the work is done, from 0 to 1."""
         return float(job.worked_count / job.total_count) if job.total_count else 0.0
 
+    def pending_of(self, job: Any) -> int:
+        """Of how many the work is done while nobody can see anything of it yet: they are not counted as done."""
+        return 0
+
     # --- rights -------------------------------------------------------------------------------------------------------
 
     def has_module_permission(self, request: HttpRequest) -> bool:
@@ -134,11 +138,13 @@ class JobAdmin(RecordsOnly, BoundedList):
     @admin.display(description=gettext_lazy("progress"))
     def progress(self, job: Any) -> SafeString:
         """How far it is, as a bar and in numbers."""
-        text = _("%(done)s of %(total)s") % {"done": number(job.worked_count), "total": self.total_text(job)}
+        pending = self.pending_of(job)
+        done = job.worked_count - pending
+        text = _("%(done)s of %(total)s") % {"done": number(done), "total": self.total_text(job)}
         return format_html(
             '<progress class="hub-progress" max="100" value="{}" aria-label="{}"></progress>'
             '<span class="hub-under">{}</span>',
-            self.percent_of(job),
+            self.percent_of(job, pending),
             _("Progress"),
             text,
         )
@@ -244,11 +250,12 @@ class JobAdmin(RecordsOnly, BoundedList):
         name = f"admin:{self.opts.app_label}_{self.opts.model_name}_{page}"
         return reverse(name, args=[quote(str(arg)) for arg in args])
 
-    def percent_of(self, job: Any) -> int:
+    def percent_of(self, job: Any, pending: int) -> int:
         """How much is done; all of it when it is over, and never before."""
-        if job.state == JobState.DONE:
+        if job.state == JobState.DONE and not pending:
             return 100
-        return min(99, int(self.share_of(job) * 100))
+        part = (job.worked_count - pending) / job.worked_count if pending else 1
+        return min(99, int(self.share_of(job) * part * 100))
 
     def total_text(self, job: Any) -> str:
         """Of how many."""
@@ -256,17 +263,19 @@ class JobAdmin(RecordsOnly, BoundedList):
 
     def progress_of(self, job: Any) -> dict[str, Any]:
         """How far it is: for the page, and as JSON for its script. All words are here, so that the script has none."""
-        percent = self.percent_of(job)
+        pending = self.pending_of(job)
+        percent = self.percent_of(job, pending)
         chip, label = self.state_of(job)
         texts = {
             "label": label,
             "percent": f"{percent} %",
-            "done": number(job.done_count),
+            "done": number(job.done_count - pending),
+            "pending": number(pending),
             "skipped": number(getattr(job, "skipped_count", 0)),
             "failed": number(job.failed_count),
             "total": self.total_text(job),
-            "rate": _("%s a second") % _rate(job.rate) if job.rate else "–",
-            "left": _time_left(job, percent),
+            "rate": _("%s a second") % _rate(job.rate) if job.rate and not pending else "–",
+            "left": _time_left(job, int(self.share_of(job) * 100)),
             "failure": job.failure,
         }
         return {

@@ -278,3 +278,40 @@ def test_queries__of_the_pages__do_not_depend_on_how_much_there_is(staff: Client
             counts[-1].append(len(captured))
     assert counts[0] == counts[1]
     assert max(counts[0]) <= 10
+
+
+def test_scheduled__has_notified_nobody_before_its_time__nor_if_it_is_withdrawn_before(
+    staff: Client, ada: User
+) -> None:
+    def shown(page: Any) -> tuple[Any, ...]:
+        texts = page.context["progress"]["texts"]
+        return texts["label"], texts["percent"], texts["done"], texts["pending"]
+
+    page = staff.post(ADD, form(ada, make_user(), deliver_at=local(timedelta(days=1))), follow=True)
+    assert shown(page) == ("Scheduled", "0 %", "0", "2")
+    assert "Not notified yet" in page.content.decode()
+    assert "0 of 2" in staff.get(BROADCASTS).content.decode()
+
+    # Its time has come, and no process has listed it yet; then one has it, and then both.
+    due = timezone.now() - timedelta(seconds=1)
+    Broadcast.objects.update(deliver_at=due)
+    Notification.objects.update(deliver_at=due)
+    url = f"{BROADCASTS}{Broadcast.objects.get().pk}/change/"
+    assert shown(staff.get(url)) == ("Being delivered", "0 %", "0", "2")
+    services.sequence([ada.pk])
+    assert shown(staff.get(url)) == ("Being delivered", "50 %", "1", "1")
+    assert "1 of 2" in staff.get(BROADCASTS).content.decode()
+    services.sweep()
+    assert shown(staff.get(url)) == ("Done", "100 %", "2", "0")
+
+    again = staff.post(ADD, form(ada, deliver_at=local(timedelta(days=1))), follow=True)
+    withdrawn = staff.post(again.context["withdraw_url"], REASON, follow=True)
+    assert shown(withdrawn) == ("Withdrawn", "0 %", "0", "1")
+    assert "Never notified" in withdrawn.content.decode()
+    assert "0 of 1" in staff.get(BROADCASTS).content.decode()
+
+
+def test_withdraw__counts_what_goes__and_not_what_has_gone_before(staff: Client, ada: User) -> None:
+    page = staff.post(ADD, form(ada, make_user()), follow=True)
+    services.delete(ada, [Notification.objects.get(recipient=ada).public_id])
+    assert staff.get(page.context["withdraw_url"]).context["count"] == 1
