@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from django.utils.translation import gettext as _
 
+from notifications import selectors
 from notifications.agents import describe_agent
 from notifications.exceptions import InvalidInput
 from notifications.filters import Filters
@@ -35,6 +36,7 @@ class Delivery:
         written_at: the earliest at which it can have been written; the record shows that it was.
         confirmed_at: when the client came back having had it; None when it has not yet.
         is_open: the stream is still open, so it has had no reason to come back.
+        other: another stream that the same client, or one that looks like it, has open; it may well have been written there.
     """
 
     record: StreamSession
@@ -44,6 +46,7 @@ class Delivery:
     written_at: datetime
     confirmed_at: datetime | None
     is_open: bool
+    other: StreamSession | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +63,7 @@ class Deliveries:
 
 
 def deliveries_of(notification: Notification, inbox: Inbox | None) -> Deliveries:
-    """Who was given a notification. Three queries at most.
+    """Who was given a notification. Four queries at most.
 
     Args:
         notification: with its event.
@@ -78,19 +81,23 @@ def deliveries_of(notification: Notification, inbox: Inbox | None) -> Deliveries
         return Deliveries()
     returning = records.filter(start_position__gte=notification.position, resume__in=_RETURNS)
     returns = list(returning.filter(pk__gt=written[0].pk)[:MAX_RECORDS])
-    tokens = _tokens(written)
+    tokens, open_now = _tokens(written), selectors.open_streams(notification.recipient_id)
     shown: list[Delivery] = []
     for one in written:
         if any(_is_same(one, earlier.record) for earlier in shown):
             continue
         came_back = next((later for later in returns if later.pk > one.pk and _is_same(one, later)), None)
-        shown.append(_delivery(one, notification.created_at, came_back, tokens))
+        shown.append(_delivery(one, notification.created_at, came_back, tokens, open_now))
     known = len(written) - len(shown[:MAX_SHOWN])
     return Deliveries(shown=shown[:MAX_SHOWN], left_out=None if len(read) > MAX_RECORDS else known)
 
 
 def _delivery(
-    record: StreamSession, created_at: datetime, came_back: StreamSession | None, tokens: dict[Any, str]
+    record: StreamSession,
+    created_at: datetime,
+    came_back: StreamSession | None,
+    tokens: dict[Any, str],
+    open_now: Sequence[StreamSession],
 ) -> Delivery:
     how = {EndReason.ANSWERED.value: _("poll"), EndReason.LISTED.value: _("list")}.get(
         record.reason, _("stream")
@@ -102,7 +109,8 @@ def _delivery(
         by=tokens.get(record.token_id, _("a token that is gone")) if record.token_id else "",
         written_at=max(record.opened_at, created_at),
         confirmed_at=came_back.opened_at if came_back else None,
-        is_open=record.closed_at is None,
+        is_open=record in open_now,
+        other=next((one for one in open_now if one != record and _looks_same(one, record)), None),
     )
 
 
@@ -128,6 +136,11 @@ def _is_same(one: StreamSession, other: StreamSession) -> bool:
     """Whether two records are of the same client: by the name it gave itself, or else by all that is known of it."""
     if one.client is not None and other.client is not None:
         return one.client == other.client
+    return _looks_same(one, other)
+
+
+def _looks_same(one: StreamSession, other: StreamSession) -> bool:
+    """Whether two records may be of one device: two tabs of a browser are, and a page that was loaded again."""
     return (one.agent, one.address, one.token_id) == (other.agent, other.address, other.token_id)
 
 

@@ -1,4 +1,4 @@
-"""Streams in the admin: who is online, from which device, how far behind, and what was delivered there; and disconnecting one."""
+"""Streams in the admin: who is online, from which device, and what is on record as written there; and disconnecting one."""
 
 from __future__ import annotations
 
@@ -16,8 +16,10 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
+from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
@@ -30,6 +32,12 @@ from notifications.admin.search import username_field
 from notifications.agents import describe_agent
 from notifications.models import MAX_REASON_LENGTH, EndReason, Inbox, StreamSession
 from notifications.selectors import is_worker_alive
+
+# What a record is called that is of no stream.
+_TITLES: dict[str, Any] = {
+    EndReason.ANSWERED: gettext_lazy("Poll of %s"),
+    EndReason.LISTED: gettext_lazy("List of %s"),
+}
 
 
 class DisconnectForm(forms.Form):
@@ -51,7 +59,7 @@ class OnlineFilter(admin.SimpleListFilter):
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
         """What may be chosen instead."""
-        return [("ended", gettext_lazy("Ended, and answered polls")), ("all", gettext_lazy("All"))]
+        return [("ended", gettext_lazy("Ended, and answered polls and lists")), ("all", gettext_lazy("All"))]
 
     def choices(self, changelist: ChangeList) -> Iterator[Any]:
         """Django's, the first of which is none chosen."""
@@ -77,7 +85,7 @@ class OnlineFilter(admin.SimpleListFilter):
 class StreamSessionAdmin(RecordsOnly, BoundedList):
     """The list of streams, newest first, and the record of one, which goes with its user or with its time."""
 
-    list_display = ("owner", "state", "device", "behind", "address", "opened", "closed", "delivered")
+    list_display = ("owner", "state", "device", "progress", "address", "opened", "closed", "written")
     list_display_links = ("state",)
     list_filter = (OnlineFilter,)
     ordering = ("-id",)
@@ -94,8 +102,8 @@ class StreamSessionAdmin(RecordsOnly, BoundedList):
         "address",
         "opened",
         "closed",
-        "delivered",
-        "behind",
+        "written",
+        "progress",
         "client",
         "agent",
         "opened_by",
@@ -114,7 +122,7 @@ class StreamSessionAdmin(RecordsOnly, BoundedList):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[StreamSession]:
         """With their users, and whether their processes live."""
-        rows: QuerySet[StreamSession] = super().get_queryset(request).select_related("user__inbox")
+        rows: QuerySet[StreamSession] = super().get_queryset(request).select_related("user__inbox", "worker")
         return rows.annotate(is_worker_alive=is_worker_alive())
 
     def get_search_results(
@@ -151,11 +159,11 @@ class StreamSessionAdmin(RecordsOnly, BoundedList):
         device = device_of(row)
         return format_html('<bdi class="hub-device">{}</bdi>', device) if device else None
 
-    @admin.display(description=gettext_lazy("behind"))
-    def behind(self, row: StreamSession) -> str:
-        """How many changes it has yet to be written, as of a few seconds ago; of an open stream only."""
+    @admin.display(description=gettext_lazy("on record"))
+    def progress(self, row: StreamSession) -> str:
+        """How far its record goes, and of when that is; of an open stream only."""
         inbox = getattr(row.user, "inbox", None)
-        return behind_text(row, inbox) if row.closed_at is None and inbox is not None else "–"
+        return recorded_text(row, inbox) if row.closed_at is None and inbox is not None else "–"
 
     @admin.display(description=gettext_lazy("opened at"))
     def opened(self, row: StreamSession) -> SafeString:
@@ -167,12 +175,20 @@ class StreamSessionAdmin(RecordsOnly, BoundedList):
         """When it ended."""
         return time_html(row.closed_at) if row.closed_at else "–"
 
-    @admin.display(description=gettext_lazy("delivered"))
-    def delivered(self, row: StreamSession) -> str:
-        """The positions that were written to it, as far as its filters admit them."""
+    @admin.display(description=gettext_lazy("written"))
+    def written(self, row: StreamSession) -> str:
+        """The positions that are on record as written to it, as far as its filters admit them; of an open one there may be more."""
         if row.position <= row.start_position:
-            return _("nothing after %(position)d") % {"position": row.start_position}
+            text = _("nothing after %(position)d") if row.closed_at else _("nothing after %(position)d yet")
+            return text % {"position": row.start_position}
         return _("%(first)d to %(last)d") % {"first": row.start_position + 1, "last": row.position}
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        """Django's. Where answered polls and lists are among the rows, they are not all streams, and are counted as records."""
+        changelist: Any = super().get_changelist_instance(request)
+        if changelist.params.get(OnlineFilter.parameter_name, "open") != "open":
+            changelist.noun = ngettext("record", "records", changelist.result_count)
+        return changelist
 
     def list_context(self, request: HttpRequest) -> dict[str, Any]:
         """Whether the live tail is offered, and where the ended ones are listed, too."""
@@ -193,7 +209,8 @@ class StreamSessionAdmin(RecordsOnly, BoundedList):
             "disconnect_url": stream_url(row.pk, "disconnect") if row and may_end else ""
         }
         if row is not None:
-            context |= {"title": _("Stream of %s") % name_of(row.user), "subtitle": None}
+            title = _TITLES.get(row.reason, gettext_lazy("Stream of %s"))
+            context |= {"title": title % name_of(row.user), "subtitle": None}
         return super().change_view(request, object_id, form_url, {**context, **(extra_context or {})})
 
     def get_urls(self) -> list[URLPattern]:
@@ -242,12 +259,28 @@ def device_of(row: StreamSession) -> str:
     return describe_agent(row.agent) or row.agent
 
 
-def behind_text(row: StreamSession, inbox: Inbox) -> str:
-    """How far behind an open stream is."""
+def recorded_text(row: StreamSession, inbox: Inbox) -> str:
+    """How far an open stream has come, as far as that is known.
+
+    The record is written every few seconds. What it does not cover may have been written to the stream long since, so it says no
+    more than up to where it goes, and how old it is.
+
+    Args:
+        row: with its worker.
+        inbox: its user's.
+    """
     if row.epoch != inbox.epoch:
         return _("of another epoch")
-    count = max(inbox.head - row.position, 0)
-    return ngettext("%d change", "%d changes", count) % count if count else _("up to date")
+    if row.position >= inbox.head:
+        return _("up to date")
+    given = {"position": row.position, "head": inbox.head}
+    if row.worker is None:
+        return _("recorded up to %(position)d of %(head)d") % given
+    # What is read here was on record when the process was last seen, or from when the stream was opened.
+    at = max(row.worker.seen_at, row.opened_at)
+    seconds = max(0, int((timezone.now() - at).total_seconds()))
+    age = _("%d s ago") % seconds if seconds < 60 else _("%s ago") % timesince(at, depth=1)
+    return _("recorded up to %(position)d of %(head)d, %(age)s") % {**given, "age": age}
 
 
 def streams_of(request: HttpRequest, inbox: Inbox) -> list[dict[str, Any]] | None:
@@ -259,7 +292,7 @@ def streams_of(request: HttpRequest, inbox: Inbox) -> list[dict[str, Any]] | Non
         {
             "row": row,
             "device": device_of(row),
-            "behind": behind_text(row, inbox),
+            "progress": recorded_text(row, inbox),
             "url": stream_url(row.pk),
             "disconnect_url": stream_url(row.pk, "disconnect") if may_end else "",
         }

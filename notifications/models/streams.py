@@ -49,6 +49,7 @@ class Worker(models.Model):
     host = models.CharField(_("host"), max_length=255)
     pid = models.PositiveBigIntegerField(_("process id"))
     started_at = models.DateTimeField(_("started at"), db_default=Now(), editable=False)
+    # The last sign of life. How far its streams had come is on record as of then.
     seen_at = models.DateTimeField(_("seen at"), db_default=Now(), editable=False)
     ended_at = models.DateTimeField(_("ended at"), null=True, editable=False)
 

@@ -20,9 +20,9 @@ def is_worker_alive() -> Exists:
 
 
 def open_streams(user_id: Any) -> list[StreamSession]:
-    """A user's open streams, oldest first; those of processes that are lost are none. One query."""
+    """A user's open streams with their processes, oldest first; those of processes that are lost are none. One query."""
     rows = StreamSession.objects.filter(StreamSession.OPEN, is_worker_alive(), user_id=user_id)
-    return list(rows.order_by("pk"))
+    return list(rows.select_related("worker").order_by("pk"))
 
 
 def streams_asked_to_end(worker_id: UUID) -> dict[UUID, str]:

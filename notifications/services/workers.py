@@ -34,6 +34,7 @@ def show_life(
     *,
     progress: Mapping[UUID, Progress] | None = None,
     closed: Mapping[UUID, str] | None = None,
+    is_whole: bool = True,
 ) -> bool:
     """Say that a process is alive, how far its streams have come, and which have ended.
 
@@ -44,12 +45,15 @@ def show_life(
         worker: the process; its row is made when there is none.
         progress: of streams that have moved, those that have ended too.
         closed: of streams that have ended, why.
+        is_whole: ``progress`` has every stream that has moved. Then this is a sign of life, and ``seen_at`` says as of when the
+            record of the process's streams is; else it stays as it is.
 
     Returns:
         Whether the process was new or taken for lost: then ``reopen_streams`` has to follow.
     """
     with transaction.atomic():
-        is_known = Worker.objects.filter(pk=worker.pk, ended_at=None).update(seen_at=Now())
+        seen_at = Now() if is_whole else F("seen_at")
+        is_known = Worker.objects.filter(pk=worker.pk, ended_at=None).update(seen_at=seen_at)
         if not is_known:
             _register(worker)
         rows = [(key, *values) for key, values in (progress or {}).items()]

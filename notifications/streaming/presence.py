@@ -169,7 +169,11 @@ class Presence:
             closed = {key: reason for key, (reason, _) in closings.items()}
             try:
                 self._must_reopen |= await in_pool(
-                    services.show_life, self.worker, progress=moved, closed=closed
+                    services.show_life,
+                    self.worker,
+                    progress=moved,
+                    closed=closed,
+                    is_whole=with_progress,
                 )
                 if self._must_reopen and self._streams:
                     await in_pool(services.reopen_streams, self.worker, list(self._streams))

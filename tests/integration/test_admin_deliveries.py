@@ -14,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from notifications import services
-from notifications.models import EndReason, Inbox, StreamSession
+from notifications.models import EndReason, Inbox, StreamSession, Worker
 from notifications.services import polls
 from tests.helpers.factories import make_user, order_event, send
 from tests.helpers.staff import client_of, make_staff, page_of, row_of
@@ -167,3 +167,27 @@ def test_page__of_many_deliveries__shows_each_client_once__in_the_same_few_queri
     assert len(few) == len(many)
     assert len(shown) == 20
     assert "41 more records say the same" in staff.get(page_of(public_id)).content.decode()
+
+
+def test_client__with_another_stream_open__is_not_said_to_have_stayed_away(staff: Client, ada: User) -> None:
+    """A page that was loaded again: its first stream had it, the second began at the head, and its record lags."""
+    public_id = send(ada, "this")
+    stream(ada, 0, 1, closed_at=timezone.now(), reason="client")
+    text = staff.get(page_of(public_id)).content.decode()
+    assert "no record shows that the client came back since; records may be 6 seconds late" in text
+    worker = Worker(host="web-1", pid=7)
+    services.show_life(worker)
+    stream(ada, 1, 1, resume="none", client=uuid4(), worker=worker)
+    text = staff.get(page_of(public_id)).content.decode()
+    assert "has another stream open, which may well have it" in text
+    assert "came back since" not in text
+
+
+def test_stream__of_a_process_that_is_lost__is_not_said_to_be_open(staff: Client, ada: User) -> None:
+    public_id = send(ada, "this")
+    worker = Worker(host="web-1", pid=7)
+    services.show_life(worker)
+    stream(ada, 0, 1, worker=worker)
+    assert "the stream is still open" in staff.get(page_of(public_id)).content.decode()
+    Worker.objects.update(seen_at="2020-01-01T00:00:00Z")
+    assert "the stream is still open" not in staff.get(page_of(public_id)).content.decode()

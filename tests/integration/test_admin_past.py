@@ -174,15 +174,15 @@ def opened(user: User) -> StreamSession:
     return StreamSession.objects.get(pk=new.id)
 
 
-def test_stream__is_shown_with_how_far_behind_it_is_and_disconnected_after_being_asked(ada: User) -> None:
+def test_stream__is_shown_with_how_far_its_record_goes_and_disconnected_after_being_asked(ada: User) -> None:
     send(ada)
     row = opened(ada)
     send(ada)
     send(ada)
     clerk = client_of(make_staff("clerk", "view_streamsession", "view_inbox"))
     page, verb = f"{STREAMS}{row.pk}/change/", f"{STREAMS}{row.pk}/disconnect/"
-    assert "2 changes" in clerk.get(STREAMS).content.decode()
-    assert "2 changes" in clerk.get(f"{INBOXES}{ada.pk}/change/").content.decode()
+    assert "recorded up to 1 of 3" in clerk.get(STREAMS).content.decode()
+    assert "recorded up to 1 of 3" in clerk.get(f"{INBOXES}{ada.pk}/change/").content.decode()
     assert row.worker is not None
     services.show_life(row.worker, progress={row.pk: Progress(row.epoch, 1, 3)}, closed={})
     assert "up to date" in clerk.get(page).content.decode()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -15,7 +17,7 @@ from django.utils import timezone
 from notifications import services
 from notifications.models import EndReason, StreamSession, Worker, new_public_id
 from notifications.services import NewStream, Progress
-from tests.helpers.factories import make_user
+from tests.helpers.factories import make_user, send
 from tests.helpers.staff import STREAMS, client_of, make_staff
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -119,3 +121,41 @@ def test_deleting_a_user_in_the_admin__takes_their_streams_along(worker: Worker)
     answer = root.post(f"/admin/auth/user/{ada.pk}/delete/", {"post": "yes"})
     assert answer.status_code == 302
     assert not StreamSession.objects.exists()
+
+
+def test_open_stream__that_has_come_further_than_its_record__is_not_said_to_be_behind(
+    staff: Client, worker: Worker
+) -> None:
+    ada = make_user("ada")
+    row = opened(ada, worker)
+    for _ in range(8):
+        send(ada)
+    services.show_life(worker, progress={row.pk: Progress(row.epoch, 0, 3)})
+    ago = timezone.now() - timedelta(seconds=4)
+    StreamSession.objects.filter(pk=row.pk).update(opened_at=ago - timedelta(hours=1))
+    Worker.objects.filter(pk=worker.pk).update(seen_at=ago)
+    text = staff.get(STREAMS).content.decode()
+    assert re.search(r"recorded up to 3 of 8, \d+ s ago", text)
+    assert "behind" not in text.lower()
+    services.show_life(worker, progress={row.pk: Progress(row.epoch, 0, 8)})
+    assert "up to date" in staff.get(STREAMS).content.decode()
+
+
+def test_record__is_as_old_as_the_last_look_at_all_streams__whatever_has_ended_since(worker: Worker) -> None:
+    ada = make_user("ada")
+    gone = opened(ada, worker)
+    then = timezone.now() - timedelta(seconds=9)
+    Worker.objects.filter(pk=worker.pk).update(seen_at=then)
+    services.show_life(worker, closed={gone.pk: EndReason.CLIENT}, is_whole=False)
+    assert Worker.objects.get(pk=worker.pk).seen_at == then
+    services.show_life(worker)
+    assert Worker.objects.get(pk=worker.pk).seen_at > then
+
+
+def test_polls_and_lists__are_counted_and_called_as_what_they_are(staff: Client, worker: Worker) -> None:
+    row = opened(make_user("ada"), worker)
+    assert "1 stream" in " ".join(staff.get(STREAMS).content.decode().split())
+    services.show_life(worker, closed={row.pk: EndReason.CLIENT})
+    StreamSession.objects.filter(pk=row.pk).update(reason=EndReason.LISTED)
+    assert "1 record" in " ".join(staff.get(STREAMS, {"state": "all"}).content.decode().split())
+    assert "List of ada" in staff.get(f"{STREAMS}{row.pk}/change/").content.decode()
