@@ -31,6 +31,12 @@ class InvalidInput(HubError):
         super().__init__(message or "; ".join(f"{field}: {text}" for field, text in errors.items()) or None)
 
 
+class UnknownFilter(InvalidInput):
+    """A query parameter that is meant as a filter, and is none: ignored, it would let everything through."""
+
+    code = "unknown_filter"
+
+
 class FieldErrors:
     """Collects what is wrong with several fields, so that an answer names them all at once.
 
@@ -46,6 +52,7 @@ class FieldErrors:
 
     def __init__(self) -> None:
         self._found: dict[str, str] = {}
+        self._kind = InvalidInput
 
     def __enter__(self) -> None:
         """Begin a part that may raise ``InvalidInput``."""
@@ -54,6 +61,8 @@ class FieldErrors:
         """Keep what is wrong, and go on with the next part."""
         if isinstance(error, InvalidInput):
             self._found.update(error.errors)
+            if self._kind is InvalidInput:
+                self._kind = type(error)
             return True
         return False
 
@@ -61,10 +70,10 @@ class FieldErrors:
         """Raise what was collected.
 
         Raises:
-            InvalidInput: anything was.
+            InvalidInput: anything was; its first subclass among that.
         """
         if self._found:
-            raise InvalidInput(dict(list(self._found.items())[:MAX_ERRORS]))
+            raise self._kind(dict(list(self._found.items())[:MAX_ERRORS]))
 
 
 class NotificationTooLarge(HubError):

@@ -1,18 +1,19 @@
 """The filters of lists, changes and stream (protocol, section 5), which have the same names everywhere.
 
-Pure. A notification is admitted when, for each filter that is given, it has one of the filter's values.
+Pure. A notification is admitted when, for each filter that is given, it has one of the filter's values. A filter never fails open:
+what was meant as one and cannot be understood is refused, because a client that is given everything instead would not notice.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from notifications import strict_json
 from notifications.events import LEVELS, category_of
-from notifications.exceptions import FieldErrors, InvalidInput
+from notifications.exceptions import MAX_ERRORS, FieldErrors, InvalidInput, UnknownFilter
 
 MAX_VALUES: Final = 50
 MAX_VALUE_LENGTH: Final = 100
@@ -30,6 +31,14 @@ _TEXT: Final = re.compile(
 )
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 NAMES: Final = ("category", "type", "topic", "level")
+# Each filter may be given by either name, and by both.
+PLURALS: Final = {"category": "categories", "type": "types", "topic": "topics", "level": "levels"}
+_KNOWN: Final = frozenset([*NAMES, *PLURALS.values()])
+# What other services call their filters. These, and our own names in another spelling, can be meant as nothing else.
+_MISTAKEN: Final = frozenset(
+    [*_KNOWN, "event", "events", "eventtype", "eventtypes", "tag", "tags", "channel", "channels"]
+)
+_SEPARATORS: Final = re.compile(r"[-_\s]")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,19 +59,23 @@ class Filters:
 
     @classmethod
     def parse(cls, given: Mapping[str, Sequence[str]]) -> Filters:
-        """Read query parameters: several values by comma or by repetition.
+        """Read query parameters: several values by comma, by repetition, or under the plural of the name.
 
         Args:
-            given: for each name, its values as they stand in the query string; other names are ignored.
+            given: for each name, its values as they stand in the query string; names that cannot be meant as a filter's are ignored.
 
         Raises:
+            UnknownFilter: a name that is meant as a filter's, and is none.
             InvalidInput: an empty, overlong or impossible value, or more than 50 in all.
         """
-        values: dict[str, list[str]] = {}
+        values: dict[str, list[str]] = {name: [] for name in NAMES}
         errors = FieldErrors()
+        with errors:
+            _refuse_mistaken(given)
         for name in NAMES:
-            with errors:
-                values[name] = _split(name, given.get(name, ()))
+            for alias in (name, PLURALS[name]):
+                with errors:
+                    values[name] += _split(name, given.get(alias, ()), called=alias)
         errors.check()
         if sum(map(len, values.values())) > MAX_VALUES:
             raise InvalidInput({"filter": f"at most {MAX_VALUES} filter values may be given"})
@@ -76,11 +89,16 @@ class Filters:
             levels=frozenset(values["level"]),
         )
 
+    @property
+    def by_name(self) -> dict[str, list[str]]:
+        """The sorted values of each filter that was given, by its name: what a client is told of how it was understood."""
+        types = self.types | {f"{prefix}*" for prefix in self.type_prefixes}
+        given = zip(NAMES, (self.categories, types, self.topics, self.levels), strict=True)
+        return {name: sorted(values) for name, values in given if values}
+
     def __str__(self) -> str:
         """What was asked for, as it could stand in a query string, but for its percent-encoding."""
-        types = sorted(self.types | {f"{prefix}*" for prefix in self.type_prefixes})
-        given = zip(NAMES, (self.categories, types, self.topics, self.levels), strict=True)
-        return "&".join(f"{name}={','.join(sorted(values))}" for name, values in given if values)
+        return "&".join(f"{name}={','.join(values)}" for name, values in self.by_name.items())
 
     @classmethod
     def read(cls, text: str) -> Filters:
@@ -113,16 +131,29 @@ class Filters:
 NO_FILTERS: Final = Filters()
 
 
-def _split(name: str, given: Sequence[str]) -> list[str]:
+def _refuse_mistaken(names: Iterable[str]) -> None:
+    """Refuse names that are meant as a filter's: those of other services, ours in another spelling, and all with brackets."""
+    mistaken = [
+        name
+        for name in names
+        if name not in _KNOWN
+        and (_SEPARATORS.sub("", name.casefold()) in _MISTAKEN or "[" in name or "]" in name)
+    ]
+    if mistaken:
+        text = f"is no filter; those are {', '.join(NAMES)}, several values by comma or repetition"
+        raise UnknownFilter({name[:MAX_VALUE_LENGTH]: text for name in mistaken[:MAX_ERRORS]})
+
+
+def _split(name: str, given: Sequence[str], *, called: str) -> list[str]:
     values = [part for text in given for part in text.split(",")]
     for value in values:
         if not value or len(value) > MAX_VALUE_LENGTH:
-            raise InvalidInput({name: f"each value must have 1 to {MAX_VALUE_LENGTH} characters"})
-        strict_json.check_text(value, field=name)
+            raise InvalidInput({called: f"each value must have 1 to {MAX_VALUE_LENGTH} characters"})
+        strict_json.check_text(value, field=called)
         if name in _GRAMMAR and not _GRAMMAR[name].fullmatch(value):
-            raise InvalidInput({name: f"{value!r} can be no {name}{_HINTS[name]}"})
+            raise InvalidInput({called: f"{value!r} can be no {name}{_HINTS[name]}"})
         if name == "topic" and _CONTROL.search(value):
-            raise InvalidInput({name: "no topic holds a control character"})
+            raise InvalidInput({called: "no topic holds a control character"})
         if name == "level" and value not in LEVELS:
-            raise InvalidInput({name: f"{value!r} is none of {', '.join(LEVELS)}"})
+            raise InvalidInput({called: f"{value!r} is none of {', '.join(LEVELS)}"})
     return values

@@ -34,6 +34,7 @@ class Problem(NamedTuple):
 
 PROBLEMS: Final[dict[str, Problem]] = {
     "invalid": Problem(400, exceptions.InvalidInput.message),
+    "unknown_filter": Problem(400, exceptions.UnknownFilter.message),
     "cursor_malformed": Problem(400, exceptions.MalformedCursor.message),
     "unknown_type": Problem(400, exceptions.UnknownEventType.message),
     "bad_request": Problem(

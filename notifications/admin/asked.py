@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
+from django.contrib.admin.views.main import ERROR_FLAG, IGNORED_PARAMS
 from django.contrib.auth import get_user_model
 from django.db.models import Q
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
-from notifications.admin.criteria import BadCriteria, Criteria, parse
+from notifications.admin.criteria import BEFORE, PARAMETERS, BadCriteria, Criteria, parse
 from notifications.admin.rights import can
 from notifications.admin.search import exactly, username_field
 from notifications.exceptions import InvalidInput
@@ -56,6 +57,17 @@ def asked(request: HttpRequest, term: str) -> Asked:
             meant = parse({reading: term})
             return Asked(criteria=_both(criteria, meant), reading=reading)
     return _words(request, criteria, term)
+
+
+def check_names(request: HttpRequest) -> None:
+    """Refuse an address with a parameter that the list does not know, as Django does for the list, and any filter in the body.
+
+    Raises:
+        BadCriteria: there is one.
+    """
+    names = set(request.GET) - {*PARAMETERS, BEFORE, *IGNORED_PARAMS, ERROR_FLAG}
+    if unknown := sorted(names | (set(request.POST) - {"format", "csrfmiddlewaretoken"})):
+        raise BadCriteria(_("“%s” is no filter of the list.") % unknown[0][:40])
 
 
 def _words(request: HttpRequest, criteria: Criteria, term: str) -> Asked:

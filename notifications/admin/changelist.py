@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 from django.contrib import messages
 from django.contrib.admin.options import IncorrectLookupParameters
@@ -13,11 +13,9 @@ from django.http import HttpRequest
 
 from notifications.admin.asked import Asked, asked
 from notifications.admin.bases import AnyChangeList
-from notifications.admin.criteria import BadCriteria
+from notifications.admin.criteria import BEFORE, BadCriteria
 from notifications.admin.walk import Page, read_page
 from notifications.models import Change, ChangeKind, Notification
-
-BEFORE: Final = "before"
 
 
 class NotificationList(AnyChangeList):

@@ -37,6 +37,7 @@ AGES: Final = {
 PARAMETERS: Final = (
     "recipient", "state", "sent", "sent_from", "sent_to", "level", "category", "type", "topic", "producer", "key", "event"
 )  # fmt: skip
+BEFORE: Final = "before"  # where a page of the list begins
 _YEARS: Final = range(2000, 3000)
 
 

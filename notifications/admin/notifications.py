@@ -27,7 +27,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from notifications import services
 from notifications.admin import actions, detail, permalinks
-from notifications.admin.asked import asked
+from notifications.admin.asked import asked, check_names
 from notifications.admin.changelist import NotificationList, ask
 from notifications.admin.columns import NotificationColumns
 from notifications.admin.criteria import PARAMETERS, BadCriteria
@@ -158,6 +158,7 @@ class NotificationAdmin(NotificationColumns, DeletesThroughServices):
         if file_format not in FORMATS:
             return HttpResponseBadRequest(_("The format is csv or json."), content_type="text/plain")
         try:
+            check_names(request)
             wanted = asked(request, request.GET.get("q", ""))
         except BadCriteria as error:
             return HttpResponseBadRequest(str(error), content_type="text/plain; charset=utf-8")

@@ -17,7 +17,7 @@ from notifications.admin.links import brief, chip_html, level_html, live_url, no
 from notifications.admin.rights import CONTENT_HIDDEN, can
 from notifications.cursors import Cursor
 from notifications.exceptions import InvalidInput
-from notifications.filters import NAMES, NO_FILTERS, Filters
+from notifications.filters import NAMES, Filters
 from notifications.models import ChangeKind, Level, Reason
 from notifications.selectors import WatchedChange
 from notifications.streaming.staff.watch import MAX_RECIPIENTS, Watch
@@ -43,7 +43,9 @@ class TailForm(forms.Form):
     )
 
     def clean(self) -> dict[str, Any]:
-        """By the protocol's grammar."""
+        """By the protocol's grammar; what this form does not know was meant to narrow the tail, and must not show everything."""
+        if unknown := sorted(set(self.data) - set(self.fields)):
+            self.add_error(None, _("“%s” is no filter of this page.") % unknown[0][:40])
         given = {name: value for name, value in self.cleaned_data.items() if value}
         try:
             Filters.parse({name: [given[name]] for name in NAMES if name in given})
@@ -52,10 +54,10 @@ class TailForm(forms.Form):
                 self.add_error(name if name in self.fields else None, f"{text}.")
         return given
 
-    def watch(self) -> Watch:
-        """What the filter admits; everything while it is wrong."""
+    def watch(self) -> Watch | None:
+        """What the filter admits; None while something about it is wrong."""
         if not self.is_valid():
-            return Watch(filters=NO_FILTERS, recipients=frozenset(), kinds=frozenset())
+            return None
         given = self.cleaned_data
         return Watch(
             filters=Filters.parse({name: [given[name]] for name in NAMES if name in given}),
@@ -72,7 +74,7 @@ class TailForm(forms.Form):
 
 
 def show_tail(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
-    """The page. Two queries.
+    """The page; nothing is shown while the filter is wrong. Two queries.
 
     Args:
         request: by a GET of somebody who may view notifications.
@@ -80,16 +82,13 @@ def show_tail(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
     """
     form = TailForm(request.GET)
     watch = form.watch()
-    newest = selectors.newest_change_id()
-    found = selectors.changes_by_id(after=newest - LOOK_BACK, limit=LOOK_BACK)
-    shown = [change for change in reversed(found) if watch.admits(change)][:MAX_SHOWN]
     has_content = can(request, "view_content")
     page = {
         "title": _("Live tail"),
         "form": form,
         "is_filtered": form.is_valid() and bool(form.cleaned_data),
-        "lines": [_line(change, has_content=has_content) for change in shown],
-        "stream_url": live_url("tail") + _query(form),
+        "lines": [_line(change, has_content=has_content) for change in _newest(watch)],
+        "stream_url": live_url("tail") + _query(form) if watch else "",
         "notification_pattern": notification_url("ID"),
         "past_pattern": past_url("KEY"),
         "kinds": [(kind, chip_html(kind, label)) for kind, label in ChangeKind.choices],
@@ -101,8 +100,16 @@ def show_tail(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
     return TemplateResponse(request, TEMPLATE, {**context, **page})
 
 
+def _newest(watch: Watch | None) -> list[WatchedChange]:
+    if watch is None:
+        return []
+    newest = selectors.newest_change_id()
+    found = selectors.changes_by_id(after=newest - LOOK_BACK, limit=LOOK_BACK)
+    return [change for change in reversed(found) if watch.admits(change)][:MAX_SHOWN]
+
+
 def _query(form: TailForm) -> str:
-    if not form.is_valid() or not form.cleaned_data:
+    if not form.cleaned_data:
         return ""
     pairs = [(name, value) for name, value in form.cleaned_data.items() if name != "recipient"]
     pairs += [("recipient", name) for name in _names(form.cleaned_data.get("recipient", ""))]

@@ -11,6 +11,7 @@ from rest_framework.request import Request
 
 from notifications.agents import describe_agent
 from notifications.cursors import Cursor
+from notifications.filters import Filters
 from notifications.models import Broadcast, StreamSession
 from notifications.payloads import (
     ChangeRow,
@@ -32,14 +33,15 @@ def notification_body(row: NotificationRow) -> orjson.Fragment:
     return orjson.Fragment(notification_json(row))
 
 
-def list_body(page: Page, request: Request) -> dict[str, Any]:
-    """Part of the list, with the url of the next part."""
+def list_body(page: Page, filters: Filters, request: Request) -> dict[str, Any]:
+    """Part of the list, with the url of the next part, and how its filters were understood."""
     return {
         "results": rendered(page.rows, notification_json),
         "next": None if page.next_before is None else next_url(request, page.next_before),
         "cursor": str(page.cursor),
         "unread_count": page.unread_count,
         "inbox": inbox_name(request.user.pk),
+        "filters": filters.by_name,
     }
 
 

@@ -112,7 +112,9 @@ class ListView(HubView):
             limit=query.limit,
         )
         polls.note_list(request, query, page)
-        return Response(answers.list_body(page, request), headers=etags.etag_header(page.cursor))
+        return Response(
+            answers.list_body(page, query.filters, request), headers=etags.etag_header(page.cursor)
+        )
 
 
 class NotificationView(HubView):

@@ -287,6 +287,7 @@ class Connection:
             head=str(state.cursor),
             unread_count=state.unread_count,
             heartbeat_seconds=self._request.heartbeat_seconds,
+            filters=self._request.filters.by_name,
             resume=self._plan.resume,
             retry_ms=limits.retry_ms(),
         )

@@ -88,6 +88,7 @@ def opened(
     head: str,
     unread_count: int,
     heartbeat_seconds: int,
+    filters: Mapping[str, list[str]],
     resume: Resume,
     retry_ms: int,
 ) -> bytes:
@@ -99,6 +100,7 @@ def opened(
         "head": head,
         "unread_count": unread_count,
         "heartbeat": heartbeat_seconds,
+        "filters": filters,
         "resume": resume,
     }
     return frame("stream.open", _json(data), cursor="" if resume == "reset" else cursor, retry_ms=retry_ms)

@@ -48,7 +48,7 @@ def check_own_site(scope: Scope, headers: Headers) -> Mapping[str, list[str]]:
         parameters = parse_query(scope["query_string"])
         refuse_in_url(parameters)
     except InvalidInput as invalid:
-        raise Refusal("invalid", str(invalid), errors=invalid.errors) from invalid
+        raise Refusal(invalid.code, str(invalid), errors=invalid.errors) from invalid
     return parameters
 
 
@@ -162,4 +162,4 @@ def _read_query(scope: Scope, headers: Headers) -> StreamRequest:
         refuse_in_url(parameters)
         return replace(StreamRequest.parse(parameters, headers), takes_notes=NOTES in scope)
     except InvalidInput as invalid:
-        raise Refusal("invalid", str(invalid), errors=invalid.errors) from invalid
+        raise Refusal(invalid.code, str(invalid), errors=invalid.errors) from invalid

@@ -186,6 +186,7 @@ def test_wait__is_clamped() -> None:
         ("wait=25&limit=501", None, 400),
         ("wait=25&limit=x", None, 400),
         ("wait=25&level=none", None, 400),
+        ("wait=25&event=orders", None, 400),
         ("wait=25&type=%00", None, 400),
         ("wait=25&token=x", None, 400),
     ],

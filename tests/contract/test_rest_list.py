@@ -44,8 +44,14 @@ def test_list__of_a_user_without_inbox__is_empty_and_has_a_cursor(api: Api, ada:
     answer = api.get()
     inbox = services.open_inbox(ada.pk)
     assert answer.status == 200
-    assert answer.json == {"results": [], "next": None, "cursor": f"{inbox.epoch}-0", "unread_count": 0,
-                           "inbox": payloads.inbox_name(ada.pk)}  # fmt: skip
+    assert answer.json == {
+        "results": [],
+        "next": None,
+        "cursor": f"{inbox.epoch}-0",
+        "unread_count": 0,
+        "inbox": payloads.inbox_name(ada.pk),
+        "filters": {},
+    }
 
 
 def test_list__shows_the_whole_object_as_it_was_sent(api: Api, ada: User) -> None:
@@ -143,6 +149,9 @@ def test_list__changed_between_pages__neither_skips_nor_repeats(api: Api, ada: U
         ("level=error,warning", [5, 4]),
         ("category=orders&level=info", [2, 1]),
         ("category=nothing_of_the_kind", []),
+        ("categories=orders", [5, 2, 1]),
+        ("categories=orders&category=imports", [5, 3, 2, 1]),
+        ("types=orders.order.shipped&topics=order:7&levels=info,error", [1]),
         ("unread=true", [5, 4, 3, 2]),
         ("unread=false", [5, 4, 3, 2, 1]),
         ("unread=true&topic=order:7", [5]),
@@ -167,6 +176,24 @@ def test_filters__admit_what_they_say(api: Api, ada: User, query: str, expected:
     assert answer.json["unread_count"] == 4
 
 
+def test_filters__as_they_were_understood__stand_beside_the_list(api: Api) -> None:
+    answer = api.get("?types=b.c,a.*&type=b.c&level=info&unread=true&foo=bar")
+    assert answer.json["filters"] == {"type": ["a.*", "b.c"], "level": ["info"]}
+
+
+@pytest.mark.parametrize("path", ["", "/changes"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "event", "event_type", "event_types", "tag", "tags", "channel", "channels", "category[]", "type[0]", "filter[level]",
+        "eventType", "Category", "TOPICS", "top-ic",
+    ],
+)  # fmt: skip
+def test_filters__by_a_name_that_is_none__are_refused(api: Api, path: str, name: str) -> None:
+    answer = api.get(path, {name: "orders"})
+    assert (answer.status, answer.code, list(answer.problem["errors"])) == (400, "unknown_filter", [name])
+
+
 @pytest.mark.parametrize(
     "query",
     [
@@ -176,6 +203,7 @@ def test_filters__admit_what_they_say(api: Api, ada: User, query: str, expected:
         "unread=1", "unread=TRUE", "unread=", "unread=yes",
         "level=fatal", "level=", "level=info,", "category=", "category=Orders", "category=orders.order", "category=,",
         "type=.*", "type=*", "type=orders.*.shipped", "type=orders*", "type=" + "a" * 101, "topic=" + "x" * 101,
+        "categories=", "types=", "levels=info,", "topics=&topic=x",
         "topic=", "topic=%00", "topic=a%ED%A0%80", "x=%00", "%00=x", "x=%ED%BF%BF", "category=orders%0A",
         "&".join(f"topic=t{n}" for n in range(51)), "topic=" + ",".join("abc" for _ in range(51)),
         "&".join(f"x{n}=1" for n in range(1001)),

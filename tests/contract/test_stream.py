@@ -73,6 +73,7 @@ async def test_open__a_first_touch__makes_the_inbox_and_starts_now(ada: User, st
         "head": f"{inbox.epoch}-0",
         "unread_count": 0,
         "heartbeat": 15,
+        "filters": {},
         "resume": "none",
     }
     assert stream.scope["headers"] == []  # nobody keeps the credential for as long as the stream is open
@@ -249,6 +250,7 @@ async def test_last_event_id__header__wins_over_the_url(ada: User, streams: Stre
         ("category=jobs,orders", ["shipped", "late", "job"]),
         ("category=orders&level=warning", ["late"]),
         ("category=other", []),
+        ("categories=jobs&category=orders&levels=info", ["shipped", "job"]),
     ],
 )
 async def test_filters__hide_what_does_not_match__live_and_resumed(
@@ -271,6 +273,26 @@ async def test_filters__hide_what_does_not_match__live_and_resumed(
     for name in ("notification.created", "notification.read", "notification.unread"):
         assert [event.json["notification"]["title"] for event in live.of_type(name)] == titles
     assert [e.data for e in live.of_type(*CHANGES)] == [e.data for e in resumed.of_type(*CHANGES)]
+
+
+@pytest.mark.shape("embedded")
+async def test_filters__as_they_were_understood__stand_in_the_first_frame(
+    ada: User, streams: Streams
+) -> None:
+    stream = await streams.answer(ada, "categories=orders,jobs&category=billing&types=a.b.*&closeafter=live")
+    opened = stream.of_type("stream.open")[0].json
+    assert opened["filters"] == {"category": ["billing", "jobs", "orders"], "type": ["a.b.*"]}
+
+
+@pytest.mark.shape("embedded")
+@pytest.mark.parametrize(
+    "query", ["event=orders", "tags=x", "channel=user-1", "category[]=orders", "eventTypes=a"]
+)
+async def test_filters__that_are_none__are_refused(ada: User, streams: Streams, query: str) -> None:
+    answer = await streams.answer(ada, query)
+    refusal = json.loads(answer.raw)
+    assert (answer.status, refusal["code"]) == (400, "unknown_filter")
+    assert list(refusal["errors"]) == [query.partition("=")[0]]
 
 
 @override_settings(NOTIFICATION_HUB={"heartbeat_seconds": 5})

@@ -99,6 +99,8 @@ def test_export__refused__exports_nothing_and_leaves_no_record(reader: Client, a
     assert reader.get(EXPORT).status_code == 405
     assert reader.post(EXPORT, {"format": "xls"}).status_code == 400
     assert reader.post(f"{EXPORT}?sent_from=never", {"format": "csv"}).status_code == 400
+    assert reader.post(f"{EXPORT}?types=orders.order.shipped", {"format": "csv"}).status_code == 400
+    assert reader.post(EXPORT, {"format": "csv", "recipient": "ada"}).status_code == 400
     assert client_of(make_staff("zoe")).post(EXPORT, {"format": "csv"}).status_code == 403
     checked = Client(enforce_csrf_checks=True)
     checked.force_login(User.objects.get(username="vera"))

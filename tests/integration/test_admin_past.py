@@ -160,6 +160,11 @@ def test_tail__shows_the_newest_that_the_filter_admits(staff: Client, ada: User)
     assert shown(change="deleted") == ["ada deleted"]
     wrong = staff.get(TAIL, {"category": "No!", "level": "loud"})
     assert wrong.context["form"].errors.keys() == {"category", "level"}
+    unknown = staff.get(TAIL, {"types": "news.site.moved"})
+    assert "“types” is no filter of this page." in unknown.content.decode()
+    for page in (wrong, unknown):
+        assert page.context["lines"] == []
+        assert "data-stream" not in page.content.decode()
     assert "<script>alert" not in staff.get(TAIL).content.decode()
     with CaptureQueriesContext(connection) as captured:
         staff.get(TAIL)

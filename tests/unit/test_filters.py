@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifications.exceptions import InvalidInput
+from notifications.exceptions import InvalidInput, UnknownFilter
 from notifications.filters import Filters
 
 
@@ -38,6 +38,25 @@ def test_parse__values_by_comma_and_by_repetition__are_the_same() -> None:
 
 def test_parse__parameters_of_other_names__are_ignored() -> None:
     assert not Filters.parse({"limit": ["\0"], "after": [","], "user": ["ada"]})
+
+
+def test_parse__the_plural__means_the_same_and_both_are_a_union() -> None:
+    both = {"categories": ["a"], "types": ["a.b"], "topics": ["x,y"], "levels": ["info"]}
+    single = {"category": ["a"], "type": ["a.b"], "topic": ["x", "y"], "level": ["info"]}
+    assert Filters.parse(both) == Filters.parse(single)
+    assert Filters.parse({"topic": ["x"], "topics": ["y"]}) == Filters.parse({"topic": ["x,y"]})
+
+
+def test_parse__what_is_wrong__is_named_at_once_and_a_mistaken_name_decides() -> None:
+    with pytest.raises(UnknownFilter) as caught:
+        Filters.parse({"levels": ["loud"], "event": ["x"], "tag[]": ["x"]})
+    assert list(caught.value.errors) == ["event", "tag[]", "levels"]
+
+
+def test_by_name__is_what_was_understood() -> None:
+    filters = Filters.parse({"types": ["c.*,a.b"], "topic": ["z", "z"]})
+    assert filters.by_name == {"type": ["a.b", "c.*"], "topic": ["z"]}
+    assert Filters().by_name == {}
 
 
 @pytest.mark.parametrize(
@@ -70,7 +89,10 @@ def test_parse__parameters_of_other_names__are_ignored() -> None:
         ({"type": ["a.b.c.d.e"]}, "type"),
         ({"type": ["orders"]}, "type"),
         ({"type": ["a.b.c.d.*"]}, "type"),
+        ({"topics": [""]}, "topics"),
+        ({"categories": ["Orders"]}, "categories"),
         ({"topic": ["t"] * 51}, "filter"),
+        ({"topic": ["t"] * 26, "topics": ["t"] * 25}, "filter"),
         ({"topic": [",".join("t" * 26)], "level": ["info"] * 25}, "filter"),
     ],
     ids=str,

@@ -72,6 +72,7 @@ def opened(resume: frames.Resume) -> Any:
             head="abcdefgh-9",
             unread_count=2,
             heartbeat_seconds=15,
+            filters={"type": ["a.*"]},
             resume=resume,
             retry_ms=2_000,
         )
@@ -88,6 +89,7 @@ def test_open__has_the_fields_and_the_start_cursor_as_id() -> None:
         "head": "abcdefgh-9",
         "unread_count": 2,
         "heartbeat": 15,
+        "filters": {"type": ["a.*"]},
         "resume": "exact",
     }
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from notifications.events import LEVELS, MAX_NAME_LENGTH
-from notifications.filters import MAX_VALUE_LENGTH
+from notifications.filters import MAX_VALUE_LENGTH, NAMES, PLURALS
 from notifications.models import (
     MAX_ACTOR_LENGTH,
     MAX_BODY_LENGTH,
@@ -186,7 +186,8 @@ def query(name: str, schema: Schema, description: str = "") -> Schema:
 
 
 def _filter(name: str, schema: Schema, description: str) -> Schema:
-    return query(name, several(schema), f"{description} Several by comma or repetition.") | {"explode": True}
+    also = f"Several by comma or repetition; `{PLURALS[name]}` means the same."
+    return query(name, several(schema), f"{description} {also}") | {"explode": True}
 
 
 _NAME: Final = "[a-z][a-z0-9_]*"
@@ -200,6 +201,9 @@ FILTERS: Final[list[Schema]] = [
     _filter("topic", {"type": "string", "minLength": 1, "maxLength": MAX_VALUE_LENGTH}, "Topics."),
     _filter("level", {"enum": list(LEVELS)}, "Levels."),
 ]  # fmt: skip
+UNDERSTOOD: Final = obj({name: several(TEXT) for name in NAMES}, optional=NAMES, closed=True) | {
+    "description": "The filters as they were understood; those that were not given are left out."
+}
 SEARCH: Final = query(
     "q", TEXT | {"maxLength": MAX_SEARCH_LENGTH}, "Words in title and body, each of them, whole."
 )

@@ -23,6 +23,7 @@ from notifications.rest.schema.components import (
     TEXT,
     TIME,
     TYPE,
+    UNDERSTOOD,
     Schema,
     answer,
     obj,
@@ -38,6 +39,7 @@ from notifications.rest.schema.views import FORMATS, SchemaView
 ALWAYS: Final = ("bad_request", "invalid", "too_large", "unavailable")
 # Whoever must say who they are may get these.
 CREDENTIAL: Final = (*ALWAYS, "not_authenticated", "bad_credential", "forbidden", "throttled")
+FILTERED: Final = (*CREDENTIAL, "unknown_filter")
 # Whoever changes something, with a body where there is one.
 UNSAFE: Final = (*CREDENTIAL, "csrf_failed")
 BODY: Final = (*UNSAFE, "unsupported_media_type")
@@ -138,13 +140,14 @@ READING: Final[dict[tuple[Any, str], Operation]] = {
                     "cursor": CURSOR,
                     "unread_count": COUNT,
                     "inbox": INBOX,
+                    "filters": UNDERSTOOD,
                 }),
                 "Part of the list. Cursor and count are the whole inbox's, of the same snapshot.",
                 headers=ETAG,
             ),
             "304": _NOT_MODIFIED,
         },
-        CREDENTIAL,
+        FILTERED,
         (
             *FILTERS, SEARCH, query("unread", {"enum": ["true", "false"]}),
             _limit(inputs.DEFAULT_LIST_LIMIT, inputs.MAX_LIST_LIMIT), _BEFORE, IF_NONE_MATCH,
@@ -195,7 +198,7 @@ READING: Final[dict[tuple[Any, str], Operation]] = {
                 headers=_INTERVAL,
             )
         },
-        (*CREDENTIAL, "cursor_malformed", *_CURSOR_CODES),
+        (*FILTERED, "cursor_malformed", *_CURSOR_CODES),
         (
             query("after", CURSOR, "Without it: no changes, the head."), *FILTERS,
             _limit(inputs.DEFAULT_CHANGES_LIMIT, inputs.MAX_CHANGES_LIMIT),

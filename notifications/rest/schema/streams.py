@@ -19,7 +19,7 @@ from notifications.rest.schema.components import (
 
 # Of the closed list, what a request for a stream may get; docs/errors.md has the whole of it.
 PROBLEMS: Final = (
-    "bad_request", "invalid", "not_authenticated", "bad_credential", "forbidden", "cross_site", "not_acceptable",
+    "bad_request", "invalid", "unknown_filter", "not_authenticated", "bad_credential", "forbidden", "cross_site", "not_acceptable",
     "uri_too_long", "stream_limit", "throttled", "headers_too_large", "unavailable",
 )  # fmt: skip
 _AFTER: Final = {"anyOf": [CURSOR, {"const": "earliest"}, TEXT]}

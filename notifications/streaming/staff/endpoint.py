@@ -11,8 +11,8 @@ from typing import Any, Final
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
 
-from notifications.exceptions import InvalidInput
-from notifications.filters import Filters
+from notifications.exceptions import MAX_ERRORS, InvalidInput, UnknownFilter
+from notifications.filters import MAX_VALUE_LENGTH, Filters
 from notifications.models import ChangeKind
 from notifications.streaming import guard
 from notifications.streaming.pool import in_pool
@@ -31,7 +31,7 @@ from notifications.streaming.staff.replay import ReplayFeed
 from notifications.streaming.staff.rights import StaffRight, admit
 from notifications.streaming.staff.stream import Feed, StaffStream
 from notifications.streaming.staff.tail import TailFeed
-from notifications.streaming.staff.watch import MAX_RECIPIENTS, Watch
+from notifications.streaming.staff.watch import MAX_RECIPIENTS, TAIL_PARAMETERS, Watch
 from notifications.streaming.wire import SERVER_SEND, wire_under
 
 logger = logging.getLogger(__name__)
@@ -88,7 +88,7 @@ def _read(feed_for: Callable[[Parameters, Headers], Feed], parameters: Parameter
     try:
         return feed_for(parameters, headers)
     except InvalidInput as invalid:
-        raise Refusal("invalid", str(invalid), errors=invalid.errors) from invalid
+        raise Refusal(invalid.code, str(invalid), errors=invalid.errors) from invalid
 
 
 async def _admit(headers: Headers, *, needs_inbox: bool) -> StaffRight:
@@ -102,14 +102,17 @@ async def _admit(headers: Headers, *, needs_inbox: bool) -> StaffRight:
 
 
 def _tail_feed(parameters: Parameters, headers: Headers) -> Feed:
-    given = {name: [value for value in values if value] for name, values in parameters.items()}
-    kinds = frozenset(kind for text in given.get("change", ()) for kind in text.split(","))
+    if unknown := [name for name in parameters if name not in TAIL_PARAMETERS]:
+        raise UnknownFilter(
+            {name[:MAX_VALUE_LENGTH]: "is no filter of the tail" for name in unknown[:MAX_ERRORS]}
+        )
+    kinds = frozenset(kind for text in parameters.get("change", ()) for kind in text.split(","))
     if not kinds <= _KINDS:
         raise InvalidInput({"change": f"each must be one of {', '.join(sorted(_KINDS))}"})
-    recipients = frozenset(given.get("recipient", ()))
-    if len(recipients) > MAX_RECIPIENTS:
-        raise InvalidInput({"recipient": f"at most {MAX_RECIPIENTS} may be given"})
-    watch = Watch(filters=Filters.parse(given), recipients=recipients, kinds=kinds)
+    recipients = frozenset(parameters.get("recipient", ()))
+    if len(recipients) > MAX_RECIPIENTS or "" in recipients:
+        raise InvalidInput({"recipient": f"1 to {MAX_RECIPIENTS} usernames may be given"})
+    watch = Watch(filters=Filters.parse(parameters), recipients=recipients, kinds=kinds)
     after = headers.get("last-event-id") or ""
     return TailFeed(current_runtime().staff.tail, watch, int(after) if _NUMBER.fullmatch(after) else None)
 

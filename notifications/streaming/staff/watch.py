@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from notifications.filters import Filters
+from notifications.filters import NAMES, PLURALS, Filters
 from notifications.selectors import WatchedChange
 
 MAX_RECIPIENTS: Final = 50
+# All that the address of a tail may hold: what is none of these was meant to narrow it, and must not show everything.
+TAIL_PARAMETERS: Final = frozenset([*NAMES, *PLURALS.values(), "recipient", "change"])
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
