@@ -154,7 +154,7 @@ def _by_ticket(text: str, is_opening: bool) -> Credential:
 
 
 def _session_key(headers: Headers) -> str | None:
-    key = parse_cookie("; ".join(headers.all("cookie"))).get(settings.SESSION_COOKIE_NAME)
+    key = parse_cookie(headers.get("cookie") or "").get(settings.SESSION_COOKIE_NAME)
     return key if key and len(key) <= MAX_SESSION_KEY_LENGTH else None
 
 

@@ -44,6 +44,17 @@ class Headers:
         return ", ".join(values) if values else None
 
 
+def join_cookies(scope: Scope) -> None:
+    """Make one ``Cookie`` header of several, as HTTP/2 lets a client send them (RFC 9113, 8.2.3).
+
+    Django would join them with a comma, which loses every cookie but the first. In place, as the server keeps the same list.
+    """
+    lines = [value for name, value in scope["headers"] if name.lower() == b"cookie"]
+    if len(lines) > 1:
+        others = [header for header in scope["headers"] if header[0].lower() != b"cookie"]
+        scope["headers"][:] = [*others, (b"cookie", b"; ".join(lines))]
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StreamRequest:
     """The parameters of one stream.

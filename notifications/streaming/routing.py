@@ -27,7 +27,7 @@ from notifications.streaming.guard import METHODS, NOTES
 from notifications.streaming.poll import poll
 from notifications.streaming.proxies import settle_client
 from notifications.streaming.refusals import Receive, Send
-from notifications.streaming.requests import Scope
+from notifications.streaming.requests import Scope, join_cookies
 from notifications.streaming.staff import STAFF_PATH
 from notifications.streaming.staff.endpoint import replay, tail
 from notifications.streaming.wire import SERVER_SEND
@@ -95,6 +95,7 @@ class Serving:
         if scope["type"] != "lifespan":
             scope[SERVER_SEND] = send
             settle_client(scope)
+            join_cookies(scope)
         # Daphne takes the root path from a header that any client may send; the router fails on one that does not match.
         if not str(scope.get("path", "")).startswith(scope.get("root_path", "")):
             scope = {**scope, "root_path": ""}

@@ -134,6 +134,22 @@ def test_requests__hostile__get_a_problem_and_never_a_5xx(
 
 
 @pytest.mark.parametrize("server", SERVERS)
+def test_cookies__in_several_lines_as_http2_sends_them__are_all_read(
+    share_hub: Callable[..., HubProcess], server: ServerName
+) -> None:
+    hub, ada = share_hub(server), make_user("ada")
+    public_id = send(ada)
+    host, cookies, csrf = login(hub, ada)
+    parts = [b"Cookie: " + part for part in [b"a=1", *cookies.removeprefix(b"Cookie: ").split(b"; "), b"z=2"]]
+    assert len(parts) == 4
+    mine = [parts[0], host, *parts[1:], csrf]
+    assert ask(hub, b"GET " + PATH, *mine)[0] == 200
+    assert ask(hub, b"DELETE %b/%b" % (PATH, str(public_id).encode()), *mine)[0] == 204
+    assert ask(hub, b"GET " + PATH + b"/stream?closeafter=live", *mine)[0] == 200
+    assert ask(hub, b"GET /account/password/", *mine)[0] == 200
+
+
+@pytest.mark.parametrize("server", SERVERS)
 def test_head_and_304__carry_no_body_on_the_wire(
     share_hub: Callable[..., HubProcess], server: ServerName
 ) -> None:
