@@ -56,6 +56,17 @@ def category_of(name: str) -> str:
     return name.split(".", 1)[0]
 
 
+def route_of(name: str) -> str:
+    """An event type's name as the Range dialect's clients have it: `/orders/order/shipped`."""
+    return "/" + name.replace(".", "/")
+
+
+def type_of_route(route: str) -> str:
+    """The event type whose route this is; for a route that no event type can have, the route itself, which is no type's name."""
+    name = route[1:].replace("/", ".")
+    return name if route_of(name) == route and "." not in route else route
+
+
 @dataclass_transform(kw_only_default=True, frozen_default=True)
 class EventType:
     """Base of all event types; subclassing declares and registers one.

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from notifications import strict_json
-from notifications.events import LEVELS, category_of
+from notifications.events import LEVELS, category_of, type_of_route
 from notifications.exceptions import MAX_ERRORS, FieldErrors, InvalidInput, UnknownFilter
 
 MAX_VALUES: Final = 50
@@ -88,6 +88,27 @@ class Filters:
             topics=frozenset(values["topic"]),
             levels=frozenset(values["level"]),
         )
+
+    @classmethod
+    def parse_dialect(cls, given: Mapping[str, Sequence[str]]) -> Filters:
+        """Read the query parameters of the Range dialect: those of ``parse``, and ``route``, which names event types as KERIA does.
+
+        Raises:
+            InvalidInput: as for ``parse``; or a route is none, or comes with a type.
+        """
+        filters, routes = cls.parse(given), given.get("route", ())
+        if not routes:
+            return filters
+        if filters.types or filters.type_prefixes:
+            raise InvalidInput({"route": "must not come with a type as well"})
+        values = [part for text in routes for part in text.split(",")]
+        for value in values:
+            strict_json.check_text(value, field="route")
+            if not value.startswith("/") or len(value) > MAX_VALUE_LENGTH or _CONTROL.search(value):
+                raise InvalidInput({"route": "must be a route, such as /orders/order/shipped"})
+        if len(values) > MAX_VALUES:
+            raise InvalidInput({"route": f"at most {MAX_VALUES} may be given"})
+        return replace(filters, types=frozenset(map(type_of_route, values)))
 
     @property
     def by_name(self) -> dict[str, list[str]]:

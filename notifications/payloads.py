@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from notifications.cursors import cursor_text
-from notifications.events import category_of
+from notifications.events import category_of, route_of
 from notifications.strict_json import refuse_constant
 
 logger = logging.getLogger(__name__)
@@ -125,20 +125,29 @@ def note_json(row: NotificationRow) -> bytes:
     return _note(row, created_at=_time(row.created_at), is_read=row.read_at is not None).encode("ascii")
 
 
-def note_change_json(row: ChangeRow, epoch: str) -> bytes:
-    """The ``data`` of a change's frame on the dialect's stream: the note, of a deleted one what is left; others as ever."""
-    if row.kind == "read_all":
-        return change_json(row, epoch)
-    if row.kind == "deleted":
-        return f'{{"i":"{row.public_id}"}}'.encode("ascii")
-    return _note(row, created_at=row.created_at, is_read=row.kind == "read").encode("ascii")
+def signal_json(row: ChangeRow) -> bytes:
+    """The ``data`` of a created change's frame on the dialect's stream: a KERI signal."""
+    route = _text(route_of(row.type or ""))
+    attributes = _attributes(row.data or "", row.title or "", row.body or "", row.url or "", row.type or "")
+    return f'{{"i":"{row.public_id}","dt":{_quoted(row.created_at)},"r":{route},"a":{attributes}}}'.encode(
+        "ascii"
+    )
+
+
+@lru_cache(maxsize=MAX_EVENTS)
+def _attributes(data: str, title: str, body: str, url: str, type_: str) -> str:
+    """The fields of ``data`` as they stand, and after them title, body and url where it has none of that name."""
+    text = _data(data, type_)
+    own = json.loads(text)
+    texts = {"title": title, "body": body, "url": url}
+    more = ",".join(f'"{name}":{_text(value)}' for name, value in texts.items() if name not in own)
+    return f"{text.rstrip()[:-1]}{',' if own and more else ''}{more}}}"
 
 
 def _note(row: Any, *, created_at: str | None, is_read: bool) -> str:
-    route = "/" + row.type.replace(".", "/")
     return (
         f'{{"i":"{row.public_id}","dt":{_quoted(created_at)},"r":{"true" if is_read else "false"},'
-        f'"a":{{"r":{_text(route)},"d":{_data(row.data, row.type)},"title":{_text(row.title)}}}}}'
+        f'"a":{{"r":{_text(route_of(row.type))},"d":{_data(row.data, row.type)},"title":{_text(row.title)}}}}}'
     )
 
 

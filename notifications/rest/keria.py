@@ -19,6 +19,7 @@ from rest_framework.response import Response
 from notifications import selectors, services
 from notifications.conf import hub_config
 from notifications.exceptions import InvalidInput, NotFound
+from notifications.filters import Filters
 from notifications.payloads import note_json
 from notifications.rest.answers import rendered
 from notifications.rest.ids import parse_id
@@ -29,6 +30,10 @@ from notifications.rest.views import HubView
 DEFAULT_COUNT: Final = 25
 MAX_COUNT: Final = 200
 ORDERS: Final = {"asc": False, "desc": True}
+# As KERIA's server reads a truth.
+READ: Final = dict.fromkeys(("true", "True", "t", "yes", "y", "1", "on"), True) | dict.fromkeys(
+    ("false", "False", "f", "no", "n", "0", "off"), False
+)
 # Units are read in either case (RFC 9110).
 _RANGE: Final = re.compile(r"notes=(0|[1-9][0-9]{0,15})-(0|[1-9][0-9]{0,15})?", re.ASCII | re.IGNORECASE)
 _OTHER_UNIT: Final = re.compile(r"(?!notes=)[a-z0-9._-]+=", re.ASCII | re.IGNORECASE)
@@ -74,14 +79,24 @@ class NotesView(DialectView):
     """``/notifications``"""
 
     def get(self, request: Request) -> Response:
-        """Part of the list as notes, oldest first; 206 when a range was asked for."""
+        """Part of the list as notes, oldest first; 206 when a range was asked for. Filtered, it is a list of its own."""
         wanted = Wanted.parse(request.headers.get("Range"))
-        order = request.query_params.get("order", "asc")
+        params = request.query_params
+        order = params.get("order", "asc")
         if order not in ORDERS:
             raise InvalidInput({"order": "must be asc or desc"})
+        read = params.get("read")
+        if read is not None and read not in READ:
+            raise InvalidInput({"read": "must be true or false"})
+        filters = Filters.parse_dialect(dict(params.lists()))
         services.open_inbox(request.user.pk)
         rows, total = selectors.list_slice(
-            request.user.pk, start=wanted.start, limit=wanted.limit, newest_first=ORDERS[order]
+            request.user.pk,
+            start=wanted.start,
+            limit=wanted.limit,
+            newest_first=ORDERS[order],
+            filters=filters,
+            is_read=None if read is None else READ[read],
         )
         first = wanted.start if total else 0
         last = first + len(rows) - 1 if rows else 0

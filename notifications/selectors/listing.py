@@ -73,7 +73,13 @@ def list_page(
 
 
 def list_slice(
-    user_id: Any, *, start: int, limit: int, newest_first: bool
+    user_id: Any,
+    *,
+    start: int,
+    limit: int,
+    newest_first: bool,
+    filters: Filters = NO_FILTERS,
+    is_read: bool | None = None,
 ) -> tuple[list[NotificationRow], int]:
     """Part of a user's list by index, and how many are listed. One statement, two when the part is empty.
 
@@ -83,8 +89,12 @@ def list_slice(
         start: how many to pass over.
         limit: rows at most.
         newest_first: else oldest first.
+        filters: which notifications are wanted, and counted.
+        is_read: only those that are read, or only those that are not; None for both.
     """
-    listed = Notification.objects.filter(Notification.LISTED, recipient_id=user_id)
+    listed = Notification.objects.filter(Notification.LISTED, condition(filters), recipient_id=user_id)
+    if is_read is not None:
+        listed = listed.filter(read_at__isnull=not is_read)
     order = "-position" if newest_first else "position"
     counted = listed.order_by().values("recipient_id").annotate(total=Count("pk")).values("total")
     rows = list(

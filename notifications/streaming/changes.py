@@ -9,16 +9,17 @@ from typing import Any, Literal, NamedTuple
 
 from notifications import selectors
 from notifications.cursors import cursor_text
+from notifications.events import route_of
 from notifications.filters import Filters
-from notifications.payloads import CHANGE_NAMES, ChangeRow, change_json, note_change_json
+from notifications.payloads import CHANGE_NAMES, ChangeRow, change_json, signal_json
 from notifications.streaming import frames
 from notifications.streaming.session import Stretch
 
 logger = logging.getLogger(__name__)
 
-# How a connection wants its changes: plain; a created one named by its event type (`names=type`); as the notes of the Range
-# dialect.
-Form = Literal["plain", "typed", "notes"]
+# How a connection wants its changes: plain; a created one named by its event type (`names=type`); as the signals of the Range
+# dialect, of which there is one for each notification, and none for what happens to it later.
+Form = Literal["plain", "typed", "signals"]
 
 
 class SharedChange:
@@ -50,22 +51,31 @@ class SharedChange:
             return True
         return filters.admits(event_type=row.type or "", topic=row.topic or "", level=row.level or "")
 
-    def frame_in(self, form: Form) -> bytes:
-        """The frame in one of its forms."""
-        if form == "plain" or (form == "typed" and self._row.kind != "created"):
+    def frame_in(self, form: Form, *, is_base_state: bool = False) -> bytes:
+        """The frame in one of its forms; empty for a change that the form has none for.
+
+        Args:
+            is_base_state: it may stand for the notification's creation, which is no longer in the log.
+        """
+        kind = self._row.kind
+        if form == "signals" and not (kind == "created" or (is_base_state and kind in ("read", "unread"))):
+            return b""
+        if form == "plain" or (form == "typed" and kind != "created"):
             return self.frame
         if self._others is None:
             self._others = {}
         if form not in self._others:
-            self._others[form] = self._render(form) or self.frame
+            self._others[form] = self._render(form) or (self.frame if form == "typed" else b"")
         return self._others[form]
 
     def _render(self, form: Form) -> bytes:
         row = self._row
+        cursor = cursor_text(self.epoch, self.position)
         try:
+            if form == "signals":
+                return frames.frame(route_of(row.type or ""), signal_json(row), cursor=cursor)
             name = (row.type or "") if form == "typed" else CHANGE_NAMES[row.kind]
-            data = note_change_json(row, self.epoch) if form == "notes" else change_json(row, self.epoch)
-            return frames.frame(name, data, cursor=cursor_text(self.epoch, self.position))
+            return frames.frame(name, change_json(row, self.epoch), cursor=cursor)
         except Exception:  # whatever is wrong with a row may break nothing but itself
             logger.exception(
                 "Change %s of inbox %s cannot be rendered and is left out", self.position, row.inbox_id
@@ -83,7 +93,7 @@ class Page(NamedTuple):
     """A part of the log, as frames.
 
     Attributes:
-        frames: in order; those of rows that cannot be rendered are left out.
+        frames: in order; those of rows that cannot be rendered, or have no frame in the form, are left out.
         position: everything up to here is in it, hidden by the filter, or superseded.
     """
 
@@ -117,7 +127,7 @@ def read_page(
     page: list[bytes] = []
     size = 0
     for row in rows:
-        frame = SharedChange(row, epoch).frame_in(form)
+        frame = SharedChange(row, epoch).frame_in(form, is_base_state=row.position <= floor)
         if frame:
             page.append(frame)
             size += len(frame)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from datetime import UTC, datetime
 from functools import partial
 from typing import Final
 from uuid import UUID
@@ -19,10 +18,9 @@ from notifications.conf import hub_config
 from notifications.cursors import Cursor
 from notifications.exceptions import CursorExpired
 from notifications.models import EndReason
-from notifications.payloads import inbox_name, timestamp
 from notifications.selectors import InboxState
 from notifications.services import Progress
-from notifications.streaming import frames, limits
+from notifications.streaming import control_frames, limits
 from notifications.streaming.alarm import Alarm
 from notifications.streaming.backlog import Backlog
 from notifications.streaming.changes import SharedChange
@@ -110,7 +108,7 @@ class Connection:
         self._replayed = 0
         self._is_announced = self._is_over = self._may_return = False
         self._closing: CloseReason | None = None
-        self._restarting: frames.ResetReason | None = None
+        self._restarting: ResetReason | None = None
         self._gone = Alarm()
         self.turn = self.beat = 0
         self.id = key
@@ -279,20 +277,7 @@ class Connection:
 
     async def _open(self) -> None:
         await self._sender.start(self._headers)
-        state = self._state
-        first = frames.opened(
-            stream=str(self.id),
-            inbox=inbox_name(state.user_id),
-            cursor=str(Cursor(state.epoch, self._plan.start)),
-            head=str(state.cursor),
-            unread_count=state.unread_count,
-            heartbeat_seconds=self._request.heartbeat_seconds,
-            filters=self._request.filters.by_name,
-            resume=self._plan.resume,
-            retry_ms=limits.retry_ms(),
-        )
-        if self._plan.reset is not None:
-            first += frames.reset(reason=self._plan.reset, cursor=str(state.cursor))
+        first = control_frames.opening(self._request, key=self.id, state=self._state, plan=self._plan)
         await self._send([first])
 
     async def _act(self) -> bool:
@@ -302,7 +287,9 @@ class Connection:
             self.close("rotate")
         elif self._restarting is not None:
             reason, self._restarting = self._restarting, None
-            await self._send([frames.reset(reason=reason, cursor=self._session.cursor)])
+            await self._send(
+                [control_frames.reset(self._request, reason=reason, cursor=self._session.cursor)]
+            )
         elif not self._session.is_live and self._backlog.is_due(now):
             await self._catch_up()
         elif self._session.is_live and not self._is_announced:
@@ -355,7 +342,8 @@ class Connection:
     async def _announce(self) -> None:
         self._is_announced = True
         self._is_over = self._request.ends_when_live
-        await self._send([frames.live(cursor=self._session.cursor, replayed=self._replayed)])
+        cursor = self._session.cursor
+        await self._send([control_frames.live(self._request, cursor=cursor, replayed=self._replayed)])
 
     @property
     def _heartbeat_at(self) -> float:
@@ -364,8 +352,9 @@ class Connection:
     def _heartbeat(self) -> bytes:
         if self._session.is_live:
             self._session.flushed()  # the queue is empty: what was considered since was hidden by the filter
-        cursor, head = self._session.cursor, self._inbox.head_cursor
-        return frames.heartbeat(cursor=cursor, head=head, at=timestamp(datetime.now(UTC)))
+        return control_frames.heartbeat(
+            self._request, cursor=self._session.cursor, head=self._inbox.head_cursor
+        )
 
     async def _send(self, waiting: list[bytes]) -> None:
         """Write frames. Raises ``TimeoutError`` when the reader has taken nothing for too long."""
@@ -390,10 +379,7 @@ class Connection:
             if self._closing in _FLUSHED_BEFORE and self._restarting is None:
                 body = b"".join(waiting)
                 is_flushed = True
-            retry_ms, ending = limits.retry_ms(self._closing), Ending(self._closing, self._may_return)
-            # A ticket is used up: whoever came with one needs another.
-            reconnect = ending.reconnect and self._request.ticket is None
-            body += frames.closed(reason=self._closing, retry_ms=retry_ms, reconnect=reconnect)
+            body += control_frames.closed(self._request, Ending(self._closing, self._may_return))
         if self._closing in _SILENT and self.wire.is_behind:
             seconds = 0  # what the server still holds would go out first
         if await self._sender.finish(body, seconds, self._gone) and is_flushed:

@@ -10,9 +10,9 @@ import logging
 
 from notifications.exceptions import StreamLimit
 from notifications.models import EndReason, new_public_id
-from notifications.streaming import guard
+from notifications.streaming import control_frames, guard
 from notifications.streaming.connection import Connection
-from notifications.streaming.frames import CloseReason
+from notifications.streaming.frames import CloseReason, Ending
 from notifications.streaming.metrics import METRICS
 from notifications.streaming.opening import Opening, admit
 from notifications.streaming.pool import in_pool
@@ -137,6 +137,6 @@ async def _refuse(send: Send, refusal: Refusal, request: StreamRequest, common: 
         reason: CloseReason = "shutdown" if current_runtime().is_draining else "error"
         if refusal.status == 429:
             reason = "limit"
-        await send_closed_stream(send, reason, common, reconnect=request.ticket is None)
+        await send_closed_stream(send, control_frames.closed(request, Ending(reason)), common)
     else:
         await send_refusal(send, refusal, common)

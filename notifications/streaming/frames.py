@@ -5,7 +5,8 @@ Pure: no Django, no event loop, no clock. Invariants:
 - A frame is ``event``, ``retry`` where it has one, ``data``, and ``id`` last: one that was cut off never moves a cursor.
 - ``data`` is one ASCII JSON object on one line; lines end with LF alone; a frame ends with its first empty line.
 - What any field holds can never break the framing: a frame that would have one line too many is refused here.
-- There are no comments and no frames without data: page code must be able to see that a stream is alive.
+- There are no comments and no frames without data: page code must be able to see that a stream is alive. ``silent`` makes the
+  one exception, on the Range dialect's stream.
 """
 
 from __future__ import annotations
@@ -157,6 +158,19 @@ def closed(*, reason: CloseReason, retry_ms: int, reconnect: bool) -> bytes:
     retry_ms = retry_ms if reconnect else NO_RECONNECT_MS
     data = {"reason": reason, "reconnect": reconnect, "retry_ms": retry_ms}
     return frame("stream.close", _json(data), retry_ms=retry_ms)
+
+
+def silent(built: bytes, *, retry_ms: int) -> bytes:
+    """A frame without what a reader of the Range dialect would take for a signal: ``retry:`` and ``id:`` are left of it.
+
+    Args:
+        built: a frame that is no change.
+        retry_ms: for one that has no ``retry:`` of its own.
+    """
+    fields = [line for line in built.split(b"\n") if line.startswith((b"retry:", b"id:"))]
+    if not fields or not fields[0].startswith(b"retry:"):
+        fields.insert(0, b"retry: %d" % retry_ms)
+    return b"\n".join(fields) + b"\n\n"
 
 
 def _json(value: Mapping[str, object]) -> bytes:

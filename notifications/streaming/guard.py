@@ -7,7 +7,6 @@ Method, Host, size, Sec-Fetch-Site and Origin, Accept, and last the query string
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import replace
 from typing import Final
 
 from django.conf import settings
@@ -22,7 +21,7 @@ from notifications.streaming.refusals import HeaderList, Refusal
 from notifications.streaming.requests import Headers, Scope, StreamRequest, parse_query
 
 METHODS: Final = ("GET", "HEAD")
-NOTES: Final = "hub.notes"  # in the scope of a request for the Range dialect's stream
+SIGNALS: Final = "hub.signals"  # in the scope of a request for the Range dialect's stream
 _DEVELOPMENT_HOSTS: Final = (".localhost", "127.0.0.1", "[::1]")
 _OWN_SITE: Final = frozenset({"same-origin", "none"})
 
@@ -160,6 +159,6 @@ def _read_query(scope: Scope, headers: Headers) -> StreamRequest:
     try:
         parameters: Mapping[str, list[str]] = parse_query(scope["query_string"])
         refuse_in_url(parameters)
-        return replace(StreamRequest.parse(parameters, headers), takes_notes=NOTES in scope)
+        return StreamRequest.parse(parameters, headers, takes_signals=SIGNALS in scope)
     except InvalidInput as invalid:
         raise Refusal(invalid.code, str(invalid), errors=invalid.errors) from invalid

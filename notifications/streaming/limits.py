@@ -19,6 +19,8 @@ MAX_REPAIRS_PER_TICK: Final = 1_000  # groups rejoined at a reconciliation; more
 MIN_REFILL_SECONDS: Final = 0.01
 MAX_BACKOFF_SECONDS: Final = 10.0
 LIMIT_RETRY_FACTOR: Final = 5
+# Clients of the Range dialect end for good where nobody listens, so a process that stops leaves the next one time to start.
+RESTART_MS: Final = 5_000
 
 
 def spread(value: float, part: float) -> float:
@@ -30,6 +32,11 @@ def retry_ms(reason: str = "") -> int:
     """After how many milliseconds one client is to come back; later than others one that met the limit of its user."""
     factor = LIMIT_RETRY_FACTOR if reason == "limit" else 1
     return round(spread(hub_config().retry_milliseconds * factor, 0.5))
+
+
+def restart_ms() -> int:
+    """After how many milliseconds a client is to come back that must not meet a hub which is still starting."""
+    return max(RESTART_MS, hub_config().retry_milliseconds) + retry_ms()
 
 
 def backoff_seconds(failures: int) -> float:

@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMappi
 from typing import Any, Final
 
 from notifications.problems import CONTENT_TYPE, PROBLEMS, problem_document, problem_headers
-from notifications.streaming import frames, limits
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -70,16 +69,14 @@ async def send_refusal(send: Send, refusal: Refusal, headers: HeaderList) -> Non
     await send_whole(send, refusal.status, [*own, *SECURITY_HEADERS, *headers], body)
 
 
-async def send_closed_stream(
-    send: Send, reason: frames.CloseReason, headers: HeaderList, *, reconnect: bool
-) -> None:
-    """A stream that is nothing but its close: native EventSource never comes back from a status other than 200."""
-    await send_whole(
-        send,
-        200,
-        [*STREAM_HEADERS, *headers],
-        frames.closed(reason=reason, retry_ms=limits.retry_ms(reason), reconnect=reconnect),
-    )
+async def send_closed_stream(send: Send, close: bytes, headers: HeaderList) -> None:
+    """A stream that is nothing but its close: native EventSource never comes back from a status other than 200.
+
+    Args:
+        close: the frame.
+        headers: those of every answer to this client.
+    """
+    await send_whole(send, 200, [*STREAM_HEADERS, *headers], close)
 
 
 async def send_stream_headers(send: Send, headers: HeaderList) -> None:

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from notifications import strict_json
 from notifications.conf import hub_config
-from notifications.exceptions import FieldErrors, InvalidInput
+from notifications.exceptions import FieldErrors, InvalidInput, UnknownFilter
 from notifications.filters import Filters
 from notifications.selectors import InboxState
 from notifications.streaming import limits
@@ -69,7 +69,7 @@ class StreamRequest:
         takes_refusals_as_stream: answer 429 and 503 by a stream that closes at once.
         client: the name of the tab or device, for which an earlier stream of the same name makes room; None without one.
         ticket: the credential in the URL, if there is one. It can be used once, so the client cannot come back with it.
-        takes_notes: the stream is the Range dialect's.
+        takes_signals: the stream is the Range dialect's: its reader sees created notifications, and nothing else.
     """
 
     after: str | None
@@ -81,16 +81,18 @@ class StreamRequest:
     takes_refusals_as_stream: bool
     client: UUID | None
     ticket: str | None = field(repr=False)
-    takes_notes: bool = False
+    takes_signals: bool = False
 
     @property
     def form(self) -> Form:
-        """In which form the changes are wanted; notes have no other name than that of their change."""
-        return "notes" if self.takes_notes else "typed" if self.names_are_types else "plain"
+        """In which form the changes are wanted."""
+        return "signals" if self.takes_signals else "typed" if self.names_are_types else "plain"
 
     @classmethod
-    def parse(cls, parameters: Mapping[str, list[str]], headers: Headers) -> StreamRequest:
-        """Read the parameters; unknown ones are ignored.
+    def parse(
+        cls, parameters: Mapping[str, list[str]], headers: Headers, *, takes_signals: bool = False
+    ) -> StreamRequest:
+        """Read the parameters; unknown ones are ignored, but for those that are meant as a filter.
 
         Raises:
             InvalidInput: a bad filter value, or a ``client`` that is no UUID.
@@ -103,7 +105,10 @@ class StreamRequest:
         given = headers.get("last-event-id") or next(filter(None, map(last, _AFTER_NAMES)), None)
         filters, client, errors = Filters(), None, FieldErrors()
         with errors:
-            filters = Filters.parse(parameters)
+            filters = Filters.parse_dialect(parameters) if takes_signals else Filters.parse(parameters)
+        with errors:
+            if takes_signals and "read" in parameters:
+                raise UnknownFilter({"read": "is a filter of the list; a signal is neither read nor unread"})
         with errors:
             client = _client(last("client"))
         errors.check()
@@ -112,22 +117,23 @@ class StreamRequest:
             filters=filters,
             heartbeat_seconds=limits.clamp_heartbeat(last("heartbeat")),
             names_are_types=last("names") == "type",
-            takes_transient=last("transient") != "false",
+            takes_transient=not takes_signals and last("transient") != "false",
             ends_when_live=last("closeafter") == "live",
             takes_refusals_as_stream=last("on_limit") == "retry",
             client=client,
             ticket=last("ticket"),
+            takes_signals=takes_signals,
         )
 
     def plan_for(self, state: InboxState) -> Plan:
-        """How the stream begins in an inbox as it is."""
+        """How the stream begins in an inbox as it is. Signals are never compacted: what was read meanwhile has its signal, too."""
         config = hub_config()
         return plan(
             self.after,
             epoch=state.epoch,
             floor=state.floor,
             head=state.head,
-            max_exact=config.max_exact_backlog,
+            max_exact=state.head if self.takes_signals else config.max_exact_backlog,
             max_backlog=config.max_backlog,
         )
 

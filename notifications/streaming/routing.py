@@ -23,7 +23,7 @@ from notifications.conf import hub_config
 from notifications.streaming import background
 from notifications.streaming.access_log import keep_out_secrets
 from notifications.streaming.endpoint import stream
-from notifications.streaming.guard import METHODS, NOTES
+from notifications.streaming.guard import METHODS, SIGNALS
 from notifications.streaming.poll import poll
 from notifications.streaming.proxies import settle_client
 from notifications.streaming.refusals import Receive, Send
@@ -37,7 +37,7 @@ ASGIApplication = Callable[[Any, Any, Any], Awaitable[None]]
 STREAM_PATH = "api/v1/notifications/stream"
 EVENTS_PATH = "api/v1/events"
 CHANGES_PATH = "api/v1/notifications/changes"
-NOTES_PATH = "notifications/stream"
+SIGNALS_PATH = "notifications/stream"
 
 
 def http_routes(
@@ -58,9 +58,9 @@ def http_routes(
     async def changes(scope: Scope, receive: Receive, send: Send) -> None:
         await poll(scope, receive, send, django_application)
 
-    async def notes(scope: Scope, receive: Receive, send: Send) -> None:
+    async def signals(scope: Scope, receive: Receive, send: Send) -> None:
         application = stream if hub_config().range_dialect else django_application
-        await application({**scope, NOTES: True}, receive, send)
+        await application({**scope, SIGNALS: True}, receive, send)
 
     # Django's types know only views as the target of a path.
     targets: list[tuple[str, Any]] = [
@@ -71,7 +71,7 @@ def http_routes(
         (f"{admin_path}{STAFF_PATH}replay", replay),
     ]
     if with_dialect:
-        targets.append((NOTES_PATH, notes))
+        targets.append((SIGNALS_PATH, signals))
     fallback: Any = django_application
     return [*(path(route, target) for route, target in targets), re_path(r"", fallback)]
 

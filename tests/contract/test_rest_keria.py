@@ -15,14 +15,12 @@ from django.urls import reverse
 from notifications import selectors, services
 from tests.helpers.api import Answer, Api
 from tests.helpers.factories import make_user, order_event, send
-from tests.helpers.processes import HubProcess, session_headers
-from tests.helpers.streams import LiveStream
+from tests.helpers.processes import HubProcess
 from tests.helpers.tokens import make_token
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 ROOT = "/notifications"
-CHANGES = (*(f"notification.{name}" for name in ("created", "read", "unread", "deleted")), "inbox.read")
 
 
 @pytest.fixture
@@ -179,34 +177,41 @@ def test_dialect__switched_off__is_not_there(api: Api, ids: list[str]) -> None:
     assert reverse("notes") == ROOT
 
 
-def test_stream__has_the_notes_as_data_live_and_resumed(
-    ada: User, start_hub: Callable[..., HubProcess]
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("read=true", [0, 3]),
+        ("read=False", [1, 2, 4]),
+        ("read=0&order=desc", [4, 2, 1]),
+        ("route=/orders/order/shipped", [0, 1, 3]),
+        ("route=/orders/order/shipped&read=no", [1]),
+        ("route=/imports/run/finished,/none/such", [2, 4]),
+        ("route=/orders", []),
+        ("route=/orders.order.shipped", []),
+        ("categories=imports&level=error", [4]),
+    ],
+)
+def test_filters__read_and_route_as_kerias_do__and_those_of_the_api(
+    api: Api, ada: User, query: str, expected: list[int]
 ) -> None:
-    hub = start_hub()
-    url, headers = f"{hub.base_url}{ROOT}/stream", session_headers(ada)
-    with LiveStream(url, headers=headers) as live, hub.stream(ada) as plain:
-        start = live.expect("stream.open").json["cursor"]
-        live.expect("stream.live")
-        plain.expect("stream.live")
-        public_id = send(ada, "Grüße")
-        services.mark_read(ada, [public_id])
-        services.mark_unread(ada, [public_id])
-        services.mark_all_read(ada)
-        services.delete(ada, [public_id])
-        frames = [live.expect(*CHANGES) for _ in range(5)]
-        others = [plain.expect(*CHANGES) for _ in range(5)]
-    assert [(frame.type, frame.id) for frame in frames] == [(other.type, other.id) for other in others]
-    created, read, unread, all_read, deleted = (frame.json for frame in frames)
-    at = others[0].json["notification"]["created_at"]
-    content = {"r": "/orders/order/shipped", "d": {"order_id": 7}, "title": "Grüße"}
-    assert created == unread == {"i": str(public_id), "dt": at, "r": False, "a": content}
-    assert read == created | {"r": True}
-    assert (all_read, deleted) == (others[3].json, {"i": str(public_id)})
-    with LiveStream(f"{url}?after={start}&closeafter=live&names=type", headers=headers) as resumed:
-        resumed.wait_ended()
-    assert [(event.type, event.data) for event in resumed.events if event.type in CHANGES] == [
-        (frame.type, frame.data) for frame in frames
-    ]
+    run = order_event(type_name="imports.run.finished")
+    sent = [send(ada), send(ada), send(ada, event=run), send(ada), send(ada, event=run, level="error")]
+    services.mark_read(ada, [sent[0], sent[3]])
+    answer = api.get(f"{ROOT}?{query}", Range="notes=0-1")
+    assert shown(answer) == [str(sent[index]) for index in expected[:2]]
+    assert signify_range(answer) == (0, max(len(expected[:2]) - 1, 0), len(expected))
+
+
+@pytest.mark.parametrize(
+    ("query", "code"),
+    [
+        ("read=", "invalid"), ("read=TRUE", "invalid"), ("read=2", "invalid"), ("route=", "invalid"), ("route=orders", "invalid"),
+        ("route=/a/b&types=a.b", "invalid"), ("level=", "invalid"), ("tag=x", "unknown_filter"), ("route[]=/a/b", "unknown_filter"),
+    ],
+)  # fmt: skip
+def test_filters__that_are_wrong__are_refused(api: Api, query: str, code: str) -> None:
+    answer = api.get(f"{ROOT}?{query}")
+    assert (answer.status, answer.code) == (400, code)
 
 
 def test_stream__with_the_dialect_switched_off__is_not_there(start_hub: Callable[..., HubProcess]) -> None:

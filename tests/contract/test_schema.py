@@ -18,7 +18,7 @@ from notifications import services, streaming
 from notifications.problems import PROBLEMS
 from notifications.rest.schema import streams
 from notifications.rest.schema.document import FILE, generate
-from notifications.streaming.routing import EVENTS_PATH, NOTES_PATH, STREAM_PATH
+from notifications.streaming.routing import EVENTS_PATH, SIGNALS_PATH, STREAM_PATH
 from tests.helpers.api import Api
 from tests.helpers.factories import make_user, send
 from tests.helpers.tokens import make_token
@@ -49,7 +49,9 @@ def test_schema__names_every_path_of_the_api_and_no_other(document: dict[str, An
         for route in routes_of(get_resolver())
         if route.startswith(("api/v1/", "notifications"))
     }
-    assert set(document["paths"]) == routes | {f"/{path}" for path in (STREAM_PATH, EVENTS_PATH, NOTES_PATH)}
+    assert set(document["paths"]) == routes | {
+        f"/{path}" for path in (STREAM_PATH, EVENTS_PATH, SIGNALS_PATH)
+    }
 
 
 def routes_of(resolver: Any, prefix: str = "") -> list[str]:

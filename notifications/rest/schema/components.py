@@ -201,6 +201,11 @@ FILTERS: Final[list[Schema]] = [
     _filter("topic", {"type": "string", "minLength": 1, "maxLength": MAX_VALUE_LENGTH}, "Topics."),
     _filter("level", {"enum": list(LEVELS)}, "Levels."),
 ]  # fmt: skip
+ROUTE: Final = query(
+    "route",
+    several({"type": "string", "pattern": r"^/[^,\x00-\x1f\x7f-\x9f]*$", "maxLength": MAX_VALUE_LENGTH}),
+    "Event types as routes, such as `/orders/order/shipped`; never with `type`.",
+)
 UNDERSTOOD: Final = obj({name: several(TEXT) for name in NAMES}, optional=NAMES, closed=True) | {
     "description": "The filters as they were understood; those that were not given are left out."
 }

@@ -18,6 +18,7 @@ from notifications.rest.schema.components import (
     INBOX,
     INTEGER,
     NOTIFICATION,
+    ROUTE,
     SEARCH,
     SECURITY,
     TEXT,
@@ -374,10 +375,13 @@ DIALECT: Final[dict[tuple[Any, str], Operation]] = {
             status: answer(several({"$ref": "#/components/schemas/Note"}), text, headers=_RANGE_HEADERS)
             for status, text in (("200", "The first notes."), ("206", "The notes of the range."))
         },
-        (*CREDENTIAL, "not_found"),
+        (*FILTERED, "not_found"),
         (
             parameter("Range", "header", {"type": "string", "examples": ["notes=0-24"]}),
             query("order", {"enum": ["asc", "desc"]}),
+            query("read", {"enum": list(keria.READ)}, "Only what is read, or is not."),
+            ROUTE,
+            *FILTERS,
         ),
     ),
     (keria.NoteView, "put"): Operation(

@@ -9,6 +9,7 @@ from notifications.rest.schema.components import (
     CURSOR,
     FILTERS,
     ID,
+    ROUTE,
     TEXT,
     Schema,
     answer,
@@ -30,11 +31,13 @@ _PARAMETERS: Final[list[Schema]] = [
     ),
     *FILTERS,
     query("heartbeat", {"type": "number"}, "Seconds between heartbeats, clamped to 5–300."),
-    query("transient", {"enum": ["true", "false"]}, "`false`: no transient events."),
-    query("names", {"enum": ["type"]}, "`type`: a created notification's `event:` is its own event type."),
     query("closeafter", {"enum": ["live"]}, "`live`: end after the backlog."),
     query("client", ID, "A name for this tab or device; a new stream of the same name replaces the old one."),
     query("on_limit", {"enum": ["retry"]}, "`retry`: 429 and 503 become a stream that closes at once."),
+]
+_OF_EVENTS: Final[list[Schema]] = [
+    query("transient", {"enum": ["true", "false"]}, "`false`: no transient events."),
+    query("names", {"enum": ["type"]}, "`type`: a created notification's `event:` is its own event type."),
 ]
 _HEADERS: Final[Schema] = {
     "Cache-Control": {"schema": {"type": "string", "const": "no-store, no-transform"}},
@@ -42,7 +45,9 @@ _HEADERS: Final[Schema] = {
 }
 
 
-def _stream(name: str, summary: str, tag: str, *, also: tuple[str, ...] = ()) -> dict[str, Any]:
+def _stream(
+    name: str, summary: str, tag: str, parameters: list[Schema], *, also: tuple[str, ...] = ()
+) -> dict[str, Any]:
     events = answer(
         {
             "type": "string",
@@ -58,7 +63,7 @@ def _stream(name: str, summary: str, tag: str, *, also: tuple[str, ...] = ()) ->
             "summary": summary,
             "description": f"A token needs the scope `{Scope.READ}`.",
             "tags": [tag],
-            "parameters": _PARAMETERS,
+            "parameters": _PARAMETERS + parameters,
             "responses": {"200": events} | refusals((*PROBLEMS, *also)),
             "security": [{"bearer": []}, {"session": []}, {"ticket": []}],
         }
@@ -66,9 +71,9 @@ def _stream(name: str, summary: str, tag: str, *, also: tuple[str, ...] = ()) ->
 
 
 PATHS: Final[dict[str, dict[str, Any]]] = {
-    "/api/v1/notifications/stream": _stream("stream", "The live stream", "stream"),
-    "/api/v1/events": _stream("events", "The same stream by another name", "stream"),
+    "/api/v1/notifications/stream": _stream("stream", "The live stream", "stream", _OF_EVENTS),
+    "/api/v1/events": _stream("events", "The same stream by another name", "stream", _OF_EVENTS),
     "/notifications/stream": _stream(
-        "notes", "The same stream, whose data are notes", "range dialect", also=("not_found",)
+        "signals", "A signal for each new notification", "range dialect", [ROUTE], also=("not_found",)
     ),
 }

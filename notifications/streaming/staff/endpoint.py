@@ -14,7 +14,8 @@ from django.core.exceptions import ValidationError
 from notifications.exceptions import MAX_ERRORS, InvalidInput, UnknownFilter
 from notifications.filters import MAX_VALUE_LENGTH, Filters
 from notifications.models import ChangeKind
-from notifications.streaming import guard
+from notifications.streaming import frames, guard, limits
+from notifications.streaming.frames import CloseReason
 from notifications.streaming.pool import in_pool
 from notifications.streaming.refusals import (
     Receive,
@@ -70,18 +71,21 @@ async def _serve(
             await send_stream_headers(send, [])
             return
         if current_runtime().is_draining:
-            await send_closed_stream(send, "shutdown", [], reconnect=True)
+            await send_closed_stream(send, _close("shutdown"), [])
             return
         staff.check_room()
     except Refusal as refusal:
         if refusal.status in (429, 503):  # a browser never comes back from those
-            reason = "limit" if refusal.code == "stream_limit" else "error"
-            await send_closed_stream(send, reason, [], reconnect=True)  # type: ignore[arg-type]
+            await send_closed_stream(send, _close("limit" if refusal.code == "stream_limit" else "error"), [])
         else:
             await send_refusal(send, refusal, [])
         return
     stream = StaffStream(send=send, wire=wire_under(scope.get(SERVER_SEND)), right=right, feed=feed)
     await staff.serve(stream, receive)
+
+
+def _close(reason: CloseReason) -> bytes:
+    return frames.closed(reason=reason, retry_ms=limits.retry_ms(reason), reconnect=True)
 
 
 def _read(feed_for: Callable[[Parameters, Headers], Feed], parameters: Parameters, headers: Headers) -> Feed:
