@@ -10,8 +10,10 @@ import logging
 import threading
 import time
 from collections import OrderedDict
+from datetime import datetime, timedelta
 from functools import lru_cache
-from typing import Any, Final, Protocol
+from math import ceil
+from typing import Any, Final, NamedTuple, Protocol
 
 import redis
 from django.conf import settings
@@ -37,30 +39,70 @@ local tokens = capacity
 if held[1] then
     tokens = math.min(capacity, held[1] + math.max(0, now - held[2]) * capacity / 60)
 end
-local wait = 0
-if tokens >= 1 then
+local is_empty = tokens < 1
+if not is_empty then
     tokens = tokens - 1
-else
-    wait = (1 - tokens) * 60 / capacity
 end
 redis.call('HSET', KEYS[1], 'tokens', tostring(tokens), 'at', string.format('%.6f', now))
 redis.call('EXPIRE', KEYS[1], 61)
-return tostring(wait)
+return {is_empty and 0 or 1, tostring(tokens)}
 """
+
+
+class Allowance(NamedTuple):
+    """What one request got from its bucket, and what is left for the next: all that a client is told (protocol, section 3).
+
+    Attributes:
+        policy: the name of the limit.
+        limit: how many requests the bucket holds, and gets in a minute.
+        tokens: what is left in it.
+        is_granted: whether there was one for this request.
+    """
+
+    policy: str
+    limit: int
+    tokens: float
+    is_granted: bool
+
+    @property
+    def remaining(self) -> int:
+        """How many requests may follow at once."""
+        return int(self.tokens) if self.is_granted else 0
+
+    @property
+    def seconds(self) -> int:
+        """After how many seconds the bucket is full again; of an empty one, after how many there is a request to be had."""
+        wanted = self.limit if self.remaining else 1
+        return max(1, ceil((wanted - self.tokens) * MINUTE / self.limit))
+
+    @property
+    def fields(self) -> dict[str, str]:
+        """The fields of draft-ietf-httpapi-ratelimit-headers-10, for granted requests too."""
+        return {
+            "RateLimit-Policy": f'"{self.policy}";q={self.limit};w={MINUTE:.0f}',
+            "RateLimit": f'"{self.policy}";r={self.remaining};t={self.seconds}',
+        }
+
+    def described(self, now: datetime) -> dict[str, object]:
+        """The members that it adds to a problem document."""
+        reset_at = now + timedelta(seconds=self.seconds)
+        return {
+            "limit": self.limit,
+            "remaining": self.remaining,
+            "reset_at": reset_at.isoformat(timespec="microseconds").replace("+00:00", "Z"),
+        }
 
 
 class Buckets(Protocol):
     """Something that holds buckets."""
 
-    def take(self, name: str, per_minute: int) -> float:
-        """Take one token from a bucket.
+    def take(self, policy: str, owner: object, per_minute: int) -> Allowance:
+        """Take one token from a bucket, if there is one.
 
         Args:
-            name: of the bucket; a new one is full.
+            policy: the name of the limit.
+            owner: whose bucket; a new one is full.
             per_minute: how many tokens it holds, and gets in a minute.
-
-        Returns:
-            0 when there was one; else after how many seconds there will be.
         """
 
 
@@ -71,17 +113,18 @@ class MemoryBuckets:
         self._lock = threading.Lock()
         self._held: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
-    def take(self, name: str, per_minute: int) -> float:
+    def take(self, policy: str, owner: object, per_minute: int) -> Allowance:
         """As ``Buckets``."""
-        now = time.monotonic()
+        name, now = f"{policy}:{owner}", time.monotonic()
         with self._lock:
             tokens, at = self._held.pop(name, (float(per_minute), now))
-            tokens = min(per_minute, tokens + (now - at) * per_minute / MINUTE)
-            wait = 0.0 if tokens >= 1 else (1 - tokens) * MINUTE / per_minute
-            self._held[name] = (tokens if wait else tokens - 1, now)
+            tokens = min(float(per_minute), tokens + (now - at) * per_minute / MINUTE)
+            is_granted = tokens >= 1
+            tokens -= is_granted
+            self._held[name] = (tokens, now)
             if len(self._held) > MAX_BUCKETS:
                 self._held.popitem(last=False)
-        return wait
+        return Allowance(policy, per_minute, tokens, is_granted)
 
 
 class RedisBuckets:
@@ -105,11 +148,11 @@ class RedisBuckets:
         self._paused_until = 0.0
         self._is_failing = False
 
-    def take(self, name: str, per_minute: int) -> float:
+    def take(self, policy: str, owner: object, per_minute: int) -> Allowance:
         """As ``Buckets``."""
         if time.monotonic() >= self._paused_until:
             try:
-                seconds = float(self._script(keys=[f"hub:bucket:{name}"], args=[per_minute]))
+                granted, tokens = self._script(keys=[f"hub:bucket:{policy}:{owner}"], args=[per_minute])
             except (redis.RedisError, OSError) as error:
                 self._paused_until = time.monotonic() + REDIS_PAUSE_SECONDS
                 if not self._is_failing:
@@ -119,8 +162,8 @@ class RedisBuckets:
                 if self._is_failing:
                     logger.info("Redis counts requests again")
                 self._is_failing = False
-                return seconds
-        return self._memory.take(name, per_minute)
+                return Allowance(policy, per_minute, float(tokens), bool(granted))
+        return self._memory.take(policy, owner, per_minute)
 
 
 @lru_cache(maxsize=1)

@@ -16,7 +16,10 @@ _REQUEST_HEADERS: Final = (
     "X-Request-ID"
 )
 # Beyond those that any page may read.
-_ANSWER_HEADERS: Final = "Content-Range, ETag, Idempotency-Replayed, Location, Retry-After, WWW-Authenticate, X-Poll-Interval, X-Request-ID"
+_ANSWER_HEADERS: Final = (
+    "Content-Range, ETag, Idempotency-Replayed, Location, RateLimit, RateLimit-Policy, Retry-After, WWW-Authenticate, "
+    "X-Poll-Interval, X-Request-ID"
+)
 
 
 def cors_headers(origin: str | None) -> Mapping[str, str]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Final, NamedTuple
 
@@ -109,7 +110,12 @@ def scope_challenge(scope: str) -> str:
 
 
 def problem_document(
-    code: str, detail: str = "", *, errors: dict[str, str] | None = None, cursor: str = ""
+    code: str,
+    detail: str = "",
+    *,
+    errors: dict[str, str] | None = None,
+    cursor: str = "",
+    more: Mapping[str, object] | None = None,
 ) -> bytes:
     """The body of an error: one object of RFC 9457 in ASCII JSON.
 
@@ -118,6 +124,7 @@ def problem_document(
         detail: the sentence for a person; empty for the code's own.
         errors: for bad fields, each with a sentence.
         cursor: for a cursor that cannot be resumed, the inbox's head.
+        more: of a limit that was met, what it is and when there is room again.
 
     Raises:
         KeyError: the code is not in the list.
@@ -134,4 +141,4 @@ def problem_document(
         document["errors"] = errors
     if cursor:
         document["cursor"] = cursor
-    return json.dumps(document).encode("ascii")
+    return json.dumps(document | dict(more or {})).encode("ascii")

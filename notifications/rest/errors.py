@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from django.core.exceptions import (
@@ -25,6 +26,7 @@ from notifications.problems import (
     problem_headers,
     scope_challenge,
 )
+from notifications.rest.throttles import Throttled
 
 logger = logging.getLogger(__name__)
 
@@ -65,7 +67,6 @@ CODES: Final[dict[type[BaseException], str]] = {
     drf.MethodNotAllowed: "method_not_allowed",
     drf.NotAuthenticated: "not_authenticated",
     drf.PermissionDenied: "forbidden",
-    drf.Throttled: "throttled",
     drf.UnsupportedMediaType: "unsupported_media_type",
 }
 
@@ -78,11 +79,16 @@ def code_of(error: BaseException) -> str | None:
 
 
 def problem_response(
-    code: str, detail: str = "", *, errors: dict[str, str] | None = None, cursor: str = ""
+    code: str,
+    detail: str = "",
+    *,
+    errors: dict[str, str] | None = None,
+    cursor: str = "",
+    more: Mapping[str, object] | None = None,
 ) -> HttpResponse:
     """An answer with ``application/problem+json``; arguments as for ``problem_document``."""
     return HttpResponse(
-        problem_document(code, detail, errors=errors, cursor=cursor),
+        problem_document(code, detail, errors=errors, cursor=cursor, more=more),
         status=PROBLEMS[code].status,
         content_type=CONTENT_TYPE,
         headers={**PRIVATE_HEADERS, **problem_headers(code)},
@@ -101,11 +107,12 @@ def answer_error(error: Exception, context: Mapping[str, Any]) -> HttpResponse |
         str(error) if isinstance(error, HubError) else "",
         errors=error.errors if isinstance(error, InvalidInput) else None,
         cursor=error.head if isinstance(error, CursorUnusable) else "",
+        more=error.allowance.described(datetime.now(UTC)) if isinstance(error, Throttled) else None,
     )
+    if isinstance(error, Throttled):
+        response["Retry-After"] = str(error.allowance.seconds)
     if isinstance(error, MissingScope):
         response["WWW-Authenticate"] = scope_challenge(error.scope)
-    if isinstance(error, drf.Throttled) and (seconds := getattr(error, "wait", None)):
-        response["Retry-After"] = str(seconds)
     if response.status_code == 405:
         response["Allow"] = ", ".join(context["view"].served_methods)
     return response

@@ -2,40 +2,57 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
-from notifications.buckets import buckets
+from notifications.buckets import Allowance, buckets
 from notifications.conf import hub_config
+from notifications.exceptions import HubError
+from notifications.problems import PROBLEMS
+
+
+class Throttled(HubError):
+    """A request on top of those that a user may make in a minute; ``allowance`` says when there is another one."""
+
+    code = "throttled"
+    message = PROBLEMS["throttled"].detail
+
+    def __init__(self, allowance: Allowance) -> None:
+        super().__init__()
+        self.allowance: Final = allowance
 
 
 class UserThrottle(BaseThrottle):
     """Requests of one user, whatever their credential; ``max_requests_per_minute``."""
 
-    scope = "user"
-    _wait = 0.0
+    policy = "user"
 
     def per_minute(self) -> int:
         """The limit; 0 for none."""
         return hub_config().max_requests_per_minute
 
     def allow_request(self, request: Request, view: Any) -> bool:
-        """Whether there is a token left; takes it. Asked once it is known who asks; nobody has no bucket."""
-        limit = self.per_minute() if request.user.is_authenticated else 0
-        self._wait = buckets().take(f"{self.scope}:{request.user.pk}", limit) if limit else 0.0
-        return self._wait == 0
+        """True; takes a token, and leaves with the view what every answer then tells. Asked once it is known who asks.
 
-    def wait(self) -> float:
-        """After how many seconds there will be one."""
-        return self._wait
+        A request that nobody is logged in for takes none: it is refused anyway, or is for everybody.
+
+        Raises:
+            Throttled: there was no token.
+        """
+        limit = self.per_minute() if request.user.is_authenticated else 0
+        if limit:
+            view.allowance = allowance = buckets().take(self.policy, request.user.pk, limit)
+            if not allowance.is_granted:
+                raise Throttled(allowance)
+        return True
 
 
 class ProducerThrottle(UserThrottle):
     """Publishing requests of one producer; ``max_publish_per_minute``. A batch is one."""
 
-    scope = "producer"
+    policy = "producer"
 
     def per_minute(self) -> int:
         """The limit; 0 for none."""

@@ -19,6 +19,7 @@ from rest_framework.throttling import BaseThrottle
 from rest_framework.views import APIView
 
 from notifications import selectors, services
+from notifications.buckets import Allowance
 from notifications.exceptions import NotFound
 from notifications.load import LOAD, poll_interval_seconds
 from notifications.models import Scope
@@ -49,6 +50,7 @@ class HubView(APIView):
     content_negotiation_class = OneRepresentation
     versioning_class = None
     metadata_class = None
+    allowance: Allowance | None = None  # what is left of the limit that this request counts towards
 
     @property
     def default_response_headers(self) -> dict[str, str]:
@@ -83,6 +85,13 @@ class HubView(APIView):
         """Look at the URL before anything else; then who asks, and may they."""
         refuse_in_url(request.query_params)
         super().initial(request, *args, **kwargs)
+
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
+        """An answer, a refusal too, that says how many more requests may follow."""
+        response = super().finalize_response(request, response, *args, **kwargs)
+        for name, value in self.allowance.fields.items() if self.allowance else ():
+            response[name] = value
+        return response
 
     def needed_scope(self, request: Request) -> str:
         """What a token needs for this request."""

@@ -8,13 +8,14 @@ from __future__ import annotations
 import asyncio
 import logging
 
+from notifications.conf import hub_config
 from notifications.exceptions import StreamLimit
 from notifications.models import EndReason, new_public_id
 from notifications.streaming import control_frames, guard
 from notifications.streaming.connection import Connection
 from notifications.streaming.frames import CloseReason, Ending
 from notifications.streaming.metrics import METRICS
-from notifications.streaming.opening import Opening, admit
+from notifications.streaming.opening import Opening
 from notifications.streaming.pool import in_pool
 from notifications.streaming.refusals import (
     SECURITY_HEADERS,
@@ -88,26 +89,31 @@ async def _gone() -> dict[str, str]:
 async def _open(
     scope: Scope, headers: Headers, request: StreamRequest, send: Send, common: HeaderList
 ) -> Connection | None:
-    """The connection that was asked for; None when only its headers were. Raises ``Refusal``."""
+    """The connection that was asked for; None when only its headers were. Raises ``Refusal``.
+
+    ``common``, the headers of every answer to this client, is told what is left of its user's limit as soon as that is known.
+    """
     runtime = current_runtime()
+    key = new_public_id()
+    opening = Opening(key, scope, headers, request, runtime.asked)
     try:
         async with runtime.opening_turns.turn():
             _refuse_when_draining(runtime)
             if scope["method"] == "HEAD":
-                await in_pool(admit, headers, request, runtime.asked, is_opening=False)
+                await in_pool(opening.check)
                 return None
-            key = new_public_id()
-            opening = Opening(key, scope, headers, request, runtime.asked)
             credential, opened = await runtime.presence.open(key, opening.open)
     except Refusal:
         raise
     except StreamLimit as limit:
-        raise Refusal(limit.code, str(limit)) from limit
+        raise Refusal(limit.code, str(limit), more={"limit": hub_config().max_streams_per_user}) from limit
     except LineFull:
         raise Refusal("unavailable", "Very many streams are being opened just now; try again.") from None
     except Exception as error:  # a database that cannot be had is no fault of the client
         logger.exception("A stream could not be opened")
         raise Refusal("unavailable") from error
+    finally:
+        common += opening.fields
     runtime.close(opened.replaced, "replaced")
     try:
         _refuse_when_draining(runtime)

@@ -2,38 +2,20 @@
 
 from __future__ import annotations
 
-from math import ceil
+from datetime import UTC, datetime
 from uuid import UUID
 
 from notifications import services
 from notifications.addresses import normal_address
 from notifications.agents import printable_agent
-from notifications.buckets import Buckets
+from notifications.buckets import Allowance, Buckets
 from notifications.conf import hub_config
 from notifications.models import OpenedBy, Worker
 from notifications.selectors import InboxState
 from notifications.services import OpenedStream
 from notifications.streaming.credentials import Credential, identify
-from notifications.streaming.refusals import Refusal
+from notifications.streaming.refusals import HeaderList, Refusal
 from notifications.streaming.requests import Headers, Scope, StreamRequest
-
-
-def admit(headers: Headers, request: StreamRequest, buckets: Buckets, *, is_opening: bool) -> Credential:
-    """By what right a stream is asked for, and not too often. Asks the database; call it in the private pool.
-
-    Args:
-        headers, request: what the client has sent.
-        buckets: of this process alone: to ask Redis for it would take a twentieth of what an opening may.
-        is_opening: as for ``identify``.
-
-    Raises:
-        Refusal: those of ``identify``; or the user has asked more often than one may (429).
-    """
-    credential = identify(headers, request.ticket, is_opening)
-    limit = hub_config().max_requests_per_minute
-    if limit and (seconds := buckets.take(str(credential.user_id), limit)):
-        raise Refusal("throttled", headers=[(b"retry-after", b"%d" % ceil(seconds))])
-    return credential
 
 
 class Opening:
@@ -42,7 +24,10 @@ class Opening:
     Args:
         key: of the stream.
         scope, headers, request: what the client has sent.
-        buckets: as for ``admit``.
+        buckets: of this process alone: to ask Redis for it would take a twentieth of what an opening may.
+
+    Attributes:
+        allowance: what is left of the openings that its user may ask for in a minute; None while nobody knows who asks, and without a limit.
     """
 
     def __init__(
@@ -54,18 +39,42 @@ class Opening:
         self._headers = headers
         self._request = request
         self._credential: Credential | None = None
+        self.allowance: Allowance | None = None
+
+    @property
+    def fields(self) -> HeaderList:
+        """What every answer tells of the allowance."""
+        fields = self.allowance.fields if self.allowance else {}
+        return [(name.lower().encode(), value.encode()) for name, value in fields.items()]
+
+    def check(self) -> None:
+        """By what right a stream is asked for, and not too often, as for one that is opened; a ticket stays. In the private pool.
+
+        Raises:
+            Refusal: those of ``identify``; or the user has asked more often than one may (429).
+        """
+        self._admit(is_opening=False)
 
     def open(self, worker: Worker) -> tuple[Credential, OpenedStream]:
         """Check the credential, then take a slot. Called again it takes a slot alone: a ticket can be used once.
 
         Raises:
-            Refusal: those of ``admit``; nothing was changed but that a ticket was used up.
+            Refusal: those of ``check``; nothing was changed but that a ticket was used up.
             Exception: those of ``services.open_stream``.
         """
         if self._credential is None:
-            self._credential = admit(self._headers, self._request, self._buckets, is_opening=True)
+            self._credential = self._admit(is_opening=True)
         new = self._new_stream(self._credential)
         return self._credential, services.open_stream(new, worker, self._begin)
+
+    def _admit(self, *, is_opening: bool) -> Credential:
+        credential = identify(self._headers, self._request.ticket, is_opening)
+        if limit := hub_config().max_requests_per_minute:
+            self.allowance = taken = self._buckets.take("stream", credential.user_id, limit)
+            if not taken.is_granted:
+                retry = (b"retry-after", str(taken.seconds).encode())
+                raise Refusal("throttled", headers=[retry], more=taken.described(datetime.now(UTC)))
+        return credential
 
     def _begin(self, state: InboxState) -> tuple[str, int]:
         planned = self._request.plan_for(state)

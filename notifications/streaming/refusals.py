@@ -35,6 +35,7 @@ class Refusal(Exception):
         detail: a sentence for a person; empty for the code's own.
         errors: for bad fields, each with a sentence.
         headers: what the answer carries on top of, or instead of, those of its code.
+        more: of a limit that was met, what it is and when there is room again.
     """
 
     def __init__(
@@ -44,12 +45,14 @@ class Refusal(Exception):
         *,
         errors: Mapping[str, str] | None = None,
         headers: Iterable[tuple[bytes, bytes]] = (),
+        more: Mapping[str, object] | None = None,
     ) -> None:
         super().__init__(code, detail)
         self.code = code
         self.detail = detail
         self.errors = dict(errors or {})
         self.headers = list(headers)
+        self.more = more
 
     @property
     def status(self) -> int:
@@ -59,7 +62,7 @@ class Refusal(Exception):
 
 async def send_refusal(send: Send, refusal: Refusal, headers: HeaderList) -> None:
     """Answer with the problem document of a refusal; ``headers`` are those of every answer to this client."""
-    body = problem_document(refusal.code, refusal.detail, errors=refusal.errors)
+    body = problem_document(refusal.code, refusal.detail, errors=refusal.errors, more=refusal.more)
     usual = {name.lower().encode(): value.encode() for name, value in problem_headers(refusal.code).items()}
     own = [
         (b"content-type", CONTENT_TYPE.encode()),

@@ -203,6 +203,8 @@ async def test_limit__429_or_a_stream_that_closes__and_a_slot_is_free_when_one_h
     refused = await streams.answer(ada)
     document = json.loads(bytes(refused.raw))
     assert (refused.status, document["code"]) == (429, "stream_limit")
+    assert (document["limit"], "remaining" in document, "reset_at" in document) == (2, False, False)
+    assert refused.headers["ratelimit"].startswith('"stream";r=')
     assert 1 <= int(refused.headers["retry-after"]) <= 20
     as_stream = await streams.answer(ada, "on_limit=retry")
     (close,) = as_stream.events
@@ -218,12 +220,22 @@ async def test_limit__429_or_a_stream_that_closes__and_a_slot_is_free_when_one_h
 async def test_user__who_asks_too_often__429_before_a_slot_is_taken__and_nobody_else(
     ada: User, streams: Streams
 ) -> None:
-    assert (await streams.answer(ada, method="HEAD")).status == 200
-    await live(streams, ada)
+    asked = await streams.answer(ada, method="HEAD")
+    opened = await live(streams, ada)
     refused = await streams.answer(ada)
-    assert (refused.status, json.loads(bytes(refused.raw))["code"]) == (429, "throttled")
-    assert 5 <= int(refused.headers["retry-after"]) <= 30  # less by what the machine took
-    (close,) = (await streams.answer(ada, "on_limit=retry")).events
+    document = json.loads(bytes(refused.raw))
+    assert [answer.status for answer in (asked, opened, refused)] == [200, 200, 429]
+    assert document["code"] == "throttled"
+    seconds = int(refused.headers["retry-after"])
+    assert 5 <= seconds <= 30  # less by what the machine took
+    for answer, left in ((asked, "r=1;"), (opened, "r=0;"), (refused, f"r=0;t={seconds}")):
+        assert answer.headers["ratelimit-policy"] == '"stream";q=2;w=60'
+        assert answer.headers["ratelimit"].startswith(f'"stream";{left}')
+    assert (document["limit"], document["remaining"]) == (2, 0)
+    assert document["reset_at"].endswith("Z")
+    as_stream = await streams.answer(ada, "on_limit=retry")
+    assert as_stream.headers["ratelimit-policy"] == '"stream";q=2;w=60'
+    (close,) = as_stream.events
     assert (close.json["reason"], close.json["reconnect"]) == ("limit", True)
     assert (await streams.answer(method="HEAD")).status == 401
     await live(streams, await in_pool(make_user, "grace"))

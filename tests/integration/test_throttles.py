@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import time
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.contrib.auth.models import User
 
 from notifications import buckets as module
-from notifications.buckets import Buckets, MemoryBuckets, RedisBuckets
+from notifications.buckets import Allowance, Buckets, MemoryBuckets, RedisBuckets
 from tests.helpers.api import Api
 from tests.helpers.factories import make_user
 from tests.helpers.producers import PUBLISH, draft, make_producer, post, producer_api
@@ -41,29 +44,37 @@ def own_buckets(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_buckets", lambda url: mine)
 
 
+def granted(buckets: Buckets, owner: str, per_minute: int, times: int) -> int:
+    """How many of so many requests there was a token for."""
+    return [buckets.take("user", owner, per_minute).is_granted for _ in range(times)].count(True)
+
+
 def test_bucket__empty__says_how_long_to_wait_and_is_refilled(buckets: Buckets) -> None:
-    assert [buckets.take("a", 600) for _ in range(600)].count(0) == 600
-    while not (wait := buckets.take("a", 600)):  # what was refilled meanwhile
+    assert granted(buckets, "a", 600, 600) == 600
+    while (taken := buckets.take("user", "a", 600)).is_granted:  # what was refilled meanwhile
         pass
-    assert 0 < wait <= 0.1
-    assert buckets.take("b", 600) == 0
+    assert (taken.policy, taken.limit, taken.remaining, taken.seconds) == ("user", 600, 0, 1)
+    assert buckets.take("user", "b", 600).remaining == 599
+    assert buckets.take("producer", "a", 600).is_granted, "a bucket of each limit"
     deadline = time.monotonic() + PATIENCE_SECONDS
-    while buckets.take("a", 600):
+    while not buckets.take("user", "a", 600).is_granted:
         assert time.monotonic() < deadline
 
 
 def test_bucket__asked_at_once_by_many__gives_no_more_than_it_holds(buckets: Buckets) -> None:
     started = time.monotonic()
-    taken = run_together(*[lambda: [buckets.take("a", 60) for _ in range(20)].count(0)] * 8)
+    taken = run_together(*[lambda: granted(buckets, "a", 60, 20)] * 8)
     assert 60 <= sum(taken) <= 60 + (time.monotonic() - started) + 1
 
 
 def test_bucket__in_redis__is_shared_and_does_not_stay(patience: None, redis_server: RedisServer) -> None:
     one, other = RedisBuckets(redis_server.url), RedisBuckets(redis_server.url)
-    assert one.take("a", 1) == 0
-    assert 0 < other.take("a", 1) <= 60
+    assert one.take("user", "a", 1).is_granted
+    refused = other.take("user", "a", 1)
+    assert not refused.is_granted
+    assert 0 < refused.seconds <= 60
     client = redis_server.client()
-    assert 0 < client.ttl("hub:bucket:a") <= 61
+    assert 0 < client.ttl("hub:bucket:user:a") <= 61
     client.close()
 
 
@@ -72,20 +83,17 @@ def test_redis__that_does_not_answer__delays_one_request_a_little_and_refuses_no
     redis_server: RedisServer, state: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     buckets = RedisBuckets(redis_server.url)
-    assert buckets.take("a", 2) == 0
+    assert granted(buckets, "a", 2, 1) == 1
     redis_server.kill() if state == "killed" else redis_server.pause()
     started = time.monotonic()
     # Another bucket: on a busy machine Redis may not have answered in time before either, and then "a" is in memory already.
-    assert [buckets.take("c", 2) for _ in range(2)] == [0, 0]
-    assert buckets.take("c", 2) > 0
-    for _ in range(1_000):
-        buckets.take("b", 1)
+    assert granted(buckets, "c", 2, 3) == 2
+    granted(buckets, "b", 1, 1_000)
     # 20 ms to find out, and nothing for the thousand after it; the rest is the machine's.
     assert time.monotonic() - started < 10
     monkeypatch.setattr(module, "REDIS_PAUSE_SECONDS", 0)
     buckets._paused_until = 0
-    for _ in range(3):
-        buckets.take("d", 9)
+    granted(buckets, "d", 9, 3)
     assert caplog.text.count("Redis does not count requests") == 1
 
 
@@ -93,9 +101,28 @@ def test_memory__is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_BUCKETS", 10)
     buckets = MemoryBuckets()
     for number in range(100):
-        buckets.take(str(number), 1)
+        buckets.take("user", number, 1)
     assert len(buckets._held) == 10
-    assert buckets.take("99", 1) > 0
+    assert not buckets.take("user", 99, 1).is_granted
+
+
+@pytest.mark.parametrize(
+    ("tokens", "is_granted", "remaining", "seconds"),
+    [(19.0, True, 19, 3), (1.5, True, 1, 56), (0.5, True, 0, 2), (0.0, True, 0, 3), (0.9, False, 0, 1)],
+)
+def test_allowance__tells_when_the_bucket_is_full__or_an_empty_one_has_a_token(
+    tokens: float, is_granted: bool, remaining: int, seconds: int
+) -> None:
+    allowance = Allowance("user", 20, tokens, is_granted)
+    assert allowance.fields == {
+        "RateLimit-Policy": '"user";q=20;w=60',
+        "RateLimit": f'"user";r={remaining};t={seconds}',
+    }
+    assert allowance.described(datetime(2026, 11, 21, tzinfo=UTC)) == {
+        "limit": 20,
+        "remaining": remaining,
+        "reset_at": f"2026-11-21T00:00:{seconds:02}.000000Z",
+    }
 
 
 @pytest.fixture
@@ -106,13 +133,25 @@ def ada() -> User:
 def test_user__who_asks_too_often__is_told_when_to_come_back(ada: User, settings: Any) -> None:
     settings.NOTIFICATION_HUB = {"max_requests_per_minute": 2}
     api = Api(ada)
-    assert [api.get().status for _ in range(2)] == [200, 200]
+    first, second = api.get(), api.get(f"/{uuid4()}")
+    assert (first.status, second.status) == (200, 404)
+    for answer, left in ((first, 1), (second, 0)):
+        assert answer.headers["RateLimit-Policy"] == '"user";q=2;w=60'
+        assert re.fullmatch(rf'"user";r={left};t=([1-9]|[12][0-9]|30)', answer.headers["RateLimit"])
+    began = datetime.now(UTC)
     answer = api.get("/counts")
     assert (answer.status, answer.code) == (429, "throttled")
-    assert 1 <= int(answer.headers["Retry-After"]) <= 30
+    seconds = int(answer.headers["Retry-After"])
+    assert 1 <= seconds <= 30
+    assert answer.headers["RateLimit"] == f'"user";r=0;t={seconds}'
+    assert (answer.problem["limit"], answer.problem["remaining"]) == (2, 0)
+    reset_at = datetime.fromisoformat(answer.problem["reset_at"])
+    assert timedelta(0) <= reset_at - began - timedelta(seconds=seconds) < timedelta(seconds=PATIENCE_SECONDS)
     assert Api(make_user()).get().status == 200
     settings.NOTIFICATION_HUB = {"max_requests_per_minute": 0}
-    assert api.get().status == 200
+    unlimited = api.get()
+    assert unlimited.status == 200
+    assert "RateLimit" not in unlimited.headers
 
 
 def test_producer__who_sends_too_often__is_throttled_apart_from_reading(ada: User, settings: Any) -> None:
@@ -122,6 +161,7 @@ def test_producer__who_sends_too_often__is_throttled_apart_from_reading(ada: Use
     assert post(first, PUBLISH, draft(ada)).status == 201
     answer = post(second, PUBLISH, draft(ada), key="k")
     assert (answer.status, answer.code) == (429, "throttled")
+    assert answer.headers["RateLimit-Policy"] == '"producer";q=1;w=60'
     assert int(answer.headers["Retry-After"]) <= 60
     assert Api(shop).get().status == 200
     assert post(producer_api(make_producer("b")), PUBLISH, draft(ada)).status == 201

@@ -163,8 +163,11 @@ SCHEMAS: Final[dict[str, Schema]] = {
             "detail": TEXT,
             "errors": {"type": "object", "additionalProperties": TEXT},
             "cursor": CURSOR,
+            "limit": COUNT,
+            "remaining": COUNT,
+            "reset_at": TIME,
         },
-        optional=("errors", "cursor"),
+        optional=("errors", "cursor", "limit", "remaining", "reset_at"),
     )
     | {"description": "RFC 9457. `code` alone is for programs; docs/errors.md says what to do about each."},
 }  # fmt: skip
@@ -218,6 +221,16 @@ IF_NONE_MATCH: Final = parameter(
 ETAG: Final[Schema] = {"ETag": {"schema": {"type": "string", "pattern": '^"[a-z2-7]{8}-[0-9]+"$'}}}
 RETRY_AFTER: Final[Schema] = {
     "Retry-After": {"schema": {"type": "string", "pattern": "^[0-9]+$"}, "description": "In seconds."}
+}
+RATE_LIMIT: Final[Schema] = {
+    "RateLimit-Policy": {
+        "schema": {"type": "string", "pattern": '^"[a-z]+";q=[0-9]+;w=60$'},
+        "description": "How many requests in how many seconds; where there is a limit.",
+    },
+    "RateLimit": {
+        "schema": {"type": "string", "pattern": '^"[a-z]+";r=[0-9]+;t=[0-9]+$'},
+        "description": "How many may follow at once, and after how many seconds there are more.",
+    },
 }
 CHALLENGE: Final[Schema] = {
     "WWW-Authenticate": {"schema": TEXT, "description": "What a token lacks, or that one is wanted."}

@@ -111,6 +111,8 @@ def of_problems() -> dict[str, Any]:
     }
     wrong = {"limit": "must be a whole number from 1 to 200"}
     more["invalid"] = {"detail": "limit: must be a whole number from 1 to 200", "errors": wrong}
+    more["throttled"] = {"more": {"limit": 6_000, "remaining": 0, "reset_at": _AT}}
+    more["stream_limit"] = {"more": {"limit": 6}}
     return {code: {"value": json.loads(problem_document(code, **more.get(code, {})))} for code in PROBLEMS}
 
 

@@ -18,6 +18,7 @@ from notifications.rest.schema.components import (
     INBOX,
     INTEGER,
     NOTIFICATION,
+    RATE_LIMIT,
     ROUTE,
     SEARCH,
     SECURITY,
@@ -95,7 +96,7 @@ class Operation(NamedTuple):
             "summary": self.summary,
             "tags": [tag],
             "parameters": list(self.parameters),
-            "responses": self.answers | refusals(self.problems, headers=self.refusal_headers),
+            "responses": self._answers(),
             "security": SECURITY if self.scope else [{}],
         }
         if self.scope:
@@ -106,6 +107,16 @@ class Operation(NamedTuple):
                 content["examples"] = named(self.examples)
             described["requestBody"] = {"content": {"application/json": content}, "required": self.needs_body}
         return described
+
+    def _answers(self) -> dict[str, Schema]:
+        """By status. Who asks is known, and limited, for each but those to a credential that is none."""
+        if not self.scope:
+            return self.answers | refusals(self.problems, headers=self.refusal_headers)
+        limited = {
+            status: given | {"headers": given.get("headers", {}) | RATE_LIMIT}
+            for status, given in self.answers.items()
+        }
+        return limited | refusals(self.problems, headers=self.refusal_headers | RATE_LIMIT)
 
 
 _ID_IN_PATH: Final = parameter("public_id", "path", ID)

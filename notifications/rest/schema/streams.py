@@ -9,6 +9,7 @@ from notifications.rest.schema.components import (
     CURSOR,
     FILTERS,
     ID,
+    RATE_LIMIT,
     ROUTE,
     TEXT,
     Schema,
@@ -42,6 +43,7 @@ _OF_EVENTS: Final[list[Schema]] = [
 _HEADERS: Final[Schema] = {
     "Cache-Control": {"schema": {"type": "string", "const": "no-store, no-transform"}},
     "X-Accel-Buffering": {"schema": {"type": "string", "const": "no"}},
+    **RATE_LIMIT,
 }
 
 
@@ -64,7 +66,7 @@ def _stream(
             "description": f"A token needs the scope `{Scope.READ}`.",
             "tags": [tag],
             "parameters": _PARAMETERS + parameters,
-            "responses": {"200": events} | refusals((*PROBLEMS, *also)),
+            "responses": {"200": events} | refusals((*PROBLEMS, *also), headers=RATE_LIMIT),
             "security": [{"bearer": []}, {"session": []}, {"ticket": []}],
         }
     }
