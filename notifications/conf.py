@@ -104,7 +104,8 @@ class HubConfig:
         45.0,
         minimum=1,
         maximum=3_600,
-        why="seconds without a sign of life after which a worker's streams count no longer and are closed in the records",
+        why="seconds without a sign of life after which a worker's streams count no longer and are closed in the records, "
+        "and its supervisor ends it",
     )
     stream_session_days: int = option(
         30,

@@ -70,6 +70,8 @@ from notifications.services.transient import (
 from notifications.services.withdraw import finish_withdrawals, withdraw, withdraw_event
 from notifications.services.workers import (
     close_lost_streams,
+    close_streams_of_dead,
+    close_streams_of_dead_here,
     end_worker,
     prune_workers,
     reopen_streams,
@@ -113,6 +115,8 @@ __all__ = [
     "cancel_replay",
     "check_ticket",
     "close_lost_streams",
+    "close_streams_of_dead",
+    "close_streams_of_dead_here",
     "create_token",
     "delete",
     "emit",

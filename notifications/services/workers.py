@@ -2,7 +2,8 @@
 
 Whoever changes several rows of one process's streams has the process's own row first, so no two of them can deadlock. A process is
 *lost* when it has shown no sign of life for ``worker_lost_seconds`` by the database's clock: any other one closes its streams. If it
-was only paused, it finds that out at its next sign of life, and opens them again.
+was only paused, it finds that out at its next sign of life, and opens them again. One that is known to be dead need not be waited for:
+its supervisor saw it end, or a process that starts on the same machine finds that it is gone.
 """
 
 from __future__ import annotations
@@ -13,12 +14,13 @@ from typing import Any, Final
 from uuid import UUID
 
 from django.db import connection, transaction
-from django.db.models import Case, F, Q, Value, When
+from django.db.models import Case, F, Q, QuerySet, Value, When
 from django.db.models.functions import Greatest, Now
 from django.utils import timezone
 
 from notifications.conf import hub_config
 from notifications.models import EndReason, StreamSession, Worker
+from notifications.processes import is_dead, machine
 from notifications.services.rows import update_rows
 from notifications.services.streams import Progress
 
@@ -95,13 +97,38 @@ def close_lost_streams() -> int:
     else two, and two for each of them.
     """
     silence = timedelta(seconds=hub_config().worker_lost_seconds)
-    lost = Worker.objects.filter(ended_at=None, seen_at__lte=Now() - silence)
-    if not lost.exists():
+    return _close_streams_of(Worker.objects.filter(ended_at=None, seen_at__lte=Now() - silence))
+
+
+def close_streams_of_dead(identity: str) -> int:
+    """Close the streams of one process that has ended without a word, as of its last sign of life; returns how many.
+
+    Transaction and statements as for ``close_lost_streams``.
+
+    Args:
+        identity: of the process (``notifications.processes``); with an empty one nothing is done.
+    """
+    return _close_streams_of(Worker.objects.filter(ended_at=None, process=identity)) if identity else 0
+
+
+def close_streams_of_dead_here() -> int:
+    """Close the streams of every process of this machine that has ended without a word; returns how many.
+
+    Transaction and statements as for ``close_lost_streams``, and one more.
+    """
+    here = Worker.objects.filter(ended_at=None, process__startswith=f"{machine()}:")
+    dead = [key for key, process in here.values_list("pk", "process") if is_dead(process)]
+    parts = (dead[start : start + MAX_LOST] for start in range(0, len(dead), MAX_LOST))
+    return sum(_close_streams_of(Worker.objects.filter(ended_at=None, pk__in=part)) for part in parts)
+
+
+def _close_streams_of(workers: QuerySet[Worker]) -> int:
+    if not workers.exists():
         return 0
     with transaction.atomic():
         can_skip = connection.features.has_select_for_update_skip_locked
         done = 0
-        for worker in lost.select_for_update(skip_locked=can_skip).order_by("pk")[:MAX_LOST]:
+        for worker in workers.select_for_update(skip_locked=can_skip).order_by("pk")[:MAX_LOST]:
             done += StreamSession.objects.filter(StreamSession.OPEN, worker_id=worker.pk).update(
                 closed_at=Greatest("opened_at", Value(worker.seen_at)), reason=EndReason.LOST, asked=""
             )
@@ -117,7 +144,15 @@ def prune_workers() -> int:
 
 def _register(worker: Worker) -> None:
     Worker.objects.bulk_create(
-        [Worker(pk=worker.pk, host=worker.host[:MAX_HOST_LENGTH], pid=worker.pid, ended_at=None)],
+        [
+            Worker(
+                pk=worker.pk,
+                host=worker.host[:MAX_HOST_LENGTH],
+                pid=worker.pid,
+                process=worker.process,
+                ended_at=None,
+            )
+        ],
         update_conflicts=True,
         unique_fields=["id"],
         update_fields=["seen_at", "ended_at"],

@@ -89,6 +89,7 @@ class Sweeper(Routine):
         services.forget_used_tickets()
         services.forget_idempotency_keys()
         services.forget_event_keys()
+        services.close_streams_of_dead_here()
         services.close_lost_streams()
         services.prune_streams()
         services.prune_workers()

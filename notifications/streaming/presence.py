@@ -19,6 +19,7 @@ from notifications import selectors, services
 from notifications.conf import hub_config
 from notifications.exceptions import StreamLimit
 from notifications.models import EndReason, Worker
+from notifications.processes import identity_of
 from notifications.services import Progress
 from notifications.streaming import limits
 from notifications.streaming.pool import in_pool
@@ -48,7 +49,8 @@ class Presence:
     """The record of one process: its own row, and the rows of its streams."""
 
     def __init__(self) -> None:
-        self.worker = Worker(host=socket.gethostname(), pid=os.getpid())
+        pid = os.getpid()
+        self.worker = Worker(host=socket.gethostname(), pid=pid, process=identity_of(pid))
         # From before a stream's row is made until its end was noted; None until the connection is there.
         self._streams: dict[UUID, Recorded | None] = {}
         self._written: dict[UUID, Progress] = {}

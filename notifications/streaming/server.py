@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import faulthandler
 import gc
 import logging
 import os
@@ -18,8 +20,8 @@ from django.conf import settings
 
 from notifications.conf import hub_config
 from notifications.streaming.runtime import drain_current
-from notifications.streaming.supervisor import READY, Supervisor
-from notifications.streaming.tally import Scribe, Tally
+from notifications.streaming.supervisor import ALIVE, LIFE_SECONDS, READY, Supervisor, Worker
+from notifications.streaming.tally import Scribe
 from notifications.streaming.wire import tune
 
 BACKLOG: Final = 2_048
@@ -38,9 +40,16 @@ class HubServer(uvicorn.Server):
     Args:
         application: the ASGI application.
         on_serving: called once connections are accepted.
+        on_life: called every second by the event loop, from then on until the streams are closed.
     """
 
-    def __init__(self, application: str, *, on_serving: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        application: str,
+        *,
+        on_serving: Callable[[], None],
+        on_life: Callable[[], None] = lambda: None,
+    ) -> None:
         super().__init__(
             uvicorn.Config(
                 application,
@@ -55,6 +64,8 @@ class HubServer(uvicorn.Server):
             )
         )
         self._on_serving = on_serving
+        self._on_life = on_life
+        self._living: asyncio.Task[None] | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Accept connections, and say so."""
@@ -62,28 +73,43 @@ class HubServer(uvicorn.Server):
         gc.freeze()  # what was imported is never garbage
         gc.set_threshold(*GC_THRESHOLDS)
         self._on_serving()
+        self._living = asyncio.create_task(self._live())
+
+    async def _live(self) -> None:
+        while True:
+            await asyncio.sleep(LIFE_SECONDS)
+            self._on_life()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop accepting, close the streams, and only then do what uvicorn does, which would wait for them for ever."""
         for server in self.servers:
             server.close()
         await drain_current()
+        if self._living is not None:
+            self._living.cancel()
         await super().shutdown(sockets)
 
 
-def serve(application: str, listening: socket.socket, *, on_serving: Callable[[], None]) -> None:
+def serve(
+    application: str,
+    listening: socket.socket,
+    *,
+    on_serving: Callable[[], None],
+    on_life: Callable[[], None] = lambda: None,
+) -> None:
     """Serve until SIGTERM or SIGINT, then drain and return.
 
     Args:
         application: import path of the ASGI application.
         listening: from ``listen``.
         on_serving: called once connections are accepted.
+        on_life: called every second by the event loop that serves.
     """
     server_log = logging.getLogger("uvicorn.error")
     server_log.setLevel(logging.WARNING)
     server_log.addFilter(without_upgrades)
     logging.getLogger("uvicorn.access").addFilter(without_static)
-    server = HubServer(application, on_serving=on_serving)
+    server = HubServer(application, on_serving=on_serving, on_life=on_life)
 
     def stop(number: int, frame: FrameType | None) -> None:
         server.should_exit = True
@@ -100,8 +126,8 @@ def supervise(
     listening: socket.socket,
     worker_count: int,
     *,
-    tally: Tally,
     on_serving: Callable[[], None],
+    on_ended: Callable[[Worker], None],
 ) -> bool:
     """Have several workers serve until SIGTERM or SIGINT; a dead one is replaced, SIGHUP replaces them one after the other.
 
@@ -109,8 +135,8 @@ def supervise(
         command: starts a worker, which calls ``work``, once its number and two file descriptors are appended.
         listening: from ``listen``.
         worker_count: how many.
-        tally: where the workers write what they count.
         on_serving: called once all of them serve.
+        on_ended: called with each worker that has ended; it must not wait for anything.
 
     Returns:
         False when no worker stayed alive.
@@ -120,8 +146,9 @@ def supervise(
         listening,
         worker_count,
         stop_seconds=_stop_seconds(),
+        lost_seconds=hub_config().worker_lost_seconds,
         on_serving=on_serving,
-        on_ended=tally.retire,
+        on_ended=on_ended,
     )
     return asyncio.run(supervisor.run())
 
@@ -138,8 +165,16 @@ def work(application: str, listening: socket.socket, lifeline: socket.socket, sc
     # A hang-up is for the supervisor, which a terminal tells at the same time.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     threading.Thread(target=_end_with, args=(lifeline, scribe), name="hub-lifeline", daemon=True).start()
+    # By SIGABRT the supervisor asks a worker that hangs where each of its threads stands.
+    faulthandler.enable()
+
+    def say_alive() -> None:
+        # A supervisor that does not listen for the moment must not make a worker wait.
+        with contextlib.suppress(OSError):
+            lifeline.send(ALIVE, socket.MSG_DONTWAIT)
+
     scribe.start()
-    serve(application, listening, on_serving=lambda: lifeline.sendall(READY))
+    serve(application, listening, on_serving=lambda: lifeline.sendall(READY), on_life=say_alive)
     scribe.stop()
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -19,6 +21,7 @@ from django.utils import timezone
 from notifications import selectors, services
 from notifications.exceptions import StreamLimit
 from notifications.models import EndReason, Inbox, OpenedBy, StreamSession, Worker, new_public_id
+from notifications.processes import identity_of, machine
 from notifications.selectors import InboxState
 from notifications.services import NewStream, Progress
 from notifications.signals import streams_changed
@@ -53,8 +56,8 @@ def told() -> Iterator[list[Any]]:
     streams_changed.disconnect(note)
 
 
-def make_worker() -> Worker:
-    made = Worker(host="web-1", pid=7)
+def make_worker(process: str = "") -> Worker:
+    made = Worker(host="web-1", pid=7, process=process)
     assert services.show_life(made)
     return made
 
@@ -241,6 +244,25 @@ def test_lost_process__its_streams_are_closed_as_of_its_last_sign_of_life(ada: U
     assert (row(early).reason, row(early).closed_at) == ("lost", seen_at)
     assert (row(late).reason, row(kept).reason) == ("revoked", "")
     assert Worker.objects.get(pk=worker.pk).ended_at == seen_at
+
+
+def test_dead_process__its_streams_are_closed_at_once__and_no_others(ada: User) -> None:
+    mine = identity_of(os.getpid())
+    died = subprocess.Popen(["sleep", "60"])
+    dead, crowd = (
+        make_worker(identity_of(died.pid)),
+        [make_worker(f"{machine()}:{n}:1") for n in range(1, 12)],
+    )
+    living, elsewhere, unknown = make_worker(mine), make_worker("another-boot/1:7:7"), make_worker()
+    keys = [opened(make_user(), worker) for worker in (dead, *crowd, living, elsewhere, unknown)]
+    died.kill()
+    died.wait()
+    assert services.close_streams_of_dead("") == 0
+    assert services.close_streams_of_dead(dead.process) == 1
+    assert row(keys[0]).reason == "lost"
+    assert services.close_streams_of_dead_here() == len(crowd)
+    assert statements(services.close_streams_of_dead_here) == 1
+    assert [row(key).reason for key in keys[-3:]] == ["", "", ""]
 
 
 def test_paused_process__opens_its_streams_again_and_only_those(ada: User, worker: Worker) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import socket
+import threading
+import time
 from argparse import SUPPRESS, ArgumentParser
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
@@ -16,14 +19,21 @@ from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections
 from django.db.migrations.executor import MigrationExecutor
 from django.utils.autoreload import get_child_arguments
 
+from notifications import services
 from notifications.environment import WORKERS_VARIABLE, worker_count
 from notifications.management.base import advice
 from notifications.ops import prometheus
 from notifications.streaming import server, systemd
+from notifications.streaming.supervisor import Worker
 from notifications.streaming.tally import Scribe, Tally
 from notifications.streaming.wire import tune
 
+logger = logging.getLogger(__name__)
+
 DEFAULT_PORT = "8000"
+# Seconds between the tries to close a dead worker's streams; the last one is followed by none.
+FREE_SLOTS_PAUSES: Final = (0.5, 2.0, 5.0)
+_freeing: Final = threading.Lock()
 
 
 class Command(BaseCommand):
@@ -75,7 +85,14 @@ class Command(BaseCommand):
         close_databases()
         with Tally.made() as tally:
             command = [*map(str, get_child_arguments()), "--tally", str(tally.folder), "--worker"]
-            if not server.supervise(command, listening, workers, tally=tally, on_serving=serving):
+
+            def ended(worker: Worker) -> None:
+                tally.retire(worker.pid)
+                if not worker.has_ended_well():
+                    # A daemon: a database that hangs must not keep the supervisor from ending.
+                    threading.Thread(target=free_slots, args=(worker.identity,), daemon=True).start()
+
+            if not server.supervise(command, listening, workers, on_serving=serving, on_ended=ended):
                 raise CommandError("No worker stays alive; the log says why.")
 
 
@@ -84,6 +101,27 @@ def work(application: str, folder: Path, number: int, listening: int, lifeline: 
     scribe = Scribe(Tally(folder), number, prometheus.numbers)
     prometheus.share(scribe)
     server.work(application, socket.socket(fileno=listening), socket.socket(fileno=lifeline), scribe)
+
+
+def free_slots(identity: str) -> None:
+    """Close the streams of a worker that has ended, so that their users may open others at once. Best effort: after
+    ``worker_lost_seconds`` another process would.
+
+    Args:
+        identity: of its process.
+    """
+    for pause_seconds in FREE_SLOTS_PAUSES:
+        # One at a time: each closes the pool that all threads share.
+        with _freeing:
+            try:
+                if closed := services.close_streams_of_dead(identity):
+                    logger.info("%d streams of a worker that has died are closed", closed)
+                return
+            except DatabaseError as error:
+                logger.warning("The streams of a worker that has died could not be closed: %s", error)
+            finally:
+                close_databases()
+        time.sleep(pause_seconds)
 
 
 def read_workers(option: str | None) -> int:
