@@ -18,6 +18,7 @@ from django.db import DEFAULT_DB_ALIAS, connection
 
 from notifications.conf import hub_config
 from notifications.environment import worker_count
+from notifications.events import registry
 
 MIN_SQLITE: Final = (3, 37, 0)
 
@@ -117,6 +118,21 @@ def check_sessions(app_configs: AppConfigs, **kwargs: Any) -> Iterable[CheckMess
             hint='Set SESSION_ENGINE = "django.contrib.sessions.backends.cached_db" or "…db".',
             id="notifications.W004",
         )
+
+
+@register
+def check_event_types(app_configs: AppConfigs, **kwargs: Any) -> Iterable[CheckMessage]:
+    """What the fields of event types are annotated with can be looked up, so that every door can hold data to it."""
+    for event_type in registry:
+        try:
+            event_type.field_hints()
+        except Exception as error:  # noqa: BLE001 (whatever an annotation raises)
+            where = f"{event_type.__module__}.{event_type.__qualname__}"
+            yield Error(
+                f"The annotations of {where} cannot be read: {error}",
+                hint="Import what they name outside of `if TYPE_CHECKING`.",
+                id="notifications.E008",
+            )
 
 
 @register

@@ -13,27 +13,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
-from types import UnionType
-from typing import (
-    Any,
-    ClassVar,
-    Final,
-    Literal,
-    Union,
-    dataclass_transform,
-    get_args,
-    get_origin,
-    get_type_hints,
-)
+from dataclasses import MISSING, dataclass, fields
+from typing import Any, ClassVar, Final, Literal, dataclass_transform, get_args, get_type_hints
 
 from notifications import strict_json
 from notifications.exceptions import EventTypeError, InvalidInput
+from notifications.hints import fits, fits_json, wanted
 
 Level = Literal["info", "success", "warning", "error"]
 LEVELS: Final[tuple[Level, ...]] = get_args(Level)
 RESERVED_CATEGORIES: Final = frozenset({"notification", "inbox", "stream"})
+# Categories of the hub's own types: nobody is to be told over HTTP of a login that there was not.
+GUARDED_CATEGORIES: Final = frozenset({"security"})
 MAX_NAME_LENGTH: Final = 100
+MAX_KEY_SHOWN: Final = 100
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*){1,3}", re.ASCII)
 
 
@@ -74,6 +67,7 @@ class EventType:
     Class arguments:
         name: the dotted name on the wire; unique over all installed apps.
         level: ``info`` (default), ``success``, ``warning`` or ``error``; ``notify(level=…)`` overrides it.
+        over_http: whether every producer may send it over HTTP; otherwise only one whose token names it among its types.
 
     Raises:
         EventTypeError: at import for a bad or doubled declaration, at construction for a field of the wrong type.
@@ -81,9 +75,10 @@ class EventType:
 
     type_name: ClassVar[str]
     default_level: ClassVar[Level]
+    over_http: ClassVar[bool]
     _hints: ClassVar[dict[str, Any]]
 
-    def __init_subclass__(cls, *, name: str, level: Level = "info") -> None:
+    def __init_subclass__(cls, *, name: str, level: Level = "info", over_http: bool = True) -> None:
         try:
             check_name(name)
         except InvalidInput as error:
@@ -94,25 +89,47 @@ class EventType:
             )
         cls.type_name = name
         cls.default_level = level
+        cls.over_http = over_http
         dataclass(frozen=True, kw_only=True)(cls)
         cls._hints = {}
         registry.add(cls)
 
     def __post_init__(self) -> None:
-        hints = self._field_hints()
+        hints = self.field_hints()
         for field in fields(self):  # type: ignore[arg-type]
             value = getattr(self, field.name)
-            if not _fits(value, hints[field.name]):
+            if not fits(value, hints[field.name]):
                 raise EventTypeError(
                     f"{type(self).__qualname__}.{field.name} must be {hints[field.name]}, not {value!r}"
                 )
 
     @classmethod
-    def _field_hints(cls) -> dict[str, Any]:
+    def field_hints(cls) -> dict[str, Any]:
+        """The annotation of each field, resolved.
+
+        Raises:
+            NameError: one names something that is not there.
+        """
         # Resolved at the first use, not at import: an annotation may name something defined further down.
         if not cls._hints:
             cls._hints = get_type_hints(cls)
         return cls._hints
+
+    @classmethod
+    def data_errors(cls, data: Mapping[str, Any]) -> dict[str, str]:
+        """What is wrong with JSON data that is to be of this type, by the path of its key, such as ``data.order_id``."""
+        hints, declared = cls.field_hints(), {field.name: field for field in fields(cls)}  # type: ignore[arg-type]
+        errors: dict[str, str] = {}
+        for name, field in declared.items():
+            if name in data:
+                if not fits_json(data[name], hints[name]):
+                    errors[f"data.{name}"] = f"must be {wanted(hints[name])}"
+            elif field.default is MISSING and field.default_factory is MISSING:
+                errors[f"data.{name}"] = "is required"
+        unknown = [name for name in data if name not in declared]
+        return errors | {
+            f"data.{name[:MAX_KEY_SHOWN]}": f"is no field of {cls.type_name}" for name in unknown
+        }
 
     def data(self) -> dict[str, Any]:
         """The fields, in the order of their declaration, as the notification's ``data``."""
@@ -168,6 +185,18 @@ class Registry:
     def __iter__(self) -> Iterator[type[EventType]]:
         return iter(sorted(self._types.values(), key=lambda event_type: event_type.type_name))
 
+    def get(self, name: str) -> type[EventType] | None:
+        """The class that declares a type; None for one that is not declared."""
+        return self._types.get(name)
+
+    def is_guarded(self, name: str) -> bool:
+        """Whether a producer over HTTP must have a token that names the type.
+
+        A type that is declared says so itself; one of the hub's own categories that is not declared might be taken for the hub's.
+        """
+        declared = self._types.get(name)
+        return not declared.over_http if declared else category_of(name) in GUARDED_CATEGORIES
+
     def level_of(self, name: str) -> Level:
         """The level that a declared type has of its own; ``info`` for one that is not declared."""
         declared = self._types.get(name)
@@ -188,29 +217,3 @@ def encode_data(data: Mapping[str, Any]) -> str:
         InvalidInput: something in it is not JSON, or not what the protocol admits.
     """
     return strict_json.dumps(dict(data), field="data")
-
-
-def _fits(value: object, hint: Any) -> bool:
-    """Whether a value has the annotated type, for the annotations that JSON data needs."""
-    origin, args = get_origin(hint), get_args(hint)
-    if hint is Any:
-        return True
-    if origin in (Union, UnionType):
-        return any(_fits(value, arg) for arg in args)
-    if origin is Literal:
-        return value in args
-    if origin is not None:
-        return isinstance(value, origin) and _children_fit(value, args)
-    if hint is float:
-        return isinstance(value, (int, float)) and not isinstance(value, bool)
-    if hint is int:
-        return isinstance(value, int) and not isinstance(value, bool)
-    return isinstance(value, hint) if isinstance(hint, type) else value is hint
-
-
-def _children_fit(value: Any, args: tuple[Any, ...]) -> bool:
-    if isinstance(value, Mapping):
-        return all(_fits(key, args[0]) and _fits(child, args[1]) for key, child in value.items())
-    if isinstance(value, tuple) and args[-1:] != (Ellipsis,):
-        return len(value) == len(args) and all(map(_fits, value, args))
-    return all(_fits(child, args[0]) for child in value)

@@ -99,6 +99,13 @@ class UnknownEventType(HubError):
     message = "No installed app registers this event type; declare it in a notification_events module."
 
 
+class TypeNotAllowed(HubError):
+    """An event type that not every producer may send over HTTP, sent by one whose token does not name it."""
+
+    code = "type_not_allowed"
+    message = "This event type is the application's own; have a token made that names it among its types."
+
+
 class EventTypeError(HubError, TypeError):
     """An EventType class or instance that is declared or built wrongly; found at import or construction."""
 

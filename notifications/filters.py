@@ -135,15 +135,15 @@ class Filters:
     def __bool__(self) -> bool:
         return bool(self.categories or self.types or self.type_prefixes or self.topics or self.levels)
 
+    def names_type(self, event_type: str) -> bool:
+        """Whether an event type is among those that are given, by its name or a prefix; without any, none is."""
+        return event_type in self.types or event_type.startswith(self.type_prefixes)
+
     def admits(self, *, event_type: str, topic: str, level: str) -> bool:
         """Whether a notification of this event type, topic and level is wanted."""
         return (
             (not self.categories or category_of(event_type) in self.categories)
-            and (
-                not (self.types or self.type_prefixes)
-                or event_type in self.types
-                or event_type.startswith(self.type_prefixes)
-            )
+            and (not (self.types or self.type_prefixes) or self.names_type(event_type))
             and (not self.topics or topic in self.topics)
             and (not self.levels or level in self.levels)
         )

@@ -48,6 +48,7 @@ PROBLEMS: Final[dict[str, Problem]] = {
         challenge=f'{CHALLENGE}, error="invalid_token"',
     ),
     "forbidden": Problem(403, "You may not do this."),
+    "type_not_allowed": Problem(403, exceptions.TypeNotAllowed.message),
     "csrf_failed": Problem(
         403, "With a session, unsafe methods need the CSRF token of this site; reload the page."
     ),

@@ -52,6 +52,14 @@ def dumps(value: JSONValue, *, field: str = "data") -> str:
     return json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
 
 
+def size(text: str) -> int:
+    """How many bytes JSON text has as UTF-8, without blanks and needless escapes, as nearly every client would send it."""
+    if "\\u" not in text and text.isascii():
+        return len(text)
+    compact = json.dumps(json.loads(text), ensure_ascii=False, separators=(",", ":"))
+    return len(compact.encode("utf-8"))
+
+
 def check(value: JSONValue, *, field: str) -> None:
     """Walk a value and refuse what the protocol does not admit.
 

@@ -47,7 +47,8 @@ _CONTENT_LIMITS: Final = {
     "body": MAX_BODY_LENGTH,
     "url": MAX_URL_LENGTH,
     "actor": MAX_NAME,
-    "data": MAX_NOTIFICATION_BYTES,
+    "data": 3
+    * MAX_NOTIFICATION_BYTES,  # stored with escapes, which take three times as much as UTF-8 at most
 }
 # What turns the writing direction around, or cannot be seen: it is shown escaped, as JSON may be written.
 _INVISIBLE: Final = re.compile(r"[\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")

@@ -22,18 +22,25 @@ from notifications.admin.people import users_field
 from notifications.admin.search import username_field
 from notifications.admin.sending import KeyField
 from notifications.events import UntypedEvent, registry
-from notifications.exceptions import HubError, InvalidInput, NotificationTooLarge, UnknownEventType
+from notifications.exceptions import (
+    HubError,
+    InvalidInput,
+    NotificationTooLarge,
+    TypeNotAllowed,
+    UnknownEventType,
+)
+from notifications.filters import NO_FILTERS
+from notifications.gate import check_sender
 from notifications.models import (
     MAX_COLLAPSE_KEY_LENGTH,
     MAX_REASON_LENGTH,
     MAX_TITLE_LENGTH,
     MAX_TOPIC_LENGTH,
     MAX_URL_LENGTH,
-    Event,
     Level,
     Notification,
 )
-from notifications.services.content import check_event, check_schedule
+from notifications.services.content import build_event, check_schedule
 from notifications.services.recipients import Recipients, user_model_has
 
 # Titles of parts of the form, with their fields.
@@ -191,31 +198,43 @@ class ComposeForm(forms.Form):
             given["users"] or given.get("groups") or given["everyone"]
         ):
             self.add_error("users", _("Say to whom: users, groups or everyone."))
-        texts = {name: given.get(name, "") for name in ("type", "title", "body", "url", "topic")}
-        try:
-            check_event(Event(**texts, level=given.get("level") or Level.INFO))
-        except HubError as error:
-            self.refuse(error)
-        try:
-            check_schedule(given.get("deliver_at"), given.get("expires_at"))
-        except HubError as error:
-            self.refuse(error)
+        for check in (self._check_sender, self._check_event, self._check_schedule):
+            try:
+                check()
+            except HubError as error:
+                self.refuse(error)
         if not self.errors and not self.recipients.count(limit=1):
             self.add_error("users", _("Nobody of these is an active user."))
         return given
+
+    def _check_sender(self) -> None:
+        # Staff compose as a producer without a token sends: nobody is told by hand of a login that there was not.
+        check_sender(self.event.type_name, NO_FILTERS)
+
+    def _check_event(self) -> None:
+        given = self.cleaned_data
+        texts = {name: given.get(name, "") for name in ("title", "body", "url", "topic")}
+        build_event(
+            self.event,
+            level=given.get("level"),
+            actor=None,
+            expires_at=given.get("expires_at"),
+            source="",
+            **texts,
+        )
+
+    def _check_schedule(self) -> None:
+        check_schedule(self.cleaned_data.get("deliver_at"), self.cleaned_data.get("expires_at"))
 
     def _errors_of_recipients(self) -> bool:
         return bool({"users", "groups", "everyone"} & self.errors.keys())
 
     @property
     def event(self) -> UntypedEvent:
-        """What a valid form is about; a declared type brings its own level."""
-        name = self.cleaned_data["type"]
-        declared = next((known for known in registry if known.type_name == name), None)
+        """What the form is about, as far as it is filled in; a declared type brings its own level."""
+        name = self.cleaned_data.get("type", "")
         return UntypedEvent(
-            type_name=name,
-            fields=self.cleaned_data["data"],
-            default_level=declared.default_level if declared else "info",
+            type_name=name, fields=self.cleaned_data.get("data", {}), default_level=registry.level_of(name)
         )
 
     @property
@@ -230,11 +249,16 @@ class ComposeForm(forms.Form):
         """Put what the services refuse on its fields."""
         match error:
             case InvalidInput():
-                for name, text in error.errors.items():
-                    if name not in self.errors:
-                        self.add_error(name if name in self.fields else None, sentence(text))
-            case UnknownEventType():
-                self.add_error("type", str(error))
+                # Those of one field come together, as its data's keys do.
+                known = set(self.errors)
+                for path, text in error.errors.items():
+                    name, _dot, key = path.partition(".")
+                    if name not in known:
+                        words = f"“{key}” {text}." if key else sentence(text)
+                        self.add_error(name if name in self.fields else None, words)
+            case UnknownEventType() | TypeNotAllowed():
+                if "type" not in self.errors:
+                    self.add_error("type", str(error))
             case NotificationTooLarge() | _:
                 self.add_error(None, str(error))
 

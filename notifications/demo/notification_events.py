@@ -1,4 +1,7 @@
-"""The event types that the demo plays: a shop, its imports, its sync jobs and its tokens."""
+"""The event types that the demo plays: a shop, its imports, its sync jobs and its tokens.
+
+Their names say that they are the demo's: what it declares must not stand in the way of what others send to a hub in development.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from typing import Literal
 from notifications.events import EventType
 
 
-class OrderPlaced(EventType, name="orders.order.placed"):
+class OrderPlaced(EventType, name="orders.demo_order.placed"):
     """Somebody bought something; amounts are in cents."""
 
     order_id: int
@@ -16,7 +19,7 @@ class OrderPlaced(EventType, name="orders.order.placed"):
     currency: str
 
 
-class OrderPaid(EventType, name="orders.order.paid", level="success"):
+class OrderPaid(EventType, name="orders.demo_order.paid", level="success"):
     """The money has come."""
 
     order_id: int
@@ -24,14 +27,14 @@ class OrderPaid(EventType, name="orders.order.paid", level="success"):
     currency: str
 
 
-class PaymentFailed(EventType, name="orders.payment.failed", level="error"):
+class PaymentFailed(EventType, name="orders.demo_payment.failed", level="error"):
     """The money has not come."""
 
     order_id: int
     reason: str
 
 
-class ParcelShipped(EventType, name="orders.parcel.shipped"):
+class ParcelShipped(EventType, name="orders.demo_parcel.shipped"):
     """The order is on its way."""
 
     order_id: int
@@ -39,13 +42,13 @@ class ParcelShipped(EventType, name="orders.parcel.shipped"):
     tracking: str
 
 
-class ParcelDelivered(EventType, name="orders.parcel.delivered", level="success"):
+class ParcelDelivered(EventType, name="orders.demo_parcel.delivered", level="success"):
     """The order has arrived."""
 
     order_id: int
 
 
-class ImportProgress(EventType, name="imports.file.progress"):
+class ImportProgress(EventType, name="imports.demo_file.progress"):
     """How far an import is. All steps of one import collapse into the latest, the end included."""
 
     import_id: int
@@ -55,7 +58,7 @@ class ImportProgress(EventType, name="imports.file.progress"):
     rows: int
 
 
-class SyncFinished(EventType, name="sync.job.finished", level="success"):
+class SyncFinished(EventType, name="sync.demo_job.finished", level="success"):
     """A sync job went well."""
 
     job: str
@@ -63,7 +66,7 @@ class SyncFinished(EventType, name="sync.job.finished", level="success"):
     seconds: float
 
 
-class SyncDelayed(EventType, name="sync.job.delayed", level="warning"):
+class SyncDelayed(EventType, name="sync.demo_job.delayed", level="warning"):
     """A sync job tries again later."""
 
     job: str
@@ -71,7 +74,7 @@ class SyncDelayed(EventType, name="sync.job.delayed", level="warning"):
     retry_in_seconds: int
 
 
-class SyncFailed(EventType, name="sync.job.failed", level="error"):
+class SyncFailed(EventType, name="sync.demo_job.failed", level="error"):
     """A sync job has given up."""
 
     job: str
@@ -79,14 +82,14 @@ class SyncFailed(EventType, name="sync.job.failed", level="error"):
     reason: str
 
 
-class TokenExpiring(EventType, name="tokens.token.expiring", level="warning"):
+class TokenExpiring(EventType, name="tokens.demo_token.expiring", level="warning"):
     """A token is about to expire; the notification goes when that has happened."""
 
     token: str
     expires_in_seconds: int
 
 
-class TokenExpired(EventType, name="tokens.token.expired", level="error"):
+class TokenExpired(EventType, name="tokens.demo_token.expired", level="error"):
     """A token has expired; scheduled for that moment."""
 
     token: str

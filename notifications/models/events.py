@@ -77,6 +77,8 @@ class Event(models.Model):
     is_withdrawing = models.BooleanField(
         _("is being withdrawn"), default=False, db_default=False, editable=False
     )
+    # Written by the doors alone: what comes some other way is held to its type by the sequencer.
+    is_admitted = models.BooleanField(_("is admitted"), default=False, db_default=False, editable=False)
     created_at = models.DateTimeField(_("created at"), db_default=Now(), editable=False)
 
     class Meta:

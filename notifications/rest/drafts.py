@@ -17,6 +17,7 @@ from notifications.exceptions import FieldErrors, InvalidInput
 from notifications.models import MAX_KEY_LENGTH
 from notifications.rest.inputs import fields_of, ids_of
 from notifications.services import Audience, Draft, Transient
+from notifications.times import time_problem
 
 MAX_BATCH_ITEMS: Final = 1_000
 MAX_NAMES: Final = 10_000
@@ -163,11 +164,14 @@ class _Reader:
         try:
             if not isinstance(value, str) or not _TIME.fullmatch(value):
                 raise ValueError
-            # In UTC here, where a time that has no form there can still be refused.
-            return datetime.fromisoformat(value.upper()).astimezone(UTC)
-        except (ValueError, OverflowError):
+            at = datetime.fromisoformat(value.upper())
+        except ValueError:
             self.refuse(name, "must be a time with a zone, such as 2026-11-21T02:03:04Z, or null")
             return None
+        if problem := time_problem(at):
+            self.refuse(name, problem)
+            return None
+        return at.astimezone(UTC)
 
     def audience(self) -> Audience:
         value = self._fields.get("to", {})

@@ -9,7 +9,7 @@ from notifications.events import EventType
 RevokedBy = Literal["password_change", "staff"]
 
 
-class SessionNew(EventType, name="security.session.new"):
+class SessionNew(EventType, name="security.session.new", over_http=False):
     """Somebody logged in.
 
     ``address`` and ``browser`` are empty when they are not known; ``agent`` is the ``User-Agent`` header as it was sent.
@@ -20,7 +20,7 @@ class SessionNew(EventType, name="security.session.new"):
     agent: str
 
 
-class LoginFailed(EventType, name="security.login.failed", level="warning"):
+class LoginFailed(EventType, name="security.login.failed", level="warning", over_http=False):
     """Somebody could not log in: how often, from one address within one hour.
 
     The count is exact below 100; above that it was at least so many. With ``several``, addresses beyond what one user is told
@@ -34,14 +34,14 @@ class LoginFailed(EventType, name="security.login.failed", level="warning"):
     several: bool
 
 
-class PasswordChanged(EventType, name="security.password.changed", level="warning"):
+class PasswordChanged(EventType, name="security.password.changed", level="warning", over_http=False):
     """The password was changed; ``address`` and ``browser`` of who did it, empty when that was not a browser."""
 
     address: str
     browser: str
 
 
-class SessionRevoked(EventType, name="security.session.revoked", level="warning"):
+class SessionRevoked(EventType, name="security.session.revoked", level="warning", over_http=False):
     """Sessions were ended by a password change or by staff: how many, and by which of the two."""
 
     count: int

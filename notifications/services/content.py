@@ -8,18 +8,12 @@ from datetime import datetime
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from django.utils import timezone
 from django.utils.functional import Promise
 
 from notifications import strict_json
-from notifications.conf import hub_config
-from notifications.events import LEVELS, EventType, UntypedEvent, check_name, encode_data, registry
-from notifications.exceptions import (
-    InvalidInput,
-    NotificationTooLarge,
-    TransientEventTooLarge,
-    UnknownEventType,
-)
+from notifications.events import LEVELS, EventType, UntypedEvent, check_name
+from notifications.exceptions import FieldErrors, InvalidInput, NotificationTooLarge, TransientEventTooLarge
+from notifications.gate import admit
 from notifications.models import (
     MAX_ACTOR_LENGTH,
     MAX_BODY_LENGTH,
@@ -30,6 +24,7 @@ from notifications.models import (
     MAX_URL_LENGTH,
     Event,
 )
+from notifications.times import time_problem
 
 MAX_NOTIFICATION_BYTES: Final = 65_536
 MAX_TRANSIENT_BYTES: Final = 16_384
@@ -42,6 +37,7 @@ _LENGTHS: Final = {
     "collapse_key": MAX_COLLAPSE_KEY_LENGTH,
     "source": MAX_SOURCE_LENGTH,
 }
+_TEXTS: Final = ("title", "body", "url", "topic", "actor")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _URL_NEVER: Final = re.compile(r"[\x00-\x20\x7f-\x9f\\]")
 
@@ -65,47 +61,53 @@ def build_event(
         NotificationTooLarge: over 64 KiB.
         UnknownEventType: the registry is strict and does not know the type.
     """
-    _check_kind(event)
+    data, errors = "{}", FieldErrors()
+    with errors:
+        data = admit(event)
+    # What is no event at all is refused together with the other fields.
+    own_level: str = getattr(event, "default_level", "info")
     row = Event(
-        type=event.type_name,
+        type=getattr(event, "type_name", ""),
         topic=topic,
-        level=level or event.default_level,
+        level=level or own_level,
         title=_plain(title),
         body=_plain(body),
         url=_plain(url),
         actor=_actor(actor),
-        data=encode_data(event.data()),
+        data=data,
         expires_at=expires_at,
         source=source,
+        is_admitted=True,
     )
-    check_event(row)
+    with errors:
+        _check_fields(row)
+    errors.check()
+    _check_size(row)
     return row
 
 
 def check_event(event: Event) -> None:
-    """Refuse an event that could not be shown; also for rows that did not come through ``notify``.
+    """Refuse a stored event that could not be shown, or that came past every door and is not what its type declares.
+
+    One that a door has let in is not held to its type again: it may have been declared otherwise, or by another version of the
+    application.
 
     Raises:
         InvalidInput: one entry for each bad field.
         NotificationTooLarge: over 64 KiB.
+        UnknownEventType: the registry is strict and does not know the type.
     """
-    texts = {name: getattr(event, name) for name in ("title", "body", "url", "topic", "actor")}
-    errors = text_errors(texts | {"source": event.source})
-    if "title" not in errors and not event.title.strip():
-        errors["title"] = "must not be empty"
-    if event.level not in LEVELS:
-        errors["level"] = f"must be one of {', '.join(LEVELS)}"
-    if "url" not in errors and (problem := url_problem(event.url)):
-        errors["url"] = problem
-    for check, argument in ((check_name, event.type), (_check_data, event.data)):
-        try:
-            check(argument)
-        except InvalidInput as error:
-            errors.update(error.errors)
-    if errors:
-        raise InvalidInput(errors)
-    if sum(len(text.encode()) for text in texts.values()) + len(event.data.encode()) > MAX_NOTIFICATION_BYTES:
-        raise NotificationTooLarge
+    errors, data = FieldErrors(), {}
+    with errors:
+        _check_fields(event)
+    with errors:
+        check_name(event.type)
+    with errors:
+        data = _object(event.data)
+    errors.check()
+    if not event.is_admitted:
+        admit(UntypedEvent(type_name=event.type, fields=data))
+    _check_size(event)
 
 
 def check_transient(event: EventType | UntypedEvent, topic: str) -> str:
@@ -116,19 +118,13 @@ def check_transient(event: EventType | UntypedEvent, topic: str) -> str:
         TransientEventTooLarge: over 16 KiB.
         UnknownEventType: the registry is strict and does not know the type.
     """
-    _check_kind(event)
-    errors, data = text_errors({"topic": topic}), ""
-    try:
-        check_name(event.type_name)
-    except InvalidInput as error:
-        errors.update(error.errors)
-    try:
-        data = encode_data(event.data())
-    except InvalidInput as error:
-        errors.update(error.errors)
-    if errors:
-        raise InvalidInput(errors)
-    if len(data) > MAX_TRANSIENT_BYTES:
+    data, errors = "{}", FieldErrors()
+    with errors:
+        data = admit(event)
+    with errors:
+        _refuse(text_errors({"topic": topic}))
+    errors.check()
+    if strict_json.size(data) > MAX_TRANSIENT_BYTES:
         raise TransientEventTooLarge
     return data
 
@@ -175,28 +171,48 @@ def url_problem(url: str) -> str | None:
 
 
 def check_schedule(deliver_at: Any, expires_at: Any) -> None:
-    """Refuse what is no time, times without a zone, and an expiry that comes before the delivery.
+    """Refuse what is no time, times without a zone or that some zone cannot show, and an expiry that comes before the delivery.
 
     Raises:
         InvalidInput: with the field at fault.
     """
     for name, at in (("deliver_at", deliver_at), ("expires_at", expires_at)):
-        if at is not None and (not isinstance(at, datetime) or timezone.is_naive(at)):
-            raise InvalidInput({name: "must be a time with a time zone"})
+        if at is not None and (problem := time_problem(at)):
+            raise InvalidInput({name: problem})
     if deliver_at and expires_at and expires_at <= deliver_at:
         raise InvalidInput({"expires_at": "must come after deliver_at"})
 
 
-def _check_kind(event: Any) -> None:
-    if not isinstance(event, (EventType, UntypedEvent)):
-        raise InvalidInput({"type": f"must be an EventType or an UntypedEvent, not {type(event).__name__}"})
-    if hub_config().strict_event_types and event.type_name not in registry:
-        raise UnknownEventType
+def _check_fields(event: Event) -> None:
+    """Refuse what could not be shown, whatever the type. Raises ``InvalidInput``."""
+    errors = text_errors({name: getattr(event, name) for name in (*_TEXTS, "source")})
+    if "title" not in errors and not event.title.strip():
+        errors["title"] = "must not be empty"
+    if event.level not in LEVELS:
+        errors["level"] = f"must be one of {', '.join(LEVELS)}"
+    if "url" not in errors and (problem := url_problem(event.url)):
+        errors["url"] = problem
+    if event.expires_at is not None and (problem := time_problem(event.expires_at)):
+        errors["expires_at"] = problem
+    _refuse(errors)
 
 
-def _check_data(text: str) -> None:
-    if not isinstance(strict_json.loads(text, field="data"), dict):
+def _check_size(event: Event) -> None:
+    texts = sum(len(getattr(event, name).encode()) for name in _TEXTS)
+    if texts + strict_json.size(event.data) > MAX_NOTIFICATION_BYTES:
+        raise NotificationTooLarge
+
+
+def _refuse(errors: dict[str, str]) -> None:
+    if errors:
+        raise InvalidInput(errors)
+
+
+def _object(text: str) -> dict[str, Any]:
+    value = strict_json.loads(text, field="data")
+    if not isinstance(value, dict):
         raise InvalidInput({"data": "must be a JSON object"})
+    return value
 
 
 def _plain(text: Any) -> Any:

@@ -12,8 +12,9 @@ from django.db import transaction
 from django.utils import timezone
 
 from notifications.events import UntypedEvent
-from notifications.exceptions import FieldErrors, HubError, InvalidInput, OutsideLimits
+from notifications.exceptions import FieldErrors, HubError, InvalidInput, OutsideLimits, TypeNotAllowed
 from notifications.filters import Filters
+from notifications.gate import check_sender
 from notifications.models import Broadcast, Event, Notification, new_public_id
 from notifications.services.audience import Audience, first_keys, resolve
 from notifications.services.broadcast import start_broadcast
@@ -41,14 +42,26 @@ class Producer:
     limits: Filters = field(default_factory=Filters)
 
     def check_may_send(self, event_type: str, topic: str, *, prefix: str = "") -> None:
+        """Refuse a type or topic outside the limits, and a type that has to be named among them.
+
+        Raises:
+            TypeNotAllowed, OutsideLimits: naming the draft that ``prefix`` stands for.
+        """
+        try:
+            check_sender(event_type, self.limits)
+            self.check_within_limits(event_type, topic)
+        except (TypeNotAllowed, OutsideLimits) as error:
+            raise type(error)(_told_of(prefix, str(error))) from None
+
+    def check_within_limits(self, event_type: str, topic: str) -> None:
         """Refuse a type or topic outside the limits.
 
         Raises:
-            OutsideLimits: naming the draft that ``prefix`` stands for.
+            OutsideLimits: it is.
         """
         # No token is limited to levels.
         if not self.limits.admits(event_type=event_type, topic=topic, level=""):
-            raise OutsideLimits(_told_of(prefix, OutsideLimits.message))
+            raise OutsideLimits
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -77,7 +90,7 @@ def publish(producer: Producer, draft: Draft) -> list[UUID] | Broadcast:
         The public ids, named users first, in their order. For more than 1,000 recipients a broadcast, queued.
 
     Raises:
-        OutsideLimits: the producer may not send this type or topic.
+        TypeNotAllowed, OutsideLimits: the producer may not send this type or topic.
         InvalidInput: one entry for each bad field; unknown users and groups by name.
         NotificationTooLarge: over 64 KiB.
         UnknownEventType: the registry is strict and does not know the type.

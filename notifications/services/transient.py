@@ -88,7 +88,7 @@ def publish_transient(
         request: the idempotency key and what it goes with; None without one.
 
     Raises:
-        OutsideLimits: the producer may not send this type or topic.
+        TypeNotAllowed, OutsideLimits: the producer may not send this type or topic.
         InvalidInput: one entry for each bad field; unknown users and groups by name.
         TransientEventTooLarge: over 16 KiB.
         UnknownEventType: the registry is strict and does not know the type.

@@ -104,7 +104,7 @@ def _chosen(ids: Collection[UUID], topic: str, type_name: str, producer: Produce
         return events.filter(pk__in=Notification.objects.filter(public_id__in=ids).values("event_id"))
     _check_can_be(topic, type_name)
     if producer is not None:
-        producer.check_may_send(type_name, topic)
+        producer.check_within_limits(type_name, topic)
     return events.filter(topic=topic, type=type_name)
 
 

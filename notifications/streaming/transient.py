@@ -14,7 +14,9 @@ from notifications.exceptions import InvalidInput
 from notifications.filters import Filters
 from notifications.streaming.groups import ALL_INBOXES, addressed
 
-MAX_FRAME_BYTES: Final = 32_768  # the largest that ``emit`` lets through has some 17,000
+MAX_FRAME_BYTES: Final = (
+    65_536  # the largest that ``emit`` lets through has some 51,000, where all is written as escapes
+)
 _MESSAGE_TYPE: Final = "notifications.events"
 _LINES: Final = 3  # event, data, and the empty one
 

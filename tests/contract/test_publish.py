@@ -89,9 +89,9 @@ def test_publish__title_alone__takes_the_defaults(api: Api, ada: User) -> None:
 
 
 def test_publish__declared_type__has_its_own_level(api: Api, ada: User) -> None:
-    post(api, PUBLISH, draft(ada, type="security.login.failed"))
+    post(api, PUBLISH, draft(ada, type="tokens.demo_token.expired", data={"token": "ci"}))
     [item] = listed(ada.pk).items.values()
-    assert item["level"] == "warning"
+    assert item["level"] == "error"
 
 
 def test_publish__to_users_groups_and_everyone__each_active_one_once(api: Api, shop: User) -> None:

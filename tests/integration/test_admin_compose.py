@@ -232,8 +232,8 @@ def test_data__that_the_protocol_does_not_admit__is_an_error_of_the_field(
 
 
 def test_declared_type__brings_its_own_level(staff: Client, ada: User) -> None:
-    staff.post(ADD, form(ada, type="security.login.failed"))
-    assert Event.objects.get().level == "warning"
+    staff.post(ADD, form(ada, type="tokens.demo_token.expired", data='{"token": "ci"}'))
+    assert Event.objects.get().level == "error"
 
 
 def test_rights__to_compose_alone__name_users_and_show_ones_own_content(ada: User, root: User) -> None:

@@ -11,6 +11,7 @@ from django.core.checks import CheckMessage, run_checks
 from django.db import connection
 
 from notifications import checks
+from notifications.events import EventType, registry
 
 
 def ids(check: Callable[..., Iterable[CheckMessage]]) -> list[str | None]:
@@ -108,3 +109,16 @@ def test_check_sessions__that_only_cookies_know__are_warned_of(settings: Any) ->
     assert ids(checks.check_sessions) == []
     settings.SESSION_ENGINE = "django.contrib.sessions.backends.signed_cookies"
     assert ids(checks.check_sessions) == ["notifications.W004"]
+
+
+def test_check_event_types__an_annotation_that_cannot_be_found__is_refused_by_its_class() -> None:
+    assert ids(checks.check_event_types) == []
+
+    class Lost(EventType, name="unit.order.lost"):
+        order: Nowhere  # type: ignore[name-defined]  # noqa: F821
+
+    try:
+        [error] = checks.check_event_types(None)
+        assert (error.id, "Lost" in error.msg, "Nowhere" in error.msg) == ("notifications.E008", True, True)
+    finally:
+        registry.remove(Lost)

@@ -53,7 +53,7 @@ def test_demo__plays_all_kinds_to_all_users_and_says_so(demo_users: list[User]) 
         progress = [
             item["topic"]
             for item in listed(user.pk).items.values()
-            if item["type"] == "imports.file.progress"
+            if item["type"] == "imports.demo_file.progress"
         ]
         assert len(progress) == len(set(progress))
 

@@ -93,7 +93,7 @@ def test_send_notification__sends_what_it_was_given_and_prints_the_id() -> None:
 def test_send_notification__with_a_collapse_key__replaces() -> None:
     ada = make_user("ada")
     for percent in ("10", "20"):
-        run("send_notification", "ada", "imports.file.progress", f"--title={percent} %", "--collapse-key=7")
+        run("send_notification", "ada", "imports.file.done", f"--title={percent} %", "--collapse-key=7")
     (item,) = listed(ada.pk).items.values()
     assert item["title"] == "20 %"
 
@@ -107,9 +107,15 @@ def test_send_notification__scheduled__is_not_shown_yet() -> None:
 
 def test_send_notification__of_a_registered_type__takes_its_level() -> None:
     ada = make_user("ada")
-    run("send_notification", "ada", "security.login.failed", "--title=Try")
+    run(
+        "send_notification",
+        "ada",
+        "security.session.revoked",
+        "--title=Try",
+        '--data={"count": 1, "by": "staff"}',
+    )
     (item,) = listed(ada.pk).items.values()
-    assert (item["level"], item["data"]) == ("warning", {})
+    assert (item["level"], item["data"]) == ("warning", {"count": 1, "by": "staff"})
 
 
 @pytest.mark.parametrize(
@@ -121,6 +127,7 @@ def test_send_notification__of_a_registered_type__takes_its_level() -> None:
         (["ada", "inbox.read", "--title=x"], "type: may not begin with inbox"),
         (["ada", "a.b", "--title="], "title: must not be empty"),
         (["ada", "a.b", "--title=" + "x" * 201], "title: has 201 characters"),
+        (["ada", "security.session.revoked", "--title=x", '--data={"count": 1}'], "data.by: is required"),
         (["ada", "a.b", "--title=x", "--data={"], "data: is not valid JSON"),
         (["ada", "a.b", "--title=x", "--data=[1]"], "data: must be a JSON object"),
         (["ada", "a.b", "--title=x", '--data={"a":1,"a":2}'], "data: "),

@@ -54,7 +54,7 @@ def test_order__ends_delivered_or_not_paid_under_one_topic() -> None:
         assert isinstance(steps[0].event, OrderPlaced)
         assert {step.topic for step in steps} == {f"order:{steps[0].event.order_id}"}
         ends.add((len(steps), steps[-1].event.type_name))
-    assert ends == {(4, "orders.parcel.delivered"), (2, "orders.payment.failed")}
+    assert ends == {(4, "orders.demo_parcel.delivered"), (2, "orders.demo_payment.failed")}
 
 
 def test_import__each_step_goes_further_and_replaces_the_one_before() -> None:
@@ -73,7 +73,7 @@ def test_import__each_step_goes_further_and_replaces_the_one_before() -> None:
 
 def test_sync_job__ends_well_or_in_failure_and_is_sometimes_late() -> None:
     names = [[step.event.type_name for step in tell(sync_job, seed)] for seed in SEEDS]
-    assert {steps[-1] for steps in names} == {"sync.job.finished", "sync.job.failed"}
+    assert {steps[-1] for steps in names} == {"sync.demo_job.finished", "sync.demo_job.failed"}
     assert {len(steps) for steps in names} == {1, 2, 3}
 
 

@@ -49,7 +49,7 @@ def test_frame__golden() -> None:
 def test_frame__the_largest_that_can_be__is_admitted_by_its_reader() -> None:
     name = "a." + "b" * (MAX_NAME_LENGTH - 2)
     frame = frames.transient(
-        event_id=ID, event_type=name, topic="\U0001f600" * 100, at=AT, data='{"x":"%s"}' % ("y" * 16_376)
+        event_id=ID, event_type=name, topic="\U0001f600" * 100, at=AT, data='{"x":"%s"}' % (r"\u00e9" * 8_188)
     )
     assert len(frame) < MAX_FRAME_BYTES
     largest = TransientEvent(TransientFrame(frame), name, "")

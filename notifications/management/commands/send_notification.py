@@ -92,14 +92,11 @@ def _user(name: str) -> Any:
 
 
 def _event(type_name: str, text: str) -> UntypedEvent:
-    """The event as it was typed in: its data is not held against the fields of a registered type, only its level is taken."""
+    """The event as it was typed in; a registered type brings its level."""
     data = strict_json.loads(text, field="data")
     if not isinstance(data, dict):
         raise InvalidInput({"data": "must be a JSON object"})
-    known = next((event_type for event_type in registry if event_type.type_name == type_name), None)
-    return UntypedEvent(
-        type_name=type_name, fields=data, default_level=known.default_level if known else "info"
-    )
+    return UntypedEvent(type_name=type_name, fields=data, default_level=registry.level_of(type_name))
 
 
 def _time(field: str, text: str | None) -> datetime | None:

@@ -1,0 +1,326 @@
+"""The gate (protocol, section 9): every door holds an event to its type, and the hub's own types are not for everybody."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from enum import Enum
+from typing import Any, Literal, NewType, NotRequired, TypedDict
+from uuid import uuid4
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import connection
+
+from notifications import services
+from notifications.events import EventType, UntypedEvent, registry
+from notifications.exceptions import InvalidInput, UnknownEventType
+from notifications.models import Event, Notification
+from notifications.services import Recipients
+from tests.helpers.api import Api
+from tests.helpers.factories import make_user
+from tests.helpers.oracle import listed
+from tests.helpers.producers import BATCH, PUBLISH, WITHDRAW, draft, make_producer, post, producer_api
+from tests.helpers.staff import BROADCASTS, LIST, client_of, page_of
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+EVENTS = "/api/v1/events"
+ADD = f"{BROADCASTS}add/"
+NAME = "unit.parcel.sent"
+GOOD = {"number": 7, "carrier": "DHL", "stops": ["Ulm"], "size": {"width": 2}, "state": "open"}
+FORGED = {"address": "203.0.113.9", "browser": "Firefox", "agent": "x"}
+
+
+class State(Enum):
+    OPEN = "open"
+    SHUT = "shut"
+
+
+class Size(TypedDict):
+    width: float
+    height: NotRequired[float]
+
+
+Number = NewType("Number", int)
+
+
+@pytest.fixture(autouse=True)
+def parcel() -> Iterator[type[EventType]]:
+    class ParcelSent(EventType, name=NAME, level="success"):
+        number: Number
+        carrier: str = ""
+        stops: tuple[str, ...] = ()
+        size: Size | None = None
+        state: State | None = None
+        by: Literal[1, "road"] = 1
+
+    yield ParcelSent
+    registry.remove(ParcelSent)
+
+
+@pytest.fixture
+def ada() -> User:
+    return make_user("ada")
+
+
+@pytest.fixture
+def shop() -> User:
+    return make_producer()
+
+
+@pytest.fixture
+def api(shop: User) -> Api:
+    return producer_api(shop)
+
+
+def untyped(data: Any) -> UntypedEvent:
+    return UntypedEvent(type_name=NAME, fields=data)
+
+
+def by_python(ada: User, data: Any) -> dict[str, str]:
+    with pytest.raises(InvalidInput) as caught:
+        services.notify(ada, untyped(data), title="x")
+    return caught.value.errors
+
+
+def by_broadcast(ada: User, data: Any) -> dict[str, str]:
+    with pytest.raises(InvalidInput) as caught:
+        services.broadcast(Recipients(users=[ada]), untyped(data), title="x")
+    return caught.value.errors
+
+
+def by_emit(ada: User, data: Any) -> dict[str, str]:
+    with pytest.raises(InvalidInput) as caught:
+        services.emit(ada, untyped(data))
+    return caught.value.errors
+
+
+def by_http(
+    path: str, body: Callable[[User, Any], Any], prefix: str = ""
+) -> Callable[[User, Any], dict[str, str]]:
+    def ask(ada: User, data: Any) -> dict[str, str]:
+        answer = post(producer_api(), path, body(ada, data))
+        assert (answer.status, answer.code) == (400, "invalid")
+        return {name.removeprefix(prefix): text for name, text in answer.problem["errors"].items()}
+
+    return ask
+
+
+DOORS = {
+    "notify": by_python,
+    "broadcast": by_broadcast,
+    "emit": by_emit,
+    "publish": by_http(PUBLISH, lambda ada, data: draft(ada, type=NAME, data=data)),
+    "batch": by_http(BATCH, lambda ada, data: [draft(ada), draft(ada, type=NAME, data=data)], "items.1."),
+    "events": by_http(EVENTS, lambda ada, data: {"to": {"users": ["ada"]}, "type": NAME, "data": data}),
+}
+
+
+@pytest.mark.parametrize(
+    ("data", "fields"),
+    [
+        ({}, ["data.number"]),
+        ({"number": "7"}, ["data.number"]),
+        ({"number": True}, ["data.number"]),
+        ({"number": 7, "carrier": None}, ["data.carrier"]),
+        ({"number": 7, "stops": "Ulm"}, ["data.stops"]),
+        ({"number": 7, "stops": ["Ulm", 1]}, ["data.stops"]),
+        ({"number": 7, "size": {}}, ["data.size"]),
+        ({"number": 7, "size": {"width": 1, "depth": 1}}, ["data.size"]),
+        ({"number": 7, "state": "OPEN"}, ["data.state"]),
+        ({"number": 7, "by": True}, ["data.by"]),
+        ({"number": 7, "color": "red"}, ["data.color"]),
+        ({"number": None, "color": "red", "carrier": 1}, ["data.number", "data.color", "data.carrier"]),
+    ],
+    ids=str,
+)
+@pytest.mark.shape("embedded")
+def test_data__that_does_not_fit_its_type__is_refused_at_every_door_by_field(
+    ada: User, data: dict[str, Any], fields: list[str]
+) -> None:
+    for door, ask in DOORS.items():
+        User.objects.filter(username="shop").delete()
+        assert sorted(ask(ada, data)) == sorted(fields), door
+    assert not Event.objects.exists()
+
+
+@pytest.mark.shape("embedded")
+def test_data__that_fits_its_type__passes_every_door_as_it_was_sent(ada: User, api: Api) -> None:
+    services.notify(ada, untyped(GOOD), title="x")
+    services.emit(ada, untyped(GOOD))
+    assert post(api, PUBLISH, draft(ada, type=NAME, data=GOOD)).status == 201
+    assert post(api, BATCH, [draft(ada, type=NAME, data=GOOD)]).status == 201
+    assert post(api, EVENTS, {"to": {"users": ["ada"]}, "type": NAME, "data": GOOD}).status == 202
+    assert [item["data"] for item in listed(ada.pk).items.values()] == [GOOD] * 3
+    assert {item["level"] for item in listed(ada.pk).items.values()} == {"info", "success"}
+
+
+def test_compose__data_that_does_not_fit__is_said_at_the_field_of_the_form(ada: User) -> None:
+    root = client_of(make_user("root", is_staff=True, is_superuser=True))
+    given = {"title": "x", "users": [ada.pk], "form_key": str(uuid4()), "step": "send", "type": NAME}
+    page = root.post(ADD, {**given, "data": '{"color": 1}'})
+    assert page.context["form"].errors["data"] == [
+        "“number” is required.",
+        f"“color” is no field of {NAME}.",
+    ]
+    root.post(ADD, {**given, "data": '{"number": 1}'})
+    assert Event.objects.get().data == '{"number":1}'
+
+
+# --- rows that come some other way ------------------------------------------------------------------------------------
+
+
+def insert(ada: User, **columns: Any) -> Notification:
+    """As a program would that knows the tables alone."""
+    columns = {"type": NAME, "title": "by SQL", "data": "{}"} | columns
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"INSERT INTO notifications_event ({', '.join(columns)}) VALUES ({', '.join(['%s'] * len(columns))})",
+            list(columns.values()),
+        )
+    event = Event.objects.latest("pk")
+    Notification.objects.bulk_create([Notification(recipient=ada, event=event)])
+    services.sweep()
+    return Notification.objects.get(event=event)
+
+
+@pytest.mark.parametrize(
+    ("columns", "reason"),
+    [
+        ({"data": "{}"}, "data.number: is required"),
+        ({"data": '{"number":1,"x":2}'}, f"data.x: is no field of {NAME}"),
+        ({"type": "security.session.new"}, "data.address: is required"),
+        ({"data": '{"number":1}', "expires_at": "9999-12-31T23:59:59Z"}, "expires_at: must lie in"),
+    ],
+    ids=str,
+)
+def test_row__by_sql_that_no_door_would_take__is_marked_failed_and_shown(
+    ada: User, columns: dict[str, str], reason: str
+) -> None:
+    good = insert(ada, data='{"number":1}')
+    failed = insert(ada, **columns)
+    assert (good.position, failed.position) == (1, None)
+    assert reason in failed.failure
+    root = client_of(make_user("root", is_staff=True, is_superuser=True))
+    assert "Failed" in root.get(LIST).content.decode()
+    assert reason.partition(":")[0] in root.get(page_of(failed.public_id)).content.decode()
+
+
+def test_row__of_an_unknown_type_where_the_registry_is_strict__is_marked_failed(
+    ada: User, settings: Any
+) -> None:
+    settings.NOTIFICATION_HUB = {"strict_event_types": True}
+    assert "No installed app" in insert(ada, type="unit.parcel.lost").failure
+
+
+def test_scheduled__through_a_door__is_not_held_to_what_its_type_became(
+    ada: User, parcel: type[EventType], settings: Any
+) -> None:
+    """Another version of the application may sequence it, whose types are others."""
+    services.broadcast(Recipients(users=[ada]), parcel(number=7), title="x")  # type: ignore[call-arg]
+    registry.remove(parcel)
+
+    class Renewed(EventType, name=NAME):
+        other: int
+
+    try:
+        while services.run_broadcast_chunk():
+            pass
+        services.sweep()
+        assert Notification.objects.get().position == 1
+        settings.NOTIFICATION_HUB = {"strict_event_types": True}
+        registry.remove(Renewed)
+        with pytest.raises(UnknownEventType):
+            services.notify(ada, untyped({}), title="x")
+    finally:
+        registry.remove(Renewed)
+
+
+# --- types that not every producer may send ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["security.session.new", "security.session.opened", "security.login.new"])
+@pytest.mark.shape("embedded")
+def test_security_type__of_a_token_that_does_not_name_it__is_refused_at_every_http_door(
+    ada: User, shop: User, name: str
+) -> None:
+    shop_session = Api(user=shop)
+    tokens = [{}, {"types": ["orders.*"]}, {"topics": ["account"]}]
+    for api in [shop_session, *(producer_api(shop, **limits) for limits in tokens)]:
+        for path, body in (
+            (PUBLISH, draft(ada, type=name, data=FORGED, topic="account")),
+            (BATCH, [draft(ada), draft(ada, type=name, data={}, topic="account")]),
+            (EVENTS, {"to": {"users": ["ada"]}, "type": name, "topic": "account", "data": FORGED}),
+        ):
+            answer = post(api, path, body)
+            assert (answer.status, answer.code) in {(403, "type_not_allowed"), (403, "forbidden")}
+            # A draft before it may be refused first, for the token's other limits.
+            assert answer.code == "type_not_allowed" or path == BATCH
+    assert not Event.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "types", [["security.session.new"], ["security.*"], ["orders.*", "security.session.*"]]
+)
+@pytest.mark.shape("embedded")
+def test_security_type__of_a_token_that_names_it__is_sent(ada: User, shop: User, types: list[str]) -> None:
+    api = producer_api(shop, types=types)
+    assert post(api, PUBLISH, draft(ada, type="security.session.new", data=FORGED)).status == 201
+    assert post(api, PUBLISH, draft(ada, type="security.session.new", data={})).code == "invalid"
+
+
+@pytest.mark.shape("embedded")
+def test_security_type__sent_once__can_be_withdrawn_by_a_token_that_does_not_name_it(
+    ada: User, shop: User
+) -> None:
+    body = draft(ada, type="security.session.new", data=FORGED, topic="account")
+    assert post(producer_api(shop, types=["security.*"]), PUBLISH, body).status == 201
+    withdrawal = {"topic": "account", "type": "security.session.new"}
+    assert post(producer_api(shop), WITHDRAW, withdrawal).json == {"changed": 1}
+
+
+@pytest.mark.shape("embedded")
+def test_type__that_its_declaration_keeps_from_http__is_for_python_and_for_tokens_that_name_it(
+    ada: User, shop: User
+) -> None:
+    class Own(EventType, name="unit.own.sent", over_http=False):
+        pass
+
+    try:
+        body = draft(ada, type="unit.own.sent")
+        assert post(producer_api(shop), PUBLISH, body).code == "type_not_allowed"
+        assert post(producer_api(shop, types=["unit.own.sent"]), PUBLISH, body).status == 201
+        services.notify(ada, Own(), title="x")
+    finally:
+        registry.remove(Own)
+
+
+def test_compose__a_security_type__is_refused_whoever_composes(ada: User) -> None:
+    root = client_of(make_user("root", is_staff=True, is_superuser=True))
+    given = {"title": "New login", "users": [ada.pk], "form_key": str(uuid4()), "step": "send"}
+    for name in ("security.session.new", "security.session.opened"):
+        page = root.post(ADD, {**given, "type": name, "data": '{"address":"","browser":"","agent":""}'})
+        assert "token" in page.context["form"].errors["type"][0]
+    assert not Event.objects.exists()
+
+
+# --- how large data is ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("letter", ["é", "€", "😀", "x"])
+def test_data__counts_as_it_was_sent__and_comes_back_whole(ada: User, api: Api, letter: str) -> None:
+    fits = letter * (65_000 // len(letter.encode()))
+    large = letter * (66_000 // len(letter.encode()))
+    assert post(api, PUBLISH, draft(ada, data={"text": fits})).status == 201
+    assert post(api, PUBLISH, draft(ada, data={"text": large})).code == "too_large"
+    [item] = listed(ada.pk).items.values()
+    assert item["data"] == {"text": fits}
+    root = client_of(make_user("root", is_staff=True, is_superuser=True))
+    page = root.get(page_of(Notification.objects.get().public_id))
+    assert fits in page.context["data"]
+
+
+def test_row_by_sql__counts_as_any_other(ada: User) -> None:
+    escaped = "\\u00e9" * 32_000
+    assert insert(ada, type="a.b", data=f'{{"text": "{escaped}"}}').position == 1
+    assert "64 KiB" in insert(ada, type="a.b", data=f'{{"text": "{escaped}{escaped}"}}').failure
