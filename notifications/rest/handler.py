@@ -3,25 +3,30 @@
 Django would change threads for each middleware and each signal, and start a thread for each request: most of what a short answer
 costs. Without the rest, a Content-Type with an unknown charset in an extended parameter is a 500, and a body of any size is
 written to disk before a view can refuse it.
+
+Clean-up belongs to the thread that did the work: what one thread has opened in the database, another cannot close.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import IO, Any, Final
 
-from asgiref.sync import ThreadSensitiveContext
+from asgiref.sync import ThreadSensitiveContext, sync_to_async
 from django.core.exceptions import RequestAborted, SuspiciousOperation
 from django.core.handlers.asgi import ASGIHandler, ASGIRequest, get_script_prefix
 from django.core.signals import request_started
+from django.db import close_old_connections
 from django.http import HttpResponseBase
 from django.urls import set_script_prefix
 
 from notifications.problems import code_of_status
 from notifications.rest.errors import problem_response
+from notifications.streaming.pool import release_connections
+from notifications.streaming.tasks import run_until_gone
 
 Message = Mapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -46,33 +51,51 @@ class HubASGIHandler(ASGIHandler):
         super().load_middleware(is_async=False)
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
-        """Serve one request whose body is read up to the limit only. A client that leaves meanwhile stops nothing."""
+        """Serve one request whose body is read up to the limit only. A client that leaves meanwhile stops nothing but an answer
+        that is still being read."""
         scope = scope | {_TOO_LARGE: _announced_bytes(scope) > MAX_REQUEST_BYTES}
         try:
             body_file = await self.read_body(_bounded(scope, receive))
         except RequestAborted:
             return
         response = await self._in_thread(self._respond, scope, body_file)
-        if not response.streaming:
+        if is_read_meanwhile(response):
+            await self._stream(response, receive, send)
+            body_file.close()
+        else:
             await self.send_response(response, send)
-            return
-        try:
-            async with ThreadSensitiveContext():
-                await self.send_response(response, send)
-        finally:
-            await self._in_thread(response.close)
 
     def _respond(self, scope: dict[str, Any], body_file: IO[bytes]) -> Any:
-        """From the scope to the answer, which is closed, its database connection with it, unless it is still to be read."""
+        """From the scope to the answer, which is closed, its files with it, unless it is to be read while it is sent.
+
+        The database connection that was needed is closed in any case: the next to work in this thread may come late.
+        """
         set_script_prefix(get_script_prefix(scope))
-        request_started.send(sender=self.__class__, scope=scope)
-        request, refusal = self.create_request(scope, body_file)
-        response: Any = refusal if request is None else self.get_response(request)
-        response._handler_class = self.__class__
-        if not response.streaming:
-            response.close()
-            body_file.close()
-        return response
+        try:
+            request_started.send(sender=self.__class__, scope=scope)
+            request, refusal = self.create_request(scope, body_file)
+            response: Any = refusal if request is None else self.get_response(request)
+            response._handler_class = self.__class__
+            if not is_read_meanwhile(response):
+                if response.streaming:
+                    response.streaming_content = _as_read(b"".join(response))
+                response.close()
+                body_file.close()
+            return response
+        finally:
+            close_old_connections()
+
+    async def _stream(self, response: Any, receive: Receive, send: Send) -> None:
+        """Send an answer that is read meanwhile, until its end or until the client has gone.
+
+        What reads the database for it does so in one thread, and there everything is closed, whatever has happened.
+        """
+        async with ThreadSensitiveContext():
+            try:
+                sending = self.send_response(response, send)
+                await run_until_gone(receive, sending, name="hub answer", on_gone=lambda: None)
+            finally:
+                await sync_to_async(_close)(response)
 
     async def _in_thread(self, function: Callable[..., Any], *args: Any) -> Any:
         context = contextvars.copy_context()
@@ -92,6 +115,22 @@ class HubASGIHandler(ASGIHandler):
             return None, problem_response("bad_request")
         refusal = created[1]
         return created if refusal is None else (None, problem_response(code_of_status(refusal.status_code)))
+
+
+def is_read_meanwhile(response: Any) -> bool:
+    """Whether an answer is read while it is sent. A synchronous iterator, such as a file's, is read before, as Django does it, too."""
+    return bool(response.streaming and response.is_async)
+
+
+async def _as_read(content: bytes) -> AsyncIterator[bytes]:
+    yield content
+
+
+def _close(response: HttpResponseBase) -> None:
+    try:
+        response.close()
+    finally:
+        release_connections()
 
 
 def _announced_bytes(scope: Mapping[str, Any]) -> int:

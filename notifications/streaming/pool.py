@@ -1,4 +1,4 @@
-"""The stream's private database threads.
+"""The stream's private database threads, and how a thread lets go of the database.
 
 An open stream holds no thread and no database connection; each read takes one of these four for its moment. Django's
 own thread-sensitive executor has one thread for a whole process, in which a slow view would stop every stream.
@@ -12,7 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, ParamSpec, TypeVar
 
-from django.db import close_old_connections
+from django.db import close_old_connections, connections
 
 MAX_THREADS: Final = 4
 
@@ -37,3 +37,13 @@ async def in_pool(function: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kw
             close_old_connections()
 
     return await asyncio.get_running_loop().run_in_executor(_executor, call)
+
+
+def release_connections() -> None:
+    """Close the database connections of the thread that calls, persistent ones too, but for one that is inside a transaction.
+
+    For a thread that ends, or that nobody knows to be used again: Django closes connections only in the thread where a request ends.
+    """
+    for connection in connections.all(initialized_only=True):
+        if not connection.in_atomic_block:
+            connection.close()

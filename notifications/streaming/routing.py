@@ -22,6 +22,7 @@ from django.urls import path, re_path
 from notifications.conf import hub_config
 from notifications.streaming import background
 from notifications.streaming.access_log import keep_out_secrets
+from notifications.streaming.answers import paced
 from notifications.streaming.endpoint import stream
 from notifications.streaming.guard import METHODS, SIGNALS
 from notifications.streaming.poll import poll
@@ -50,6 +51,7 @@ def http_routes(
         with_dialect: the project mounts the Range dialect (``notifications.rest.keria``), whose stream this then serves too.
         admin_path: where the project mounts Django's admin, beneath which the staff have streams of their own.
     """
+    django_application = paced(django_application)
 
     async def events(scope: Scope, receive: Receive, send: Send) -> None:
         application = stream if scope["method"] in METHODS else django_application

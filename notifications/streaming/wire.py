@@ -113,6 +113,13 @@ class Wire:
     def abort(self) -> None:
         """Drop the connection, with what is unsent; a disconnect follows."""
 
+    def break_off(self) -> bool:
+        """Close the connection once what is unsent has gone out, so that the answer ends without its end; whether that can be done.
+
+        A disconnect follows. Nothing may be sent any more.
+        """
+        return False
+
 
 class SocketWire(Wire):
     """With a socket that can be seen.
@@ -176,6 +183,11 @@ class UvicornWire(SocketWire):
         """Drop the connection."""
         self._transport.abort()
 
+    def break_off(self) -> bool:
+        """Close it; what uvicorn's transport holds goes out before."""
+        self._transport.close()
+        return True
+
 
 class DaphneWire(SocketWire):
     """Under Daphne: the producer that Twisted tells when to pause.
@@ -215,6 +227,14 @@ class DaphneWire(SocketWire):
         """Drop the connection; Twisted's polite way waits for its buffer, for ever."""
         if self._transport is not None:
             self._transport.abortConnection()
+
+    def break_off(self) -> bool:
+        """Close it; what Twisted's buffer holds goes out before."""
+        if self._transport is None:
+            return False
+        self._let_go()
+        self._transport.loseConnection()
+        return True
 
     def _let_go(self) -> None:
         if self._request.producer is self and self._request.channel is not None:
