@@ -100,6 +100,12 @@ class HubConfig:
         maximum=10_000,
         why="live tails and replays that staff may have open in one process; they count as no user's streams",
     )
+    max_exports: int = option(
+        4,
+        minimum=1,
+        maximum=1_000,
+        why="exports that staff may have under way in one process; the next one is told to come back",
+    )
     worker_lost_seconds: float = option(
         45.0,
         minimum=1,
@@ -117,7 +123,7 @@ class HubConfig:
         30.0,
         minimum=0.5,
         maximum=600,
-        why="seconds that a reader may take nothing before its stream is closed",
+        why="seconds that a reader may take nothing before its stream is closed, and any other answer broken off",
     )
     drain_seconds: float = option(
         5.0,

@@ -204,12 +204,24 @@ def _quoted(text: object) -> str:
 def _data(text: str, type_: str) -> str:
     """The stored text, unless somebody rewrote it past the services: a bad row may break nothing but itself (I18)."""
     try:
+        return data_as_json(text)
+    except ValueError:
+        logger.exception("An event of type %s is shown without its data, which is not valid JSON", type_)
+        return "{}"
+
+
+def data_as_json(text: str) -> str:
+    """An event's ``data``, as it is stored, in one line of ASCII JSON.
+
+    Raises:
+        ValueError: it is not the JSON of an object, which nothing but a write past the services makes.
+    """
+    try:
         value = json.loads(text, parse_constant=refuse_constant)
         if not isinstance(value, dict):
-            raise TypeError("data is not an object")
+            raise ValueError("data is not an object")
         if text.isascii() and "\n" not in text and "\r" not in text:
             return text
         return json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
-    except (ValueError, TypeError, RecursionError):
-        logger.exception("An event of type %s is shown without its data, which is not valid JSON", type_)
-        return "{}"
+    except (TypeError, RecursionError) as error:
+        raise ValueError(str(error)) from error

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser
 from tests.helpers.browser import ChromiumMissing, PageFactory, running_browser
 from tests.helpers.emptying import emptying_that_gives_way
 from tests.helpers.plugin import has_failed
-from tests.helpers.processes import HubProcess, ServerName
+from tests.helpers.processes import HUB_APPLICATION, HubProcess, ServerName
 from tests.helpers.servers import RedisServer
 
 # A busy machine is no failure. In CI Hypothesis's own profile holds besides: the same examples in every run.
@@ -86,12 +86,17 @@ def share_hub(
     """Like `start_hub`, but the tests of a module share a process that is started alike: to start one takes longer than most tests. Its streams
     and clients end with each test; a test that ends the process leaves the next one a new one."""
 
-    def share(server: ServerName = "serve", *, env: Mapping[str, str] | None = None) -> HubProcess:
-        kind = (server, frozenset((env or {}).items()))
+    def share(
+        server: ServerName = "serve",
+        *,
+        env: Mapping[str, str] | None = None,
+        application: str = HUB_APPLICATION,
+    ) -> HubProcess:
+        kind = (server, frozenset((env or {}).items()), application)
         if kind in hubs_of_module and not hubs_of_module[kind].is_running():
             hubs_of_module.pop(kind).end()
         if kind not in hubs_of_module:
-            hubs_of_module[kind] = HubProcess(server, env=env)
+            hubs_of_module[kind] = HubProcess(server, env=env, application=application)
         return hubs_of_module[kind]
 
     yield share

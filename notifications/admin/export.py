@@ -5,13 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final, cast
+from typing import Any, Final
 
-from asgiref.sync import sync_to_async
-from django.contrib.admin.models import CHANGE, LogEntry
-from django.contrib.contenttypes.models import ContentType
 from django.core.handlers.asgi import ASGIRequest
 from django.db.models import F, OuterRef, Subquery
 from django.http import HttpRequest, StreamingHttpResponse
@@ -19,13 +16,16 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from notifications.admin.criteria import Criteria
+from notifications.admin.export_runs import ExportRun, InThreads, Part
 from notifications.admin.rights import can
 from notifications.admin.search import username_field
 from notifications.admin.states import state_of
 from notifications.admin.walk import iterate
 from notifications.models import Change, ChangeKind, Notification
+from notifications.payloads import data_as_json
 
-CHUNK: Final = 500
+# Each may have some 70 KB of words and data.
+CHUNK: Final = 200
 FORMATS: Final = {"csv": "text/csv; charset=utf-8", "json": "application/json"}
 CONTENT: Final = ("title", "body", "url", "actor", "data")
 COLUMNS: Final = (
@@ -39,31 +39,27 @@ Record = dict[str, Any]
 
 
 def export(request: HttpRequest, criteria: Criteria, file_format: str) -> StreamingHttpResponse:
-    """The file. One with content for those who may see it; for others its columns are not there."""
-    columns = COLUMNS + CONTENT if can(request, "view_content") else COLUMNS
-    write = {"csv": _csv, "json": _json}[file_format]
-    texts = write(columns, (records(keys, columns) for keys in iterate(criteria, size=CHUNK)))
-    body: Any = _in_thread(texts) if isinstance(request, ASGIRequest) else texts
+    """The file, on record from the beginning. One with content for those who may see it; for others its columns are not there.
+
+    Raises:
+        ExportsFull: there may be no further one just now.
+    """
+    has_content = can(request, "view_content")
+    columns = COLUMNS + CONTENT if has_content else COLUMNS
+    write, mark = {"csv": (_csv, _csv_mark), "json": (_json, _json_mark)}[file_format]
+    run = ExportRun(
+        write(columns, (records(keys, columns) for keys in iterate(criteria, size=CHUNK))),
+        mark=mark(_("This export failed here and is not complete.")),
+        request=request,
+        file_format=file_format,
+        has_content=has_content,
+    )
+    body: Any = InThreads(run) if isinstance(request, ASGIRequest) else run
     name = timezone.now().strftime(f"notifications-%Y-%m-%d-%H%M%S.{file_format}")
     return StreamingHttpResponse(
         body,
         content_type=FORMATS[file_format],
         headers={"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"},
-    )
-
-
-def log_export(request: HttpRequest, file_format: str) -> None:
-    """Put it on record who took out what: by which filters, and whether with content."""
-    what = "&".join(f"{name}={value}" for name, value in sorted(request.GET.items()) if value) or _("all")
-    text = _("Exported as %(format)s, with content: %(what)s.")
-    if not can(request, "view_content"):
-        text = _("Exported as %(format)s, without content: %(what)s.")
-    LogEntry.objects.create(
-        user=cast("Any", request.user),
-        content_type=ContentType.objects.get_for_model(Notification),
-        object_repr=_("notifications"),
-        action_flag=CHANGE,
-        change_message=text % {"format": file_format.upper(), "what": what},
     )
 
 
@@ -111,19 +107,45 @@ _READ: Final[dict[str, Callable[[Any, datetime], Any]]] = {
 }
 
 
-def _csv(columns: Sequence[str], parts: Iterator[list[Record]]) -> Iterator[str]:
-    yield _lines([columns])
+def _csv(columns: Sequence[str], parts: Iterator[list[Record]]) -> Iterator[Part]:
+    yield Part(_lines([columns]))
     for part in parts:
-        yield _lines([[harmless(record[name]) for name in columns] for record in part])
+        yield Part(_lines([[harmless(record[name]) for name in columns] for record in part]), len(part))
 
 
-def _json(columns: Sequence[str], parts: Iterator[list[Record]]) -> Iterator[str]:
-    yield "["
+def _csv_mark(sentence: str) -> str:
+    return _lines([[sentence]])
+
+
+def _json(columns: Sequence[str], parts: Iterator[list[Record]]) -> Iterator[Part]:
+    yield Part("[")
     separator = "\n"
     for part in parts:
-        yield separator + ",\n".join(json.dumps(record) for record in part)
+        yield Part(separator + ",\n".join(_object(record) for record in part), len(part))
         separator = ",\n"
-    yield "\n]\n"
+    yield Part("\n]\n")
+
+
+def _json_mark(sentence: str) -> str:
+    """Without a comma before it and a bracket after it, so that no parser takes it for a record of the file."""
+    return f"\n{json.dumps({'error': sentence})}\n"
+
+
+def _object(record: Record) -> str:
+    """A record as JSON, its ``data`` being the object that was sent, with its numbers as they were written."""
+    members = (
+        f"{json.dumps(name)}: {_data(value) if name == 'data' else json.dumps(value)}"
+        for name, value in record.items()
+    )
+    return f"{{{', '.join(members)}}}"
+
+
+def _data(text: str) -> str:
+    """What is not JSON, because it was written past the services, is shown as the text that it is."""
+    try:
+        return data_as_json(text)
+    except ValueError:
+        return json.dumps(text)
 
 
 def _lines(rows: Sequence[Sequence[Any]]) -> str:
@@ -141,10 +163,3 @@ def harmless(value: Any) -> Any:
 
 def _time(at: datetime | None) -> str | None:
     return at.astimezone(UTC).isoformat().replace("+00:00", "Z") if at else None
-
-
-async def _in_thread(texts: Iterator[str]) -> AsyncIterator[str]:
-    """The same under ASGI, where Django would read all of it first."""
-    following = sync_to_async(lambda: next(texts, None))
-    while (text := await following()) is not None:
-        yield text

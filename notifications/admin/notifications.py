@@ -33,7 +33,8 @@ from notifications.admin.columns import NotificationColumns
 from notifications.admin.criteria import PARAMETERS, BadCriteria
 from notifications.admin.deleting import DeletesThroughServices
 from notifications.admin.erase import erase_page
-from notifications.admin.export import CONTENT, FORMATS, export, log_export
+from notifications.admin.export import CONTENT, FORMATS, export
+from notifications.admin.export_runs import ExportsFull, full_answer
 from notifications.admin.filters import FILTERS
 from notifications.admin.links import (
     notification_url,
@@ -162,8 +163,10 @@ class NotificationAdmin(NotificationColumns, DeletesThroughServices):
             wanted = asked(request, request.GET.get("q", ""))
         except BadCriteria as error:
             return HttpResponseBadRequest(str(error), content_type="text/plain; charset=utf-8")
-        log_export(request, file_format)
-        return export(request, wanted.criteria, file_format)
+        try:
+            return export(request, wanted.criteria, file_format)
+        except ExportsFull:
+            return full_answer()
 
     @needs("view", "erase")
     def erase_view(self, request: HttpRequest, object_id: str) -> HttpResponseBase:

@@ -23,18 +23,19 @@ from tests.helpers.waiting import PATIENCE_SECONDS, wait_until
 ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 120  # of a server, or a whole command
 STOP_SECONDS = 30
+HUB_APPLICATION = "hub.asgi:application"
 CSRF_TOKEN = "0123456789abcdefghijklmnopqrstuv"
 
 ServerName = Literal["serve", "daphne", "uvicorn"]
 
 
-def command_line(server: ServerName, port: int) -> list[str]:
-    """How each of the supported servers is started."""
+def command_line(server: ServerName, port: int, application: str = HUB_APPLICATION) -> list[str]:
+    """How each of the supported servers is started. `serve` serves what the settings name."""
     if server == "serve":
         return [sys.executable, str(ROOT / "manage.py"), "serve", "--host", HOST, "--port", str(port)]
     if server == "daphne":
-        return [sys.executable, "-m", "daphne", "-b", HOST, "-p", str(port), "hub.asgi:application"]
-    return [sys.executable, "-m", "uvicorn", "--host", HOST, "--port", str(port), "hub.asgi:application"]
+        return [sys.executable, "-m", "daphne", "-b", HOST, "-p", str(port), application]
+    return [sys.executable, "-m", "uvicorn", "--host", HOST, "--port", str(port), application]
 
 
 def current_database_url() -> str:
@@ -82,8 +83,15 @@ def manage(*arguments: str, env: Mapping[str, str] | None = None, timeout: float
 class HubProcess:
     """One hub process that answers. `env` adds to its environment; it keeps its port over `restart()`."""
 
-    def __init__(self, server: ServerName = "serve", *, env: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        server: ServerName = "serve",
+        *,
+        env: Mapping[str, str] | None = None,
+        application: str = HUB_APPLICATION,
+    ) -> None:
         self.server: ServerName = server
+        self._application = application
         self.port = free_port()
         self._folder = GuardedFolder("hub-live-")
         # What a killed supervisor could not remove goes with the folder.
@@ -119,7 +127,7 @@ class HubProcess:
         wait_until(self._accepts, timeout=START_SECONDS, what=f"{self.server} on port {self.port}")
 
     def _command(self) -> list[str]:
-        return command_line(self.server, self.port)
+        return command_line(self.server, self.port, self._application)
 
     def _accepts(self) -> bool:
         if not self._running().is_running():

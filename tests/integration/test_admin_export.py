@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gc
 import io
 import json
 from typing import Any
@@ -11,12 +12,15 @@ import pytest
 from asgiref.sync import async_to_sync
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
-from django.db import connection
-from django.test import AsyncClient, Client
+from django.db import OperationalError, connection
+from django.test import AsyncClient, Client, override_settings
 from django.test.utils import CaptureQueriesContext
 
 from notifications import services
 from notifications.admin import export
+from notifications.admin.export_runs import ExportRecord
+from notifications.events import UntypedEvent
+from notifications.models import Event
 from tests.helpers.factories import make_user, send
 from tests.helpers.staff import LIST, client_of, make_staff
 
@@ -84,6 +88,7 @@ def test_export__of_any_length__reads_some_at_a_time(
             next(parts)
         costs.append(len(captured))
     assert costs == [0, 2, 2, 2], "the head, then keys and rows of each part"
+    response.close()
 
     async def over_asgi() -> str:
         client = AsyncClient()
@@ -92,6 +97,88 @@ def test_export__of_any_length__reads_some_at_a_time(
         return "".join([text.decode() async for text in answer.streaming_content])
 
     assert [line.split(",")[1] for line in async_to_sync(over_asgi)().splitlines()[1:]] == ["ada"] * 5
+
+
+def test_export__in_json__has_data_as_it_was_sent(reader: Client, ada: User) -> None:
+    send(ada, event=UntypedEvent(type_name="shop.order", fields={"lines": [{"n": 1.50, "é": None}]}))
+    assert exported(reader, file_format="json")[0]["data"] == {"lines": [{"n": 1.5, "é": None}]}
+    assert exported(reader)[0]["data"] == '{"lines":[{"n":1.5,"\\u00e9":null}]}', "a cell is text"
+    # What somebody wrote past the services is shown, and harms no other.
+    send(ada)
+    for text in ("no JSON", "[1]", '{"n":NaN}'):
+        Event.objects.filter(type="shop.order").update(data=text)
+        assert [row["data"] for row in exported(reader, file_format="json")] == [{"order_id": 7}, text]
+
+
+def history() -> list[str]:
+    return [entry.get_change_message() for entry in LogEntry.objects.order_by("pk")]
+
+
+@pytest.mark.parametrize("file_format", ["csv", "json"])
+@pytest.mark.parametrize("over", ["wsgi", "asgi"])
+def test_export__that_fails__is_not_on_record_as_done_and_its_file_says_so(
+    reader: Client, ada: User, monkeypatch: pytest.MonkeyPatch, file_format: str, over: str
+) -> None:
+    send(ada, "first")
+    send(ada, "second")
+    monkeypatch.setattr(export, "CHUNK", 1)
+    read, calls = export.records, iter([False, True])
+
+    def fail_later(*given: Any) -> Any:
+        if next(calls):
+            raise OperationalError("the database is lost")
+        return read(*given)
+
+    monkeypatch.setattr(export, "records", fail_later)
+    parts: list[str] = []
+
+    def over_wsgi() -> None:
+        answer: Any = reader.post(f"{EXPORT}?level=info", {"format": file_format})
+        assert history() == [f"An export as {file_format.upper()}, with content, has begun: level=info."]
+        parts.extend(part.decode() for part in answer.streaming_content)
+
+    async def over_asgi() -> None:
+        client = AsyncClient()
+        await client.alogin(username="vera", password="vera")
+        answer: Any = await client.post(f"{EXPORT}?level=info", {"format": file_format})
+        async for part in answer.streaming_content:
+            parts.append(part.decode())  # noqa: PERF401 (those before an error count)
+
+    with pytest.raises(OperationalError):
+        over_wsgi() if over == "wsgi" else async_to_sync(over_asgi)()
+    assert history() == [
+        f"The export as {file_format.upper()}, with content, failed after 1 notifications: level=info."
+    ]
+    assert "This export failed here and is not complete." in parts[-1]
+    with pytest.raises(json.JSONDecodeError):
+        json.loads("".join(parts))
+
+
+def test_export__whose_end_cannot_be_recorded__is_no_whole_file(
+    reader: Client, ada: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(record: ExportRecord) -> None:
+        raise OperationalError("the database is lost")
+
+    monkeypatch.setattr(ExportRecord, "done", fail)
+    with pytest.raises(OperationalError):
+        exported(reader)
+    assert history() == ["The export as CSV, with content, failed after 0 notifications: all."]
+
+
+@override_settings(NOTIFICATION_HUB={"max_exports": 1})
+def test_export__one_more_than_there_may_be__is_told_and_leaves_no_record(reader: Client, ada: User) -> None:
+    send(ada)
+    first: Any = reader.post(EXPORT, {"format": "csv"})
+    refused = reader.post(EXPORT, {"format": "csv"})
+    assert (refused.status_code, refused["Retry-After"]) == (429, "10")
+    assert "Nothing was exported" in refused.content.decode()
+    first.close()
+    assert history() == ["The export as CSV, with content, was broken off after 0 notifications: all."]
+    # Nor does one count that nobody can close any more.
+    reader.post(EXPORT, {"format": "csv"})
+    gc.collect()
+    assert len(exported(reader)) == 1
 
 
 def test_export__refused__exports_nothing_and_leaves_no_record(reader: Client, ada: User) -> None:
