@@ -29,7 +29,7 @@ from notifications.admin.origin import username_of
 from notifications.admin.paginator import BoundedPaginator
 from notifications.admin.search import username_field
 from notifications.exceptions import InvalidInput
-from notifications.models import MAX_TOKEN_NAME_LENGTH, ApiToken, Scope
+from notifications.models import MAX_TOKEN_NAME_LENGTH, PRODUCER_PERMISSION, ApiToken, Scope
 from notifications.services import NewToken
 from notifications.services.tokens import DEFAULT_DAYS
 
@@ -278,6 +278,12 @@ class ApiTokenAdmin(BoundedList):
     def _made(self, request: HttpRequest, made: NewToken) -> HttpResponse:
         """Not a redirect: what survives one is stored somewhere, and the text must not be."""
         self.log_addition(request, made.token, _("Made."))
+        if made.lacks_permission:
+            text = _(
+                "The user %(user)s may not send notifications. Until they have the permission %(permission)s, whatever this token sends is refused."
+            )
+            names = {"user": name_of(made.token.user), "permission": PRODUCER_PERMISSION}
+            self.message_user(request, text % names, messages.WARNING)
         request.current_app = self.admin_site.name
         context = {
             **self.admin_site.each_context(request),

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from notifications import services
 from notifications.exceptions import InvalidInput
+from notifications.models import PRODUCER_PERMISSION
 from notifications.services import NewToken
 from notifications.services.tokens import DEFAULT_DAYS, MAX_DAYS
 
@@ -66,10 +67,14 @@ def make_token(user: Any, scopes: Collection[str], options: dict[str, Any], *, c
 
 
 def description(made: NewToken) -> str:
-    """What a new token is good for, and until when, in one sentence."""
+    """What a new token is good for, and until when; and that it sends nothing, where its user may not."""
     end = made.token.expires_at
     until = f"until {end:%Y-%m-%d %H:%M} UTC" if end else "until it is revoked"
-    return f"The token has the scopes {made.token.scopes}, {until}, and is not shown again."
+    text = f"The token has the scopes {made.token.scopes}, {until}, and is not shown again."
+    if made.lacks_permission:
+        name = made.token.user.get_username()
+        text += f"\n{name} may not send notifications: until they have the permission {PRODUCER_PERMISSION}, whatever this token sends is refused."
+    return text
 
 
 def _end(days: int) -> datetime | None:

@@ -25,7 +25,13 @@ from notifications.models.notifications import Notification
 from notifications.models.publish import MAX_KEY_LENGTH, EventKey, EventKeyState, IdempotencyKey
 from notifications.models.replays import MAX_REASON_LENGTH, Replay, ReplayedNotification, ReplayVerb
 from notifications.models.streams import EndReason, OpenedBy, StreamSession, Worker
-from notifications.models.tokens import MAX_TOKEN_NAME_LENGTH, ApiToken, Scope, UsedTicket
+from notifications.models.tokens import (
+    MAX_TOKEN_NAME_LENGTH,
+    PRODUCER_PERMISSION,
+    ApiToken,
+    Scope,
+    UsedTicket,
+)
 
 __all__ = [
     "MAX_ACTOR_LENGTH",
@@ -38,6 +44,7 @@ __all__ = [
     "MAX_TOKEN_NAME_LENGTH",
     "MAX_TOPIC_LENGTH",
     "MAX_URL_LENGTH",
+    "PRODUCER_PERMISSION",
     "TYPES_CATEGORY",
     "ApiToken",
     "Broadcast",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 from rest_framework.authentication import BaseAuthentication, SessionAuthentication
 from rest_framework.exceptions import AuthenticationFailed, PermissionDenied
@@ -11,12 +11,10 @@ from rest_framework.request import Request
 
 from notifications import selectors, services
 from notifications.exceptions import MissingScope, NotAProducer
-from notifications.models import ApiToken
+from notifications.models import PRODUCER_PERMISSION, ApiToken
 from notifications.problems import CHALLENGE
 from notifications.rest.errors import CsrfFailed
 from notifications.services.bearer import bearer_of
-
-PRODUCER_PERMISSION: Final = "notifications.add_notification"
 
 
 class BearerAuthentication(BaseAuthentication):

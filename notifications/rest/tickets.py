@@ -10,8 +10,8 @@ from rest_framework.response import Response
 
 from notifications import selectors, services
 from notifications.exceptions import InvalidInput, NotAProducer, OutsideLimits
-from notifications.models import Scope
-from notifications.rest.authentication import PRODUCER_PERMISSION, token_of
+from notifications.models import PRODUCER_PERMISSION, Scope
+from notifications.rest.authentication import token_of
 from notifications.rest.inputs import parse_ticket
 from notifications.rest.views import HubView
 from notifications.services.tickets import TICKET_SECONDS

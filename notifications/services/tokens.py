@@ -20,7 +20,7 @@ from django.utils.crypto import constant_time_compare
 from notifications import selectors, strict_json
 from notifications.exceptions import InvalidInput
 from notifications.filters import MAX_VALUES, Filters
-from notifications.models import MAX_TOKEN_NAME_LENGTH, ApiToken, Scope
+from notifications.models import MAX_TOKEN_NAME_LENGTH, PRODUCER_PERMISSION, ApiToken, Scope
 from notifications.services.inboxes import announce_streams_on_commit
 
 # Recognisable, so that scanners find a token that somebody has committed.
@@ -47,6 +47,12 @@ class NewToken(NamedTuple):
 
     token: ApiToken
     text: str
+
+    @property
+    def lacks_permission(self) -> bool:
+        """Whether it has the scope to send and its user has no permission to, so that what it sends is refused. One query at most."""
+        has_scope = Scope.PUBLISH in self.token.scopes.split()
+        return has_scope and not selectors.has_permission(self.token.user, PRODUCER_PERMISSION)
 
 
 def create_token(

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from django.contrib.admin.models import LogEntry
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Permission, User
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -49,6 +49,14 @@ def names(staff: Client, **parameters: Any) -> list[str]:
 def errors_of(response: Any) -> dict[str, list[str]]:
     assert response.status_code == 200
     return {name: list(errors) for name, errors in response.context["adminform"].form.errors.items()}
+
+
+def test_add__to_publish_for_one_who_may_not__says_so(staff: Client, ada: User) -> None:
+    warning = "ada may not send notifications. Until they have the permission notifications.add_notification"
+    assert warning in staff.post(ADD, form_for(ada.pk, scopes=["publish"])).content.decode()
+    assert warning not in staff.post(ADD, form_for(ada.pk)).content.decode()
+    ada.user_permissions.add(Permission.objects.get(codename="add_notification"))
+    assert warning not in staff.post(ADD, form_for(ada.pk, scopes=["publish"])).content.decode()
 
 
 def test_add__shows_the_text_exactly_once(staff: Client, ada: User) -> None:

@@ -6,7 +6,7 @@ from datetime import timedelta
 from io import StringIO
 
 import pytest
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Permission, User
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
@@ -39,6 +39,17 @@ def test_create_token__prints_the_text_alone_and_it_works(ada: User) -> None:
     assert abs(token.expires_at - timezone.now() - timedelta(days=90)) < timedelta(minutes=1)
     assert text not in err
     assert "read inbox" in err
+
+
+def test_create_token__to_publish_for_one_who_may_not__says_so(ada: User) -> None:
+    out, err = run("ada", "--scope", "publish")
+    assert services.usable_token(out.removesuffix("\n")) is not None
+    assert (
+        "ada may not send notifications: until they have the permission notifications.add_notification" in err
+    )
+    assert "may not" not in run("ada", "--scope", "read")[1]
+    ada.user_permissions.add(Permission.objects.get(codename="add_notification"))
+    assert "may not" not in run("ada", "--scope", "publish")[1]
 
 
 @pytest.mark.parametrize(("days", "expected"), [("1", 1), ("3650", 3650), ("0", None)])
