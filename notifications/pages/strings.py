@@ -26,6 +26,7 @@ STRINGS: Final[dict[str, str | Promise]] = {
     "delete": _("Delete"),
     "deleted": _("Deleted: {title}"),
     "undo": _("Undo"),
+    "undo_keys": _("Undo: {keys}"),
     "dismiss": _("Dismiss"),
     "show_more": _("Show more"),
     "show_less": _("Show less"),

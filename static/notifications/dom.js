@@ -1,8 +1,8 @@
 // @ts-check
 /** Elements without markup strings: what comes from data can only ever become text. */
+import { ICONS } from "./icons.js";
 
 const SVG = "http://www.w3.org/2000/svg";
-const SPRITE = new URL("icons.svg", import.meta.url).pathname;
 
 /**
  * @param {string} tag
@@ -22,7 +22,7 @@ export function h(tag, attributes = {}, ...children) {
 }
 
 /**
- * @param {string} name of a symbol in icons.svg
+ * @param {string} name of one of the icons; that of information for one that is not known
  * @returns {SVGElement} decorative: what it means is also said in text
  */
 export function icon(name) {
@@ -39,9 +39,21 @@ export function icon(name) {
  * @param {string} name
  */
 export function setIcon(svg, name) {
-  const use = document.createElementNS(SVG, "use");
-  use.setAttribute("href", `${SPRITE}#${name}`);
-  svg.replaceChildren(use);
+  const shapes = ICONS[name] ?? ICONS.info;
+  svg.replaceChildren(...shapes.map(([tag, attributes]) => {
+    const shape = document.createElementNS(SVG, tag);
+    for (const [attribute, value] of Object.entries(attributes)) shape.setAttribute(attribute, value);
+    return shape;
+  }));
+}
+
+/**
+ * @returns {Element | null} what has the focus, also inside of a shadow root
+ */
+export function focused() {
+  let element = document.activeElement;
+  while (element?.shadowRoot?.activeElement) element = element.shadowRoot.activeElement;
+  return element;
 }
 
 /**

@@ -24,7 +24,8 @@ export function hrefOf(filter) {
   const query = new URLSearchParams();
   if (filter.unread) query.set("unread", "true");
   if (filter.category) query.set("category", filter.category);
-  return query.size ? `?${query}` : location.pathname;
+  const search = query.toString();
+  return search ? `?${search}` : location.pathname;
 }
 
 export class FilterBar {

@@ -32,7 +32,7 @@ function open(element) {
 /** The cookie is asked first: a login in another tab renews it, but not what this page has rendered. */
 function csrfCookie() {
   const match = /(?:^|;\s*)(?:__Host-|__Secure-)?csrftoken=([^;]+)/.exec(document.cookie);
-  return match ? decodeURIComponent(match[1]) : null;
+  return match ? match[1] : null;
 }
 
 function csrfMeta() {

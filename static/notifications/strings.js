@@ -22,6 +22,7 @@ const ENGLISH = {
   delete: "Delete",
   deleted: "Deleted: {title}",
   undo: "Undo",
+  undo_keys: "Undo: {keys}",
   dismiss: "Dismiss",
   show_more: "Show more",
   show_less: "Show less",
@@ -54,7 +55,7 @@ let translated = null;
  */
 export function text(key, values = {}) {
   translated ??= readPage();
-  const template = translated[key] || ENGLISH[key];
+  const template = translated[key] || ENGLISH[key] || key;
   return template.replace(/\{(\w+)\}/g, (place, name) => String(values[name] ?? place));
 }
 
@@ -63,8 +64,12 @@ export function stringKeys() {
   return Object.keys(ENGLISH);
 }
 
-/** @returns {Record<string, string>} */
+/** @returns {Record<string, string>} what the page says that can be used; none of it is worth the bell */
 function readPage() {
-  const script = document.getElementById("notification-strings");
-  return script?.textContent ? JSON.parse(script.textContent) : {};
+  try {
+    const words = JSON.parse(document.getElementById("notification-strings")?.textContent || "{}");
+    return Object.fromEntries(Object.entries(words ?? {}).filter(([, word]) => typeof word === "string"));
+  } catch {
+    return {};
+  }
 }

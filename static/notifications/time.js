@@ -4,6 +4,9 @@
 /** @type {[Intl.RelativeTimeFormatUnit, number][]} */
 const UNITS = [["year", 31_536_000], ["month", 2_592_000], ["week", 604_800], ["day", 86_400], ["hour", 3_600], ["minute", 60]];
 
+/** That of the words which a page has not translated. */
+const FALLBACK_LANGUAGE = "en";
+
 /**
  * @param {number} thenMs
  * @param {number} nowMs
@@ -20,11 +23,30 @@ export function relativeTime(thenMs, nowMs, language) {
 }
 
 /**
+ * @param {string} lang of a page: whoever wrote it may have meant a locale of the operating system
+ * @returns {string} the language for `Intl`, which throws at a tag that is none
+ */
+export function languageTag(lang) {
+  const dashed = lang.replaceAll("_", "-");
+  // "pt_BR.UTF-8" and "en-US-" are Portuguese and English at least.
+  const [language] = dashed.split(/[^A-Za-z0-9]/);
+  for (const tag of [dashed, dashed.replace(/[.@].*$/, ""), language]) {
+    try {
+      return Intl.getCanonicalLocales(tag)[0] ?? FALLBACK_LANGUAGE;
+    } catch {
+      // The next one is less exact.
+    }
+  }
+  return FALLBACK_LANGUAGE;
+}
+
+/**
  * @param {HTMLTimeElement} element with `dateTime` set
  */
 export function showTime(element) {
   const then = new Date(element.dateTime);
-  const language = document.documentElement.lang || "en";
+  if (Number.isNaN(then.getTime())) return;
+  const language = languageTag(document.documentElement.lang);
   const shown = relativeTime(then.getTime(), Date.now(), language);
   if (element.textContent !== shown) element.textContent = shown;
   element.title ||= new Intl.DateTimeFormat(language, { dateStyle: "full", timeStyle: "medium" }).format(then);

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 from playwright.sync_api import Browser, Page
 
-from tests.helpers.scripts import call, script_page
+from tests.helpers.scripts import FOLDER, call, script_page
 
 pytestmark = pytest.mark.browser
 
@@ -163,3 +165,57 @@ def test_strings__of_python_and_script__are_the_same_words(page: Page) -> None:
 def test_time__as_a_reader_says_it(page: Page, seconds: int, words: str) -> None:
     at = "(module, seconds) => module.relativeTime(0, seconds * 1000, 'en')"
     assert call(page, "time.js", at, seconds) == words
+
+
+@pytest.mark.parametrize(
+    ("lang", "tag"),
+    [
+        ("de", "de"),
+        ("pt_BR", "pt-BR"),
+        ("pt_BR.UTF-8", "pt-BR"),
+        ("ca_ES@valencia", "ca-ES"),
+        ("de-DE-", "de"),
+        ("zh_hant_tw", "zh-Hant-TW"),
+        ("", "en"),
+        ("C", "en"),
+        ("not a language!", "not"),
+        ("-", "en"),
+        ("123", "en"),
+    ],
+)
+def test_language__of_any_page__is_one_that_the_browser_formats_by(page: Page, lang: str, tag: str) -> None:
+    found = call(page, "time.js", "({languageTag}, lang) => languageTag(lang)", lang)
+    assert found == tag
+    assert call(page, "time.js", "(module, lang) => module.relativeTime(0, 60000, lang)", found)
+
+
+def test_time__that_is_none__is_left_alone(page: Page) -> None:
+    shown = """({showTime}) => {
+      const element = document.createElement("time");
+      element.dateTime = "soon";
+      showTime(element);
+      return element.textContent;
+    }"""
+    assert call(page, "time.js", shown) == ""
+
+
+def test_icons__drawn_by_the_script__are_those_of_the_file(page: Page) -> None:
+    drawn = call(page, "icons.js", "({ICONS}) => ICONS")
+    root = ElementTree.parse(FOLDER / "icons.svg").getroot()
+    in_file = {
+        symbol.get("id"): [[shape.tag.rpartition("}")[2], dict(shape.attrib)] for shape in symbol]
+        for symbol in root
+    }
+    assert drawn == in_file
+
+
+def test_colours__for_browsers_that_know_no_pairs__are_the_light_ones() -> None:
+    pairs, _, plain = (FOLDER / "theme.css").read_text().partition("@supports")
+    light = re.sub(r"light-dark\((#\w+|rgb\([^)]*\)), (?:#\w+|rgb\([^)]*\))\)", r"\1", pairs)
+
+    def properties(css: str) -> dict[str, str]:
+        return {name: " ".join(value.split()) for name, value in re.findall(r"(--hub-[\w-]+):([^;]+);", css)}
+
+    assert properties(plain) == {
+        name: value for name, value in properties(light).items() if properties(pairs)[name] != value
+    }
