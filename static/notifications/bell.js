@@ -7,9 +7,11 @@
  *
  * Attributes, all optional: `api` (default `/api/v1/`), `csrf-token` (where no script may read the cookie),
  * `inbox-url` (`/`), `login-url` (`/login/`). Whose notifications these are, the hub says by the page's cookie.
- * What it looks like follows the custom properties of theme.css, set on the element.
+ * What it looks like follows the custom properties of theme.css, set on the element, and the page's `color-scheme`.
  */
 import { batched, h, icon } from "./dom.js";
+import { LAYER, lower, raise, restore } from "./layer.js";
+import { LivingElement } from "./living-element.js";
 import { NoteList } from "./note-list.js";
 import { pageClient } from "./page-client.js";
 import { StatusLine } from "./status-line.js";
@@ -19,13 +21,36 @@ import { Toasts } from "./toasts.js";
 const PANEL_SIZE = 15;
 const MAX_SHOWN_COUNT = 99;
 const MARGIN_PX = 8;
+/** Where there is this much room below the bell, that is where people look. */
+const ENOUGH_PX = 320;
 const STYLES = ["theme.css", "notes.css", "bell.css"];
 
-class NotificationBell extends HTMLElement {
-  #client = pageClient(this);
-  #view = this.#client.view(PANEL_SIZE);
-  #list = new NoteList(this.#client);
-  #status = new StatusLine(this.#client, this.getAttribute("login-url") ?? "/login/");
+class NotificationBell extends LivingElement {
+  /** @type {Bell | null} */
+  #bell = null;
+
+  constructor() {
+    super();
+    this.attachShadow({ mode: "open" });
+  }
+
+  appear() {
+    this.#bell = new Bell(this);
+  }
+
+  vanish() {
+    this.#bell?.end();
+    this.#bell = null;
+  }
+
+  moved() {
+    this.#bell?.moved();
+  }
+}
+
+/** What is in the element while it is on a page. */
+class Bell {
+  #gone = new AbortController();
   #badge = h("span", { class: "badge", "aria-hidden": "true", hidden: true });
   #button = h(
     "button",
@@ -35,40 +60,76 @@ class NotificationBell extends HTMLElement {
   );
   #markAll = h("button", { type: "button", class: "link-button", click: () => this.#markAllRead() }, text("mark_all_read"));
   #word = h("p", { class: "panel-word" });
-  #panel = this.#makePanel();
-  #toasts = new Toasts(this.#client, () => this.#button.focus());
 
-  constructor() {
-    super();
-    const content = h("div", { class: "bell-root", hidden: true }, this.#button, this.#panel, ...this.#toasts.elements);
-    this.attachShadow({ mode: "open" }).append(...styles(() => content.removeAttribute("hidden")), content);
-  }
-
-  connectedCallback() {
-    this.#view.addEventListener("update", this.#render);
-    for (const [name, listen] of this.#listeners) this.#client.addEventListener(name, listen);
-    document.addEventListener("pointerdown", this.#pressed);
-    globalThis.addEventListener("resize", this.#place);
-    this.#list.connect();
+  /** @param {NotificationBell} element */
+  constructor(element) {
+    this.element = element;
+    this.client = pageClient(element);
+    this.view = this.client.view(PANEL_SIZE);
+    this.list = new NoteList(this.client);
+    this.status = new StatusLine(this.client, element.getAttribute("login-url") ?? "/login/");
+    this.toasts = new Toasts(this.client, () => this.#button.focus());
+    this.panel = this.#makePanel(element.getAttribute("inbox-url") ?? "/");
+    const content = h("div", { class: "bell-root", hidden: true }, this.#button, this.panel, ...this.toasts.elements);
+    element.shadowRoot?.replaceChildren(...styles(() => content.removeAttribute("hidden")), content);
+    this.#listen();
     this.#render();
   }
 
-  disconnectedCallback() {
-    this.#view.removeEventListener("update", this.#render);
-    for (const [name, listen] of this.#listeners) this.#client.removeEventListener(name, listen);
-    document.removeEventListener("pointerdown", this.#pressed);
-    globalThis.removeEventListener("resize", this.#place);
-    this.#list.disconnect();
+  end() {
+    this.#gone.abort();
+    this.element.toggleAttribute("data-open", false);
+    this.view.close();
+    this.list.disconnect();
+    this.status.disconnect();
+    this.element.shadowRoot?.replaceChildren();
   }
 
-  #makePanel() {
-    const all = h("a", { href: this.getAttribute("inbox-url") ?? "/", class: "panel-all" }, text("see_all"));
+  moved() {
+    restore(this.panel);
+    this.toasts.moved();
+    this.#place();
+  }
+
+  #listen() {
+    const { signal } = this.#gone;
+    this.list.connect();
+    this.toasts.connect(signal);
+    this.view.addEventListener("update", this.#render, { signal });
+    this.client.addEventListener("update", this.#render, { signal });
+    this.client.addEventListener("arrived", (event) => this.#isOpen && event.preventDefault(), { signal });
+    this.#tell("announce", (item) => this.toasts.arrived(item));
+    this.#tell("discard", (item) => this.toasts.discarded(item));
+    this.#tell("failed", (failure) => this.toasts.failed(failure));
+    document.addEventListener("pointerdown", this.#pressed, { signal });
+    globalThis.addEventListener("resize", this.#place, { signal });
+  }
+
+  /**
+   * Tell the user in a toast, unless another bell of the page does: the one that is open, or else the first.
+   *
+   * @param {string} name of an event of the client
+   * @param {(detail: any) => void} tell
+   */
+  #tell(name, tell) {
+    const heard = (/** @type {Event} */ event) => {
+      const open = document.querySelector("notification-bell[data-open]");
+      if (event.defaultPrevented || (open && open !== this.element)) return;
+      event.preventDefault();
+      tell(/** @type {CustomEvent} */ (event).detail);
+    };
+    this.client.addEventListener(name, heard, { signal: this.#gone.signal });
+  }
+
+  /** @param {string} inboxUrl */
+  #makePanel(inboxUrl) {
+    const all = h("a", { href: inboxUrl, class: "panel-all" }, text("see_all"));
     const panel = h(
       "div",
-      { class: "panel", popover: "manual", role: "dialog", "aria-label": text("notifications"), tabindex: "-1" },
+      { class: "panel", role: "dialog", "aria-label": text("notifications"), tabindex: "-1", ...LAYER },
       h("div", { class: "panel-head" }, h("h2", {}, text("notifications")), this.#markAll),
-      h("div", { class: "panel-scroll" }, this.#list.element, this.#word),
-      h("div", { class: "panel-foot" }, this.#status.element, all),
+      h("div", { class: "panel-scroll" }, this.list.element, this.#word),
+      h("div", { class: "panel-foot" }, this.status.element, all),
     );
     panel.addEventListener("keydown", (event) => this.#escape(event));
     panel.addEventListener("focusout", (event) => this.#left(event));
@@ -76,36 +137,27 @@ class NotificationBell extends HTMLElement {
   }
 
   #render = batched(() => {
-    const count = this.#client.unread;
+    if (this.#gone.signal.aborted) return;
+    const count = this.client.unread;
     this.#button.setAttribute("aria-label", text("bell_label", { count: count ?? 0 }));
     this.#badge.hidden = !count;
     this.#badge.textContent = (count ?? 0) > MAX_SHOWN_COUNT ? `${MAX_SHOWN_COUNT}+` : String(count);
-    this.#button.dataset.state = this.#client.link.state;
-    this.#markAll.toggleAttribute("disabled", !count || !this.#view.cursor);
-    this.#status.update();
+    this.#button.dataset.state = this.client.link.state;
+    this.#markAll.toggleAttribute("disabled", !count || !this.view.cursor);
+    this.status.update();
     if (this.#isOpen) this.#renderList();
   });
 
   #renderList() {
-    const items = this.#view.list();
-    this.#list.render(items);
-    const word = { loading: text("loading"), error: text("load_failed"), ready: text("empty_title") }[this.#view.status];
+    const items = this.view.list();
+    this.list.render(items);
+    const word = { loading: text("loading"), error: text("load_failed"), ready: text("empty_title") }[this.view.status];
     this.#word.hidden = items.length > 0;
     this.#word.textContent = word;
   }
 
-  #listeners = /** @type {[string, EventListener][]} */ ([
-    ["update", () => this.#render()],
-    ["arrived", (/** @type {CustomEvent} */ event) => this.#isOpen || this.#toasts.arrived(event.detail)],
-    ["failed", (/** @type {CustomEvent} */ event) => this.#toasts.failed(event.detail)],
-    ["discard", (/** @type {CustomEvent} */ event) => {
-      event.preventDefault();
-      this.#toasts.discarded(event.detail);
-    }],
-  ]);
-
   get #isOpen() {
-    return this.#panel.matches(":popover-open");
+    return !this.panel.hidden;
   }
 
   #toggle() {
@@ -114,35 +166,41 @@ class NotificationBell extends HTMLElement {
   }
 
   #open() {
-    if (!this.#view.cursor) void this.#view.load();
-    this.#list.restart();
-    this.#panel.showPopover();
+    if (!this.view.cursor) void this.view.load();
+    this.list.restart();
+    raise(this.panel);
+    this.element.toggleAttribute("data-open", true);
     this.#renderList();
     this.#place();
     this.#button.setAttribute("aria-expanded", "true");
-    this.#panel.focus();
+    this.panel.focus();
   }
 
   #close() {
-    this.#panel.hidePopover();
+    lower(this.panel);
+    this.element.toggleAttribute("data-open", false);
     this.#button.setAttribute("aria-expanded", "false");
   }
 
-  /** Below the bell, and inside the window however narrow that is. */
+  /** Beside the bell where there is more room, and inside the window however small that is. */
   #place = () => {
     if (!this.#isOpen) return;
     const bell = this.#button.getBoundingClientRect();
-    const width = document.documentElement.clientWidth;
-    const isNarrow = this.#panel.offsetWidth > width - 2 * MARGIN_PX;
-    const left = isNarrow ? MARGIN_PX : Math.max(MARGIN_PX, Math.min(bell.right, width - MARGIN_PX) - this.#panel.offsetWidth);
-    this.#panel.style.top = `${Math.max(MARGIN_PX, bell.bottom + MARGIN_PX)}px`;
-    this.#panel.style.left = `${left}px`;
-    this.#panel.style.maxHeight = `calc(100dvh - ${bell.bottom + 2 * MARGIN_PX}px)`;
+    const { clientWidth: width, clientHeight: height } = document.documentElement;
+    const { style } = this.panel;
+    const isNarrow = this.panel.offsetWidth > width - 2 * MARGIN_PX;
+    const right = Math.min(bell.right, width - MARGIN_PX) - this.panel.offsetWidth;
+    style.left = `${isNarrow ? MARGIN_PX : Math.max(MARGIN_PX, right)}px`;
+    const [above, below] = [bell.top, height - bell.bottom].map((room) => Math.min(room, height - MARGIN_PX) - 2 * MARGIN_PX);
+    const isBelow = below >= Math.min(above, ENOUGH_PX);
+    style.top = isBelow ? `${Math.max(MARGIN_PX, bell.bottom + MARGIN_PX)}px` : "auto";
+    style.bottom = isBelow ? "auto" : `${Math.max(MARGIN_PX, height - bell.top + MARGIN_PX)}px`;
+    style.maxHeight = `${isBelow ? below : above}px`;
   };
 
   /** @param {Event} event */
   #pressed = (event) => {
-    if (this.#isOpen && !event.composedPath().includes(this)) this.#close();
+    if (this.#isOpen && !event.composedPath().includes(this.element)) this.#close();
   };
 
   /** @param {KeyboardEvent} event */
@@ -157,11 +215,11 @@ class NotificationBell extends HTMLElement {
   #left(event) {
     const target = /** @type {Node | null} */ (event.relatedTarget);
     // No target: the window lost the focus, or what had it was removed.
-    if (target && !this.shadowRoot?.contains(target)) this.#close();
+    if (target && !this.element.shadowRoot?.contains(target)) this.#close();
   }
 
   #markAllRead() {
-    if (this.#view.cursor) void this.#client.markAllRead(this.#view.cursor);
+    if (this.view.cursor) void this.client.markAllRead(this.view.cursor);
   }
 }
 
@@ -170,7 +228,8 @@ class NotificationBell extends HTMLElement {
  * @returns {HTMLElement[]} the links of a shadow root
  */
 function styles(ready) {
-  const links = STYLES.map((name) => h("link", { rel: "stylesheet", href: new URL(name, import.meta.url).pathname }));
+  // With its origin: static files may be on another one than the page.
+  const links = STYLES.map((name) => h("link", { rel: "stylesheet", href: new URL(name, import.meta.url).href }));
   const loads = links.map((link) => new Promise((done) => {
     link.addEventListener("load", done);
     link.addEventListener("error", done);

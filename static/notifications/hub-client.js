@@ -7,9 +7,10 @@
  *     client.on("imports.file.progress", ({ data }) => console.log(data.percent));
  *     client.start();
  *
- * Events: `update` (link or count), `arrived` (`detail`: a notification that is news), `failed`
- * (`detail`: what could not be done), `discard` (`detail`: the notification; whoever prevents the
- * default offers to undo it, and then calls `undoDiscard` or `discardNow`).
+ * Events: `update` (link or count), `arrived` (`detail`: a notification that is news; whoever shows it already
+ * prevents the default), `announce` (`detail`: one that nobody has shown, or that staff show again), `failed` (`detail`:
+ * what could not be done), `discard` (`detail`: the notification; whoever prevents the default offers to undo it, and then
+ * calls `undoDiscard` or `discardNow`). Whoever tells the user prevents the default of the last three: nobody tells it twice.
  */
 import { Api } from "./api.js";
 import { DEFAULT_POLL_SECONDS, compareCursors } from "./policy.js";
@@ -57,7 +58,7 @@ export class HubClient extends EventTarget {
       started: (cursor) => this.#started(cursor),
       changed: (change, news) => this.#changed(change, news),
       counted: (unread, cursor) => this.counted(unread, cursor),
-      shown: (notification) => this.#emit("arrived", notification),
+      shown: (notification) => this.#emit("announce", notification),
       emitted: (event) => this.#emitted(event),
       linked: (link) => this.#linked(link),
     });
@@ -81,7 +82,7 @@ export class HubClient extends EventTarget {
 
   /** Deletes that could still be undone are done. */
   stop() {
-    this.#flushDeletes();
+    void this.#flushDeletes();
     this.tabs.stop();
   }
 
@@ -210,7 +211,8 @@ export class HubClient extends EventTarget {
     this.#confirm(change);
     for (const view of this.#views) view.changed(change);
     this.counted(change.unread_count, change.cursor);
-    if (news && change.change === "notification.created") this.#emit("arrived", change.notification);
+    const isNews = news && change.change === "notification.created";
+    if (isNews && this.#emit("arrived", change.notification)) this.#emit("announce", change.notification);
   }
 
   /** @param {TransientEvent} event */
@@ -282,12 +284,14 @@ export class HubClient extends EventTarget {
     return this.#pending.get(item.id)?.item ?? item;
   }
 
-  #flushDeletes() {
+  async #flushDeletes() {
     const undoable = [...this.#pending].filter(([, pending]) => pending.undoable);
     if (undoable.length === 0) return;
     for (const [, pending] of undoable) pending.undoable = false;
     const ids = undoable.map(([id]) => id);
-    void this.api.act({ action: "delete", ids });
+    const answer = await this.api.act({ action: "delete", ids });
+    // Whoever comes back to the page must not miss there what the hub still has.
+    for (const id of ids) this.#settle(id, answer, "delete_failed");
   }
 
   #refresh() {

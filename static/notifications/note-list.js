@@ -1,7 +1,7 @@
 // @ts-check
 /** A list of notifications as elements: made once each, since only their being read ever changes. */
 import { h, icon, setIcon } from "./dom.js";
-import { safeHref } from "./policy.js";
+import { noteTitle } from "./note-title.js";
 import { text } from "./strings.js";
 import { showTime } from "./time.js";
 
@@ -31,6 +31,12 @@ export class NoteList {
   disconnect() {
     clearInterval(this.#clock);
     this.#clock = undefined;
+  }
+
+  /** Whether somebody who looks at the page sees what arrives now, at the top of the list. */
+  get isTopInView() {
+    const { top } = this.element.getBoundingClientRect();
+    return this.element.isConnected && top >= 0 && top < document.documentElement.clientHeight;
   }
 
   /** The next render shows a different list, so nothing in it has just arrived. */
@@ -154,11 +160,9 @@ class Note {
 
   /** @param {string} id */
   #title(id) {
-    const href = safeHref(this.item.url);
-    const title = h("bdi", {}, this.item.title);
     const follow = () => this.item.read_at === null && this.#setRead(true);
     const level = h("span", { class: "visually-hidden" }, `${text(`level_${this.item.level}`)}: `);
-    return h("p", { class: "note-title", id }, level, href ? h("a", { href, click: follow, auxclick: follow }, title) : title);
+    return h("p", { class: "note-title", id }, level, noteTitle(this.item, follow));
   }
 
   /** @returns {HTMLElement[]} */

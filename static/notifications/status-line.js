@@ -29,6 +29,11 @@ export class StatusLine {
     else this.#timer ??= setTimeout(() => this.#show(), GRACE_MS);
   }
 
+  disconnect() {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+  }
+
   #show() {
     clearTimeout(this.#timer);
     this.#timer = undefined;

@@ -120,6 +120,14 @@ export class InboxView extends EventTarget {
     this.refresh();
   }
 
+  /** Nothing is fetched for it any more, and no change reaches it. */
+  close() {
+    clearTimeout(this.#retryTimer);
+    this.#fetching = null;
+    this.#held = [];
+    this.client.forget(this);
+  }
+
   refresh() {
     this.dispatchEvent(new Event("update"));
   }

@@ -107,6 +107,8 @@ def running_browser() -> Iterator[Browser]:
                 playwright.chromium.launch,
                 executable_path=program,
                 args=list(ARGUMENTS),
+                # People who press Back get the page as they left it, and so do the tests.
+                ignore_default_args=["--disable-back-forward-cache"],
                 headless=True,
                 timeout=START_MILLISECONDS,
             ).result()
