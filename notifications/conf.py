@@ -5,6 +5,7 @@ Each field states its unit, its default and why. An unknown name or an absurd va
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import Field, dataclass, field, fields
 from functools import lru_cache
@@ -52,6 +53,12 @@ def check_origins(origins: Iterable[str]) -> None:
         is_exact = host and "*" not in host and origin == f"{parts.scheme}://{host}{port}"
         if parts.scheme not in ("http", "https") or not is_exact:
             raise ValueError(origin)
+
+
+def check_installation(name: str) -> None:
+    """Refuse what would be two names to the eye or to an environment file. Raises ``ValueError`` with it."""
+    if name and not re.fullmatch(r"[A-Za-z0-9._-]{1,100}", name, re.ASCII):
+        raise ValueError(name)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -256,6 +263,12 @@ class HubConfig:
         (),
         check=check_origins,
         why="exact origins (`https://app.example`) of other sites, whose pages may use the stream and the API with credentials",
+    )
+
+    installation: str = option(
+        "",
+        check=check_installation,
+        why="a name for this installation, the same in all its processes and in no other's; empty: the database tells it apart",
     )
 
     trusted_proxies: tuple[str, ...] = option(

@@ -53,6 +53,12 @@ class HubCollector(Collector):
         )
         yield _by("hub_hints", "Hints to be sent, by what came of them.", "result", metrics.hints)
         yield _by(
+            "hub_messages_refused",
+            "Messages of the channel layer that were dropped, by why.",
+            "reason",
+            metrics.refused_messages,
+        )
+        yield _by(
             "hub_transient_messages",
             "Transient events to be sent to a group.",
             "result",

@@ -7,6 +7,12 @@ rows second, up to the head that was seen: what came in between is then read nex
 from notifications.selectors import activity
 from notifications.selectors.broadcasts import get_broadcast
 from notifications.selectors.due import recipients_with_expired, recipients_with_staged
+from notifications.selectors.identity import (
+    DatabaseIdentity,
+    database_identity,
+    installation,
+    known_installation,
+)
 from notifications.selectors.listing import Page, get_notification, list_page, list_slice, listed_by_key
 from notifications.selectors.log import changes_after, changes_since
 from notifications.selectors.past import PastPage, first_change_at, past_page, position_at
@@ -37,6 +43,7 @@ from notifications.selectors.users import (
 
 __all__ = [
     "Counts",
+    "DatabaseIdentity",
     "InboxState",
     "Page",
     "PastPage",
@@ -50,14 +57,17 @@ __all__ = [
     "changes_since",
     "changes_within",
     "counts",
+    "database_identity",
     "first_change_at",
     "get_broadcast",
     "get_notification",
     "has_permission",
     "inbox",
     "inboxes",
+    "installation",
     "is_token_usable",
     "is_worker_alive",
+    "known_installation",
     "list_page",
     "list_slice",
     "listed_by_key",

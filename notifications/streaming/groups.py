@@ -1,4 +1,4 @@
-"""Hints and looks on the wire between processes: numbers and keys only, so that a forged one can cost a query and nothing else.
+"""Hints and looks as they go between processes, and to whom: numbers and keys only, so that a wrong one can cost a query and nothing else.
 
 A *hint* says which inboxes have reached which positions; a *look*, that something other than the log has changed for some users:
 look again at the rights and rows of their streams. Both may be lost. Pure.
@@ -11,35 +11,48 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final, TypeVar
 
-# Every serving process is a member: what concerns very many users costs few messages.
-ALL_INBOXES: Final = "notifications.inboxes"
+# Whom a message is for: the processes where one user, by key, is connected, or every serving process.
+Address = str | None
+EVERYBODY: Final = None  # what concerns very many users costs few messages
+
+GROUP_PREFIX: Final = "notifications."
+EVERYBODY_SUFFIX: Final = ".all"
 MAX_SINGLE: Final = 32  # users at once from which on messages go to every process
 MAX_KEYS: Final = 500  # users that one message names
 _HINT: Final = "notifications.hint"
 _LOOK: Final = "notifications.look"
 _SHOW: Final = "notifications.show"
-_SAFE: Final = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
+_KEY_LENGTH: Final = 48  # with all that stands before it, a name that every layer takes
+_SAFE: Final = re.compile(rf"[A-Za-z0-9_-]{{1,{_KEY_LENGTH - 1}}}", re.ASCII)
 
 _Item = TypeVar("_Item")
 _Message = TypeVar("_Message")
 
 
-def group_of(key: str) -> str:
-    """The channel-layer group of one user's inbox; a key that no layer admits in a name goes by its digest."""
-    safe = key if _SAFE.fullmatch(key) else hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
-    return f"notifications.inbox.{safe}"
+def group_of(address: Address, *, installation: str) -> str:
+    """The channel-layer group of an address; a key that no layer admits in a name goes by its digest.
+
+    Args:
+        address: a user's key, or ``EVERYBODY``.
+        installation: the name of the installation, so that no other one's messages come to the group, whatever the layer's own prefix is.
+    """
+    if address is None:
+        return f"{GROUP_PREFIX}{installation}{EVERYBODY_SUFFIX}"
+    # A digest is longer than any key that goes by itself, so that the two never meet.
+    digest = hashlib.sha256(address.encode("utf-8", "surrogatepass")).hexdigest()[:_KEY_LENGTH]
+    return f"{GROUP_PREFIX}{installation}.inbox.{address if _SAFE.fullmatch(address) else digest}"
 
 
 def addressed(
     items: list[_Item], key_of: Callable[[_Item], str], message_of: Callable[[Iterable[_Item]], _Message]
-) -> Iterator[tuple[str, _Message]]:
-    """Group and message for what concerns users: each user's own group; for very many of them, every process instead."""
+) -> Iterator[tuple[Address, _Message]]:
+    """Address and message for what concerns users: each user alone; for very many of them, every process instead."""
     if len(items) <= MAX_SINGLE:
         for item in items:
-            yield group_of(key_of(item)), message_of([item])
+            yield key_of(item), message_of([item])
         return
     for start in range(0, len(items), MAX_KEYS):
-        yield ALL_INBOXES, message_of(items[start : start + MAX_KEYS])
+        yield EVERYBODY, message_of(items[start : start + MAX_KEYS])
 
 
 def hint_message(heads: Iterable[tuple[str, int]]) -> dict[str, Any]:

@@ -30,14 +30,8 @@ from notifications.streaming.announced import Announced
 from notifications.streaming.fanout import user_key
 from notifications.streaming.metrics import METRICS
 from notifications.streaming.pending import Batch, Pending
-from notifications.streaming.transient import (
-    Outgoing,
-    TransientEvent,
-    TransientFrame,
-    event_items,
-    event_messages,
-    probe,
-)
+from notifications.streaming.seal import Seal, current_seal, find_seal
+from notifications.streaming.transient import Outgoing, TransientEvent, TransientFrame, event_items, probe
 
 logger = logging.getLogger(__name__)
 
@@ -196,9 +190,10 @@ class LoopPublisher:
                 batch = self._pending.take()
             if not batch:
                 return
-            batch = batch.begun()
             try:
-                await send_batch(get_channel_layer(), batch)
+                seal = await find_seal()
+                batch = batch.begun()
+                await send_batch(get_channel_layer(), seal, batch)
                 _count(batch, "sent")
                 batch.taken()
             except Exception:
@@ -249,7 +244,7 @@ class ThreadPublisher:
                 batch = self._take()
                 if time.monotonic() < closed_until:
                     self._drop(batch)
-                elif not runner.run(self._send(batch)):
+                elif not self._send(runner, batch):
                     self._drop(batch)
                     closed_until = time.monotonic() + BREAKER_SECONDS
 
@@ -267,15 +262,10 @@ class ThreadPublisher:
             _count(batch, "dropped")
         batch.fail()
 
-    async def _send(self, batch: Batch) -> bool:
+    def _send(self, runner: asyncio.Runner, batch: Batch) -> bool:
         try:
-            async with asyncio.timeout(SEND_SECONDS):
-                layer = get_channel_layer()
-                if self._is_failing:
-                    # What this fails for has not begun, so its sender learns for certain that it was not sent.
-                    await _send_probe(layer)
-                batch = batch.begun()
-                await send_batch(layer, batch)
+            seal = current_seal()  # from the database, the first time: not on the loop
+            batch = runner.run(self._send_in_time(seal, batch))
         except Exception as error:  # noqa: BLE001 (a layer may raise anything)
             if not self._is_failing:
                 logger.warning(
@@ -290,6 +280,17 @@ class ThreadPublisher:
         self._is_failing = False
         return True
 
+    async def _send_in_time(self, seal: Seal, batch: Batch) -> Batch:
+        """What of it was sent."""
+        async with asyncio.timeout(SEND_SECONDS):
+            layer = get_channel_layer()
+            if self._is_failing:
+                # What this fails for has not begun, so its sender learns for certain that it was not sent.
+                await send_batch(layer, seal, Batch(events=[probe()]))
+            begun = batch.begun()
+            await send_batch(layer, seal, begun)
+            return begun
+
 
 class _PublisherLoop(asyncio.SelectorEventLoop):
     """A loop that looks names up in its own thread: at the interpreter's exit, when a last hint may have to go out, the executor takes nothing more."""
@@ -298,15 +299,10 @@ class _PublisherLoop(asyncio.SelectorEventLoop):
         return socket.getaddrinfo(*args, **kwargs)
 
 
-async def send_batch(layer: Any, batch: Batch) -> None:
-    """Send all messages of a batch, in order."""
-    for group, message in batch.messages():
-        await layer.group_send(group, message)
-
-
-async def _send_probe(layer: Any) -> None:
-    for group, message in event_messages([probe()]):
-        await layer.group_send(group, message)
+async def send_batch(layer: Any, seal: Seal, batch: Batch) -> None:
+    """Send all messages of a batch, sealed, in order."""
+    for address, message in batch.messages():
+        await layer.group_send(seal.group(address), seal.close(message))
 
 
 def _count(batch: Batch, outcome: str) -> None:

@@ -1,18 +1,19 @@
 """This process's one channel: it hears hints, looks and transient events there, and is a member of one group for each connected user.
 
 The channel layer may fail, hang or lose everything at any time: streams are then live by reconciliation alone, and this
-recovers by itself.
+recovers by itself. The same holds until the database has said who this installation is: before, no group can be named.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from notifications.streaming import limits
-from notifications.streaming.groups import ALL_INBOXES, group_of, read_hint, read_look, read_show
+from notifications.streaming.groups import EVERYBODY, Address, read_hint, read_look, read_show
+from notifications.streaming.seal import Seal, find_seal
 from notifications.streaming.tasks import end_all
 from notifications.streaming.transient import Received, read_events
 
@@ -32,6 +33,7 @@ class Membership:
         on_event: called with each transient event.
         on_show: called with the key of a user and of a notification for each that is to be shown once more.
         on_joined: called with a key once hints for it can come; earlier ones were missed.
+        find_seal: what opens the messages of this installation, once it is known.
     """
 
     def __init__(
@@ -44,6 +46,7 @@ class Membership:
         on_event: Callable[[Received], None],
         on_show: Callable[[str, int], None],
         on_joined: Callable[[str], None],
+        find_seal: Callable[[], Awaitable[Seal]] = find_seal,
     ) -> None:
         self._layer = layer
         self._is_wanted = is_wanted
@@ -52,6 +55,8 @@ class Membership:
         self._on_event = on_event
         self._on_show = on_show
         self._on_joined = on_joined
+        self._find_seal = find_seal
+        self._seal: Seal | None = None
         self._channel: str | None = None
         self._joined: set[str] = set()
         self._unsettled: dict[str, None] = {}
@@ -83,11 +88,13 @@ class Membership:
         failures = 0
         while True:
             try:
+                if self._seal is None:
+                    self._seal = await self._find_seal()
                 if self._channel is None:
-                    self._channel = await self._layer_of().new_channel()
+                    self._channel = await self._layer_of().new_channel(self._seal.channel_prefix)
                     self._changed.set()
                 # Never under a timeout: a cancelled receive() of the pub/sub layer unsubscribes for good.
-                message = await self._layer_of().receive(self._channel)
+                message = self._seal.open(await self._layer_of().receive(self._channel))
             except Exception as error:  # noqa: BLE001 (a layer may raise anything; streams outlive it)
                 self._failed(error)
                 failures += 1
@@ -112,7 +119,7 @@ class Membership:
             if self._channel is None:
                 continue
             try:
-                await self._layer_of().group_add(ALL_INBOXES, self._channel)
+                await self._join(EVERYBODY, self._channel)
                 while self._unsettled:
                     key = next(iter(self._unsettled))
                     await self._settle_one(key, self._channel)
@@ -128,17 +135,26 @@ class Membership:
         del self._unsettled[key]
         try:
             if self._is_wanted(key):
-                await self._layer_of().group_add(group_of(key), channel)
+                await self._join(key, channel)
                 if key not in self._joined:
                     self._joined.add(key)
                     self._recovered()  # only this is sure to have asked it: a layer may know of older groups by itself
                     self._on_joined(key)
             elif key in self._joined:
-                await self._layer_of().group_discard(group_of(key), channel)
+                for group in self._groups_of(key):
+                    await self._layer_of().group_discard(group, channel)
                 self._joined.discard(key)
         except BaseException:
             self._unsettled[key] = None
             raise
+
+    async def _join(self, address: Address, channel: str) -> None:
+        for group in self._groups_of(address):
+            await self._layer_of().group_add(group, channel)
+
+    def _groups_of(self, address: Address) -> list[str]:
+        assert self._seal is not None  # noqa: S101 (there is no channel without one)
+        return self._seal.groups(address)
 
     def _layer_of(self) -> Any:
         assert self._layer is not None  # noqa: S101 (no task runs without one)
@@ -146,10 +162,10 @@ class Membership:
 
     def _failed(self, error: Exception) -> None:
         if not self._is_failing:
-            logger.warning("The channel layer fails; streams are live by reconciliation alone: %s", error)
+            logger.warning("Hints cannot be received; streams are live by reconciliation alone: %s", error)
         self._is_failing = True
 
     def _recovered(self) -> None:
         if self._is_failing:
-            logger.info("The channel layer answers again")
+            logger.info("Hints are received again")
         self._is_failing = False

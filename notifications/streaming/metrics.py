@@ -50,6 +50,7 @@ class Metrics:
         refused: requests for a stream that got none, by the problem's code; ``gone`` left while it waited in line.
         frames, bytes: written to open streams.
         overflows: queues that were full, so that their connection read the log again.
+        refused_messages: messages of the channel layer that were dropped, by why: ``foreign``, ``broken`` or ``too_large``.
         repairs: inboxes that a regular look at the heads found behind: their hint was lost, or has not come yet.
         notifications: those that were to be listed, by what came of them: ``sequenced`` or ``failed``. Any thread, by ``sequenced``.
         hints: hints that were to be sent, by what came of them: ``sent`` or ``dropped``.
@@ -70,6 +71,7 @@ class Metrics:
         "opened",
         "overflows",
         "refused",
+        "refused_messages",
         "repairs",
         "transient_frames",
         "transient_messages",
@@ -80,6 +82,7 @@ class Metrics:
         self.opened: Counter[str] = Counter()
         self.closed: Counter[str] = Counter()
         self.refused: Counter[str] = Counter()
+        self.refused_messages: Counter[str] = Counter()
         self.hints: Counter[str] = Counter()
         self.notifications: Counter[str] = Counter()
         self.transient_messages: Counter[str] = Counter()

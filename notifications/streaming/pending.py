@@ -10,11 +10,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeVar
 
-from notifications.streaming.groups import addressed, hint_message, look_message, show_message
+from notifications.streaming.groups import Address, addressed, hint_message, look_message, show_message
 from notifications.streaming.transient import Outgoing, event_messages
 
 MAX_PENDING: Final = 100_000  # users of whom each kind of hint may wait; what comes on top is dropped
-MAX_EVENTS: Final = 10_000  # transient events that may wait, each as often as the groups that it goes to
+MAX_EVENTS: Final = 10_000  # transient events that may wait, each as often as the addresses that it goes to
 MAX_EVENT_BYTES: Final = 2**24
 MAX_EVENTS_PER_BATCH: Final = 100  # hints that come meanwhile wait for no more than these
 
@@ -29,7 +29,7 @@ class Batch:
     Attributes:
         heads: hints: the position that each user's inbox has reached.
         looks: the users whose streams are to be looked at; the values mean nothing.
-        events: transient events, each for a group, some with a receipt.
+        events: transient events, each for an address, some with a receipt.
         shows: recipients with notifications that are to be shown once more; the values mean nothing.
     """
 
@@ -46,8 +46,8 @@ class Batch:
         """Hints, looks and shows."""
         return len(self.heads) + len(self.looks) + len(self.shows)
 
-    def messages(self) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Group and message of each. Hints go first: a transient event is in nobody's way."""
+    def messages(self) -> Iterator[tuple[Address, dict[str, Any]]]:
+        """Address and message of each. Hints go first: a transient event is in nobody's way."""
         yield from addressed(list(self.heads.items()), lambda item: item[0], hint_message)
         yield from addressed(list(self.looks), lambda key: key, look_message)
         yield from addressed(list(self.shows), lambda show: show[0], show_message)
@@ -122,7 +122,9 @@ class Pending:
             self.dropped_hints += 1
 
     def _add_event(self, event: Outgoing) -> None:
-        size = len(event.item.frame)  # which the groups of one event share: rather too much than too little
+        size = len(
+            event.item.frame
+        )  # which the addresses of one event share: rather too much than too little
         if len(self._events) >= MAX_EVENTS or self._event_bytes + size > MAX_EVENT_BYTES:
             self.dropped_events += 1
             if event.receipt is not None:

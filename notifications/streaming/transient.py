@@ -12,20 +12,21 @@ from typing import Any, Final, NamedTuple, Protocol
 from notifications.events import check_name
 from notifications.exceptions import InvalidInput
 from notifications.filters import Filters
-from notifications.streaming.groups import ALL_INBOXES, addressed
+from notifications.streaming.groups import EVERYBODY, Address, addressed
 
 MAX_FRAME_BYTES: Final = (
     65_536  # the largest that ``emit`` lets through has some 51,000, where all is written as escapes
 )
+MAX_MESSAGE_BYTES: Final = 2**20  # of frames and keys in one message
 _MESSAGE_TYPE: Final = "notifications.events"
 _LINES: Final = 3  # event, data, and the empty one
 
 
 class Item(NamedTuple):
-    """One event for one group of the layer; on the wire a list.
+    """One event for one address; on the wire a list.
 
     Attributes:
-        keys: the users of the group that it is for.
+        keys: the users that it is for.
         heads: key and position, for some of them: up to where changes go before it.
         frame, type, topic: the event.
     """
@@ -57,12 +58,12 @@ class Outgoing(NamedTuple):
     """One item on its way out.
 
     Attributes:
-        group: where it goes.
+        address: whom it is for.
         item: what goes there.
         receipt: told what becomes of it, if somebody wants to know.
     """
 
-    group: str
+    address: Address
     item: Item
     receipt: Follower | None = None
 
@@ -106,7 +107,7 @@ class Received(NamedTuple):
 def event_items(
     event: TransientEvent, heads: Mapping[str, int | None], receipt: Follower | None = None
 ) -> Iterator[Outgoing]:
-    """An event as it goes to groups: one item serves many users.
+    """An event as it goes to addresses: one item serves many users.
 
     Args:
         heads: for each user the position that a stream must have reached before it shows the event; None for any.
@@ -118,24 +119,24 @@ def event_items(
         known = [[key, head] for key in users if (head := heads[key]) is not None]
         return Item(users, known, bytes(event.frame), event.type, event.topic)
 
-    for group, message in addressed(list(heads), lambda key: key, item):
-        yield Outgoing(group, message, receipt)
+    for address, message in addressed(list(heads), lambda key: key, item):
+        yield Outgoing(address, message, receipt)
 
 
 def probe(receipt: Follower | None = None) -> Outgoing:
     """What every process hears and nobody is shown: whether the layer takes it tells whether it takes anything."""
-    return Outgoing(ALL_INBOXES, Item([], [], b"", "", ""), receipt)
+    return Outgoing(EVERYBODY, Item([], [], b"", "", ""), receipt)
 
 
-def event_messages(items: Iterable[Outgoing]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Group and message: what goes to the same group goes together, and no user's events change their order."""
-    waiting: dict[str, list[Item]] = {}
-    for group, item, _ in items:
-        # A user hears both groups. Those of two users never meet.
-        if waiting and (group == ALL_INBOXES) != (ALL_INBOXES in waiting):
+def event_messages(items: Iterable[Outgoing]) -> Iterator[tuple[Address, dict[str, Any]]]:
+    """Address and message: what goes to the same address goes together, and no user's events change their order."""
+    waiting: dict[Address, list[Item]] = {}
+    for address, item, _ in items:
+        # A user hears what is for everybody, too. What is for two users never meets.
+        if waiting and (address is EVERYBODY) != (EVERYBODY in waiting):
             yield from _messages(waiting)
             waiting = {}
-        waiting.setdefault(group, []).append(item)
+        waiting.setdefault(address, []).append(item)
     yield from _messages(waiting)
 
 
@@ -156,9 +157,25 @@ def read_events(message: Any) -> Iterator[Received]:
                 yield Received(event, [key for key in keys if isinstance(key, str)], dict(_heads(heads)))
 
 
-def _messages(waiting: Mapping[str, list[Item]]) -> Iterator[tuple[str, dict[str, Any]]]:
-    for group, items in waiting.items():
-        yield group, {"type": _MESSAGE_TYPE, "events": items}
+def _messages(waiting: Mapping[Address, list[Item]]) -> Iterator[tuple[Address, dict[str, Any]]]:
+    for address, items in waiting.items():
+        for part in _parts(items):
+            yield address, {"type": _MESSAGE_TYPE, "events": part}
+
+
+def _parts(items: Iterable[Item]) -> Iterator[list[Item]]:
+    """What fits into one message: with long keys, a burst to many would be larger than anybody takes."""
+    part: list[Item] = []
+    room = MAX_MESSAGE_BYTES
+    for item in items:
+        size = len(item.frame) + sum(map(len, item.keys)) + sum(len(key) for key, _ in item.heads)
+        if part and size > room:
+            yield part
+            part, room = [], MAX_MESSAGE_BYTES
+        part.append(item)
+        room -= size
+    if part:
+        yield part
 
 
 def _is_whole(frame: bytes, event_type: str) -> bool:

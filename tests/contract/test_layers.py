@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from random import Random
 from typing import Any
 
@@ -12,11 +12,13 @@ from channels.layers import InMemoryChannelLayer
 from channels_redis.core import RedisChannelLayer
 from channels_redis.pubsub import RedisPubSubChannelLayer
 
+from notifications.installation import Installation
 from notifications.streaming import frames, limits
 from notifications.streaming.groups import MAX_KEYS, MAX_SINGLE
 from notifications.streaming.hints import send_batch
 from notifications.streaming.membership import Membership
 from notifications.streaming.pending import Batch
+from notifications.streaming.seal import Seal
 from notifications.streaming.transient import Received, TransientEvent, TransientFrame, event_items
 from tests.helpers.servers import RedisServer
 from tests.helpers.waiting import wait_until_async
@@ -27,10 +29,17 @@ pytestmark = pytest.mark.shape("embedded")
 KINDS = ("memory", "pubsub", "core")
 
 
+SEAL = Seal(Installation.derive("secret", [], identity="a database"))
+
+
+async def find_seal() -> Seal:
+    return SEAL
+
+
 class Process:
     """What a serving process is to the layer: its users, and the hints and looks that reached it."""
 
-    def __init__(self, layer: Any) -> None:
+    def __init__(self, layer: Any, *, find_seal: Callable[[], Awaitable[Seal]] = find_seal) -> None:
         self.users: set[str] = set()
         self.heard: list[tuple[str, int]] = []
         self.looks: list[str] = []
@@ -44,6 +53,7 @@ class Process:
             on_event=self.events.append,
             on_show=lambda key, notification_id: None,
             on_joined=self.joined.append,
+            find_seal=find_seal,
         )
         self.membership.start()
 
@@ -59,7 +69,7 @@ class Process:
 
 
 async def send_hints(layer: Any, heads: dict[str, int]) -> None:
-    await send_batch(layer, Batch(heads=heads))
+    await send_batch(layer, SEAL, Batch(heads=heads))
 
 
 @pytest.fixture(params=KINDS)
@@ -140,12 +150,12 @@ async def test_looks__reach_the_processes_of_their_users__for_very_many_every_pr
     await first.connect("1")
     await second.connect("2")
     sender = make_layer()
-    await send_batch(sender, Batch(looks={"1": None}))
-    await send_batch(sender, Batch(looks={"2": None}))
+    await send_batch(sender, SEAL, Batch(looks={"1": None}))
+    await send_batch(sender, SEAL, Batch(looks={"2": None}))
     await wait_until_async(lambda: first.looks and second.looks)
     assert (first.looks, second.looks) == (["1"], ["2"])
     many = {str(number): None for number in range(MAX_SINGLE * 40)}
-    await send_batch(sender, Batch(looks=many))
+    await send_batch(sender, SEAL, Batch(looks=many))
     await wait_until_async(lambda: len(first.looks) > len(many) and len(second.looks) > len(many))
     assert (first.looks[1:], second.looks[1:]) == (list(many), list(many))
     assert first.heard == second.heard == []
@@ -225,7 +235,7 @@ async def test_transient_events__travel_whole_and_in_order_to_the_processes_of_t
     many: dict[str, int | None] = {str(number): number for number in range(MAX_SINGLE + 1)}
     sends: list[dict[str, int | None]] = [{"1": 5}, many, {"1": None}, {"2": 7}]
     items = [item for heads in sends for item in event_items(event, heads)]
-    await send_batch(make_layer(), Batch(events=items))
+    await send_batch(make_layer(), SEAL, Batch(events=items))
     await wait_until_async(lambda: len(first.events) == 3 and len(second.events) == 2)
     assert [(each.event, each.heads.get("1")) for each in first.events] == [
         (event, 5),
@@ -300,9 +310,93 @@ async def test_redis_down_at_the_start__is_joined_when_it_comes(
     process = start()
     process.users.add("1")
     process.membership.look_at("1")
-    await wait_until_async(lambda: "channel layer fails" in caplog.text)
+    await wait_until_async(lambda: "Hints cannot be received" in caplog.text)
     await asyncio.to_thread(redis_server.start)
     await wait_until_async(lambda: process.joined == ["1"])
     await send_hints(make_layer(), {"1": 3})
     await wait_until_async(lambda: process.heard == [("1", 3)])
-    assert caplog.text.count("channel layer fails") == 1
+    assert caplog.text.count("Hints cannot be received") == 1
+
+
+async def test_two_installations_on_one_layer__neither_hears_the_other(
+    start: Callable[[], Process], make_layer: Callable[[], Any]
+) -> None:
+    ours = start()
+    theirs_seal = Seal(Installation.derive("secret", [], identity="a copy of the database"))
+
+    async def find_theirs() -> Seal:
+        return theirs_seal
+
+    theirs = Process(make_layer(), find_seal=find_theirs)
+    try:
+        for process in (ours, theirs):
+            await process.connect("1")
+        sender, many = make_layer(), dict.fromkeys(map(str, range(MAX_SINGLE + 1)), 9)
+        for heads in ({"1": 8}, many):
+            await send_batch(sender, theirs_seal, Batch(heads=heads))
+        await wait_until_async(lambda: len(theirs.heard) == len(many) + 1)
+        await send_hints(sender, {"1": 10})
+        await wait_until_async(lambda: ours.heard)
+    finally:
+        await theirs.membership.stop()
+    assert ours.heard == [("1", 10)]
+    assert len(theirs.heard) == len(many) + 1
+
+
+async def test_former_key__its_processes_are_heard(
+    start: Callable[[], Process], make_layer: Callable[[], Any]
+) -> None:
+    rolled = Seal(Installation.derive("new", ["secret"], identity="a database"))
+
+    async def find_rolled() -> Seal:
+        return rolled
+
+    process = Process(make_layer(), find_seal=find_rolled)
+    try:
+        await process.connect("1")
+        sender = make_layer()
+        await send_hints(sender, {"1": 8})
+        await send_batch(sender, rolled, Batch(heads={"1": 9}))
+        await wait_until_async(lambda: len(process.heard) == 2)
+        process.leave("1")
+        await wait_until_async(lambda: not process.membership._joined)
+        await send_hints(sender, {"1": 10})
+        await send_hints(sender, dict.fromkeys(map(str, range(MAX_SINGLE + 1)), 11))
+        await wait_until_async(lambda: ("1", 11) in process.heard)
+    finally:
+        await process.membership.stop()
+    assert [hint for hint in process.heard if hint[0] == "1"] == [("1", 8), ("1", 9), ("1", 11)]
+
+
+@pytest.mark.parametrize("kind", ["memory"], indirect=True)
+async def test_database_away_at_the_start__no_group_is_guessed__and_it_is_joined_when_it_comes(
+    make_layer: Callable[[], Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    failures = iter([OSError("connection refused")] * 3)
+
+    async def find_late() -> Seal:
+        for failure in failures:
+            raise failure
+        return SEAL
+
+    process = Process(make_layer(), find_seal=find_late)
+    try:
+        await process.connect("1")
+        await send_hints(make_layer(), {"1": 3})
+        await wait_until_async(lambda: process.heard == [("1", 3)])
+    finally:
+        await process.membership.stop()
+    assert caplog.text.count("Hints cannot be received") == 1
+    assert caplog.text.count("connection refused") == 1
+
+
+async def test_message_without_our_seal__is_passed_over(
+    start: Callable[[], Process], make_layer: Callable[[], Any]
+) -> None:
+    process, layer = start(), make_layer()
+    await process.connect("1")
+    for message in ({"type": "notifications.hint", "heads": [["1", 7]]}, {"type": "x", "sealed": b"y"}):
+        await layer.group_send(SEAL.group("1"), message)
+    await send_hints(layer, {"1": 8})
+    await wait_until_async(lambda: process.heard)
+    assert process.heard == [("1", 8)]

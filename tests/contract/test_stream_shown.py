@@ -13,8 +13,10 @@ from django.test import override_settings
 from notifications import services
 from notifications.models import Notification
 from notifications.streaming import hints
+from notifications.streaming.groups import EVERYBODY
 from notifications.streaming.pool import in_pool
 from notifications.streaming.runtime import current_runtime
+from notifications.streaming.seal import find_seal
 from tests.helpers.asgi import AsgiStream, Streams
 from tests.helpers.factories import make_user, send
 from tests.helpers.waiting import wait_until_async
@@ -58,7 +60,8 @@ async def test_shown__is_the_object_without_an_id_on_the_recipients_streams_that
         "shows": [[str(ada.pk), gone_key], [str(grace.pk), 10**9], ["x", "y"], 7],
     }
     layer: Any = get_channel_layer()
-    await layer.group_send("notifications.inboxes", message)
+    seal = await find_seal()
+    await layer.group_send(seal.group(EVERYBODY), seal.close(message))
     hints.publish_shows([(ada.pk, key)])
     for stream in (plain, warnings):
         event = await stream.expect("notification.shown")

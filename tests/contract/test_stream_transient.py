@@ -22,6 +22,7 @@ from notifications.streaming import membership
 from notifications.streaming.groups import MAX_SINGLE
 from notifications.streaming.pool import in_pool
 from notifications.streaming.runtime import current_runtime
+from notifications.streaming.seal import find_seal
 from tests.helpers.asgi import AsgiStream, Streams, send_to
 from tests.helpers.factories import make_user, send
 from tests.helpers.waiting import wait_until_async
@@ -226,7 +227,7 @@ async def test_layer_that_forgot_its_groups__the_next_look_joins_them_again(
             return bool(percents(stream))
 
         await wait_until_async(is_heard)
-        assert f"notifications.inbox.{ada.pk}" in layer.groups
+        assert (await find_seal()).group(str(ada.pk)) in layer.groups
 
 
 async def test_largest_event_with_the_longest_names__arrives(ada: User, streams: Streams) -> None:

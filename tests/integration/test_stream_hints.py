@@ -21,9 +21,10 @@ from notifications.receipts import Outcome, Receipt
 from notifications.services.emit import send_event
 from notifications.services.inboxes import announce_streams_on_commit
 from notifications.streaming import background, hints, pending
-from notifications.streaming.groups import ALL_INBOXES
+from notifications.streaming.groups import EVERYBODY
 from notifications.streaming.metrics import METRICS
 from notifications.streaming.pending import Batch
+from notifications.streaming.seal import current_seal
 from notifications.streaming.transient import read_events
 from tests.helpers.factories import make_user, order_event, send
 from tests.helpers.processes import manage
@@ -41,7 +42,8 @@ class RecordingLayer:
     async def group_send(self, group: str, message: dict[str, Any]) -> None:
         if self.before_send is not None:
             await self.before_send()
-        self.sent.append((group, next(value for name, value in message.items() if name != "type")))
+        opened = current_seal().open(message)
+        self.sent.append((group, next(value for name, value in opened.items() if name != "type")))
 
 
 @pytest.fixture
@@ -49,8 +51,13 @@ def layer(monkeypatch: pytest.MonkeyPatch) -> Iterator[RecordingLayer]:
     made = RecordingLayer()
     monkeypatch.setattr(hints, "get_channel_layer", lambda: made)
     monkeypatch.setattr(hints, "_publisher", None)
-    yield made
-    made.before_send = None
+    with override_settings(NOTIFICATION_HUB={"installation": "of-these-tests"}):
+        yield made
+        made.before_send = None
+
+
+def group(key: str) -> str:
+    return current_seal().group(key)
 
 
 def flush() -> bool:
@@ -68,7 +75,7 @@ def test_publish__goes_out_from_a_thread_of_its_own(layer: RecordingLayer) -> No
     layer.before_send = note
     hints.publish({7: 42})
     assert flush()
-    assert layer.sent == [("notifications.inbox.7", [["7", 42]])]
+    assert layer.sent == [(group("7"), [["7", 42]])]
     assert senders == ["hub-hints"]
 
 
@@ -85,7 +92,7 @@ def test_publish__while_one_is_being_sent__the_newest_of_each_user_goes_next(lay
         hints.publish({1: head, 2: head})
     may_send.set()
     assert flush()
-    assert layer.sent[1:] == [("notifications.inbox.1", [["1", 5]]), ("notifications.inbox.2", [["2", 5]])]
+    assert layer.sent[1:] == [(group("1"), [["1", 5]]), (group("2"), [["2", 5]])]
 
 
 def test_layer_that_hangs__nobody_waits_and_hints_are_dropped_and_counted(
@@ -182,8 +189,8 @@ def test_layer__asked_whether_it_takes_anything__shows_nobody_anything(layer: Re
     receipt = Receipt()
     hints.publish_probe(receipt)
     assert receipt.wait(PATIENCE_SECONDS) is Outcome.TAKEN
-    [(group, events)] = layer.sent
-    assert group == ALL_INBOXES
+    [(name, events)] = layer.sent
+    assert name == current_seal().group(EVERYBODY)
     assert list(read_events({"type": "notifications.events", "events": events})) == []
 
 
@@ -255,7 +262,7 @@ def test_rolled_back__no_hint__committed__one(layer: RecordingLayer, transaction
         send(ada)
         assert layer.sent == []
     assert flush()
-    assert layer.sent == [(f"notifications.inbox.{ada.pk}", [[str(ada.pk), 2]])]
+    assert layer.sent == [(group(str(ada.pk)), [[str(ada.pk), 2]])]
 
 
 def test_streams_changed__announced_once_it_is_committed__asks_for_a_look(
@@ -271,7 +278,7 @@ def test_streams_changed__announced_once_it_is_committed__asks_for_a_look(
     assert flush()
     announce_streams_on_commit({9})
     assert flush()
-    assert layer.sent == [(f"notifications.inbox.{key}", [key]) for key in ("7", "8", "9")]
+    assert layer.sent == [(group(key), [key]) for key in ("7", "8", "9")]
 
 
 def test_short_lived_command__its_last_hint_goes_out_before_it_exits(
@@ -290,7 +297,8 @@ def test_short_lived_command__its_last_hint_goes_out_before_it_exits(
             env={"REDIS_URL": redis_server.url},
         )
         message = wait_until(lambda: listening.get_message(timeout=0.1))
-    assert f"notifications.inbox.{ada.pk}" in message["channel"].decode()
+    assert current_seal().group(str(ada.pk)) in message["channel"].decode()
+    assert b"orders.order.shipped" not in message["data"]
 
 
 def test_short_lived_command__redis_hangs__ends_all_the_same(

@@ -13,6 +13,8 @@ from notifications.streaming import limits
 from notifications.streaming.groups import group_of, hint_message, look_message, read_hint, read_look
 from notifications.streaming.outbox import Outbox, joined
 
+OURS, THEIRS = "0123456789abcdef", "fedcba9876543210"
+
 
 @given(sizes=st.lists(st.integers(1, 30), max_size=30))
 def test_outbox__any_frames__bounds_hold_and_one_is_always_admitted(sizes: list[int]) -> None:
@@ -44,12 +46,18 @@ def test_joined__writes_are_bounded_and_no_frame_is_split(sizes: list[int]) -> N
 
 @given(key=st.text(max_size=120))
 def test_group__any_key__is_a_name_that_every_layer_takes(key: str) -> None:
-    assert InMemoryChannelLayer().require_valid_group_name(group_of(key))
+    assert InMemoryChannelLayer().require_valid_group_name(group_of(key, installation=OURS))
 
 
 def test_group__two_users__two_groups() -> None:
-    assert group_of("1") != group_of("2")
-    assert group_of("a b") != group_of("a_b")
+    keys: list[str | None] = ["1", "2", "a b", "a_b", "all", "", "x" * 47, "x" * 48, "x" * 49, None]
+    keys.append(group_of("a b", installation=OURS).rpartition(".")[2])  # looks like another one's digest
+    assert len({group_of(key, installation=OURS) for key in keys}) == len(keys)
+
+
+def test_group__two_installations__two_groups() -> None:
+    for address in ("1", "a b", None):
+        assert group_of(address, installation=OURS) != group_of(address, installation=THEIRS)
 
 
 @given(heads=st.lists(st.tuples(st.text(), st.integers())))

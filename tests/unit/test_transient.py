@@ -10,15 +10,17 @@ from hypothesis import strategies as st
 
 from notifications.events import MAX_NAME_LENGTH
 from notifications.filters import Filters
+from notifications.installation import Installation
 from notifications.selectors import InboxState
 from notifications.streaming import announced, frames, held, limits, pending
 from notifications.streaming.announced import Announced
 from notifications.streaming.fanout import SharedInbox
-from notifications.streaming.groups import ALL_INBOXES, MAX_KEYS, MAX_SINGLE, group_of
+from notifications.streaming.groups import EVERYBODY, MAX_KEYS, MAX_SINGLE
 from notifications.streaming.held import Held
 from notifications.streaming.metrics import METRICS
 from notifications.streaming.outbox import Outbox
 from notifications.streaming.pending import Batch, Pending
+from notifications.streaming.seal import MAX_SEALED_BYTES, Seal
 from notifications.streaming.transient import (
     MAX_FRAME_BYTES,
     Received,
@@ -68,14 +70,26 @@ def test_messages__any_sends__every_user_hears_theirs_in_order(sends: list[set[i
     for user in map(str, range(1, MAX_SINGLE + 4)):
         heard = [
             (received.event, received.heads[user])
-            for group, message in event_messages(items)
-            if group in (ALL_INBOXES, group_of(user))
+            for address, message in event_messages(items)
+            if address in (EVERYBODY, user)
             for received in read_events(message)
             if user in received.keys
         ]
         assert heard == [
             (event(number), number + int(user)) for number, users in enumerate(sends) if int(user) in users
         ]
+
+
+def test_messages__of_large_events_to_many_with_long_keys__are_small_enough_to_be_opened() -> None:
+    users: dict[str, int | None] = {f"{number:0254}": number for number in range(MAX_KEYS)}
+    large = event(1)._replace(frame=TransientFrame(b"x" * 17_000))
+    items = [item for _ in range(100) for item in event_items(large, users)]
+    messages = [message for _, message in event_messages(items)]
+    assert sum(len(message["events"]) for message in messages) == 100
+    seal = Seal(Installation.derive("secret", [], identity="a database"))
+    for message in messages:
+        sealed = seal.close(message)["sealed"]
+        assert len(sealed) < MAX_SEALED_BYTES / 2
 
 
 def test_messages__a_burst_to_many__is_few() -> None:
