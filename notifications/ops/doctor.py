@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any, Final
+from uuid import uuid4
 
 from channels.layers import InMemoryChannelLayer, channel_layers, get_channel_layer
 from django.core import checks
@@ -14,14 +15,17 @@ from django.db import DatabaseError, connection
 from django.db.models import Q
 from django.utils import timezone
 
+from notifications import selectors
+from notifications.conf import hub_config
 from notifications.models import Notification
 from notifications.ops.findings import Finding, error, ok, warning
+from notifications.ops.neighbours import look_for_neighbours
 from notifications.ops.readiness import missing_migrations
+from notifications.streaming.groups import GROUP_PREFIX
 
 MAX_CLOCK_SECONDS: Final = 1.0
 LAYER_SECONDS: Final = 3.0
 WAITING: Final = timedelta(minutes=1)
-_GROUP: Final = "notifications.doctor"
 
 
 def examine() -> Iterator[Finding]:
@@ -36,7 +40,9 @@ def examine() -> Iterator[Finding]:
         yield _migrations(missing_count)
         if not missing_count:
             yield from _waiting()
-    yield look_at_layer()
+    layer = look_at_layer()
+    yield layer
+    yield from _installation(is_layer_well=layer.level == "ok")
 
 
 def _settings() -> Iterator[Finding]:
@@ -115,6 +121,26 @@ def _waiting() -> Iterator[Finding]:
         )
 
 
+def _installation(*, is_layer_well: bool) -> Iterator[Finding]:
+    """Who this is, and who else is there."""
+    try:
+        known = selectors.installation()
+        is_certain = hub_config().installation or selectors.database_identity().is_certain
+    except DatabaseError:
+        return  # as was said already
+    if is_certain:
+        told_by = "HUB_INSTALLATION" if hub_config().installation else "its database"
+        yield ok("identity", f"{known.name}, by SECRET_KEY and {told_by}")
+    else:
+        yield warning(
+            "identity",
+            f"{known.name}, but the database's role may not tell one cluster from another: another hub on the same Redis server, made by the "
+            "same steps and with the same SECRET_KEY, would have the same. Set HUB_INSTALLATION, or GRANT EXECUTE ON FUNCTION pg_control_system()",
+        )
+    if is_layer_well:
+        yield from look_for_neighbours(known)
+
+
 def look_at_layer() -> Finding:
     """Whether messages come through the channel layer. Takes a round trip, or ``LAYER_SECONDS``; in a thread without a loop."""
     return asyncio.run(_layer())
@@ -138,12 +164,13 @@ async def _layer() -> Finding:
 
 async def _round_trip(layer: Any) -> Finding:
     channel = await layer.new_channel()
-    await layer.group_add(_GROUP, channel)
+    group = f"{GROUP_PREFIX}doctor.{uuid4()}"  # nobody else's, of whatever installation
+    await layer.group_add(group, channel)
     started = time.monotonic()
-    await layer.group_send(_GROUP, {"type": "notifications.doctor"})
+    await layer.group_send(group, {"type": "notifications.doctor"})
     await layer.receive(channel)
     seconds = time.monotonic() - started
-    await layer.group_discard(_GROUP, channel)
+    await layer.group_discard(group, channel)
     return ok("layer", f"{type(layer).__name__}: there and back in {seconds * 1000:.1f} ms")
 
 

@@ -21,12 +21,16 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.test import override_settings
 from django.utils import timezone
 
-from notifications import services
+from notifications import selectors, services
+from notifications.installation import Installation
 from notifications.models import Event, Notification
 from notifications.ops import canary, doctor
+from notifications.ops.neighbours import UNNAMED, judge
+from notifications.selectors import DatabaseIdentity
 from tests.helpers.factories import make_user, send
 from tests.helpers.oracle import listed
 from tests.helpers.processes import HubProcess, manage
+from tests.helpers.servers import RedisServer
 from tests.helpers.waiting import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -59,7 +63,7 @@ def test_doctor__of_a_hub_that_is_well__finds_nothing(ada: User) -> None:
     send(ada)
     found, failure = run()
     assert {subject: text.split()[0] for subject, text in found.items()} == dict.fromkeys(
-        ["settings", "database", "migrations", "sweeper", "layer", *(["clock"] if connection.vendor == "postgresql" else [])],
+        ["settings", "database", "migrations", "sweeper", "layer", "identity", *(["clock", "neighbours"] if connection.vendor == "postgresql" else [])],
         "ok",
     )  # fmt: skip
     assert failure == ""
@@ -72,6 +76,53 @@ def test_doctor__measures_the_layer_and_the_clock() -> None:
     # The quickest of some: a machine that stood still in between is no failure.
     assert any("the database's clock is 0." in run()[0]["clock"] for _ in range(4))
     assert "PostgreSQL" in found["database"]
+
+
+@pytest.mark.shape("embedded")
+@pytest.mark.parametrize(
+    ("found", "level", "texts"),
+    [
+        ({}, "ok", ["0 processes of this installation", "nobody else"]),
+        ({"OURS": 2, "FORMER": 2}, "ok", ["2 processes of this installation", "nobody else"]),
+        ({"OURS": 1, "f" * 16: 3}, "warning", ["1 process of", f"{'f' * 16} (3 processes).", "do not hear"]),
+        ({UNNAMED: 1}, "warning", ["0 processes of", "without a name (1 process)."]),
+        (
+            {f"{number:016x}": 1 for number in range(9)},
+            "warning",
+            ["0000000000000004 (1 process) and 4 more"],
+        ),
+    ],
+    ids=["nobody", "alone", "another", "older", "many"],
+)
+def test_neighbours__say_what_they_mean(found: dict[str, int], level: str, texts: list[str]) -> None:
+    ours = Installation.derive("new", ["old"], identity="a database")
+    known = {"OURS": ours.name, "FORMER": ours.former[0].name}
+    finding = judge(ours, {known.get(name, name): count for name, count in found.items()})
+    assert finding.level == level
+    for text in texts:
+        assert text in finding.text
+
+
+@pytest.mark.shape("production")
+def test_neighbours__where_redis_permits_no_such_question__are_not_looked_for(
+    redis_server: RedisServer,
+) -> None:
+    with redis_server.client() as client:
+        client.execute_command("ACL", "SETUSER", "hub", "on", "nopass", "~*", "&*", "+@all", "-pubsub")
+    hosts = [{"address": redis_server.url.replace("redis://", "redis://hub:any@")}]
+    layer = {"BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer", "CONFIG": {"hosts": hosts}}
+    with override_settings(CHANNEL_LAYERS={"default": layer}):
+        found, failure = run()
+    assert found["layer"].startswith("ok ")
+    assert found["neighbours"].startswith("ok not looked for: ")
+    assert failure == ""
+
+
+def test_identity__that_another_hub_might_have__warns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(selectors, "database_identity", lambda: DatabaseIdentity("x", is_certain=False))
+    assert "GRANT EXECUTE ON FUNCTION pg_control_system()" in run()[0]["identity"]
+    with override_settings(NOTIFICATION_HUB={"installation": "of-ones-own"}):
+        assert run()[0]["identity"].endswith("by SECRET_KEY and HUB_INSTALLATION")
 
 
 @override_settings(CHANNEL_LAYERS=CLOSED)
