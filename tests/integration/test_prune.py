@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from notifications import selectors, services
 from notifications.exceptions import CursorExpired
-from notifications.models import Change, Event, Inbox, Notification
+from notifications.models import Change, Event, Inbox, Notification, Replay, ReplayedNotification
 from notifications.services import prune as pruning
 from notifications.services.audit import audit
 from notifications.services.prune import Pruned, prune_inbox
@@ -122,6 +122,18 @@ def test_prune__compacts_to_the_base_state_and_removes_what_no_change_needs(ada:
     assert base == [(4, "created"), (8, "unread"), (9, "read_all"), (10, "unread")]
     assert pruned == Pruned(deleted=3, compacted=6, removed=2)
     assert (Notification.objects.count(), Event.objects.count()) == (6, 6)
+
+
+def test_prune__removes_the_records_of_replays_with_the_notifications_they_took(ada: User) -> None:
+    live_and_age(ada)
+    job = Replay.objects.create(verb="show", reason="r", by="vera", until_id=0, total_count=13)
+    ReplayedNotification.objects.bulk_create(
+        ReplayedNotification(replay=job, notification=row) for row in Notification.objects.all()
+    )
+    run()
+    left = ReplayedNotification.objects.values_list("notification_id", flat=True)
+    assert 0 < len(left) < 7
+    assert set(left) == set(Notification.objects.values_list("pk", flat=True))
 
 
 def test_prune__again__finds_nothing_until_time_has_passed(ada: User) -> None:
