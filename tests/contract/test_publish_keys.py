@@ -24,8 +24,9 @@ from tests.helpers.factories import make_user
 from tests.helpers.oracle import assert_converges
 from tests.helpers.processes import ROOT, HubProcess, hub_environment
 from tests.helpers.producers import BATCH, PUBLISH, TYPE, WITHDRAW, draft, make_producer, post, producer_api
-from tests.helpers.together import DEADLINE_SECONDS, run_together
+from tests.helpers.together import run_together
 from tests.helpers.tokens import make_token
+from tests.helpers.waiting import LONG_SECONDS
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -205,7 +206,7 @@ def test_key__whose_first_request_is_rolled_back__is_worked_on_by_the_one_that_w
 
         with pytest.raises(ValueError, match="rolled back"):
             services.once(services.IdempotentRequest(shop.pk, PUBLISH, "k", draft(ada)), fail)
-        answer = waiting[0].result(DEADLINE_SECONDS)
+        answer = waiting[0].result(LONG_SECONDS)
     assert answer.status == 201
     assert "Idempotency-Replayed" not in answer.headers
     assert Notification.objects.count() == 1
@@ -253,7 +254,7 @@ def test_producer_request__killed_in_the_middle_and_retried__sends_once(
         cwd=ROOT,
         env=hub_environment({"ALLOWED_HOSTS": "testserver"}),
         capture_output=True,
-        timeout=120,
+        timeout=LONG_SECONDS,
         check=False,
     )
     assert killed.returncode == -9, killed.stderr

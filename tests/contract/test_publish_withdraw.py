@@ -26,6 +26,7 @@ from tests.helpers.oracle import assert_converges, changes_since, listed
 from tests.helpers.processes import ROOT, hub_environment
 from tests.helpers.producers import BATCH, PUBLISH, TYPE, WITHDRAW, draft, make_producer, post, producer_api
 from tests.helpers.together import run_together
+from tests.helpers.waiting import LONG_SECONDS
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -214,7 +215,7 @@ def test_service__killed_after_the_commit__is_finished_by_the_sweeper(users: lis
         cwd=ROOT,
         env=hub_environment(),
         capture_output=True,
-        timeout=120,
+        timeout=LONG_SECONDS,
         check=False,
     )
     assert ended.returncode == -signal.SIGKILL, ended.stderr

@@ -18,7 +18,7 @@ from typing import Any, cast
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Playwright, sync_playwright
 from playwright.sync_api import expect as playwright_expect
 
-from tests.helpers.waiting import PATIENCE_SECONDS
+from tests.helpers.waiting import LONG_SECONDS, PATIENCE_SECONDS
 
 EXECUTABLES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 PLAIN_HOST = "hub.example"
@@ -33,7 +33,7 @@ ARGUMENTS = (
     # A name other than localhost: over plain http its pages are no secure context, as on an intranet.
     f"--host-resolver-rules=MAP {PLAIN_HOST} 127.0.0.1",
 )
-START_MILLISECONDS = 120_000  # the first time it is read from the disk
+START_MILLISECONDS = 1000 * LONG_SECONDS  # the first time it is read from the disk
 WAIT_MILLISECONDS = 1000 * PATIENCE_SECONDS
 SCREENSHOTS = Path(__file__).resolve().parents[2] / "test-results"
 

@@ -17,10 +17,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from tests.helpers.guarded import GuardedFolder, GuardedProcess
 from tests.helpers.ports import HOST, free_port
 from tests.helpers.processes import ROOT
-from tests.helpers.waiting import wait_until
+from tests.helpers.waiting import LONG_SECONDS, wait_until
 
 SHIPPED = ROOT / "deploy" / "nginx.conf"
-START_SECONDS = 60
 
 
 class NginxMissing(Exception):
@@ -59,7 +58,7 @@ class Nginx:
         ]
         self._process = GuardedProcess(command, log=folder / "log")
         try:
-            wait_until(self._listens, timeout=START_SECONDS, what="nginx")
+            wait_until(self._listens, timeout=LONG_SECONDS, what="nginx")
         except BaseException:
             self.stop()
             raise
@@ -73,7 +72,7 @@ class Nginx:
         """Have it read its files again: new workers serve, the former ones end with their last connection."""
         known = self._started_count()
         self._process.send_signal(signal.SIGHUP)
-        wait_until(lambda: self._started_count() > known, timeout=START_SECONDS, what="nginx's new worker")
+        wait_until(lambda: self._started_count() > known, timeout=LONG_SECONDS, what="nginx's new worker")
 
     def log(self) -> str:
         """Its error log, and its access log."""

@@ -18,11 +18,9 @@ from django.db import connection
 from tests.helpers.guarded import GuardedFolder, GuardedProcess
 from tests.helpers.ports import HOST, free_port
 from tests.helpers.streams import LiveStream, unverified_tls
-from tests.helpers.waiting import PATIENCE_SECONDS, wait_until
+from tests.helpers.waiting import LONG_SECONDS, PATIENCE_SECONDS, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
-START_SECONDS = 120  # of a server, or a whole command
-STOP_SECONDS = 30
 HUB_APPLICATION = "hub.asgi:application"
 CSRF_TOKEN = "0123456789abcdefghijklmnopqrstuv"
 
@@ -60,7 +58,7 @@ def hub_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     return {**os.environ, **shared, **(extra or {})}
 
 
-def manage(*arguments: str, env: Mapping[str, str] | None = None, timeout: float = START_SECONDS) -> str:
+def manage(*arguments: str, env: Mapping[str, str] | None = None, timeout: float = LONG_SECONDS) -> str:
     """Run `manage.py` in a process of its own on the test's database, and return what it printed.
 
     Raises `AssertionError` with its output when it fails.
@@ -124,7 +122,7 @@ class HubProcess:
             self._process.end()
         log = self._folder.path / "log"
         self._process = GuardedProcess(self._command(), log=log, env=self._env, cwd=ROOT)
-        wait_until(self._accepts, timeout=START_SECONDS, what=f"{self.server} on port {self.port}")
+        wait_until(self._accepts, timeout=LONG_SECONDS, what=f"{self.server} on port {self.port}")
 
     def _command(self) -> list[str]:
         return command_line(self.server, self.port, self._application)
@@ -135,7 +133,7 @@ class HubProcess:
         try:
             # An answer, not just a connection: the kernel accepts those while the application is still being imported.
             httpx.get(
-                self.base_url + "/is-it-up", timeout=START_SECONDS, trust_env=False, verify=unverified_tls()
+                self.base_url + "/is-it-up", timeout=LONG_SECONDS, trust_env=False, verify=unverified_tls()
             )
         except httpx.TransportError:
             return False
@@ -156,14 +154,14 @@ class HubProcess:
 
     def stop(self) -> int:
         """Send SIGTERM, wait for the end, and return the return code. Raises `subprocess.TimeoutExpired` when it hangs."""
-        return self._running().terminate(STOP_SECONDS)
+        return self._running().terminate(LONG_SECONDS)
 
     def wait(self) -> int:
         """Wait for its end, which a signal has asked for, and return the return code. Raises `subprocess.TimeoutExpired`.
 
         Never by another signal: one that comes while Python itself ends kills the process.
         """
-        return self._running().wait(STOP_SECONDS)
+        return self._running().wait(LONG_SECONDS)
 
     def kill(self) -> None:
         """Kill it as a crash would."""

@@ -23,9 +23,8 @@ from redis.retry import Retry
 
 from tests.helpers.guarded import GuardedFolder, GuardedProcess, KeptFolder
 from tests.helpers.ports import HOST, free_port
-from tests.helpers.waiting import PATIENCE_SECONDS, wait_until
+from tests.helpers.waiting import LONG_SECONDS, PATIENCE_SECONDS, wait_until
 
-START_SECONDS = 60
 STARTS = 3  # another process may take the free port first
 
 
@@ -88,7 +87,7 @@ class Server:
         if self._process is not None:
             self._process.end()
         self._process = self._launch()
-        wait_until(self._answers, timeout=START_SECONDS, what="an answer of the server just started")
+        wait_until(self._answers, timeout=LONG_SECONDS, what="an answer of the server just started")
 
     def stop(self) -> None:
         """End it for good and remove its folder. May be called again."""
@@ -108,7 +107,7 @@ class Server:
             try:
                 self.start()
                 return
-            except (RuntimeError, TimeoutError):
+            except RuntimeError:
                 if attempt == STARTS - 1:
                     raise
 
@@ -339,7 +338,7 @@ class PostgresServer(Server):
         if self._process is not None and self._process.is_running():
             # The quick way down that still ends its own children; what is kept is written down first.
             self._process.send_signal(signal.SIGINT if self._is_kept else signal.SIGQUIT)
-            self._process.wait(START_SECONDS)
+            self._process.wait(LONG_SECONDS)
         super().stop()
 
 

@@ -9,10 +9,10 @@ from typing import Any
 
 from django.db import connections
 
-DEADLINE_SECONDS = 100
+from tests.helpers.waiting import LONG_SECONDS
 
 
-def run_together(*tasks: Callable[[], Any], timeout: float = DEADLINE_SECONDS) -> list[Any]:
+def run_together(*tasks: Callable[[], Any], timeout: float = LONG_SECONDS) -> list[Any]:
     """Run each task in a thread of its own, all beginning at the same moment, and return what they returned.
 
     Raises what the first of them raised, in their order, or `TimeoutError` when one takes longer than `timeout` seconds.

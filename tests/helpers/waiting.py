@@ -14,6 +14,8 @@ from typing import Any, TypeVar, overload
 T = TypeVar("T")
 INTERVAL_SECONDS = 0.01
 PATIENCE_SECONDS = 30.0  # a machine that others use, too, may stand still for seconds
+# For what is much work: the start of a server, a whole command, thousands of rows. Beside twenty others it takes minutes, and nothing is wrong.
+LONG_SECONDS = 600.0
 
 
 def wait_until(

@@ -29,7 +29,7 @@ from tests.helpers.factories import make_user, order_event
 from tests.helpers.oracle import assert_converges
 from tests.helpers.processes import current_database_url
 from tests.helpers.together import run_together
-from tests.helpers.waiting import wait_until
+from tests.helpers.waiting import LONG_SECONDS, wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -290,7 +290,7 @@ def test_processes__at_once_on_several__notify_everybody_of_each_once(users: lis
             services.run_broadcast_chunk()
             return not Broadcast.objects.filter(Broadcast.LIVE).exists()
 
-        wait_until(is_over, timeout=60, what="the end of all broadcasts")
+        wait_until(is_over, timeout=LONG_SECONDS, what="the end of all broadcasts")
 
     run_together(work, work, work)
     assert [progress(job) for job in jobs] == [("done", 10, 10, 0)] * 3

@@ -13,7 +13,7 @@ import pytest
 from tests.helpers.plugin import runs_in
 
 # Each starts a pytest of its own.
-pytestmark = [pytest.mark.shape("embedded"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.shape("embedded")]
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -23,6 +23,7 @@ from tests.helpers import auditor
 from tests.helpers.factories import make_user, order_event, send
 from tests.helpers.oracle import assert_converges, changes_since
 from tests.helpers.together import run_together
+from tests.helpers.waiting import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -214,11 +215,11 @@ def test_sweep__inboxes_that_somebody_has_locked__are_left_for_the_next_run_and_
         with transaction.atomic():
             services.mark_all_read(ada)
             locked.set()
-            assert swept.wait(20)
+            assert swept.wait(PATIENCE_SECONDS)
 
     def sweep_beside() -> Any:
         try:
-            assert locked.wait(20)
+            assert locked.wait(PATIENCE_SECONDS)
             return services.sweep()
         finally:
             swept.set()
@@ -242,11 +243,11 @@ def test_send__inbox_locked_for_longer_than_the_timeout__is_left_to_the_sweeper(
             services.mark_all_read(ada)
             Inbox.objects.select_for_update().get(pk=ada.pk)
             locked.set()
-            assert sent.wait(20)
+            assert sent.wait(PATIENCE_SECONDS)
 
     def send_beside() -> None:
         try:
-            assert locked.wait(20)
+            assert locked.wait(PATIENCE_SECONDS)
             send(ada)
             with pytest.raises(OperationalError):
                 services.mark_all_read(ada)

@@ -14,7 +14,7 @@ from notifications.streaming.connection import Connection
 from notifications.streaming.runtime import current_runtime
 from tests.helpers.asgi import AsgiStream, Streams, send_to
 from tests.helpers.factories import make_user
-from tests.helpers.waiting import wait_until_async
+from tests.helpers.waiting import PATIENCE_SECONDS, wait_until_async
 
 LARGE = UntypedEvent(type_name="big.event", fields={"x": "x" * 30_000})
 
@@ -75,10 +75,11 @@ async def test_revoked__while_a_change_waits_for_the_reader__not_a_byte_of_data_
 async def test_revoked__while_the_last_frame_waits_for_the_reader__ends_at_once(
     ada: User, streams: Streams
 ) -> None:
-    stream, connection = await behind(streams, ada)
-    connection.close("rotate")
-    await wait_until_async(lambda: connection._sender._deadline is not None, what="a blocked write")
-    connection.close("revoked")
-    async with asyncio.timeout(20):  # it would wait for half a minute
-        await stream.task
+    with override_settings(NOTIFICATION_HUB={"slow_reader_seconds": 600}):
+        stream, connection = await behind(streams, ada)
+        connection.close("rotate")
+        await wait_until_async(lambda: connection._sender._deadline is not None, what="a blocked write")
+        connection.close("revoked")
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            await stream.task
     assert [event.type for event in stream.events] == ["stream.open", "stream.live"]

@@ -10,8 +10,9 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.helpers.processes import ROOT
+from tests.helpers.waiting import LONG_SECONDS
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.system]
 
 
 @pytest.mark.parametrize("project", ["uuid_users", "text_users"])
@@ -35,7 +36,7 @@ def test_services__users_of_another_key__do_all_that_they_do_for_djangos(project
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=220,
+        timeout=LONG_SECONDS,
         check=False,
     )
     assert outcome.returncode == 0, outcome.stdout + outcome.stderr

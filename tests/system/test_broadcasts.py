@@ -15,7 +15,7 @@ from tests.helpers import auditor
 from tests.helpers.factories import order_event
 from tests.helpers.oracle import assert_converges
 from tests.helpers.processes import HubProcess
-from tests.helpers.waiting import wait_until
+from tests.helpers.waiting import LONG_SECONDS, wait_until
 
 pytestmark = pytest.mark.system
 
@@ -78,11 +78,13 @@ def kill_in_the_middle(hub: HubProcess, jobs: type[Broadcast | Replay], total: i
         return lambda: done_count() >= count
 
     for part in (1, 2):
-        wait_until(has_done(part * total // 4), timeout=60, what="some chunks")
+        wait_until(has_done(part * total // 4), timeout=LONG_SECONDS, what="some chunks")
         hub.kill()
         assert done_count() < total
         hub.start()
-    wait_until(lambda: jobs._default_manager.get().state == "done", timeout=120, what="the end")
+    wait_until(lambda: jobs._default_manager.get().state == "done", timeout=LONG_SECONDS, what="the end")
     wait_until(
-        lambda: not Notification.objects.filter(Notification.STAGED).exists(), timeout=60, what="positions"
+        lambda: not Notification.objects.filter(Notification.STAGED).exists(),
+        timeout=LONG_SECONDS,
+        what="positions",
     )

@@ -28,10 +28,10 @@ from tests.helpers.processes import ROOT, HubProcess, hub_environment, session_h
 from tests.helpers.servers import RedisServer
 from tests.helpers.sse import ServerSentEvent, UnexpectedEnd
 from tests.helpers.streams import LiveStream
-from tests.helpers.waiting import PATIENCE_SECONDS, wait_until
+from tests.helpers.waiting import LONG_SECONDS, PATIENCE_SECONDS, wait_until
 from tests.system.test_workers import wait_serving, workers
 
-pytestmark = [pytest.mark.system, pytest.mark.shape("production"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.system, pytest.mark.shape("production")]
 
 # All are found again within a second or two, and each client has several connections even without a fault.
 ENVIRON = {
@@ -99,7 +99,7 @@ class StreamFollower(Follower):
             self.connection_count += 1
             while not self.is_over.is_set():
                 try:
-                    event = stream.expect(timeout=30)
+                    event = stream.expect()
                 except UnexpectedEnd:
                     assert stream.ended, "nothing came for 30 s, not even a heartbeat"
                     return
@@ -148,7 +148,7 @@ class Poller(Follower):
 @pytest.fixture
 def hub(transactional_db: None, redis_server: RedisServer) -> Iterator[HubProcess]:
     with HubProcess(env={**ENVIRON, "REDIS_URL": redis_server.url}) as running:
-        wait_until(lambda: "with 2 workers" in running.output(), timeout=120)
+        wait_until(lambda: "with 2 workers" in running.output(), timeout=LONG_SECONDS)
         yield running
 
 
@@ -189,13 +189,15 @@ def write_on(users: list[User], *, changes: int) -> None:
     """Wait until that many more changes are there, and send to everybody what the filter admits."""
     goal = Change.objects.count() + changes
     services.notify_many(users, order_event(type_name="sync.job.failed"), title="No hint tells of me")
-    wait_until(lambda: Change.objects.count() >= goal, timeout=120, what=f"{changes} more changes")
+    wait_until(lambda: Change.objects.count() >= goal, timeout=LONG_SECONDS, what=f"{changes} more changes")
 
 
 def kill_worker(hub: HubProcess, number: int) -> None:
     killed = wait_serving(hub)[number]
     os.kill(killed, signal.SIGKILL)
-    wait_until(lambda: workers(hub)[number] != killed, timeout=120, what=f"a successor of worker {number}")
+    wait_until(
+        lambda: workers(hub)[number] != killed, timeout=LONG_SECONDS, what=f"a successor of worker {number}"
+    )
 
 
 def test_clients__redis_lost_and_empty_workers_and_writer_killed__hold_what_the_database_holds(
@@ -218,14 +220,14 @@ def test_clients__redis_lost_and_empty_workers_and_writer_killed__hold_what_the_
         heads = {user.pk: services.open_inbox(user.pk).head for user in users}
         wait_until(
             lambda: all(f.error or f.position >= heads[f.user.pk] for f in followers),
-            timeout=120,
+            timeout=LONG_SECONDS,
             what="the last change at every client",
         )
     finally:
         for follower in followers:
             follower.is_over.set()
         for follower in followers:
-            follower.join(40)
+            follower.join(LONG_SECONDS)
     assert [follower.error for follower in followers if follower.error] == []
     assert auditor.problems() == auditor.history_problems() == []
     for follower in followers:

@@ -15,6 +15,7 @@ from tests.helpers.factories import make_user
 from tests.helpers.processes import HubProcess
 from tests.helpers.producers import make_producer
 from tests.helpers.tokens import make_token
+from tests.helpers.waiting import LONG_SECONDS
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.system, pytest.mark.shape("embedded")]
 PAGE = Path(__file__).resolve().parents[2] / "docs/producers.md"
@@ -28,7 +29,9 @@ def test_commands__in_their_order__are_answered_as_the_page_says(live_hub: HubPr
     env = {**os.environ, "HUB": live_hub.base_url, "TOKEN": token, "NO_PROXY": "*"}
     answers = [
         json.loads(
-            subprocess.run(["sh", "-c", command], env=env, capture_output=True, check=True, timeout=60).stdout
+            subprocess.run(
+                ["sh", "-c", command], env=env, capture_output=True, check=True, timeout=LONG_SECONDS
+            ).stdout
         )
         for command in commands
     ]

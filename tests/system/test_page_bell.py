@@ -345,7 +345,7 @@ def test_link_of_a_toast__followed__is_read(
     if way == "Enter":
         press_enter(shop.page, link)
     else:
-        link.click(button="left" if way == "click" else way)
+        link.click(button="middle" if way == "middle" else "left")
     wait_until(lambda: shop.is_read("Order 1"))
     if way == "middle":
         expect(shop.toasts).to_have_count(0)

@@ -14,7 +14,7 @@ from tests.helpers.browser import PageFactory, expect, log_in
 from tests.helpers.factories import make_user, send
 from tests.helpers.pages import InboxPage
 from tests.helpers.processes import HubProcess
-from tests.helpers.waiting import wait_until
+from tests.helpers.waiting import LONG_SECONDS, wait_until
 
 # In each test the hub comes before the pages, so that it ends after them: a page whose hub is gone complains.
 # A page sees no difference between the shapes; its first test, from the login to what arrives, runs in both.
@@ -105,7 +105,7 @@ def test_restart_of_the_hub__misses_nothing_and_repeats_nothing(
     services.delete(ada, [gone])
     inbox.expect_state("reconnecting")
     live_hub.start()
-    inbox.expect_state("live", seconds=60)
+    inbox.expect_state("live", seconds=LONG_SECONDS)
     send(ada, "Sent afterwards")
     inbox.expect_titles("Sent afterwards", "Sent meanwhile")
     inbox.expect_unread(2)

@@ -18,12 +18,11 @@ from tests.helpers.guarded import GuardedFolder, GuardedProcess
 from tests.helpers.ports import HOST, free_port
 from tests.helpers.processes import ROOT
 from tests.helpers.streams import LiveStream
-from tests.helpers.waiting import PATIENCE_SECONDS, wait_until
+from tests.helpers.waiting import LONG_SECONDS, PATIENCE_SECONDS, wait_until
 
 # On a busy machine each of the several commands takes its time.
-pytestmark = [pytest.mark.system, pytest.mark.shape("embedded"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.system, pytest.mark.shape("embedded")]
 
-START_SECONDS = 120
 README = (ROOT / "README.md").read_text()
 COMMANDS = [
     re.sub(r"\\\n\s+", "", command).split("  #")[0].strip()
@@ -68,7 +67,7 @@ def start(project: Path, port: int) -> GuardedProcess:
         cwd=project,
         env=environment(PORT=str(port), PYTHONUNBUFFERED="1"),
     )
-    wait_until(lambda: f"Serving at http://{HOST}:{port}" in process.output(), timeout=START_SECONDS)
+    wait_until(lambda: f"Serving at http://{HOST}:{port}" in process.output(), timeout=LONG_SECONDS)
     return process
 
 
@@ -100,11 +99,15 @@ def test_make_run_send_and_restart__as_the_readme_says__miss_nothing(project: Pa
         ) as stream:
             stream.expect("stream.live")
             send = ["env", *command("DEBUG=1 .venv/bin/python manage.py send_notification")]
-            subprocess.run(send, cwd=project, env=environment(), check=True, capture_output=True, timeout=120)
+            subprocess.run(
+                send, cwd=project, env=environment(), check=True, capture_output=True, timeout=LONG_SECONDS
+            )
             seen = stream.expect("notification.created")
         assert seen.json["notification"]["title"] == "Your order is on its way"
         press_control_c(hub)
-    subprocess.run(send, cwd=project, env=environment(), check=True, capture_output=True, timeout=120)
+    subprocess.run(
+        send, cwd=project, env=environment(), check=True, capture_output=True, timeout=LONG_SECONDS
+    )
     with start(project, port) as hub:
         assert "ada / ada" not in hub.output(), "the demo users are printed once"
         headers = {"Cookie": f"sessionid={cookie}", "Last-Event-ID": seen.last_event_id}
@@ -116,17 +119,22 @@ def test_make_run_send_and_restart__as_the_readme_says__miss_nothing(project: Pa
 
 def test_make_demo__plays_until_it_is_stopped(project: Path) -> None:
     subprocess.run(
-        ["make", "base"], cwd=project, env=environment(), check=True, capture_output=True, timeout=120
+        ["make", "base"],
+        cwd=project,
+        env=environment(),
+        check=True,
+        capture_output=True,
+        timeout=LONG_SECONDS,
     )
     for arguments in (["migrate", "-v0"], ["create_demo_users"]):
         subprocess.run(
             [".venv/bin/python", "manage.py", *arguments], cwd=project, env=environment(DEBUG="1"), check=True,
-            capture_output=True, timeout=120,
+            capture_output=True, timeout=LONG_SECONDS,
         )  # fmt: skip
     with GuardedProcess(
         ["make", "demo"], log=project / "demo.log", cwd=project, env=environment(PYTHONUNBUFFERED="1")
     ) as demo:
-        wait_until(lambda: re.search(r"^\d\d:\d\d:\d\d  ", demo.output(), re.M), timeout=START_SECONDS)
+        wait_until(lambda: re.search(r"^\d\d:\d\d:\d\d  ", demo.output(), re.M), timeout=LONG_SECONDS)
         press_control_c(demo)
         assert "Stopped:" in demo.output()
 

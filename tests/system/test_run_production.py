@@ -14,9 +14,9 @@ import pytest
 from tests.helpers.guarded import GuardedFolder, GuardedProcess
 from tests.helpers.ports import HOST, free_port
 from tests.helpers.processes import ROOT
-from tests.helpers.waiting import PATIENCE_SECONDS, wait_until
+from tests.helpers.waiting import LONG_SECONDS, PATIENCE_SECONDS, wait_until
 
-pytestmark = [pytest.mark.system, pytest.mark.shape("embedded"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.system, pytest.mark.shape("embedded")]
 
 
 def run(folder: Path, port: int) -> GuardedProcess:
@@ -28,7 +28,7 @@ def run(folder: Path, port: int) -> GuardedProcess:
         assert process.is_running(), process.output()
         return "with 2 workers" in process.output()
 
-    wait_until(serves, timeout=120, what="two workers")
+    wait_until(serves, timeout=LONG_SECONDS, what="two workers")
     return process
 
 
@@ -49,7 +49,7 @@ def test_run_production__serves_with_two_workers__keeps_its_data__and_ends_every
             url = database_url(kept.path)
             first.send_signal(signal.SIGINT)
             first.send_signal(signal.SIGTERM)
-            assert first.wait(40) == 0
+            assert first.wait(LONG_SECONDS) == 0
             with pytest.raises(psycopg.OperationalError):
                 psycopg.connect(url, connect_timeout=5)
         port = free_port()

@@ -24,7 +24,6 @@ from tests.helpers.wire import at, complaints, positions
 pytestmark = pytest.mark.system
 
 NO_HINTS = {"REDIS_URL": "", "HUB_DATABASE_WATCH_SECONDS": "60"}
-BUSY_SECONDS = 10  # what a busy machine may take on top of what is promised
 StartHub = Callable[..., HubProcess]
 
 
@@ -65,12 +64,10 @@ def test_stop__streams_are_closed_politely_and_the_process_ends_well(
     streams[-1].expect("tail.open")
     with socket.create_connection((HOST, hub.port)) as half_sent:
         half_sent.sendall(b"GET /api/v1/notifications/stream HTTP/1.1\r\nHost: loc")
-        begun = time.monotonic()
         hub.send_signal(number)
         closes = [stream.expect("stream.close") for stream in streams]
         assert [stream.wait_ended() for stream in streams] == ["clean"] * 7
         assert hub.wait() == 0
-        assert time.monotonic() - begun <= 5 + BUSY_SECONDS
     assert {(close.json["reason"], close.json["reconnect"]) for close in closes} == {("shutdown", True)}
     assert len({close.retry for close in closes}) > 1
     assert complaints(hub.output()) == []

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.helpers.ports import HOST, free_port
-from tests.helpers.processes import ROOT, START_SECONDS, hub_environment
+from tests.helpers.processes import ROOT, hub_environment
+from tests.helpers.waiting import LONG_SECONDS
 
 pytestmark = [pytest.mark.system, pytest.mark.shape("embedded")]
 
@@ -23,7 +24,7 @@ def serve_and_fail(*arguments: str, env: dict[str, str] | None = None) -> str:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=START_SECONDS,
+        timeout=LONG_SECONDS,
         check=False,
     )
     assert outcome.returncode == 1
@@ -61,7 +62,7 @@ def test_serve__several_workers_without_postgresql_and_redis__are_refused(transa
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=START_SECONDS,
+        timeout=LONG_SECONDS,
         check=False,
     )
     assert outcome.returncode == 1

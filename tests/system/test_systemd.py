@@ -13,9 +13,9 @@ import pytest
 from tests.helpers.guarded import GuardedFolder, GuardedProcess
 from tests.helpers.ports import HOST
 from tests.helpers.processes import ROOT, hub_environment
-from tests.helpers.waiting import PATIENCE_SECONDS
+from tests.helpers.waiting import LONG_SECONDS, PATIENCE_SECONDS
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.system]
 
 # What systemd does before it executes the service: it listens, puts the socket at 3, and names the process.
 LAUNCHER = """
@@ -52,7 +52,7 @@ def test_serve__with_a_socket_of_systemd__answers_there_and_says_when(
 ) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(str(folder / "notify"))
-        manager.settimeout(60)
+        manager.settimeout(LONG_SECONDS)
         env = {"NOTIFY_SOCKET": str(folder / "notify"), "WEB_CONCURRENCY": workers}
         with start(folder, "tcp", env) as process:
             assert manager.recv(100) == b"READY=1"
@@ -65,7 +65,7 @@ def test_serve__with_a_socket_of_systemd__answers_there_and_says_when(
 
 def test_serve__with_a_socket_that_it_cannot_use__one_line(transactional_db: None, folder: Path) -> None:
     with start(folder, "unix", {}) as process:
-        assert process.wait(60) == 1
+        assert process.wait(LONG_SECONDS) == 1
         assert (
             process.output().splitlines()[-1]
             == "CommandError: The socket unit must listen on an address and a port."

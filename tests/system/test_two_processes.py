@@ -20,12 +20,11 @@ from tests.helpers.factories import make_user, send
 from tests.helpers.guarded import GuardedProcess
 from tests.helpers.oracle import Client, assert_converged, assert_converges, changes_since
 from tests.helpers.processes import ROOT, hub_environment
-from tests.helpers.waiting import wait_until
+from tests.helpers.waiting import LONG_SECONDS, wait_until
 from tests.helpers.writers import PLACES
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.system, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.system]
 
-DEADLINE_SECONDS = 120
 
 Start = Callable[..., GuardedProcess]
 
@@ -65,7 +64,7 @@ def audit_while(writers: list[GuardedProcess]) -> None:
         assert auditor.problems() == []
         return not any(writer.is_running() for writer in writers)
 
-    wait_until(is_over, timeout=DEADLINE_SECONDS, what="the end of the writers")
+    wait_until(is_over, timeout=LONG_SECONDS, what="the end of the writers")
 
 
 def assert_all_right(users: list[User]) -> None:
@@ -94,7 +93,7 @@ def test_processes__killed_while_they_write__lose_nothing_that_was_committed(
 ) -> None:
     writers = [start_writer(seed=seed, rounds=1_000_000) for seed in range(3)]
     for number, writer in enumerate(writers, start=1):
-        wait_until(lambda number=number: Change.objects.count() > 40 * number, timeout=DEADLINE_SECONDS)  # type: ignore[misc]
+        wait_until(lambda number=number: Change.objects.count() > 40 * number, timeout=LONG_SECONDS)  # type: ignore[misc]
         assert writer.kill() == -signal.SIGKILL, writer.output()
         assert auditor.problems() == []
     assert_all_right(users)
@@ -107,7 +106,7 @@ def test_process__killed_between_commit_and_announcement__is_made_good_by_anothe
     send(users[0], "progress", collapse_key="words")
     with assert_converges(*users):
         writer = start_writer("--die-at", place)
-        assert writer.wait(DEADLINE_SECONDS) == -signal.SIGKILL, writer.output()
+        assert writer.wait(LONG_SECONDS) == -signal.SIGKILL, writer.output()
         assert Notification.objects.filter(event__title="last words").count() == len(users)
         assert auditor.problems() == []
         sequenced = services.sweep().sequenced

@@ -16,10 +16,10 @@ from tests.helpers.factories import make_user, send
 from tests.helpers.processes import HubProcess, manage
 from tests.helpers.servers import RedisServer
 from tests.helpers.streams import LiveStream
-from tests.helpers.waiting import wait_until
+from tests.helpers.waiting import LONG_SECONDS, wait_until
 from tests.helpers.wire import at, complaints
 
-pytestmark = [pytest.mark.system, pytest.mark.shape("production"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.system, pytest.mark.shape("production")]
 
 LOST_SECONDS = 5  # for so long a busy machine may keep a worker from showing that it lives
 DEACTIVATE = "from django.contrib.auth.models import User; u = User.objects.get(username='{}'); u.is_active = False; u.save()"
@@ -34,7 +34,7 @@ def hub(transactional_db: None) -> Iterator[HubProcess]:
         "HUB_WORKER_LOST_SECONDS": str(LOST_SECONDS),
     }
     with HubProcess(env=environ) as running:
-        wait_until(lambda: "with 2 workers" in running.output(), timeout=120)
+        wait_until(lambda: "with 2 workers" in running.output(), timeout=LONG_SECONDS)
         yield running
 
 
@@ -73,7 +73,7 @@ def live_elsewhere(hub: HubProcess, user: User, pid: int, query: str = "") -> Li
         stream.close()
         return None
 
-    found = wait_until(try_it, timeout=120, what="a stream on the other worker")
+    found = wait_until(try_it, timeout=LONG_SECONDS, what="a stream on the other worker")
     assert found is not None
     return found
 
@@ -132,7 +132,7 @@ def test_other_worker__replaces_a_client_and_ends_a_stream_at_once(hub: HubProce
         assert (close.json["reason"], close.json["reconnect"]) == ("replaced", False)
         return worker_of(streams[-1]).pid != worker_of(streams[-2]).pid
 
-    wait_until(replace, timeout=120, what="a replacement over workers")
+    wait_until(replace, timeout=LONG_SECONDS, what="a replacement over workers")
     wait_recorded(first, "replaced")
     for stream in (first, other):
         wait_until(lambda stream=stream: not row_of(stream).asked)  # type: ignore[misc]
@@ -154,7 +154,7 @@ def test_killed_worker__its_slots_are_free_long_before_it_would_be_taken_for_los
 ) -> None:
     environ = {"WEB_CONCURRENCY": "2", "HUB_WORKER_LOST_SECONDS": "3600", "HUB_MAX_STREAMS_PER_USER": "2"}
     with HubProcess(env=environ) as hub:
-        wait_until(lambda: "with 2 workers" in hub.output(), timeout=120)
+        wait_until(lambda: "with 2 workers" in hub.output(), timeout=LONG_SECONDS)
         for _ in range(2):  # a successor is as mortal
             streams = [live(hub, ada), live(hub, ada)]
             for pid in {worker_of(stream).pid for stream in streams}:
@@ -168,7 +168,7 @@ def test_all_killed_at_once__whoever_starts_on_the_machine_frees_their_slots(
 ) -> None:
     environ = {"WEB_CONCURRENCY": "2", "HUB_WORKER_LOST_SECONDS": "3600", "HUB_MAX_STREAMS_PER_USER": "2"}
     with HubProcess(env=environ) as hub:
-        wait_until(lambda: "with 2 workers" in hub.output(), timeout=120)
+        wait_until(lambda: "with 2 workers" in hub.output(), timeout=LONG_SECONDS)
         streams = [live(hub, ada), live(hub, ada)]
         supervisor = hub.pid
         for pid in (supervisor, *{worker_of(stream).pid for stream in streams}):
@@ -223,7 +223,7 @@ def test_right_that_ends__ends_its_streams_on_both_workers__by_hints_and_without
         return time.monotonic() - ended < 5
 
     with RedisServer() as redis, HubProcess(env={"WEB_CONCURRENCY": "2", "REDIS_URL": redis.url}) as hub:
-        wait_until(lambda: "with 2 workers" in hub.output(), timeout=120)
+        wait_until(lambda: "with 2 workers" in hub.output(), timeout=LONG_SECONDS)
         (bob, bobs), (_, others) = open_on_both("bob"), open_on_both("grace")
         assert any(is_told_at_once(f"ada{number}") for number in range(4))
         redis.stop()

@@ -18,11 +18,11 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.helpers.factories import make_user, send
 from tests.helpers.processes import HubProcess
 from tests.helpers.streams import LiveStream
-from tests.helpers.waiting import PATIENCE_SECONDS, wait_until
+from tests.helpers.waiting import LONG_SECONDS, PATIENCE_SECONDS, wait_until
 from tests.helpers.wire import at, complaints, positions
 
 # Each starts three processes, on a machine that may be busy.
-pytestmark = [pytest.mark.system, pytest.mark.shape("production"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.system, pytest.mark.shape("production")]
 
 
 def workers(hub: HubProcess) -> dict[int, int]:
@@ -43,7 +43,7 @@ def wait_serving(hub: HubProcess, *, beside: Collection[int] = ()) -> dict[int, 
     """The workers, once both serve; none of the processes of `beside` may be among them."""
     wait_until(
         lambda: len(found := workers(hub)) == 2 and not set(found.values()) & set(beside),
-        timeout=120,
+        timeout=LONG_SECONDS,
         what="two workers that serve",
     )
     return dict(sorted(workers(hub).items()))
@@ -60,7 +60,7 @@ def hub(transactional_db: None) -> Iterator[HubProcess]:
         "HUB_MAX_STREAMS_PER_USER": "100",
     }
     with HubProcess(env=environ) as running:
-        wait_until(lambda: "with 2 workers" in running.output(), timeout=120)
+        wait_until(lambda: "with 2 workers" in running.output(), timeout=LONG_SECONDS)
         yield running
 
 
@@ -89,7 +89,9 @@ def follow(hub: HubProcess, user: User, streams: list[LiveStream], position: int
 
 
 def wait_replaced(hub: HubProcess, number: int, pid: int) -> None:
-    wait_until(lambda: workers(hub)[number] != pid, timeout=120, what=f"a successor of worker {number}")
+    wait_until(
+        lambda: workers(hub)[number] != pid, timeout=LONG_SECONDS, what=f"a successor of worker {number}"
+    )
 
 
 def test_workers__each_one_killed__is_replaced_and_its_clients_resume_and_miss_nothing(
@@ -149,10 +151,10 @@ def test_workers__hang_up__replaces_each_by_one_that_serves_already(hub: HubProc
     before = wait_serving(hub)
     hub.send_signal(signal.SIGHUP)
     for stream in streams:
-        assert stream.expect("stream.close", timeout=120).json["reason"] == "shutdown"
+        assert stream.expect("stream.close", timeout=LONG_SECONDS).json["reason"] == "shutdown"
         assert resumed(hub, ada, stream).status == 200
     wait_serving(hub, beside=before.values())
-    wait_until(lambda: "Every worker is a new one" in hub.output(), timeout=120)
+    wait_until(lambda: "Every worker is a new one" in hub.output(), timeout=LONG_SECONDS)
     assert not any(map(is_alive, before.values()))
     assert complaints(hub.output()) == []
 
@@ -173,7 +175,7 @@ def test_metrics__of_two_workers__are_one_page_on_which_nothing_goes_back_when_o
     pids = wait_serving(hub)
     streams = live_streams(hub, ada, 6)
     # Until both have streams: which worker takes a connection is the kernel's choice.
-    wait_until(lambda: _is_shared(hub, streams), timeout=120, what="streams at both workers")
+    wait_until(lambda: _is_shared(hub, streams), timeout=LONG_SECONDS, what="streams at both workers")
     with hub.client(make_user()) as client:
         unknown = client.get("/api/v1/notifications/stream?after=x&closeafter=live").text
     assert "stream.reset" in unknown

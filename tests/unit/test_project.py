@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import subprocess
@@ -64,3 +65,24 @@ def test_runserver__is_that_of_daphne__which_no_other_command_imports() -> None:
 
     assert "--http_timeout" in manage("runserver", "--help")
     assert "daphne" not in manage("check")
+
+
+def test_deadlines_of_tests__are_patience_and_no_number_of_their_own() -> None:
+    """A number that was enough on an idle machine fails on a busy one: `tests.helpers.waiting` has one for what comes at once and one for much work."""
+    found = []
+    for path in sorted((ROOT / "tests").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call):
+                given = [word.value for word in node.keywords if word.arg == "timeout"]
+                is_limit = ast.unparse(node.func).endswith(("asyncio.timeout", "mark.timeout", "settimeout"))
+                given += node.args[:1] if is_limit else []
+                found += [
+                    f"{path.relative_to(ROOT)}:{node.lineno}"
+                    for value in given
+                    # The tests of the helpers themselves wait for what never comes, in milliseconds.
+                    if isinstance(value, ast.Constant)
+                    and isinstance(value.value, (int, float))
+                    and value.value >= 1
+                    if path.name != "test_helpers_browser.py"
+                ]
+    assert found == []
