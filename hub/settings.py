@@ -75,6 +75,8 @@ MIDDLEWARE = [
 ]
 
 ROOT_URLCONF = "hub.urls"
+# Below which path a proxy serves the site. With None the server may say it, as uvicorn's --root-path does.
+FORCE_SCRIPT_NAME = environment.read_root_path(os.environ, "ROOT_PATH") or None
 ASGI_APPLICATION = "hub.asgi.application"
 TEMPLATES = [
     {
@@ -154,11 +156,7 @@ STATIC_ROOT = BASE_DIR / "staticfiles"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    "staticfiles": {
-        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
-        if DEBUG
-        else "whitenoise.storage.CompressedManifestStaticFilesStorage"
-    },
+    "staticfiles": {"BACKEND": f"notifications.static_files.{'PlainFiles' if DEBUG else 'HashedFiles'}"},
 }
 WHITENOISE_USE_FINDERS = WHITENOISE_AUTOREFRESH = DEBUG
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"

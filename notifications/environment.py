@@ -6,6 +6,7 @@ An empty variable counts as one that is not set.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -14,6 +15,7 @@ from urllib.parse import SplitResult, parse_qs, quote, urlsplit
 from django.core.exceptions import ImproperlyConfigured
 
 WORKERS_VARIABLE: Final = "WEB_CONCURRENCY"
+_ROOT_PATH: Final = re.compile(r"/?|(/[A-Za-z0-9._~-]+)+/?", re.ASCII)
 MAX_WORKERS: Final = 256
 LOG_LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 DATABASE_SCHEMES: Final = ("postgres", "postgresql", "sqlite")
@@ -81,6 +83,18 @@ def read_choice(environ: Environ, name: str, choices: tuple[str, ...], *, defaul
     if text not in choices:
         raise ImproperlyConfigured(f"{name} must be one of {', '.join(choices)}, not {text!r}.")
     return text
+
+
+def read_root_path(environ: Environ, name: str) -> str:
+    """The path below which the site is served, without a slash at its end; empty for the root.
+
+    Raises:
+        ImproperlyConfigured: it is no such path.
+    """
+    text = read_text(environ, name)
+    if not _ROOT_PATH.fullmatch(text):
+        raise ImproperlyConfigured(f"{name} must be a path like /hub, not {text!r}.")
+    return text.rstrip("/")
 
 
 def read_hosts(environ: Environ, name: str) -> list[str]:

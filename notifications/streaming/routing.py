@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from django.conf import settings
 from django.urls import path, re_path
 
 from notifications.conf import hub_config
@@ -98,10 +99,23 @@ class Serving:
             scope[SERVER_SEND] = send
             settle_client(scope)
             join_cookies(scope)
-        # Daphne takes the root path from a header that any client may send; the router fails on one that does not match.
-        if not str(scope.get("path", "")).startswith(scope.get("root_path", "")):
-            scope = {**scope, "root_path": ""}
+            scope = _below_root_path(scope)
         await self._application(scope, receive, send)
+
+
+def _below_root_path(scope: Scope) -> Scope:
+    """A scope whose path begins with its root path, whether a proxy has taken that off or not.
+
+    The setting decides, then the server. Daphne's counts for nothing, as any client may send it in a header: its path lacks it.
+    """
+    path, root_path = scope["path"], scope.get("root_path", "")
+    told = root_path if path.startswith(f"{root_path}/") else ""
+    root_path = settings.FORCE_SCRIPT_NAME or told
+    if path == root_path:  # where Django's admin leads back to
+        path += "/"
+    elif not path.startswith(f"{root_path}/"):
+        path = root_path + path
+    return {**scope, "path": path, "root_path": root_path}
 
 
 async def lifespan(scope: Scope, receive: Receive, send: Send) -> None:

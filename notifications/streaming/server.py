@@ -222,5 +222,5 @@ def without_static(record: logging.LogRecord) -> bool:
     """Leave the files of a page, some thirty lines for each visit, out of uvicorn's access log; a missing one stays in."""
     match record.args:
         case (_, _, str() as path, _, int() as status):
-            return status >= 400 or not path.startswith(f"/{settings.STATIC_URL.strip('/')}/")
+            return status >= 400 or f"/{settings.STATIC_URL.strip('/')}/" not in path
     return True

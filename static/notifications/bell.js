@@ -6,7 +6,8 @@
  *     <notification-bell></notification-bell>
  *
  * Attributes, all optional: `api` (default `/api/v1/`), `csrf-token` (where no script may read the cookie),
- * `inbox-url` (`/`), `login-url` (`/login/`). Whose notifications these are, the hub says by the page's cookie.
+ * `inbox-url` (`/`), `login-url` (`/login/`); where this file stands below a path, so do these. Whose notifications these
+ * are, the hub says by the page's cookie.
  * What it looks like follows the custom properties of theme.css, set on the element, and the page's `color-scheme`.
  */
 import { batched, h, icon } from "./dom.js";
@@ -14,6 +15,7 @@ import { LAYER, lower, raise, restore } from "./layer.js";
 import { LivingElement } from "./living-element.js";
 import { NoteList } from "./note-list.js";
 import { pageClient } from "./page-client.js";
+import { ROOT } from "./site.js";
 import { StatusLine } from "./status-line.js";
 import { text } from "./strings.js";
 import { Toasts } from "./toasts.js";
@@ -67,9 +69,9 @@ class Bell {
     this.client = pageClient(element);
     this.view = this.client.view(PANEL_SIZE);
     this.list = new NoteList(this.client);
-    this.status = new StatusLine(this.client, element.getAttribute("login-url") ?? "/login/");
+    this.status = new StatusLine(this.client, element.getAttribute("login-url") ?? `${ROOT}/login/`);
     this.toasts = new Toasts(this.client, () => this.#button.focus());
-    this.panel = this.#makePanel(element.getAttribute("inbox-url") ?? "/");
+    this.panel = this.#makePanel(element.getAttribute("inbox-url") ?? `${ROOT}/`);
     const content = h("div", { class: "bell-root", hidden: true }, this.#button, this.panel, ...this.toasts.elements);
     element.shadowRoot?.replaceChildren(...styles(() => content.removeAttribute("hidden")), content);
     this.#listen();

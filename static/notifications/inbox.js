@@ -5,6 +5,7 @@ import { FilterBar, filterOf, hrefOf } from "./filters.js";
 import { LivingElement } from "./living-element.js";
 import { NoteList } from "./note-list.js";
 import { pageClient } from "./page-client.js";
+import { ROOT } from "./site.js";
 import { StatusLine } from "./status-line.js";
 import { text } from "./strings.js";
 
@@ -40,7 +41,7 @@ class Inbox {
     this.client = pageClient(element);
     this.view = this.client.view(PAGE_SIZE);
     this.list = new NoteList(this.client);
-    this.status = new StatusLine(this.client, element.getAttribute("login-url") ?? "/login/");
+    this.status = new StatusLine(this.client, element.getAttribute("login-url") ?? `${ROOT}/login/`);
     this.filters = new FilterBar(this.client, (filter) => this.#choose(filter));
     this.client.addEventListener("update", this.#render, { signal });
     this.client.addEventListener("arrived", this.#arrived, { signal });

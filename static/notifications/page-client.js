@@ -1,6 +1,7 @@
 // @ts-check
 /** The one hub client of a page, made from what the page says about itself, and tied to its life. */
 import { HubClient } from "./hub-client.js";
+import { ROOT } from "./site.js";
 
 // A page may load a module twice under two names (hashed and not): both find the same client.
 const KEY = Symbol.for("notification-hub.client");
@@ -18,7 +19,7 @@ export function pageClient(element) {
 /** @param {Element} element */
 function open(element) {
   const client = new HubClient({
-    api: element.getAttribute("api") ?? "/api/v1/",
+    api: element.getAttribute("api") ?? `${ROOT}/api/v1/`,
     csrfToken: () => csrfCookie() ?? element.getAttribute("csrf-token") ?? csrfMeta() ?? "",
   });
   document.addEventListener("visibilitychange", () => client.tabs.visibilityChanged(!document.hidden));

@@ -75,6 +75,7 @@ WRONG = {
         "redis://:secret@redis:99999",
         "redis://:secret@redis/0#1",
     ],
+    "ROOT_PATH": ["hub", "//hub", "/a b", "https://h/hub"],
     "PORT": ["abc", "-1", "65536", "80.0", "\N{SUPERSCRIPT TWO}"],
     "WEB_CONCURRENCY": ["0", "two", "-2", "257", "1e1"],
     "LOG_FORMAT": ["xml", "JSON"],

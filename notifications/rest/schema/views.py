@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
@@ -9,6 +10,7 @@ from typing import Any, Final
 import yaml
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.urls import get_script_prefix
 from django.views.decorators.http import require_safe
 from rest_framework.request import Request
 
@@ -31,16 +33,22 @@ class SchemaView(HubView):
         wanted = request.query_params.get("format", "json")
         if wanted not in FORMATS:
             raise InvalidInput({"format": f"must be one of {', '.join(FORMATS)}"})
-        return HttpResponse(document(wanted), content_type=FORMATS[wanted], headers=dict(PRIVATE_HEADERS))
+        return HttpResponse(
+            document(wanted, get_script_prefix()), content_type=FORMATS[wanted], headers=dict(PRIVATE_HEADERS)
+        )
 
 
 @lru_cache(maxsize=len(FORMATS))
-def document(form: str) -> bytes:
-    """The description as it was written by ``make schema``, in one of ``FORMATS``."""
+def document(form: str, prefix: str = "/") -> bytes:
+    """The description as it was written by ``make schema``, in one of ``FORMATS``; its paths are below ``prefix``."""
     written = FILE.read_bytes()
-    if form == "json":
+    if form == "json" and prefix == "/":
         return written
-    parsed: Any = yaml.safe_load(written)  # JSON is YAML, and keeps its order here
+    parsed: Any = json.loads(written)
+    if prefix != "/":
+        parsed["servers"] = [{"url": prefix.rstrip("/")}]
+    if form == "json":
+        return json.dumps(parsed).encode()
     return yaml.safe_dump(parsed, sort_keys=False, allow_unicode=True).encode()
 
 
