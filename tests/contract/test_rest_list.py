@@ -166,7 +166,7 @@ def test_filters__admit_what_they_say(api: Api, ada: User, query: str, expected:
     first = send(ada, topic="order:7")
     send(ada, topic="order:8")
     send(ada, event=order_event(type_name="imports.run.finished"))
-    send(ada, event=order_event(type_name="security.session.new"), level="error")
+    send(ada, event=order_event(type_name="alerts.login.new"), level="error")
     send(ada, event=order_event(type_name="orders.order.lost"), level="warning", topic="order:7")
     services.mark_read(ada, [first])
     answer = api.get(f"?{query}")
@@ -342,14 +342,14 @@ def test_counts__by_category__leave_out_what_has_none_unread(
     api: Api, ada: User, django_assert_num_queries: Any
 ) -> None:
     read = send(ada, event=order_event(type_name="imports.run.finished"))
-    for type_name in ("orders.order.shipped", "orders.order.lost", "security.session.new"):
+    for type_name in ("orders.order.shipped", "orders.order.lost", "alerts.login.new"):
         send(ada, event=order_event(type_name=type_name))
     services.mark_read(ada, [read])
     with django_assert_num_queries(4):
         answer = api.get("/counts")
     assert answer.json == {
         "unread": 3,
-        "by_category": {"orders": 2, "security": 1},
+        "by_category": {"alerts": 1, "orders": 2},
         "cursor": api.get().json["cursor"],
         "inbox": payloads.inbox_name(ada.pk),
     }
