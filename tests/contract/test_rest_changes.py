@@ -39,7 +39,7 @@ def live_a_little(user: User) -> list[UUID]:
     ids = [
         send(user),
         send(user, event=order_event(type_name="imports.run.finished"), level="success", topic="run:1"),
-        send(user, event=order_event(type_name="security.session.new"), level="warning"),
+        send(user, event=order_event(type_name="alerts.login.new"), level="warning"),
     ]
     services.mark_read(user, ids[:1])
     services.mark_unread(user, ids[:1])
@@ -110,8 +110,8 @@ def test_changes__in_parts__are_the_log_once(api: Api, ada: User, epoch: str, li
     [
         ("category=orders", [1, 4, 5, 6, 8, 9]),
         ("category=imports", [2, 6, 9]),
-        ("category=security", [3, 6, 7, 9]),
-        ("type=orders.*,security.session.new", [1, 3, 4, 5, 6, 7, 8, 9]),
+        ("category=alerts", [3, 6, 7, 9]),
+        ("type=orders.*,alerts.login.new", [1, 3, 4, 5, 6, 7, 8, 9]),
         ("topic=run:1", [2, 6, 8, 9]),
         ("topic=run:1&category=orders", [6, 8, 9]),
         ("level=warning", [3, 6, 7, 9]),
