@@ -9,9 +9,7 @@ from django.contrib.admin import AdminSite
 from django.contrib.admin.widgets import (
     AdminTextareaWidget,
     AdminTextInputWidget,
-    AutocompleteSelect,
 )
-from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
@@ -19,7 +17,6 @@ from django.utils.translation import gettext_lazy
 
 from notifications import strict_json
 from notifications.admin.people import users_field
-from notifications.admin.search import username_field
 from notifications.admin.sending import KeyField
 from notifications.events import UntypedEvent, registry
 from notifications.exceptions import (
@@ -38,7 +35,6 @@ from notifications.models import (
     MAX_TOPIC_LENGTH,
     MAX_URL_LENGTH,
     Level,
-    Notification,
 )
 from notifications.services.content import build_event, check_schedule
 from notifications.services.recipients import Recipients, user_model_has
@@ -60,18 +56,6 @@ class LocalTimeInput(forms.DateTimeInput):
 
     def __init__(self) -> None:
         super().__init__(format="%Y-%m-%dT%H:%M")
-
-
-class UsernameField(forms.CharField):
-    """A user by the exact username, for staff who may not look users up."""
-
-    def clean(self, value: Any) -> Any:
-        """The user."""
-        name = super().clean(value)
-        user = get_user_model()._default_manager.filter(**{username_field(): name}).first()
-        if user is None:
-            raise forms.ValidationError(_("There is no user called “%s”.") % name)
-        return user
 
 
 class ComposeForm(forms.Form):
@@ -271,24 +255,6 @@ class ReasonForm(forms.Form):
         max_length=MAX_REASON_LENGTH,
         widget=AdminTextareaWidget(attrs={"rows": 2}),
         help_text=gettext_lazy("For the record, where every member of staff can read it."),
-    )
-
-
-def recipient_field(request: HttpRequest, admin_site: AdminSite) -> forms.Field:
-    """A search among the users where the admin has one and the member of staff may use it; else the exact username."""
-    users = get_user_model()
-    user_admin: Any = admin_site._registry.get(users)
-    if user_admin and user_admin.get_search_fields(request) and user_admin.has_view_permission(request):
-        relation = Notification._meta.get_field("recipient")
-        return forms.ModelChoiceField(
-            label=gettext_lazy("Recipient"),
-            queryset=users._default_manager.all(),
-            widget=AutocompleteSelect(relation, admin_site),
-        )
-    return UsernameField(
-        label=gettext_lazy("Recipient"),
-        widget=AdminTextInputWidget,
-        help_text=gettext_lazy("The exact username."),
     )
 
 

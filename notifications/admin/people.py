@@ -1,15 +1,23 @@
-"""Form fields that name users: looked up, or typed by staff who may not look users up."""
+"""Form fields that name users: typed, which needs no JavaScript, or looked up, where that works and the member of staff may."""
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Sequence
+from typing import Any, Final
 
 from django import forms
 from django.contrib.admin import AdminSite
-from django.contrib.admin.widgets import AdminTextareaWidget, AutocompleteSelectMultiple
+from django.contrib.admin.widgets import (
+    AdminTextareaWidget,
+    AdminTextInputWidget,
+    AutocompleteSelect,
+    AutocompleteSelectMultiple,
+)
 from django.contrib.auth import get_user_model
 from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
@@ -17,18 +25,39 @@ from notifications.admin.search import username_field
 from notifications.models import Notification
 
 MAX_NAMED: Final = 500
+EXACT_NAME: Final = gettext_lazy("The exact username.")
+EXACT_NAMES: Final = gettext_lazy("Exact usernames, separated by commas or lines.")
 _SHOWN_NAMES: Final = 5
+
+
+class UsernameField(forms.CharField):
+    """A user by the exact username."""
+
+    widget = AdminTextInputWidget(
+        attrs={"autocomplete": "off", "autocapitalize": "off", "spellcheck": "false"}
+    )
+
+    def clean(self, value: Any) -> Any:
+        """The user; None for an empty text, where that is allowed."""
+        name = super().clean(value)
+        if not name:
+            return None
+        user = get_user_model()._default_manager.filter(**{username_field(): name}).first()
+        if user is None:
+            raise forms.ValidationError(_("There is no user called “%s”.") % name)
+        return user
 
 
 class UsernamesField(forms.CharField):
     """Users by their exact usernames, one on each line, or separated by commas."""
 
+    widget = AdminTextareaWidget(attrs={"rows": 2, "autocapitalize": "off", "spellcheck": "false"})
+
     def clean(self, value: Any) -> list[Any]:
         """The users, in the order of their names."""
         text = super().clean(value)
         names = list(dict.fromkeys(filter(None, (part.strip() for part in re.split(r"[\n\r,]+", text)))))
-        if len(names) > MAX_NAMED:
-            raise forms.ValidationError(_too_many())
+        _check_count(names)
         users = list(get_user_model()._default_manager.filter(**{f"{username_field()}__in": names}))
         known = {user.get_username() for user in users}
         if unknown := [name for name in names if name not in known]:
@@ -39,41 +68,111 @@ class UsernamesField(forms.CharField):
         return users
 
 
-if TYPE_CHECKING:
-    _ModelMultipleChoiceField = forms.ModelMultipleChoiceField[Any]
-else:
-    _ModelMultipleChoiceField = forms.ModelMultipleChoiceField
+class LookedUpOrTyped(forms.MultiWidget):
+    """A list of Django's that is filled by a script, and a field that is there where scripts do not run."""
 
+    use_fieldset = False
 
-class UsersField(_ModelMultipleChoiceField):
-    """Users who are looked up."""
+    def __init__(self, looked_up: forms.Widget, typed: forms.Widget, *, label: Any, help_text: Any) -> None:
+        super().__init__({"": looked_up, "typed": typed})
+        self._label, self._help_text = label, help_text
 
-    def clean(self, value: Any) -> Any:
-        """The users."""
-        if value and len(value) > MAX_NAMED:
-            raise forms.ValidationError(_too_many())
-        return list(super().clean(value))
+    def id_for_label(self, id_: str) -> str:
+        """The label is that of the list."""
+        return f"{id_}_0" if id_ else id_
 
+    def decompress(self, value: Any) -> list[Any]:
+        """What a form begins with is chosen in the list."""
+        return [value, ""]
 
-def users_field(request: HttpRequest, admin_site: AdminSite, *, label: Any) -> forms.Field:
-    """A search among the users where the admin has one and the member of staff may use it; else exact usernames. Not required."""
-    users = get_user_model()
-    user_admin: Any = admin_site._registry.get(users)
-    if user_admin and user_admin.get_search_fields(request) and user_admin.has_view_permission(request):
-        relation = Notification._meta.get_field("recipient")
-        return UsersField(
-            label=label,
-            required=False,
-            queryset=users._default_manager.all(),
-            widget=AutocompleteSelectMultiple(relation, admin_site),
+    def render(self, name: str, value: Any, attrs: Any = None, renderer: Any = None) -> SafeString:
+        """Both; a browser that runs scripts does not read what is in ``noscript``."""
+        looked_up, typed = value if isinstance(value, list) else self.decompress(value)
+        attrs = attrs or {}
+        id_ = attrs.get("id", f"id_{name}")
+        return format_html(
+            '<div class="hub-people"><div class="hub-looked-up">{}</div><noscript>{} <p class="help" id="{}_help">{}</p></noscript></div>',
+            self.widgets[0].render(name, looked_up, {**attrs, "id": f"{id_}_0"}, renderer),
+            self.widgets[1].render(
+                f"{name}_typed",
+                typed,
+                {"id": f"{id_}_typed", "aria-label": self._label, "aria-describedby": f"{id_}_help"},
+                renderer,
+            ),
+            id_,
+            self._help_text,
         )
-    return UsernamesField(
-        label=label,
+
+
+class PersonField(forms.MultiValueField):
+    """One user, looked up or typed."""
+
+    def compress(self, data_list: Sequence[Any]) -> Any:
+        """The user; None for none."""
+        named = {user.pk: user for user in data_list if user}
+        if len(named) > 1:
+            raise forms.ValidationError(_("These are two users: choose one or type one."))
+        return next(iter(named.values()), None)
+
+
+class PeopleField(forms.MultiValueField):
+    """Any number of users, looked up, typed or both."""
+
+    def compress(self, data_list: Sequence[Any]) -> list[Any]:
+        """The users, each once."""
+        named = {user.pk: user for users in data_list for user in users}
+        _check_count(named)
+        return list(named.values())
+
+
+def user_field(request: HttpRequest, admin_site: AdminSite, *, label: Any) -> forms.Field:
+    """One user, by the exact username; where the admin has a search among the users and the member of staff may use it, by that, too."""
+    if not _may_look_up(request, admin_site):
+        return UsernameField(label=label, help_text=EXACT_NAME)
+    looked_up = forms.ModelChoiceField(
+        queryset=get_user_model()._default_manager.all(),
+        widget=AutocompleteSelect(_relation(), admin_site),
         required=False,
-        widget=AdminTextareaWidget(attrs={"rows": 2, "spellcheck": "false"}),
-        help_text=gettext_lazy("Exact usernames, separated by commas or lines."),
+    )
+    typed = UsernameField(required=False)
+    return PersonField(
+        (looked_up, typed),
+        label=label,
+        require_all_fields=False,
+        widget=LookedUpOrTyped(looked_up.widget, typed.widget, label=label, help_text=EXACT_NAME),
     )
 
 
-def _too_many() -> str:
-    return _("Name at most %d users; for more, use a group.") % MAX_NAMED
+def users_field(request: HttpRequest, admin_site: AdminSite, *, label: Any) -> forms.Field:
+    """Users, as ``user_field`` is one. Not required."""
+    if not _may_look_up(request, admin_site):
+        return UsernamesField(label=label, required=False, help_text=EXACT_NAMES)
+    looked_up = forms.ModelMultipleChoiceField(
+        queryset=get_user_model()._default_manager.all(),
+        widget=AutocompleteSelectMultiple(_relation(), admin_site),
+        required=False,
+    )
+    typed = UsernamesField(required=False)
+    return PeopleField(
+        (looked_up, typed),
+        label=label,
+        required=False,
+        require_all_fields=False,
+        widget=LookedUpOrTyped(looked_up.widget, typed.widget, label=label, help_text=EXACT_NAMES),
+    )
+
+
+def _may_look_up(request: HttpRequest, admin_site: AdminSite) -> bool:
+    user_admin: Any = admin_site._registry.get(get_user_model())
+    return bool(
+        user_admin and user_admin.get_search_fields(request) and user_admin.has_view_permission(request)
+    )
+
+
+def _relation() -> Any:
+    return Notification._meta.get_field("recipient")
+
+
+def _check_count(named: Any) -> None:
+    if len(named) > MAX_NAMED:
+        raise forms.ValidationError(_("Name at most %d users; for more, use a group.") % MAX_NAMED)
