@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from notifications import services
-from notifications.admin.links import replay_url
+from notifications.admin.links import replay_url, withdraw_url
 from notifications.admin.origin import origin_of
 from notifications.exceptions import NotFound
 from notifications.models import Notification, Reason
@@ -71,13 +71,7 @@ def report(request: HttpRequest, tally: Tally, *, done: str, already: str) -> No
         messages.success(request, done)
     if tally.unchanged:
         messages.info(request, already)
-    if tally.not_listed:
-        text = ngettext(
-            "%d notification is not in its recipient’s list (staged, failed or deleted) and was left as it is.",
-            "%d notifications are not in their recipients’ lists (staged, failed or deleted) and were left as they are.",
-            tally.not_listed,
-        )
-        messages.warning(request, text % tally.not_listed)
+    tell_not_listed(request, tally.not_listed)
     if tally.busy:
         text = ngettext(
             "%d notification was left as it is, because its inbox is busy. Try again in a moment.",
@@ -85,6 +79,17 @@ def report(request: HttpRequest, tally: Tally, *, done: str, already: str) -> No
             tally.busy,
         )
         messages.error(request, text % tally.busy)
+
+
+def tell_not_listed(request: HttpRequest, count: int) -> None:
+    """Say of how many nothing was done, because their recipients do not have them in their lists."""
+    if count:
+        text = ngettext(
+            "%d notification is not in its recipient’s list (staged, failed or deleted) and was left as it is.",
+            "%d notifications are not in their recipients’ lists (staged, failed or deleted) and were left as they are.",
+            count,
+        )
+        messages.warning(request, text % count)
 
 
 def selected(request: HttpRequest, queryset: QuerySet[Notification]) -> list[tuple[Any, UUID]] | None:
@@ -132,9 +137,19 @@ def replay_selected(
     model_admin: Any, request: HttpRequest, queryset: QuerySet[Notification]
 ) -> HttpResponseBase | None:
     """Ask what to replay of a selection; nothing is sent yet."""
-    if (rows := selected(request, queryset)) is None:
+    if not (rows := selected(request, queryset)):
         return None
     return HttpResponseRedirect(replay_url(public_id for _recipient_id, public_id in rows))
+
+
+@admin.action(permissions=["compose"], description=gettext_lazy("Withdraw selected %(verbose_name_plural)s…"))
+def withdraw_selected(
+    model_admin: Any, request: HttpRequest, queryset: QuerySet[Notification]
+) -> HttpResponseBase | None:
+    """Ask whether to take a selection back from everybody; nothing is withdrawn yet."""
+    if not (rows := selected(request, queryset)):
+        return None
+    return HttpResponseRedirect(withdraw_url(public_id for _recipient_id, public_id in rows))
 
 
 @admin.action(permissions=["compose"], description=gettext_lazy("Try selected failed ones again"))
@@ -162,11 +177,14 @@ def retry_selected(model_admin: Any, request: HttpRequest, queryset: QuerySet[No
 def delete_selected(
     model_admin: Any, request: HttpRequest, queryset: QuerySet[Notification]
 ) -> HttpResponseBase | None:
-    """Delete a selection, after Django's own page has asked."""
+    """Delete a selection, after Django's own page has asked. What is not listed is not asked about: nothing could be deleted."""
     if (rows := selected(request, queryset)) is None:
         return None
     if not request.POST.get("post"):
-        return confirm_deletion(model_admin, request, queryset)
+        listed = queryset.filter(Notification.LISTED)
+        count = listed.count()
+        tell_not_listed(request, len(rows) - count)
+        return confirm_deletion(model_admin, request, listed) if count else None
     tally = apply(request, delete_by_staff, rows)
     done = ngettext("%d notification was deleted.", "%d notifications were deleted.", tally.changed)
     report(request, tally, done=done % tally.changed, already="")

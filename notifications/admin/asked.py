@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
-from django.contrib.admin.views.main import ERROR_FLAG, IGNORED_PARAMS
+from django.contrib.admin.views.main import ERROR_FLAG, IGNORED_PARAMS, SEARCH_VAR
 from django.contrib.auth import get_user_model
 from django.db.models import Q
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
-from notifications.admin.criteria import BEFORE, PARAMETERS, BadCriteria, Criteria, parse
+from notifications.admin.criteria import BEFORE, PARAMETERS, BadCriteria, Criteria, check_text, parse
 from notifications.admin.rights import can
 from notifications.admin.search import exactly, username_field
 from notifications.exceptions import InvalidInput
@@ -20,6 +21,8 @@ from notifications.models.search import few_events_with
 from notifications.search import parse_words
 
 MAX_FEW: Final = 5_000  # events with certain words, whose keys then stand in the statement
+# What an address of the list may have.
+LIST_NAMES: Final = (*PARAMETERS, BEFORE, *IGNORED_PARAMS, ERROR_FLAG)
 Reading = Literal["", "exact", "recipient", "topic", "type", "words", "refused"]
 
 
@@ -38,17 +41,33 @@ class Asked:
 
 
 def asked(request: HttpRequest, term: str) -> Asked:
-    """Read a request's filters, and what stands in the search box. A few queries, each by an index.
-
-    A text is taken as the first of: an id, a cursor or ``username:position``; a username; a topic; an event type; words in
-    title and body. In quotation marks it is words and nothing else.
+    """``understood``, for whatever is done to all that is asked for.
 
     Raises:
         BadCriteria: something is impossible.
     """
+    found = understood(request, term)
+    found.criteria.check()
+    return found
+
+
+def understood(request: HttpRequest, term: str) -> Asked:
+    """Read a request's filters, and what stands in the search box. A few queries, each by an index.
+
+    A text is taken as the first of: an id, a cursor or ``username:position``; a username; a topic; an event type; words in
+    title and body. In quotation marks it is words and nothing else. What is impossible is noted in the criteria as wrong.
+    """
     criteria = parse(request.GET.dict())
+    try:
+        return _with_search(request, criteria, term)
+    except BadCriteria as error:
+        return Asked(criteria=criteria.with_wrong(SEARCH_VAR, str(error)))
+
+
+def _with_search(request: HttpRequest, criteria: Criteria, term: str) -> Asked:
     if not (term := term.strip()):
         return Asked(criteria=criteria)
+    check_text(term)
     is_quoted = len(term) > 1 and term[0] == term[-1] == '"'
     if not is_quoted:
         if (exact := exactly(term)) is not None:
@@ -59,14 +78,17 @@ def asked(request: HttpRequest, term: str) -> Asked:
     return _words(request, criteria, term)
 
 
-def check_names(request: HttpRequest) -> None:
-    """Refuse an address with a parameter that the list does not know, as Django does for the list, and any filter in the body.
+def check_names(names: Iterable[str], known: Iterable[str] = LIST_NAMES) -> None:
+    """Refuse parameters that mean nothing, as Django does for the list: they would be filters, misspelt.
+
+    Args:
+        names: of an address or a form.
+        known: those that mean something there.
 
     Raises:
         BadCriteria: there is one.
     """
-    names = set(request.GET) - {*PARAMETERS, BEFORE, *IGNORED_PARAMS, ERROR_FLAG}
-    if unknown := sorted(names | (set(request.POST) - {"format", "csrfmiddlewaretoken"})):
+    if unknown := sorted(set(names) - set(known)):
         raise BadCriteria(_("“%s” is no filter of the list.") % unknown[0][:40])
 
 
@@ -100,4 +122,5 @@ def _both(one: Criteria, other: Criteria) -> Criteria:
         events=one.events & other.events,
         joined=one.joined & other.joined,
         unknown=one.unknown | other.unknown,
+        wrong={**one.wrong, **other.wrong},
     )

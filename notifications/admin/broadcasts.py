@@ -24,7 +24,7 @@ from notifications import services
 from notifications.admin.forms import ComposeForm, ReasonForm
 from notifications.admin.jobs import JobAdmin, history, number
 from notifications.admin.links import name_of, notifications_url
-from notifications.admin.origin import username_of
+from notifications.admin.origin import origin_of, username_of
 from notifications.admin.rights import CONTENT_HIDDEN, can
 from notifications.admin.sending import repeated
 from notifications.events import category_of, registry
@@ -44,7 +44,6 @@ class BroadcastAdmin(JobAdmin):
     form_path = "/admin/compose"
     done_words = gettext_lazy("notified")
     list_display = ("asked_at", "what", "to_whom", "sender", "state_chip", "progress")
-    list_filter = ("state",)
     empty_words = gettext_lazy("Nothing was broadcast yet.")
     empty_hint = gettext_lazy("Compose something, or have a producer send to more than 1,000 users at once.")
     none_words = gettext_lazy("No broadcast is like that.")
@@ -210,7 +209,7 @@ class BroadcastAdmin(JobAdmin):
                 "back_url": self.url_of("change", job.pk),
             }
             return TemplateResponse(request, self.withdraw_template, context)
-        count = services.withdraw_event(job.event_id)
+        count = services.withdraw_events([job.event_id], origin=origin_of(request))
         if job.event.withdrawn_at is None:
             self.log_change(request, job, _("Withdrawn: %s") % form.cleaned_data["reason"])
         gone = ngettext("%s notification goes.", "%s notifications go.", count) % number(count)

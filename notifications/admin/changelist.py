@@ -5,16 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import messages
-from django.contrib.admin.options import IncorrectLookupParameters
 from django.core.paginator import Paginator
 from django.db import connection
 from django.db.models import Max, Prefetch, QuerySet, prefetch_related_objects
 from django.http import HttpRequest
+from django.utils.translation import gettext as _
 
-from notifications.admin.asked import Asked, asked
+from notifications.admin.asked import Asked, understood
 from notifications.admin.bases import AnyChangeList
 from notifications.admin.criteria import BEFORE, BadCriteria
 from notifications.admin.walk import Page, read_page
+from notifications.admin_lists import reaches_past_the_page, say_wrong
 from notifications.models import Change, ChangeKind, Notification
 
 
@@ -43,6 +44,12 @@ class NotificationList(AnyChangeList):
         """Leads to the search for what was typed as words."""
         return str(self.get_query_string({"q": f'"{self.query.strip()}"'}))
 
+    @property
+    def can_be_taken_whole(self) -> bool:
+        """Whether what is listed is what the filters mean, so that all of it may be replayed or withdrawn."""
+        is_narrowed = bool(self.query) or self.has_active_filters
+        return is_narrowed and bool(self.result_list) and not self.asked.criteria.wrong
+
     def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Notification]:
         """All that is meant: what actions choose from."""
         # Links to other filters begin with their newest, so the place is no parameter of this one.
@@ -51,15 +58,20 @@ class NotificationList(AnyChangeList):
         filters = self.get_filters(request)
         self.filter_specs, self.has_filters, remaining, _duplicates, self.has_active_filters = filters
         self.clear_all_filters_qs = self.get_query_string(remaining, self.get_filters_params())
-        self.asked = ask(request, self.query)
+        self.asked = understood(request, self.query)
+        say_wrong(request, self.asked.criteria.wrong.values())
+        if self.asked.criteria.wrong and reaches_past_the_page(request):
+            return self.root_queryset.none()
         return self.asked.criteria.narrow(self.root_queryset).order_by("-pk")
 
     def get_results(self, request: HttpRequest) -> None:
         """The page, with the reasons of what was deleted. Two queries more than the page."""
         try:
             self.page = read_page(self.asked.criteria, before=self.before, limit=self.list_per_page)
-        except BadCriteria as error:
-            raise IncorrectLookupParameters(error) from error
+        except BadCriteria:
+            messages.error(request, _("There is no page that begins there; this is the newest one."))
+            self.before = ""
+            self.page = read_page(self.asked.criteria, limit=self.list_per_page)
         rows = self.root_queryset.in_bulk(self.page.keys)
         shown = [rows[key] for key in self.page.keys if key in rows]
         deletions = Change.objects.filter(kind=ChangeKind.DELETED).only("notification_id", "reason")
@@ -72,15 +84,6 @@ class NotificationList(AnyChangeList):
         self.show_admin_actions = bool(shown)
         self.can_show_all = self.multi_page = False
         self.paginator = Paginator(shown, self.list_per_page)
-
-
-def ask(request: HttpRequest, term: str) -> Asked:
-    """``asked``; what is impossible is said to the member of staff, and Django leads to the whole list."""
-    try:
-        return asked(request, term)
-    except BadCriteria as error:
-        messages.error(request, str(error))
-        raise IncorrectLookupParameters(error) from error
 
 
 def estimated_count() -> int:

@@ -24,7 +24,7 @@ from notifications.admin.states import INDEXED, State, condition
 from notifications.events import category_of
 from notifications.exceptions import InvalidInput
 from notifications.filters import Filters
-from notifications.models import MAX_KEY_LENGTH, TYPES_CATEGORY, Notification
+from notifications.models import MAX_KEY_LENGTH, TYPES_CATEGORY, Level, Notification
 from notifications.models.search import events_have_words, has_words
 
 MAX_ID_DIGITS: Final = 18
@@ -56,6 +56,8 @@ class Criteria:
         joined: the same, in the terms of a notification.
         words: what its title and body have; None for any.
         unknown: the names of parameters whose value names nobody or nothing; then nothing is found.
+        wrong: what is wrong with each parameter that cannot be read, as a sentence for the person who gave it. The other
+            conditions hold. Whoever does something to all that is meant calls ``check`` first.
     """
 
     base: Q = field(default_factory=Q)
@@ -64,6 +66,7 @@ class Criteria:
     joined: Q = field(default_factory=Q)
     words: frozenset[str] | None = None
     unknown: frozenset[str] = frozenset()
+    wrong: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def is_about_events(self) -> bool:
@@ -93,19 +96,29 @@ class Criteria:
         """With the parameter found to mean nothing."""
         return replace(self, unknown=self.unknown | {name})
 
+    def with_wrong(self, name: str, text: str) -> Criteria:
+        """With a parameter that cannot be read, and why."""
+        return replace(self, wrong={**self.wrong, name: text})
+
+    def check(self) -> None:
+        """Raises BadCriteria, with all that is wrong: a condition that cannot be read does not mean everything."""
+        if self.wrong:
+            raise BadCriteria(" ".join(self.wrong.values()))
+
 
 def parse(given: Mapping[str, str]) -> Criteria:
-    """Read the parameters of an address; others are ignored. Two queries at most: recipient and producer, or what a key sent.
+    """Read the parameters of an address; others are ignored, and impossible values are noted as wrong.
 
-    Raises:
-        BadCriteria: a value is impossible.
+    Two queries at most: recipient and producer, or what a key sent.
     """
-    values = {name: value for name in PARAMETERS if (value := given.get(name, "").strip())}
-    if any("\0" in value for value in values.values()):
-        raise BadCriteria(_("No value holds a NUL character."))
     criteria = Criteria()
-    for name, value in values.items():
-        criteria = _READERS[name](criteria, value)
+    for name in PARAMETERS:
+        if value := given.get(name, "").strip():
+            try:
+                check_text(value)
+                criteria = _READERS[name](criteria, value)
+            except BadCriteria as error:
+                criteria = criteria.with_wrong(name, str(error))
     return criteria
 
 
@@ -150,6 +163,8 @@ def _sent_to(criteria: Criteria, value: str) -> Criteria:
 
 
 def _level(criteria: Criteria, value: str) -> Criteria:
+    if value not in Level:
+        raise BadCriteria(_("“%s” is no level.") % value[:40])
     return criteria.about_event(lambda of: Q(**{f"{of}level": value}))
 
 
@@ -202,6 +217,12 @@ _READERS: Final[dict[str, Callable[[Criteria, str], Criteria]]] = {
     "key": _key,
     "event": _event,
 }
+
+
+def check_text(text: str) -> None:
+    """Raises BadCriteria for a text that no column can hold."""
+    if "\0" in text:
+        raise BadCriteria(_("No value holds a NUL character."))
 
 
 def check_name(parameter: str, value: str) -> None:

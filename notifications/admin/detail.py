@@ -21,6 +21,7 @@ from notifications.admin.links import (
     of_recipient_url,
     title_of,
     user_url,
+    withdraw_url,
 )
 from notifications.admin.rights import CONTENT_HIDDEN_WHY
 from notifications.admin.states import explain, state_of
@@ -55,7 +56,12 @@ _INVISIBLE: Final = re.compile(r"[\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\
 
 
 def context_of(
-    notification: Notification, now: datetime, *, has_content: bool, may_replay: bool = False
+    notification: Notification,
+    now: datetime,
+    *,
+    has_content: bool,
+    may_replay: bool = False,
+    may_withdraw: bool = False,
 ) -> dict[str, Any]:
     """The template's context. Fourteen queries at most: content, inbox, changes, deliveries, replays, other recipients.
 
@@ -64,6 +70,7 @@ def context_of(
         now: the time.
         has_content: whether to show what it says.
         may_replay: whether the pages of replays are linked.
+        may_withdraw: whether withdrawing is offered, if its recipient or anybody else may still have it.
     """
     event, recipient = notification.event, notification.recipient
     if has_content:
@@ -74,6 +81,8 @@ def context_of(
     inbox = Inbox.objects.filter(pk=notification.recipient_id).first()
     timeline = build_timeline(notification, state, inbox, may_replay=may_replay)
     others = count_others(notification)
+    is_there = notification.deleted_at is None and notification.failed_at is None
+    is_out = event.withdrawn_at is None and (is_there or bool(others))
     return {
         "original": notification,
         "event": event,
@@ -99,6 +108,7 @@ def context_of(
         "user_url": user_url(recipient),
         "same_recipient_url": of_recipient_url(recipient),
         "others": others,
+        "withdraw_url": withdraw_url([notification.public_id]) if may_withdraw and is_out else "",
         "others_url": notifications_url(event=event.pk),
     }
 

@@ -97,7 +97,7 @@ def _do(request: HttpRequest, notification: Notification, scope: str) -> Erased:
     origin = origin_of(request)
     match scope:
         case "event":
-            return services.erase_event(notification.event_id)
+            return services.erase_event(notification.event_id, origin=origin)
         case "user":
             return services.erase_inbox(notification.recipient_id, origin=origin)
         case _:

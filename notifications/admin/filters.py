@@ -5,7 +5,7 @@ None of them reads the whole table to know its choices.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, cast
 
 from django.contrib import admin
@@ -116,6 +116,7 @@ class FieldsFilter(admin.ListFilter):
         self.values = {name: params.pop(name, [""])[-1].strip() for name in self.names}
         self.used_parameters = {name: value for name, value in self.values.items() if value}
         self.unknown: frozenset[str] = frozenset()
+        self.wrong: Mapping[str, str] = {}
         self.kept: list[tuple[str, str]] = []
 
     def has_output(self) -> bool:
@@ -127,9 +128,10 @@ class FieldsFilter(admin.ListFilter):
         return list(self.names)
 
     def choices(self, changelist: ChangeList) -> Choices:
-        """None: they are typed. Notes what is unknown, and the other parameters, which the form repeats."""
+        """None: they are typed. Notes what is unknown or wrong, and the other parameters, which the form repeats."""
         if isinstance(changelist, NotificationList):
             self.unknown = changelist.asked.criteria.unknown
+            self.wrong = changelist.asked.criteria.wrong
         self.kept = [
             (name, value)
             for name, value in changelist.params.items()

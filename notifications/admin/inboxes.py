@@ -101,10 +101,6 @@ class InboxAdmin(RecordsOnly, BoundedList):
             wanted = Q(**{f"user__{username_field()}__icontains": term}) if term else Q()
             return queryset.filter(wanted), False
 
-    def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest | None = None) -> bool:
-        """The filter's own parameter and nothing else."""
-        return lookup == UnreadFilter.parameter_name
-
     @admin.display(description=gettext_lazy("user"))
     def owner(self, row: Inbox) -> SafeString:
         """The username; leads to the inbox."""

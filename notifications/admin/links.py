@@ -40,6 +40,13 @@ def replay_url(public_ids: Iterable[Any]) -> str:
     return f"{reverse('admin:notifications_replay_add')}?{urlencode({'ids': ids})}"
 
 
+def withdraw_url(public_ids: Iterable[Any] = ()) -> str:
+    """The page that asks whether to withdraw some notifications; without any, it wants the filters of the list."""
+    ids = ",".join(map(str, public_ids))
+    query = f"?{urlencode({'ids': ids})}" if ids else ""
+    return reverse("admin:notifications_notification_withdraw") + query
+
+
 def replay_job_url(key: Any) -> str:
     """The page of one replay."""
     return reverse("admin:notifications_replay_change", args=[quote(str(key))])

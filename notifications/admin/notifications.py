@@ -28,7 +28,7 @@ from django.views.decorators.http import require_POST, require_safe
 from notifications import services
 from notifications.admin import actions, detail, permalinks
 from notifications.admin.asked import asked, check_names
-from notifications.admin.changelist import NotificationList, ask
+from notifications.admin.changelist import NotificationList
 from notifications.admin.columns import NotificationColumns
 from notifications.admin.criteria import PARAMETERS, BadCriteria
 from notifications.admin.deleting import DeletesThroughServices
@@ -40,8 +40,10 @@ from notifications.admin.links import (
     notification_url,
     replay_url,
     to_list,
+    withdraw_url,
 )
 from notifications.admin.rights import can, needs
+from notifications.admin.withdrawing import withdraw_page
 from notifications.models import Notification
 
 
@@ -68,6 +70,7 @@ class NotificationAdmin(NotificationColumns, DeletesThroughServices):
         actions.mark_selected_unread,
         actions.replay_selected,
         actions.retry_selected,
+        actions.withdraw_selected,
         actions.delete_selected,
     ]
     change_form_template = "admin/notifications/notification/change_form.html"
@@ -109,7 +112,10 @@ class NotificationAdmin(NotificationColumns, DeletesThroughServices):
         self, request: HttpRequest, queryset: QuerySet[Notification], search_term: str
     ) -> tuple[QuerySet[Notification], bool]:
         """Wherever else Django searches: as the list does, and as far as the member of staff may."""
-        return ask(request, search_term).criteria.narrow(queryset), False
+        try:
+            return asked(request, search_term).criteria.narrow(queryset), False
+        except BadCriteria:
+            return queryset.none(), False
 
     def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest | None = None) -> bool:
         """The filters' own parameters and nothing else: a lookup on any column would be an oracle, or a slow scan."""
@@ -124,6 +130,7 @@ class NotificationAdmin(NotificationColumns, DeletesThroughServices):
         of_list = [
             path("export/", guard(self.export_view), name=named("export")),
             path("recipients/", guard(self.usernames_view), name=named("recipients")),
+            path("withdraw/", guard(self.withdraw_view), name=named("withdraw")),
             path("cursor/<str:text>/", guard(self.cursor_view), name=named("cursor")),
         ]
         verbs = [
@@ -139,7 +146,7 @@ class NotificationAdmin(NotificationColumns, DeletesThroughServices):
         return [*of_list, *verbs, erase, *super().get_urls()]
 
     def has_compose_permission(self, request: HttpRequest) -> bool:
-        """Whether trying failed ones again is offered."""
+        """Whether withdrawing, and trying failed ones again, are offered."""
         return can(request, "compose")
 
     def has_replay_permission(self, request: HttpRequest) -> bool:
@@ -147,9 +154,12 @@ class NotificationAdmin(NotificationColumns, DeletesThroughServices):
         return can(request, "replay")
 
     def list_context(self, request: HttpRequest) -> dict[str, Any]:
-        """Where replaying what is listed begins, for those who may."""
-        may_replay = self.has_replay_permission(request)
-        return {"replay_url": reverse("admin:notifications_replay_add") if may_replay else ""}
+        """Where replaying and withdrawing what is listed begin, for those who may."""
+        may_replay, may_withdraw = self.has_replay_permission(request), can(request, "compose")
+        return {
+            "replay_url": reverse("admin:notifications_replay_add") if may_replay else "",
+            "withdraw_url": withdraw_url() if may_withdraw else "",
+        }
 
     @needs("view")
     @method_decorator(require_POST)
@@ -159,7 +169,8 @@ class NotificationAdmin(NotificationColumns, DeletesThroughServices):
         if file_format not in FORMATS:
             return HttpResponseBadRequest(_("The format is csv or json."), content_type="text/plain")
         try:
-            check_names(request)
+            check_names(request.GET)
+            check_names(request.POST, ("format", "csrfmiddlewaretoken"))
             wanted = asked(request, request.GET.get("q", ""))
         except BadCriteria as error:
             return HttpResponseBadRequest(str(error), content_type="text/plain; charset=utf-8")
@@ -173,6 +184,11 @@ class NotificationAdmin(NotificationColumns, DeletesThroughServices):
         """Asks, then erases content."""
         found = self.get_object(request, unquote(object_id))
         return to_list(request, "notification") if found is None else erase_page(request, self, found)
+
+    @needs("view", "compose")
+    def withdraw_view(self, request: HttpRequest) -> HttpResponse:
+        """Asks, then withdraws a selection, or all that a filter admits."""
+        return withdraw_page(request, self)
 
     @needs("view")
     def usernames_view(self, request: HttpRequest) -> HttpResponse:
@@ -214,6 +230,7 @@ class NotificationAdmin(NotificationColumns, DeletesThroughServices):
                 timezone.now(),
                 has_content=can(request, "view_content"),
                 may_replay=can(request, "replay"),
+                may_withdraw=can(request, "compose"),
             ),
             **(extra_context or {}),
         }

@@ -12,10 +12,12 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from notifications.admin.asked import LIST_NAMES, check_names
 from notifications.admin.criteria import BadCriteria
 from notifications.admin.forms import sentence
+from notifications.admin.links import notifications_url
 from notifications.admin.people import users_field
-from notifications.admin.replay_filters import frozen, rows_of
+from notifications.admin.replay_filters import KNOWN, frozen, rows_of
 from notifications.admin.sending import KeyField
 from notifications.exceptions import HubError, InvalidInput
 from notifications.models import MAX_REASON_LENGTH, ReplayVerb
@@ -45,14 +47,29 @@ def selection_in(request: HttpRequest) -> Selection:
         if len(ids) > MAX_IDS:
             raise BadSelection(_("At most %d notifications can be named; for more, use a filter.") % MAX_IDS)
         return Selection(ids=ids)
-    filters = frozen({name: given.get(name, "") for name in given})
+    filters = frozen(given.dict())
     if not filters and EVERYTHING not in given:
-        raise BadSelection(_("Choose some notifications, or filter the list, before you replay."))
+        raise BadSelection(_("Choose some notifications, or filter the list, before you go on."))
     try:
+        if request.method != "POST":
+            check_names(given, (*LIST_NAMES, EVERYTHING, "verb"))
         rows_of(filters, request.user)
     except BadCriteria as error:
         raise BadSelection(str(error)) from error
     return Selection(filters=filters)
+
+
+def list_url(request: HttpRequest) -> str:
+    """The list with the filters that a request names: where one comes from whose selection cannot be taken."""
+    given = request.POST if request.method == "POST" else request.GET
+    return notifications_url(**{name: value for name in KNOWN if (value := given.get(name, ""))})
+
+
+def selection_fields(selection: Selection) -> dict[str, str]:
+    """The selection as fields of a form, or parameters of an address."""
+    if selection.ids:
+        return {IDS: ",".join(map(str, selection.ids))}
+    return dict(selection.filters) or {EVERYTHING: "1"}
 
 
 class ReplayForm(forms.Form):
@@ -103,10 +120,3 @@ class ReplayForm(forms.Form):
             return
         for name, text in error.errors.items():
             self.add_error(name if name in self.fields else None, sentence(text))
-
-    @staticmethod
-    def selection_fields(selection: Selection) -> dict[str, str]:
-        """The selection as fields of a form, or parameters of an address."""
-        if selection.ids:
-            return {IDS: ",".join(map(str, selection.ids))}
-        return dict(selection.filters) or {EVERYTHING: "1"}

@@ -78,11 +78,7 @@ def preview(selection: Selection, user: Any) -> Preview:
     """Look at a selection. Seven queries at most, each over no more than ``MAX_COUNT`` rows."""
     rows = selection.rows(user).order_by()
     total = count_rows(rows)
-    newest = rows.select_related("recipient", "event").defer("event__body", "event__data").order_by("-pk")
-    now = timezone.now()
-    shown = [
-        Shown(row, state_of(row, now), title_of(row.event), name_of(row.recipient)) for row in newest[:SHOWN]
-    ]
+    shown = newest_of(rows)
     if total.is_estimate:
         return Preview(total, None, None, shown)
     keys = rows.values("pk")[:MAX_COUNT]
@@ -90,6 +86,15 @@ def preview(selection: Selection, user: Any) -> Preview:
     fits = {verb.value: fitting(verb, counted).count() for verb in ReplayVerb}
     user_count = counted.aggregate(users=Count("recipient_id", distinct=True))["users"]
     return Preview(total, fits, user_count, shown)
+
+
+def newest_of(rows: QuerySet[Notification]) -> list[Shown]:
+    """The newest of some notifications, to show which they are. One query."""
+    newest = rows.select_related("recipient", "event").defer("event__body", "event__data").order_by("-pk")
+    now = timezone.now()
+    return [
+        Shown(row, state_of(row, now), title_of(row.event), name_of(row.recipient)) for row in newest[:SHOWN]
+    ]
 
 
 def count_rows(rows: QuerySet[Notification]) -> Total:

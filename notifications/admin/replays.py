@@ -8,7 +8,6 @@ from uuid import UUID
 
 from django.contrib import admin, messages
 from django.contrib.admin.models import ADDITION, CHANGE, LogEntry
-from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.auth import get_user_model
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
@@ -23,7 +22,13 @@ from notifications.admin.jobs import JobAdmin, history, number
 from notifications.admin.links import name_of, notification_url, notifications_url
 from notifications.admin.origin import origin_of
 from notifications.admin.replay_filters import described
-from notifications.admin.replay_forms import BadSelection, ReplayForm, selection_in
+from notifications.admin.replay_forms import (
+    BadSelection,
+    ReplayForm,
+    list_url,
+    selection_fields,
+    selection_in,
+)
 from notifications.admin.replay_preview import Preview, preview
 from notifications.admin.rights import can
 from notifications.admin.sending import repeated
@@ -66,7 +71,6 @@ class ReplayAdmin(JobAdmin):
     form_path = "/admin/replay"
     done_words = gettext_lazy("replayed")
     list_display = ("asked_at", "verb_word", "which", "why", "by", "state_chip", "progress")
-    list_filter = ("state",)
     empty_words = gettext_lazy("Nothing was replayed yet.")
     empty_hint = gettext_lazy("Begin at a notification, or at a filtered list of them.")
     none_words = gettext_lazy("No replay is like that.")
@@ -161,12 +165,12 @@ class ReplayAdmin(JobAdmin):
         try:
             selection = selection_in(request)
             looked = preview(selection, request.user)
-        except (BadSelection, IncorrectLookupParameters) as error:
-            messages.error(request, str(error) or _("This filter cannot be read."))
-            return HttpResponseRedirect(notifications_url())
+        except BadSelection as error:
+            messages.error(request, _("%s Nothing was replayed.") % error)
+            return HttpResponseRedirect(list_url(request))
         if not looked.total.count:
             messages.warning(request, _("No notification is like that, so there is nothing to replay."))
-            return HttpResponseRedirect(notifications_url())
+            return HttpResponseRedirect(list_url(request))
         return self.ask(request, selection, looked)
 
     def ask(self, request: HttpRequest, selection: Selection, looked: Preview) -> HttpResponse:
@@ -247,7 +251,7 @@ class ReplayAdmin(JobAdmin):
             "verb_text": VERBS[verb][1] if verb else "",
             "fit_count": fits.get(verb),
             "repeated": repeated(request.POST),
-            "selection_fields": form.selection_fields(selection),
-            "again_url": f"{self.url_of('add')}?{urlencode(form.selection_fields(selection))}",
+            "selection_fields": selection_fields(selection),
+            "again_url": f"{self.url_of('add')}?{urlencode(selection_fields(selection))}",
         }
         return TemplateResponse(request, template, context)

@@ -8,7 +8,6 @@ from urllib.parse import urlencode
 
 from django import forms
 from django.contrib import admin, messages
-from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.utils import unquote
 from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import PermissionDenied
@@ -71,14 +70,12 @@ class OnlineFilter(admin.SimpleListFilter):
         """Those in the state."""
         is_open = Q(StreamSession.OPEN, is_worker_alive())
         match self.value():
-            case None | "open":
-                return queryset.filter(is_open)
             case "ended":
                 return queryset.exclude(is_open)
             case "all":
                 return queryset
-            case other:
-                raise IncorrectLookupParameters(other)
+            case _:
+                return queryset.filter(is_open)
 
 
 @admin.register(StreamSession)
@@ -133,10 +130,6 @@ class StreamSessionAdmin(RecordsOnly, BoundedList):
         wanted = Q(**{f"user__{username_field()}__icontains": term}) if term else Q()
         return queryset.filter(wanted), False
 
-    def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest | None = None) -> bool:
-        """The filter's own parameter and nothing else."""
-        return lookup == OnlineFilter.parameter_name
-
     @admin.display(description=gettext_lazy("user"))
     def owner(self, row: StreamSession) -> SafeString:
         """The username; leads to the inbox."""
@@ -186,7 +179,7 @@ class StreamSessionAdmin(RecordsOnly, BoundedList):
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         """Django's. Where answered polls and lists are among the rows, they are not all streams, and are counted as records."""
         changelist: Any = super().get_changelist_instance(request)
-        if changelist.params.get(OnlineFilter.parameter_name, "open") != "open":
+        if OnlineFilter.parameter_name in changelist.params:
             changelist.noun = ngettext("record", "records", changelist.result_count)
         return changelist
 

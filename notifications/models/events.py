@@ -73,6 +73,14 @@ class Event(models.Model):
         verbose_name=_("producer"),
     )
     withdrawn_at = models.DateTimeField(_("withdrawn at"), null=True, editable=False)
+    # Who did it and by which door, for the log of changes, where it was not the one who sent it; else empty.
+    withdrawn_by = models.CharField(
+        _("withdrawn by"), max_length=MAX_SOURCE_LENGTH, default="", db_default="", editable=False
+    )
+    withdrawn_via = models.CharField(
+        _("withdrawn via"), max_length=8, default="", db_default="", editable=False
+    )
+    withdrawn_address = models.GenericIPAddressField(_("withdrawn from"), null=True, editable=False)
     # From the withdrawal until the last of its notifications is gone: what the sweeper finishes.
     is_withdrawing = models.BooleanField(
         _("is being withdrawn"), default=False, db_default=False, editable=False

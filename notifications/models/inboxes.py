@@ -34,7 +34,7 @@ class Reason(models.TextChoices):
 
     USER = "user", _("By the user")
     REPLACED = "replaced", _("Replaced by a newer one")
-    WITHDRAWN = "withdrawn", _("Withdrawn by its producer")
+    WITHDRAWN = "withdrawn", _("Withdrawn")
     EXPIRED = "expired", _("Expired")
     RETENTION = "retention", _("Retention")
     ERASED = "erased", _("Erased")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from django.contrib import admin, messages
+from django.contrib.admin.views.main import ChangeList
 from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db.models import QuerySet
@@ -12,6 +13,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
+from notifications.admin_lists import SayingList
 from notifications.security import services
 from notifications.security.models import SignIn
 
@@ -34,6 +36,10 @@ class SignInAdmin(ModelAdmin):
     date_hierarchy = "at"
     ordering = ("-id",)
     actions = ("end_these", "end_all")
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        """A list that says what it cannot read."""
+        return SayingList
 
     def get_search_fields(self, request: HttpRequest) -> tuple[str, ...]:
         """Whatever field names a user."""

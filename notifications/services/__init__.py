@@ -67,7 +67,7 @@ from notifications.services.transient import (
     forget_event_keys,
     publish_transient,
 )
-from notifications.services.withdraw import finish_withdrawals, withdraw, withdraw_event
+from notifications.services.withdraw import finish_withdrawals, withdraw, withdraw_events
 from notifications.services.workers import (
     close_lost_streams,
     close_streams_of_dead,
@@ -159,7 +159,7 @@ __all__ = [
     "usable_token",
     "use_ticket",
     "withdraw",
-    "withdraw_event",
+    "withdraw_events",
     "write_answers",
     "write_token_uses",
 ]

@@ -21,7 +21,7 @@ from notifications.services.log import Listed, LogBatch, in_order
 from notifications.services.notify import recipient_key
 from notifications.services.origin import SYSTEM, Origin
 from notifications.services.rows import update_rows
-from notifications.services.withdraw import withdraw_event
+from notifications.services.withdraw import withdraw_events
 
 CHUNK: Final = 500
 MAX_AT_ONCE: Final = 5_000  # notifications of one user in one call
@@ -71,14 +71,18 @@ def erase_inbox(user: Any, *, origin: Origin = SYSTEM) -> Erased:
     return Erased(done, full.exists())
 
 
-def erase_event(event_id: int) -> Erased:
+def erase_event(event_id: int, *, origin: Origin = SYSTEM) -> Erased:
     """Erase an event at all its recipients.
 
     Transaction: the caller's, or its own: from its commit on nobody is shown anything of it. Its notifications go after that, as
     they do when it is withdrawn, with the reason ``erased``. Doing it again changes nothing.
+
+    Args:
+        event_id: its primary key.
+        origin: who asks, by which door.
     """
     with transaction.atomic():
-        count = withdraw_event(event_id)
+        count = withdraw_events([event_id], origin=origin)
         Event.objects.filter(pk=event_id).update(**BLANK)
     return Erased(count)
 

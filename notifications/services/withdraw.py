@@ -30,6 +30,7 @@ logger = logging.getLogger(__name__)
 
 MAX_EVENTS: Final = 500  # asked for in one query
 MAX_ROWS: Final = 2_000  # notifications in one transaction
+_BY: Final = ("withdrawn_by", "withdrawn_via", "withdrawn_address")
 _THERE: Final = Q(deleted_at__isnull=True, failed_at__isnull=True)
 
 
@@ -62,12 +63,21 @@ def withdraw(
     return _withdraw(_chosen(list(ids), topic, type_name, producer), producer)
 
 
-def withdraw_event(event_id: int) -> int:
-    """Delete one event at every recipient, also one that has none yet. Transaction, guarantee and answer as for ``withdraw``."""
-    return _withdraw(Event.objects.filter(pk=event_id, withdrawn_at__isnull=True), None)
+def withdraw_events(event_ids: Iterable[int], *, origin: Origin) -> int:
+    """Delete events at every recipient, also one that has none yet. Transaction, guarantee and answer as for ``withdraw``.
+
+    Args:
+        event_ids: primary keys; those that were withdrawn before are left as they are.
+        origin: who takes them back and by which door, for the log of changes.
+    """
+    events = Event.objects.filter(pk__in=list(event_ids), withdrawn_at__isnull=True)
+    return _withdraw(events, None, origin)
 
 
-def _withdraw(events: QuerySet[Event], producer: Producer | None) -> int:
+def _withdraw(events: QuerySet[Event], producer: Producer | None, origin: Origin | None = None) -> int:
+    by: dict[str, Any] = {}
+    if origin is not None:
+        by = {"withdrawn_by": origin.by, "withdrawn_via": origin.via, "withdrawn_address": origin.address}
     with transaction.atomic():
         # In the order of their keys, so that two withdrawals cannot deadlock.
         rows = events.select_for_update(no_key=connection.vendor == "postgresql").order_by("pk")
@@ -79,7 +89,7 @@ def _withdraw(events: QuerySet[Event], producer: Producer | None) -> int:
         count, now = 0, timezone.now()
         for part in _parts(keys):
             count += Notification.objects.filter(_THERE, event_id__in=part).count()
-            Event.objects.filter(pk__in=part).update(withdrawn_at=now, is_withdrawing=True)
+            Event.objects.filter(pk__in=part).update(withdrawn_at=now, is_withdrawing=True, **by)
             cancel_broadcasts_of(part)
         if keys:
             _finish_on_commit(keys)
@@ -172,19 +182,25 @@ def _delete(inboxes: dict[Any, Any], event_ids: Collection[int]) -> int:
     staged, _ = rows.filter(position__isnull=True).delete()
     listed = rows.filter(position__isnull=False).order_by("recipient_id", "position")
     batch = LogBatch(inboxes, now=timezone.now())
-    # What was erased goes the same way; then it has no title any more, and staff are the ones who did it.
-    events = Event.objects.filter(pk__in=event_ids).values_list("pk", "source", "title")
-    why = {
-        key: (Reason.WITHDRAWN, Origin(by=source, via=Via.PRODUCER))
-        if title
-        else (Reason.ERASED, Origin(via=Via.ADMIN))
-        for key, source, title in events
-    }
+    events = Event.objects.filter(pk__in=event_ids)
+    why = {event.pk: _why(event) for event in events.only("source", "title", *_BY)}
     found = [Listed(*row) for row in listed.values_list(*Listed._fields)[:MAX_ROWS]]
     for row in found:
         batch.deleted(row, *why[row.event_id])
     announce_on_commit(batch.write())
     return staged + len(found)
+
+
+def _why(event: Event) -> tuple[Reason, Origin]:
+    """Why the notifications of a withdrawn event go, and who is to be named for it."""
+    if event.withdrawn_via:
+        origin = Origin(by=event.withdrawn_by, via=event.withdrawn_via, address=event.withdrawn_address)
+    elif event.title:
+        origin = Origin(by=event.source, via=Via.PRODUCER)
+    else:
+        origin = Origin(via=Via.ADMIN)
+    # What was erased goes the same way; then it has no title any more, and staff did it, even where a producer had begun.
+    return (Reason.WITHDRAWN if event.title else Reason.ERASED), origin
 
 
 def _parts(event_ids: Sequence[int]) -> Iterator[Sequence[int]]:

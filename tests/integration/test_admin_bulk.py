@@ -106,3 +106,21 @@ def test_action__without_its_permission__changes_nothing(ada: User, permission: 
     ids = [send(ada)]
     act(client_of(make_staff("vera", permission)), action, ids, post="yes")
     assert Inbox.objects.get(pk=ada.pk).head == 1
+
+
+def test_delete__of_what_is_not_listed__is_not_asked_about(staff: Client, ada: User) -> None:
+    listed, gone = send(ada, "listed"), send(ada, "gone")
+    services.delete(ada, [gone])
+    staged = Notification.objects.create(
+        recipient=ada, event=Event.objects.create(type="a.b", title="staged")
+    )
+    for ids in ([gone], [gone, staged.public_id]):
+        answer = act(staff, "delete_selected", ids)
+        assert answer.redirect_chain, "back at the list, which says why"
+        assert "not in" in messages_of(answer)[0]
+    asked = act(staff, "delete_selected", [listed, gone, staged.public_id])
+    page = asked.content.decode()
+    assert "2 notifications are not in their recipients’ lists" in page
+    assert f'value="{row_of(listed).pk}"' in page
+    for other in (gone, staged.public_id):
+        assert f'value="{row_of(other).pk}"' not in page

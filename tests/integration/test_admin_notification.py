@@ -180,7 +180,7 @@ def test_timeline__tells_the_whole_story_with_who_and_where(staff: Client, ada: 
         "token:ci",
         "2001:db8::7",
         "API",
-        "Withdrawn by",
+        "Withdrawn",
     ):
         assert text in page
     assert [entry.change.unread_count for entry in response.context["timeline"][1:]] == [1, 0, 1, 0]

@@ -203,9 +203,7 @@ def test_permissions__each_opens_its_own_part(ada: User) -> None:
     assert services.usable_token(text) is None
 
 
-@pytest.mark.parametrize(
-    "query", ["token_hash__startswith=a", "user__password__startswith=x", "state=odd", "state=inactive"]
-)
+@pytest.mark.parametrize("query", ["token_hash__startswith=a", "user__password__startswith=x"])
 def test_lookup__past_the_filter__is_refused(staff: Client, query: str) -> None:
     answer = staff.get(f"{LIST}?{query}")
-    assert answer.status_code in (302, 400)
+    assert answer.status_code == 400

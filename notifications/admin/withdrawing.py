@@ -1,0 +1,177 @@
+"""Withdrawing from the list and from the page of one: what goes from whom is shown first, and a reason is asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from django import forms
+from django.contrib import messages
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.admin.options import ModelAdmin
+from django.contrib.contenttypes.models import ContentType
+from django.db import transaction
+from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from notifications import services
+from notifications.admin.forms import ReasonForm
+from notifications.admin.jobs import number
+from notifications.admin.links import notification_url
+from notifications.admin.origin import origin_of
+from notifications.admin.replay_filters import described
+from notifications.admin.replay_forms import BadSelection, list_url, selection_fields, selection_in
+from notifications.admin.replay_preview import Shown, Total, count_rows, newest_of
+from notifications.admin.rights import can
+from notifications.models import Broadcast, Event, Notification
+from notifications.services import Selection
+
+# At once: all of them are marked in one transaction. Of what a filter admits, the newest.
+MAX_EVENTS: Final = 1_000
+_THERE: Final = Q(deleted_at__isnull=True, failed_at__isnull=True)
+
+
+class WithdrawForm(ReasonForm):
+    """Why, and up to which notification: what is sent after the page was shown is not taken."""
+
+    until = forms.IntegerField(min_value=0, max_value=2**63 - 1, widget=forms.HiddenInput)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preview:
+    """What would go.
+
+    Attributes:
+        keys: of the events that are taken back.
+        has_more: the selection has more events than can be withdrawn at once.
+        going: how many notifications go.
+        unseen: how many of those nobody has seen yet, because they are scheduled or staged.
+        beside: how many of those are not selected: others were sent the same.
+        shown: the newest of the selection.
+    """
+
+    keys: list[int] = field(default_factory=list)
+    has_more: bool = False
+    going: Total
+    unseen: Total
+    beside: Total
+    shown: list[Shown]
+
+    @property
+    def total(self) -> Total:
+        """How many events that is."""
+        return Total(len(self.keys), is_estimate=self.has_more, is_more=self.has_more)
+
+    @property
+    def words(self) -> str:
+        """What goes."""
+        events = ngettext("%s event", "%s events", len(self.keys)) % self.total
+        return _("%(events)s, %(notifications)s") % {"events": events, "notifications": self.going.words}
+
+
+def withdrawable() -> QuerySet[Event]:
+    """Events that can be taken back: they were not yet, and somebody has them, or is still to get them."""
+    there = Notification.objects.filter(_THERE, event=OuterRef("pk"))
+    sending = Broadcast.objects.filter(Broadcast.LIVE, event=OuterRef("pk"))
+    return Event.objects.filter(Exists(there) | Exists(sending), withdrawn_at__isnull=True)
+
+
+def withdraw_page(request: HttpRequest, model_admin: ModelAdmin[Notification]) -> HttpResponse:
+    """Ask, and withdraw once that is confirmed. Needs the rights of its view."""
+    if request.method not in ("GET", "HEAD", "POST"):
+        return HttpResponseNotAllowed(["GET", "HEAD", "POST"])
+    try:
+        selection = selection_in(request)
+    except BadSelection as error:
+        messages.error(request, _("%s Nothing was withdrawn.") % error)
+        return HttpResponseRedirect(list_url(request))
+    form = WithdrawForm(request.POST if "until" in request.POST else None)
+    is_sure = form.is_valid()
+    until = form.cleaned_data["until"] if is_sure else _newest()
+    rows = selection.rows(request.user).filter(pk__lte=until)
+    looked = _preview(rows)
+    if not looked.keys:
+        messages.warning(request, _("There is nothing left of that to withdraw."))
+        return HttpResponseRedirect(_back(request, selection))
+    if is_sure:
+        _withdraw(request, selection, looked, form.cleaned_data["reason"])
+        return HttpResponseRedirect(_back(request, selection))
+    context = {
+        **model_admin.admin_site.each_context(request),
+        "title": _("Withdraw"),
+        "opts": model_admin.opts,
+        "media": model_admin.media,
+        "form": form,
+        "until": until,
+        "preview": looked,
+        "max_events": number(MAX_EVENTS),
+        "may_see": can(request, "view_content"),
+        "filters": described(selection.filters) if not selection.ids else [],
+        "is_filtered": not selection.ids,
+        "selection_fields": selection_fields(selection),
+        "back_url": _back(request, selection),
+    }
+    return TemplateResponse(request, "admin/notifications/notification/withdraw.html", context)
+
+
+def _preview(rows: QuerySet[Notification]) -> Preview:
+    """Look at a selection. Nine queries at most."""
+    rows = rows.order_by()
+    events = withdrawable().filter(pk__in=rows.values("event_id")).order_by("-pk")
+    keys = list(events.values_list("pk", flat=True)[: MAX_EVENTS + 1])
+    has_more, keys = len(keys) > MAX_EVENTS, keys[:MAX_EVENTS]
+    going = Notification.objects.filter(_THERE, event_id__in=keys)
+    return Preview(
+        keys=keys,
+        has_more=has_more,
+        going=count_rows(going),
+        unseen=count_rows(going.filter(position__isnull=True)),
+        beside=count_rows(going.exclude(pk__in=rows.values("pk"))),
+        shown=newest_of(rows.filter(event_id__in=keys)),
+    )
+
+
+def _newest() -> int:
+    return Notification.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
+
+
+def _back(request: HttpRequest, selection: Selection) -> str:
+    """The page of the one that is meant, if it is still there: what nobody has seen is gone without a trace. Else the list."""
+    if len(selection.ids) == 1 and Notification.objects.filter(public_id=selection.ids[0]).exists():
+        return notification_url(selection.ids[0])
+    return list_url(request)
+
+
+def _withdraw(request: HttpRequest, selection: Selection, looked: Preview, reason: str) -> None:
+    """Do it and put it on record, both or neither; and say what came of it."""
+    with transaction.atomic():
+        _log(request, selection, looked, reason)
+        count = services.withdraw_events(looked.keys, origin=origin_of(request))
+    gone = ngettext("%s notification goes.", "%s notifications go.", count) % number(count)
+    messages.success(request, _("It was withdrawn.") + " " + gone)
+    if looked.has_more:
+        messages.warning(request, _("There is more that the filter admits: withdraw it by doing this again."))
+
+
+def _log(request: HttpRequest, selection: Selection, looked: Preview, reason: str) -> None:
+    """In Django's log: for each notification that was named, or for the filter; and for each broadcast that ends."""
+    user_id: Any = request.user.pk
+    text = _("Withdrawn: %s") % reason
+    broadcasts = list(Broadcast.objects.filter(event_id__in=looked.keys))
+    LogEntry.objects.log_actions(user_id, broadcasts, CHANGE, text)
+    if selection.ids:
+        named = Notification.objects.filter(public_id__in=selection.ids, event_id__in=looked.keys)
+        LogEntry.objects.log_actions(user_id, named, CHANGE, text)
+        return
+    which = "&".join(f"{name}={value}" for name, value in sorted(selection.filters.items())) or _("all")
+    by_filter = _("Withdrawn by a filter (%(filter)s): %(what)s. %(reason)s")
+    LogEntry.objects.create(
+        user_id=user_id,
+        content_type=ContentType.objects.get_for_model(Notification),
+        object_repr=_("notifications"),
+        action_flag=CHANGE,
+        change_message=by_filter % {"filter": which, "what": looked.words, "reason": reason},
+    )
