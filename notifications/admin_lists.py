@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ChangeList
+from django.core.exceptions import EmptyResultSet
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
@@ -57,8 +59,13 @@ class SayingList(ChangeList):
         self.filter_params = {name: values}
         try:
             specs = self.get_filters(request)[0]
-            super().get_queryset(request)
-        except IncorrectLookupParameters:
+            with suppress(EmptyResultSet):
+                super().get_queryset(request).query.sql_with_params()
+        except (
+            IncorrectLookupParameters,
+            OverflowError,
+            ValueError,
+        ):  # the latter of dates that there cannot be
             return False
         return all(map(_is_a_choice, specs))
 

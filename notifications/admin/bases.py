@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
+from functools import wraps
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.contrib import admin
@@ -9,9 +12,13 @@ from django.contrib.admin.views.main import ChangeList
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.utils.text import capfirst
+from django.utils.translation import gettext as _
 
+from notifications.admin.links import chip_html
 from notifications.admin_lists import SayingList
 from notifications.models import Notification
+
+logger = logging.getLogger(__name__)
 
 # They take their type parameters only while types are checked.
 if TYPE_CHECKING:
@@ -56,6 +63,13 @@ class BoundedList(AnyModelAdmin):
         """What the template of the list needs besides."""
         return {}
 
+    def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
+        """The list, each of whose cells fails alone."""
+        for name in self.get_list_display(request):
+            if isinstance(name, str) and hasattr(type(self), name) and name not in vars(self):
+                setattr(self, name, _failing_alone(self, name))
+        return super().get_changelist_instance(request)
+
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
@@ -68,6 +82,20 @@ class BoundedList(AnyModelAdmin):
             **self.list_context(request),
         }
         return super().changelist_view(request, {**context, **(extra_context or {})})
+
+
+def _failing_alone(page: BoundedList, name: str) -> Callable[[Any], Any]:
+    """A column whose cells say so where a row that was written past the services cannot be shown; the rest of the page is."""
+
+    @wraps(getattr(page, name))
+    def cell(row: Any) -> Any:
+        try:
+            return getattr(type(page), name)(page, row)
+        except Exception:
+            logger.exception("The column %s of row %s cannot be shown", name, row.pk)
+            return chip_html("failed", _("cannot be shown"))
+
+    return cell
 
 
 class RecordsOnly(AnyModelAdmin):

@@ -11,13 +11,13 @@ from django.contrib import messages
 from django.contrib.admin.utils import quote
 from django.http import HttpRequest, HttpResponseRedirect
 from django.urls import NoReverseMatch, reverse
-from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
 from notifications.models import MAX_TITLE_LENGTH, Event, Level
 from notifications.streaming.staff import STAFF_PATH
+from notifications.times import local_time
 
 # What a username is cut to where it is longer than any that Django's own user model admits.
 MAX_NAME: Final = 254
@@ -117,7 +117,7 @@ def time_html(at: datetime | None) -> SafeString:
     """A time to the second, with the machine-readable one."""
     if at is None:
         return SafeString("")
-    local = timezone.localtime(at)
+    local = local_time(at)
     return format_html(
         '<time class="hub-time" datetime="{}" title="{}">{} <span>{}</span></time>',
         at.isoformat(),

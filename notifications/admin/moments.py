@@ -14,9 +14,9 @@ from notifications import selectors
 from notifications.cursors import Cursor
 from notifications.exceptions import MalformedCursor
 from notifications.models import Inbox
+from notifications.times import time_problem
 
 _MAX_DIGITS: Final = 16
-_YEARS: Final = range(1970, 9999)
 
 
 class Moment(NamedTuple):
@@ -58,11 +58,10 @@ def time_of(text: str) -> datetime | None:
     """A time as a browser's field or a permalink has it, in the zone of the site unless it names its own; None for anything else."""
     try:
         at = parse_datetime(text)
-        if at is None or at.year not in _YEARS:
-            return None
-        return at if timezone.is_aware(at) else timezone.make_aware(at)
+        at = timezone.make_aware(at) if at is not None and timezone.is_naive(at) else at
     except (ValueError, OverflowError):
         return None
+    return at if time_problem(at) is None else None
 
 
 def _by_cursor(inbox: Inbox, text: str) -> Moment:

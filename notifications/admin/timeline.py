@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from django.db.models import Q
-from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from notifications.admin.deliveries import Deliveries, Delivery, deliveries_of
@@ -17,6 +16,7 @@ from notifications.admin.replay_traces import Source, Trace, source_of, traces_o
 from notifications.admin.states import State
 from notifications.cursors import Cursor
 from notifications.models import Change, ChangeKind, Inbox, Notification, Replay, ReplayVerb
+from notifications.times import local_time
 
 MAX_CHANGES: Final = 200
 MAX_MADE_SHOWN: Final = 8
@@ -288,4 +288,4 @@ def _merge(own: Sequence[Change], read_all: Sequence[Change]) -> list[Change]:
 
 
 def _clock(at: datetime) -> str:
-    return timezone.localtime(at).strftime("%Y-%m-%d %H:%M:%S %Z")
+    return local_time(at).strftime("%Y-%m-%d %H:%M:%S %Z")

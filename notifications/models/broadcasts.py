@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from notifications.models.events import MAX_COLLAPSE_KEY_LENGTH, Event
 from notifications.models.jobs import Job
+from notifications.models.times import ReadableDateTimeField
 
 
 class Broadcast(Job):
@@ -36,7 +37,7 @@ class Broadcast(Job):
     collapse_key = models.CharField(
         _("collapse key"), max_length=MAX_COLLAPSE_KEY_LENGTH, blank=True, default="", db_default=""
     )
-    deliver_at = models.DateTimeField(_("deliver at"), null=True, blank=True)
+    deliver_at = ReadableDateTimeField(_("deliver at"), null=True, blank=True)
 
     # No constraint: a user who is deleted meanwhile hurts nobody, and their key stays a place in the order.
     last_recipient = models.ForeignKey(

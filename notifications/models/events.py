@@ -11,6 +11,7 @@ from django.db.models.functions import Left, Now, StrIndex
 from django.utils.translation import gettext_lazy as _
 
 from notifications.events import MAX_NAME_LENGTH
+from notifications.models.times import ReadableDateTimeField
 
 MAX_TITLE_LENGTH = 200
 MAX_BODY_LENGTH = 10_000
@@ -51,7 +52,7 @@ class Event(models.Model):
     actor = models.CharField(_("actor"), max_length=MAX_ACTOR_LENGTH, blank=True, default="", db_default="")
     # Text, not a JSON column: jsonb reorders keys and rewrites numbers, and this text is spliced into frames as it is.
     data = models.TextField(_("data"), default="{}", db_default="{}")
-    expires_at = models.DateTimeField(_("expires at"), null=True, blank=True)
+    expires_at = ReadableDateTimeField(_("expires at"), null=True, blank=True)
     source = models.CharField(
         _("source"),
         max_length=MAX_SOURCE_LENGTH,

@@ -17,6 +17,7 @@ from django.utils.translation import gettext_lazy as _
 from notifications.events import MAX_NAME_LENGTH
 from notifications.models.events import MAX_COLLAPSE_KEY_LENGTH, MAX_TOPIC_LENGTH, Event, Level
 from notifications.models.keys import new_public_id, staged_at
+from notifications.models.times import ReadableDateTimeField
 
 
 class Notification(models.Model):
@@ -41,7 +42,7 @@ class Notification(models.Model):
         db_index=False,
         verbose_name=_("event"),
     )
-    deliver_at = models.DateTimeField(_("deliver at"), null=True, blank=True)
+    deliver_at = ReadableDateTimeField(_("deliver at"), null=True, blank=True)
     collapse_key = models.CharField(
         _("collapse key"),
         max_length=MAX_COLLAPSE_KEY_LENGTH,

@@ -22,6 +22,7 @@ from notifications.exceptions import InvalidInput
 from notifications.filters import MAX_VALUES, Filters
 from notifications.models import MAX_TOKEN_NAME_LENGTH, PRODUCER_PERMISSION, ApiToken, Scope
 from notifications.services.inboxes import announce_streams_on_commit
+from notifications.times import time_problem
 
 # Recognisable, so that scanners find a token that somebody has committed.
 PREFIX: Final = "nhub_"
@@ -107,8 +108,11 @@ def _errors(name: str, scopes: Collection[str], expires_at: datetime | None) -> 
         errors["name"] = f"must have 1 to {MAX_TOKEN_NAME_LENGTH} characters"
     if not scopes or not set(scopes) <= set(Scope.values):
         errors["scopes"] = f"must be one or more of {', '.join(Scope.values)}"
-    if expires_at is not None and expires_at <= timezone.now():
-        errors["expires_at"] = "must lie in the future"
+    if expires_at is not None:
+        if problem := time_problem(expires_at):
+            errors["expires_at"] = problem
+        elif expires_at <= timezone.now():
+            errors["expires_at"] = "must lie in the future"
     return errors
 
 

@@ -6,13 +6,12 @@ import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from django.utils import timezone
-
 from notifications.cursors import Cursor
 from notifications.events import category_of
 from notifications.payloads import CHANGE_NAMES, timestamp
 from notifications.selectors import WatchedChange
 from notifications.streaming import frames
+from notifications.times import local_time
 
 
 def frame(
@@ -41,7 +40,7 @@ def change_data(change: WatchedChange, *, with_content: bool) -> dict[str, objec
         "kind": change.kind,
         "at": timestamp(change.at),
         # As all other times in the admin: by the clock of the site.
-        "shown_at": timezone.localtime(change.at).strftime("%Y-%m-%d %H:%M:%S"),
+        "shown_at": local_time(change.at).strftime("%Y-%m-%d %H:%M:%S"),
         "cursor": str(Cursor(change.epoch, change.position)),
         "position": change.position,
         "unread_count": change.unread_count,
