@@ -113,9 +113,11 @@ def test_board__of_a_large_log__is_estimated_from_an_even_sample_and_says_so(
     Change.objects.filter(position__gt=1).update(id=F("id") + 10**9)
     monkeypatch.setattr(activity, "MAX_SAMPLE", 4)
     found = board(staff)
-    assert (found["is_estimate"], found["weight"], found["totals"]["sent"]) == (True, 3, "12")
+    assert (found["is_estimate"], found["weight"]) == (True, 3)
+    # The first and the last stride hold other keys too, so that each of them may meet one of these changes, or none.
+    assert found["totals"]["sent"] in ("9", "12", "15")
     assert "one change in 3" in staff.get(INDEX).content.decode()
-    assert board(staff, "month")["totals"]["sent"] == "12", "what is older is not in it"
+    assert board(staff, "month")["totals"] == found["totals"], "what is older is not in it"
     assert old is not None
 
 

@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
@@ -38,4 +39,5 @@ def test_commands__in_their_order__are_answered_as_the_page_says(live_hub: HubPr
     one, batch, withdrawn, shown = answers
     assert (one["count"], len(one["ids"])) == (1, 1)
     assert [result["count"] for result in batch["results"]] == [1, 2]
+    assert UUID(shown.pop("id")).version == 7
     assert (withdrawn, shown) == ({"changed": 2}, {"count": 1})
