@@ -176,6 +176,13 @@ class NotFound(HubError):
     message = "There is no such notification."
 
 
+class UserGone(NotFound):
+    """A user who does not exist, most likely because somebody has just deleted them."""
+
+    code = "unavailable"  # whoever asks again, after that moment, is told that nobody is logged in
+    message = "There is no such user; they may have been deleted a moment ago."
+
+
 class StreamLimit(HubError):
     """A stream on top of those that one user may have open."""
 

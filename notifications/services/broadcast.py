@@ -19,6 +19,7 @@ from notifications.services.content import build_event, check_schedule, text_err
 from notifications.services.notify import recipient_key
 from notifications.services.recipients import Recipients
 from notifications.services.rows import insert_rows
+from notifications.services.users import check_users_exist
 
 CHUNK: Final = 5_000
 
@@ -66,6 +67,8 @@ def broadcast(
     if errors := text_errors({"collapse_key": collapse_key}):
         raise InvalidInput(errors)
     owner_id = None if owner is None else recipient_key(owner)
+    if owner_id is not None:
+        check_users_exist([owner_id], field="owner")
     return start_broadcast(row, to, owner_id=owner_id, collapse_key=collapse_key, deliver_at=deliver_at)
 
 

@@ -6,40 +6,60 @@ from collections.abc import Collection, Iterable, Mapping
 from functools import partial
 from typing import Any, Final
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import F, QuerySet
 
 from notifications import selectors
 from notifications.arrays import AnyOf
 from notifications.conf import hub_config
 from notifications.cursors import new_epoch
+from notifications.exceptions import UserGone
 from notifications.models import Inbox
 from notifications.prepared import Prepared, Slots
 from notifications.selectors import InboxState
 from notifications.services.rows import insert_rows
 from notifications.services.statements import Statement, run_at_once
+from notifications.services.users import existing_users
 from notifications.signals import inbox_changed, streams_changed
 
 
 def open_inbox(user_id: Any) -> InboxState:
-    """The inbox of a user, made if this is its first touch. One read when it exists.
+    """The inbox of a user, made if this is its first touch. One read when it exists, three and a write otherwise.
 
     Args:
-        user_id: primary key of an existing user.
+        user_id: primary key of a user.
+
+    Raises:
+        UserGone: there is no such user.
     """
     while (found := selectors.inbox(user_id)) is None:
-        create_inboxes([user_id])
+        if not _create_for_existing([user_id]):
+            raise UserGone
     return found
 
 
 def ensure_inboxes(user_ids: Collection[Any]) -> None:
-    """Make those inboxes that are missing."""
+    """Make those inboxes that are missing, but for users who do not exist. One query; for a first touch two more."""
     known = set(Inbox.objects.filter(pk__in=user_ids).values_list("pk", flat=True))
-    create_inboxes(set(user_ids) - known)
+    if missing := set(user_ids) - known:
+        _create_for_existing(missing)
+
+
+def _create_for_existing(user_ids: Collection[Any]) -> bool:
+    """Whether there is any such user."""
+    while found := existing_users(user_ids):
+        try:
+            create_inboxes(found)
+        except IntegrityError:  # one of them was deleted just now
+            if not transaction.get_autocommit():
+                raise
+        else:
+            return True
+    return False
 
 
 def create_inboxes(user_ids: Iterable[Any]) -> None:
-    """Make inboxes; two processes may do so at once."""
+    """Make inboxes of existing users; two processes may do so at once."""
     rows = [(user_id, new_epoch()) for user_id in sorted(user_ids)]
     insert_rows(Inbox, ("user_id", "epoch"), rows, ignore_conflicts=True)
 

@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from django.core.exceptions import ValidationError
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from notifications.events import EventType, UntypedEvent
@@ -18,6 +18,7 @@ from notifications.models import Event, Inbox, Notification, new_public_id
 from notifications.services.content import build_event, check_schedule, text_errors
 from notifications.services.rows import Row, insert_row, insert_with_children
 from notifications.services.sequence import sequence_on_commit
+from notifications.services.users import check_users_exist
 
 
 def notify(
@@ -62,7 +63,7 @@ def notify(
         The notification's public id.
 
     Raises:
-        InvalidInput: one entry for each bad field.
+        InvalidInput: one entry for each bad field; ``recipient`` for a user who does not exist, or does not any more.
         NotificationTooLarge: over 64 KiB.
         UnknownEventType: the registry is strict and does not know the type.
     """
@@ -103,16 +104,19 @@ def notify_many(
     if errors := text_errors({"collapse_key": collapse_key}):
         raise InvalidInput(errors)
     public_ids = {recipient_key(recipient): new_public_id() for recipient in recipients}
-    with _savepoint():
-        _insert(
-            row,
-            [
-                (user_id, public_id, collapse_key, deliver_at, replay_of)
-                for user_id, public_id in public_ids.items()
-            ],
-        )
-        if deliver_at is None or deliver_at <= timezone.now():
-            sequence_on_commit(public_ids, [row])
+    rows = [
+        (user_id, public_id, collapse_key, deliver_at, replay_of) for user_id, public_id in public_ids.items()
+    ]
+    try:
+        with _savepoint():
+            _insert(row, rows)
+            if deliver_at is None or deliver_at <= timezone.now():
+                sequence_on_commit(public_ids, [row])
+    except (
+        IntegrityError
+    ):  # outside of a transaction, where the database looks at once whether a recipient exists
+        check_users_exist(public_ids, field="recipient")
+        raise
     return list(public_ids.values())
 
 
@@ -123,10 +127,13 @@ def _savepoint() -> AbstractContextManager[object]:
 
 def _insert(event: Event, rows: Sequence[Row]) -> None:
     columns = ("recipient_id", "public_id", "collapse_key", "deliver_at", "replay_of")
-    if rows:
-        insert_with_children(event, Notification, "event_id", columns, rows)
-    else:
+    if not rows:
         insert_row(event)
+        return
+    # Within a transaction the database looks at its end alone whether a recipient exists; the caller would hear it from there.
+    owner = "" if transaction.get_autocommit() else "recipient_id"
+    if insert_with_children(event, Notification, "event_id", columns, rows, owner=owner) < len(rows):
+        check_users_exist([row[0] for row in rows], field="recipient")
 
 
 def recipient_key(recipient: Any) -> Any:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import orjson
 from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import Expression, Field, Model
+from django.db.models import Exists, Expression, Field, Model, OuterRef
 
 from notifications.arrays import array_text, sql_type
 from notifications.services.statements import Statement
@@ -74,12 +74,12 @@ def insert_row(row: Model) -> None:
 
 
 def insert_with_children(
-    row: Model, model: type[Model], link: str, columns: Sequence[str], children: Values
-) -> None:
+    row: Model, model: type[Model], link: str, columns: Sequence[str], children: Values, *, owner: str = ""
+) -> int:
     """Insert one row as ``insert_row`` does, and rows of another model that point to it.
 
     Transaction: their own, both or neither; inside a caller's they are part of that. One statement on PostgreSQL, where a trip
-    takes longer than the work; two on SQLite.
+    takes longer than the work; two on SQLite, three with ``owner``.
 
     Args:
         row: what they point to.
@@ -87,26 +87,42 @@ def insert_with_children(
         link: the attribute name of the field that points (``event_id``).
         columns: attribute names of the other fields that are given.
         children: one tuple of Python values for each, one at least, in the order of ``columns``.
+        owner: another foreign key, one of the columns, that is to be followed now. The database does so when the transaction ends.
+
+    Returns:
+        How many of the children have an owner that exists; without ``owner``, how many there are.
     """
     db = transaction.get_connection()
     if db.vendor != "postgresql":
         with transaction.atomic(savepoint=False):
             insert_row(row)
             insert_rows(model, (*columns, link), [(*child, row.pk) for child in children])
-        return
+        return _owned_count(row, model, link, owner) if owner else len(children)
+    counted, followed = "children", db.ops.quote_name(_field(model, owner or link).column)
+    if owner:
+        owners: Any = _field(model, owner).related_model
+        name = db.ops.quote_name(owners._meta.db_table)
+        counted += f" JOIN {name} o ON o.{_key_column(owners, db)} = children.{followed}"
     inserting, key = _inserting(row, db), _key_column(row, db)
     target = _target(model, tuple(columns), db.vendor)
     given = _many(target, children, db)
     statement = f"""
         WITH parent AS ({inserting.sql} RETURNING {key}), children AS (
             INSERT INTO {target.table} ({", ".join(target.names)}, {db.ops.quote_name(_field(model, link).column)})
-            SELECT {", ".join(given.values)}, parent.{key} {given.source}, parent
+            SELECT {", ".join(given.values)}, parent.{key} {given.source}, parent RETURNING {followed}
         )
-        SELECT {key} FROM parent"""  # noqa: S608 (names, placeholders)
+        SELECT {key}, (SELECT count(*) FROM {counted}) FROM parent"""  # noqa: S608 (names, placeholders)
     with db.cursor() as cursor:
         cursor.execute(statement, [*inserting.params, *given.params])
-        row.pk = cursor.fetchone()[0]
+        row.pk, count = cursor.fetchone()
     row._state.adding, row._state.db = False, db.alias
+    return int(count)
+
+
+def _owned_count(row: Model, model: type[Model], link: str, owner: str) -> int:
+    owners: Any = _field(model, owner).related_model
+    has_owner = Exists(owners._base_manager.filter(pk=OuterRef(owner)))
+    return model._base_manager.filter(has_owner, **{link: row.pk}).count()
 
 
 def _inserting(row: Model, db: BaseDatabaseWrapper) -> Statement:
@@ -118,7 +134,7 @@ def _inserting(row: Model, db: BaseDatabaseWrapper) -> Statement:
     )
 
 
-def _key_column(row: Model, db: BaseDatabaseWrapper) -> str:
+def _key_column(row: Model | type[Model], db: BaseDatabaseWrapper) -> str:
     return str(db.ops.quote_name(row._meta.pk.column))
 
 

@@ -13,7 +13,7 @@ from uuid import UUID
 from django.db import transaction
 from django.utils import timezone
 
-from notifications.exceptions import NotFound
+from notifications.exceptions import UserGone
 from notifications.models import Inbox, Notification, Reason
 from notifications.selectors import InboxState
 from notifications.services.inboxes import announce_on_commit, ensure_inboxes, lock_inboxes
@@ -36,7 +36,7 @@ def mark_read(user: Any, ids: Iterable[UUID], *, origin: Origin = SYSTEM) -> Out
         How many were changed, the ids that are not listed in this inbox, and the inbox as it is then.
 
     Raises:
-        NotFound: the user was deleted in that very moment; IntegrityError: there is none of this key.
+        UserGone: there is no such user, or there was until a moment ago.
         OperationalError: the inbox was locked by others for longer than ``lock_timeout_seconds``.
     """
     return _change(
@@ -128,10 +128,10 @@ def _lock(user_id: Any) -> dict[Any, Inbox]:
     """The user's locked inbox.
 
     Raises:
-        NotFound: the user was deleted a moment ago.
+        UserGone: there is no such user.
     """
     if not (inboxes := lock_inboxes([user_id])):
-        raise NotFound
+        raise UserGone
     return inboxes
 
 

@@ -19,7 +19,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from notifications.conf import hub_config
-from notifications.exceptions import NotFound, StreamLimit
+from notifications.exceptions import StreamLimit, UserGone
 from notifications.models import EndReason, OpenedBy, StreamSession, Worker
 from notifications.selectors import InboxState
 from notifications.services.inboxes import announce_streams_on_commit, lock_statements, open_inbox
@@ -89,7 +89,7 @@ def open_stream(
 
     Raises:
         StreamLimit: the user has ``max_streams_per_user`` others; nothing was changed.
-        NotFound: the user was deleted a moment ago.
+        UserGone: the user was deleted a moment ago.
         OperationalError: the inbox was locked for longer than ``lock_timeout_seconds``.
     """
     state = open_inbox(new.user_id)
@@ -98,7 +98,7 @@ def open_stream(
     insertion = _insertion(new, worker, state, *begin(state), slot=slot)
     found, *replaced, made = run_at_once([*lock, *replacement, insertion])[len(lock) - 1 :]
     if not found:
-        raise NotFound
+        raise UserGone
     if not made:
         raise StreamLimit
     keys = [_key(key) for rows in replaced for (key,) in rows]

@@ -22,6 +22,7 @@ from notifications.exceptions import InvalidInput
 from notifications.filters import MAX_VALUES, Filters
 from notifications.models import MAX_TOKEN_NAME_LENGTH, PRODUCER_PERMISSION, ApiToken, Scope
 from notifications.services.inboxes import announce_streams_on_commit
+from notifications.services.users import check_users_exist
 from notifications.times import time_problem
 
 # Recognisable, so that scanners find a token that somebody has committed.
@@ -84,6 +85,7 @@ def create_token(
     """
     if errors := _errors(name, scopes, expires_at) | _limit_errors(scopes, types, topics):
         raise InvalidInput(errors)
+    check_users_exist([user.pk], field="user")
     text = PREFIX + secrets.token_urlsafe(TOKEN_BYTES)
     token = ApiToken.objects.create(
         user=user,

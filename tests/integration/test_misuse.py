@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 from uuid import UUID
 
@@ -11,8 +12,9 @@ from django.db import connection, transaction
 
 from notifications import selectors, services
 from notifications.events import UntypedEvent
-from notifications.exceptions import InvalidInput
+from notifications.exceptions import InvalidInput, UserGone
 from notifications.models import Change, Event, Inbox, Notification
+from notifications.services import Recipients
 from tests.helpers.factories import make_user, order_event, send
 from tests.helpers.oracle import assert_converges
 
@@ -143,11 +145,53 @@ def test_actions__in_a_transaction_of_their_own__wait_for_a_lock_no_longer_than_
     assert seen == ["1500ms", "1500ms"]
 
 
-def test_nobody_of_that_key__is_refused_by_the_database_and_leaves_nothing(ada: User) -> None:
-    from django.db import IntegrityError
-
-    for action in (lambda: send(ada.pk + 1_000), lambda: services.mark_all_read(ada.pk + 1_000)):  # type: ignore[arg-type]
-        with pytest.raises(IntegrityError):
-            action()
+def test_nobody_of_that_key__is_said_by_an_error_of_the_hub_and_leaves_nothing(ada: User) -> None:
+    nobody = ada.pk + 1_000
+    for names, action in (
+        ({"recipient"}, lambda: send(nobody)),  # type: ignore[arg-type]
+        ({"recipient"}, lambda: services.notify_many([ada, nobody], order_event(), title="t")),
+        (
+            {"owner"},
+            lambda: services.broadcast(Recipients(users=[ada]), order_event(), title="t", owner=nobody),
+        ),
+        (
+            {"user"},
+            lambda: services.create_token(User(pk=nobody), name="x", scopes=["read"], expires_at=None),
+        ),
+    ):
+        for around in (nullcontext, transaction.atomic):
+            with around(), pytest.raises(InvalidInput) as caught:
+                action()
+            assert caught.value.errors.keys() == names
+    for touch in (
+        lambda: services.mark_all_read(nobody),
+        lambda: services.mark_read(nobody, []),
+        lambda: services.open_inbox(nobody),
+    ):
+        for around in (nullcontext, transaction.atomic):
+            with around(), pytest.raises(UserGone):
+                touch()
+    assert not Event.objects.exists()
     assert not Notification.objects.exists()
     assert not Inbox.objects.exists()
+
+
+def test_user_deleted_meanwhile__leaves_the_callers_transaction_as_it_was(ada: User) -> None:
+    """A task that was handed a user, and comes to it when they are gone."""
+    grace, stale = make_user("grace"), make_user("stale")
+    User.objects.filter(pk=stale.pk).delete()
+    with transaction.atomic():
+        with pytest.raises(InvalidInput, match=f"no user with the key {stale.pk}"):
+            services.notify_many([grace, stale], order_event(), title="to both")
+        services.notify(grace, order_event(), title="to one")
+    assert list(Event.objects.values_list("title", flat=True)) == ["to one"]
+    assert selectors.inbox(grace.pk).head == 1  # type: ignore[union-attr]
+
+
+def test_send_within_a_transaction__looks_for_its_recipients_in_no_trip_of_its_own(
+    ada: User, django_assert_num_queries: Any
+) -> None:
+    with transaction.atomic(), django_assert_num_queries(3 if connection.vendor == "postgresql" else 5):
+        services.notify(
+            ada, order_event(), title="t"
+        )  # in a savepoint; on SQLite in two statements, and one that looks

@@ -136,7 +136,7 @@ def test_statements__of_an_idle_sweep__are_two(ada: User) -> None:
 
 
 def test_statements__of_opening_an_inbox__are_one_once_it_exists(ada: User) -> None:
-    assert count_of(lambda: services.open_inbox(ada.pk)) == 3
+    assert count_of(lambda: services.open_inbox(ada.pk)) == 4  # none, the user, and what makes and reads it
     assert count_of(lambda: services.open_inbox(ada.pk)) == 1
 
 

@@ -12,14 +12,14 @@ from uuid import UUID, uuid4
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import IntegrityError, connection, transaction
+from django.db import connection, transaction
 from django.db.models.functions import Now
 from django.test import override_settings
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from notifications import selectors, services
-from notifications.exceptions import StreamLimit
+from notifications.exceptions import StreamLimit, UserGone
 from notifications.models import EndReason, Inbox, OpenedBy, StreamSession, Worker, new_public_id
 from notifications.processes import identity_of, machine
 from notifications.selectors import InboxState
@@ -126,10 +126,10 @@ def test_open__is_two_trips_to_postgresql__and_few_statements_on_sqlite(ada: Use
             assert len(captured) == (2 if is_one_trip else count)
 
 
-def test_open__user_who_is_gone__is_not_found(ada: User, worker: Worker) -> None:
+def test_open__user_who_is_gone__is_said_so(ada: User, worker: Worker) -> None:
     new = NewStream(id=new_public_id(), user_id=ada.pk)
     ada.delete()
-    with pytest.raises(IntegrityError):
+    with pytest.raises(UserGone):
         services.open_stream(new, worker, begin)
     assert not StreamSession.objects.exists()
 
