@@ -61,11 +61,7 @@ class SayingList(ChangeList):
             specs = self.get_filters(request)[0]
             with suppress(EmptyResultSet):
                 super().get_queryset(request).query.sql_with_params()
-        except (
-            IncorrectLookupParameters,
-            OverflowError,
-            ValueError,
-        ):  # the latter of dates that there cannot be
+        except (IncorrectLookupParameters, OverflowError, ValueError):  # the latter two: dates that cannot be
             return False
         return all(map(_is_a_choice, specs))
 

@@ -37,7 +37,7 @@ from notifications.models import (
     Notification,
     Reason,
 )
-from notifications.services.content import MAX_NOTIFICATION_BYTES, url_problem
+from notifications.services.content import MAX_STORED_DATA_BYTES, url_problem
 
 MAX_OTHERS: Final = 1_000
 # Rows that are read to count people: one of whom was sent an event again has several.
@@ -48,8 +48,7 @@ _CONTENT_LIMITS: Final = {
     "body": MAX_BODY_LENGTH,
     "url": MAX_URL_LENGTH,
     "actor": MAX_NAME,
-    "data": 3
-    * MAX_NOTIFICATION_BYTES,  # stored with escapes, which take three times as much as UTF-8 at most
+    "data": MAX_STORED_DATA_BYTES,
 }
 # What turns the writing direction around, or cannot be seen: it is shown escaped, as JSON may be written.
 _INVISIBLE: Final = re.compile(r"[\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")

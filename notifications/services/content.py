@@ -27,6 +27,8 @@ from notifications.models import (
 from notifications.times import time_problem
 
 MAX_NOTIFICATION_BYTES: Final = 65_536
+# Data is stored with escapes, which take three times as much as UTF-8 at most.
+MAX_STORED_DATA_BYTES: Final = 3 * MAX_NOTIFICATION_BYTES
 MAX_TRANSIENT_BYTES: Final = 16_384
 _LENGTHS: Final = {
     "title": MAX_TITLE_LENGTH,

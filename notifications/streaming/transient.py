@@ -14,9 +14,8 @@ from notifications.exceptions import InvalidInput
 from notifications.filters import Filters
 from notifications.streaming.groups import EVERYBODY, Address, addressed
 
-MAX_FRAME_BYTES: Final = (
-    65_536  # the largest that ``emit`` lets through has some 51,000, where all is written as escapes
-)
+# The largest that ``emit`` lets through has some 51,000, where all is written as escapes.
+MAX_FRAME_BYTES: Final = 65_536
 MAX_MESSAGE_BYTES: Final = 2**20  # of frames and keys in one message
 _MESSAGE_TYPE: Final = "notifications.events"
 _LINES: Final = 3  # event, data, and the empty one
