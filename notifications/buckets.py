@@ -20,6 +20,8 @@ from django.conf import settings
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from notifications.outages import Outage
+
 logger = logging.getLogger(__name__)
 
 # To connect and to be answered, so that a request waits for twice this at most; Redis itself needs a tenth of a millisecond.
@@ -146,7 +148,11 @@ class RedisBuckets:
         self._script = client.register_script(_TAKE)
         self._memory = MemoryBuckets()
         self._paused_until = 0.0
-        self._is_failing = False
+        self._outage = Outage(
+            logger,
+            began="Redis does not count requests; this process does by itself",
+            over="Redis counts requests again",
+        )
 
     def take(self, policy: str, owner: object, per_minute: int) -> Allowance:
         """As ``Buckets``."""
@@ -155,13 +161,9 @@ class RedisBuckets:
                 granted, tokens = self._script(keys=[f"hub:bucket:{policy}:{owner}"], args=[per_minute])
             except (redis.RedisError, OSError) as error:
                 self._paused_until = time.monotonic() + REDIS_PAUSE_SECONDS
-                if not self._is_failing:
-                    logger.warning("Redis does not count requests (%r); this process does by itself", error)
-                self._is_failing = True
+                self._outage.failed(error)
             else:
-                if self._is_failing:
-                    logger.info("Redis counts requests again")
-                self._is_failing = False
+                self._outage.recovered()
                 return Allowance(policy, per_minute, float(tokens), bool(granted))
         return self._memory.take(policy, owner, per_minute)
 

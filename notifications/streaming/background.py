@@ -18,6 +18,7 @@ from django.db import close_old_connections, connection, connections
 
 from notifications import services
 from notifications.conf import hub_config
+from notifications.outages import Outage
 from notifications.streaming import limits
 
 logger = logging.getLogger(__name__)
@@ -36,9 +37,13 @@ class Routine(threading.Thread, ABC):
     def __init__(self, name: str) -> None:
         super().__init__(name=f"hub-{name}", daemon=True)
         self.pid = os.getpid()
-        self._what = name
         self._stopping = threading.Event()
-        self._is_failing = False
+        self._outage = Outage(
+            logger,
+            began=f"The {name} failed; it tries again",
+            over=f"The {name} works again",
+            has_traceback=True,
+        )
 
     @abstractmethod
     def work(self) -> float:
@@ -63,11 +68,9 @@ class Routine(threading.Thread, ABC):
         close_old_connections()
         try:
             pause_seconds = self.work()
-            self._is_failing = False
-        except Exception:
-            if not self._is_failing:
-                logger.exception("The %s failed; it tries again", self._what)
-            self._is_failing = True
+            self._outage.recovered()
+        except Exception as error:  # noqa: BLE001 (the work is done for as long as the process serves)
+            self._outage.failed(error)
             pause_seconds = _interval()
         finally:
             close_old_connections()

@@ -23,6 +23,7 @@ from uuid import UUID
 from channels.layers import InMemoryChannelLayer, get_channel_layer
 
 from notifications.conf import hub_config
+from notifications.outages import Outage
 from notifications.payloads import timestamp
 from notifications.receipts import Receipt
 from notifications.streaming import background, frames
@@ -214,7 +215,11 @@ class ThreadPublisher:
         self._pending = Pending()
         self._dropped_count = 0
         self._is_sending = False
-        self._is_failing = False
+        self._outage = Outage(
+            logger,
+            began="Hints cannot be sent; streams notice changes by themselves, seconds later",
+            over="Hints are sent again; %d were dropped so far",
+        )
         self._thread: threading.Thread | None = None
 
     @property
@@ -267,24 +272,18 @@ class ThreadPublisher:
             seal = current_seal()  # from the database, the first time: not on the loop
             batch = runner.run(self._send_in_time(seal, batch))
         except Exception as error:  # noqa: BLE001 (a layer may raise anything)
-            if not self._is_failing:
-                logger.warning(
-                    "Hints cannot be sent; streams notice changes by themselves, seconds later: %r", error
-                )
-            self._is_failing = True
+            self._outage.failed(error)
             return False
         _count(batch, "sent")
         batch.taken()
-        if self._is_failing:
-            logger.info("Hints are sent again; %d were dropped so far", self.dropped_count)
-        self._is_failing = False
+        self._outage.recovered(self.dropped_count)
         return True
 
     async def _send_in_time(self, seal: Seal, batch: Batch) -> Batch:
         """What of it was sent."""
         async with asyncio.timeout(SEND_SECONDS):
             layer = get_channel_layer()
-            if self._is_failing:
+            if self._outage.is_on:
                 # What this fails for has not begun, so its sender learns for certain that it was not sent.
                 await send_batch(layer, seal, Batch(events=[probe()]))
             begun = batch.begun()

@@ -11,6 +11,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from notifications.outages import Outage
 from notifications.streaming import limits
 from notifications.streaming.groups import EVERYBODY, Address, read_hint, read_look, read_show
 from notifications.streaming.seal import Seal, find_seal
@@ -61,7 +62,11 @@ class Membership:
         self._joined: set[str] = set()
         self._unsettled: dict[str, None] = {}
         self._changed = asyncio.Event()
-        self._is_failing = False
+        self._outage = Outage(
+            logger,
+            began="Hints cannot be received; streams are live by reconciliation alone",
+            over="Hints are received again",
+        )
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
@@ -96,12 +101,12 @@ class Membership:
                 # Never under a timeout: a cancelled receive() of the pub/sub layer unsubscribes for good.
                 message = self._seal.open(await self._layer_of().receive(self._channel))
             except Exception as error:  # noqa: BLE001 (a layer may raise anything; streams outlive it)
-                self._failed(error)
+                self._outage.failed(error)
                 failures += 1
                 await asyncio.sleep(limits.backoff_seconds(failures))
             else:
                 failures = 0
-                self._recovered()
+                self._outage.recovered()
                 for key, head in read_hint(message):
                     self._on_hint(key, head)
                 for key in read_look(message):
@@ -125,7 +130,7 @@ class Membership:
                     await self._settle_one(key, self._channel)
                 failures = 0
             except Exception as error:  # noqa: BLE001 (as above)
-                self._failed(error)
+                self._outage.failed(error)
                 failures += 1
                 await asyncio.sleep(limits.backoff_seconds(failures))
                 self._changed.set()
@@ -138,7 +143,7 @@ class Membership:
                 await self._join(key, channel)
                 if key not in self._joined:
                     self._joined.add(key)
-                    self._recovered()  # only this is sure to have asked it: a layer may know of older groups by itself
+                    self._outage.recovered()  # only this is sure to have asked it: a layer may know of older groups by itself
                     self._on_joined(key)
             elif key in self._joined:
                 for group in self._groups_of(key):
@@ -159,13 +164,3 @@ class Membership:
     def _layer_of(self) -> Any:
         assert self._layer is not None  # noqa: S101 (no task runs without one)
         return self._layer
-
-    def _failed(self, error: Exception) -> None:
-        if not self._is_failing:
-            logger.warning("Hints cannot be received; streams are live by reconciliation alone: %s", error)
-        self._is_failing = True
-
-    def _recovered(self) -> None:
-        if self._is_failing:
-            logger.info("Hints are received again")
-        self._is_failing = False

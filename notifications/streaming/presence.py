@@ -19,6 +19,7 @@ from notifications import selectors, services
 from notifications.conf import hub_config
 from notifications.exceptions import StreamLimit
 from notifications.models import EndReason, Worker
+from notifications.outages import Outage
 from notifications.processes import identity_of
 from notifications.services import Progress
 from notifications.streaming import limits
@@ -61,7 +62,11 @@ class Presence:
         self._written_count = 0
         self._is_registered = False
         self._must_reopen = False
-        self._is_failing = False
+        self._outage = Outage(
+            logger,
+            began="Streams could not be put on record; the next try follows",
+            over="Streams are put on record again",
+        )
 
     async def open(self, key: UUID, take: Callable[[Worker], _T]) -> _T:
         """Take a slot. Whoever gets one calls ``add`` or ``note_end``.
@@ -182,10 +187,10 @@ class Presence:
                 self._must_reopen = False
             except Exception as error:  # noqa: BLE001 (streams outlive any failure of the database)
                 self._closings = closings | self._closings
-                self._failed(error)
+                self._outage.failed(error)
                 return False
             self._is_registered = True
-            self._is_failing = False
+            self._outage.recovered()
             self._written_count += len(closings)
             self._written |= {key: progress for key, progress in moved.items() if key in self._streams}
             return True
@@ -203,14 +208,9 @@ class Presence:
             try:
                 recorded = await in_pool(selectors.open_streams_of_worker, self.worker.pk)
             except Exception as error:  # noqa: BLE001 (as above)
-                self._failed(error)
+                self._outage.failed(error)
                 return
             for key in recorded:
                 if key not in self._streams and key not in self._closings:
                     self._closings[key] = (EndReason.LOST, None)
                     self._noted.set()
-
-    def _failed(self, error: Exception) -> None:
-        if not self._is_failing:
-            logger.warning("Streams could not be put on record; the next try follows: %s", error)
-        self._is_failing = True

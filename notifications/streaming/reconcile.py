@@ -13,6 +13,7 @@ from django.db import connection
 
 from notifications import selectors
 from notifications.conf import hub_config
+from notifications.outages import Outage
 from notifications.selectors import InboxState
 from notifications.streaming import limits
 from notifications.streaming.fanout import Fanout, SharedInbox
@@ -40,7 +41,9 @@ class Reconciler:
         self._wake = asyncio.Event()
         self._is_asked = False
         self._joined: set[SharedInbox] = set()
-        self._is_failing = False
+        self._outage = Outage(
+            logger, began="Heads could not be read; the next look tries again", over="Heads can be read again"
+        )
 
     def ask(self) -> None:
         """Look now."""
@@ -81,11 +84,9 @@ class Reconciler:
             users = [inbox.user_id for inbox in known]
             moved = await in_pool(selectors.moved_inboxes, users, epochs, positions)
         except Exception as error:  # noqa: BLE001 (streams outlive any failure of the database)
-            if not self._is_failing:
-                logger.warning("Heads could not be read; the next look tries again: %s", error)
-            self._is_failing = True
+            self._outage.failed(error)
             return
-        self._is_failing = False
+        self._outage.recovered()
         for inbox, epoch, position in zip(known, epochs, positions, strict=True):
             state = moved.get(inbox.user_id) if moved else None
             if state is None:

@@ -9,6 +9,7 @@ import time
 
 from notifications import selectors
 from notifications.conf import hub_config
+from notifications.outages import Outage
 from notifications.payloads import ChangeRow
 from notifications.streaming import limits
 from notifications.streaming.changes import SharedChange
@@ -30,6 +31,11 @@ class Refill:
     def __init__(self) -> None:
         self._behind: dict[SharedInbox, None] = {}
         self._task: asyncio.Task[None] | None = None
+        self._outage = Outage(
+            logger,
+            began="Changes could not be read and are tried again",
+            over="Changes can be read again",
+        )
 
     def add(self, inbox: SharedInbox) -> None:
         """Bring an inbox up to date soon."""
@@ -54,13 +60,11 @@ class Refill:
                 await self._refill([inbox for inbox in batch if inbox.connections])
             except Exception as error:  # noqa: BLE001 (streams outlive any failure of the database)
                 self._behind.update(dict.fromkeys(batch))
-                if not failures:
-                    logger.warning("Changes could not be read and are tried again: %s", error)
+                self._outage.failed(error)
                 failures += 1
                 await asyncio.sleep(limits.backoff_seconds(failures))
             else:
-                if failures:
-                    logger.info("Changes can be read again")
+                self._outage.recovered()
                 failures = 0
                 await asyncio.sleep(limits.MIN_REFILL_SECONDS)
 

@@ -13,6 +13,7 @@ from uuid import UUID
 
 from notifications import selectors
 from notifications.conf import hub_config
+from notifications.outages import Outage
 from notifications.streaming import limits
 from notifications.streaming.connection import Connection
 from notifications.streaming.credentials import Credential
@@ -54,7 +55,11 @@ class Standing:
         self._ended = ended
         self._asked: set[SharedInbox] = set()
         self._wake = asyncio.Event()
-        self._is_failing = False
+        self._outage = Outage(
+            logger,
+            began="The standing of streams could not be read; the next look follows",
+            over="The standing of streams can be read again",
+        )
         self._clock = asyncio.get_running_loop().time
         self._known_at = self._clock()
 
@@ -101,11 +106,9 @@ class Standing:
             ended = await in_pool(self._ended, {one.credential for one in looked_at})
             asked = await in_pool(selectors.streams_asked_to_end, self._presence.worker.pk)
         except Exception as error:  # noqa: BLE001 (streams outlive any failure of the database)
-            if not self._is_failing:
-                logger.warning("The standing of streams could not be read; the next look follows: %s", error)
-            self._is_failing = True
+            self._outage.failed(error)
             return False
-        self._is_failing = False
+        self._outage.recovered()
         self._end(asked)
         for one in looked_at:
             if (ending := ended.get(one.credential)) is not None:

@@ -18,6 +18,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, Self
 
+from notifications.outages import Outage
+
 logger = logging.getLogger(__name__)
 
 WRITE_SECONDS: Final = 1.0
@@ -94,7 +96,11 @@ class Scribe(threading.Thread):
         self._numbers = numbers
         self._name = f"{os.getpid()}-{time.time_ns()}"
         self._since = time.time()
-        self._is_failing = False
+        self._outage = Outage(
+            logger,
+            began="What this worker counts cannot be shared with the others",
+            over="What this worker counts is shared with the others again",
+        )
         self._writing = threading.Lock()
         self._is_over = threading.Event()
 
@@ -114,12 +120,11 @@ class Scribe(threading.Thread):
             record = {"number": self._number, "since": self._since, **self._numbers()}
             try:
                 self.tally.write(self._name, record)
-                self._is_failing = False
             except OSError as error:
-                if not self._is_failing:
-                    logger.warning("What this worker counts cannot be shared with the others: %s", error)
-                self._is_failing = True
-            return not self._is_failing
+                self._outage.failed(error)
+                return False
+            self._outage.recovered()
+            return True
 
 
 def added(some: Any, others: Any) -> Any:

@@ -8,6 +8,7 @@ from collections.abc import Collection
 from typing import Final
 
 from notifications.conf import hub_config
+from notifications.outages import Outage
 from notifications.streaming import limits
 from notifications.streaming.pool import in_pool
 from notifications.streaming.refusals import Receive, Refusal
@@ -30,7 +31,11 @@ class StaffStreams:
         self.tail = Tail()
         self._open: dict[StaffStream, asyncio.Task[None]] = {}
         self._task: asyncio.Task[None] | None = None
-        self._is_failing = False
+        self._outage = Outage(
+            logger,
+            began="The rights of staff could not be read; the next look follows",
+            over="The rights of staff can be read again",
+        )
         self._is_draining = False
 
     @property
@@ -83,11 +88,9 @@ class StaffStreams:
             try:
                 ended = await in_pool(rights.ended, set(held.values())) if held else {}
             except Exception as error:  # noqa: BLE001 (streams outlive any failure of the database)
-                if not self._is_failing:
-                    logger.warning("The rights of staff could not be read; the next look follows: %s", error)
-                self._is_failing = True
+                self._outage.failed(error)
                 continue
-            self._is_failing = False
+            self._outage.recovered()
             for stream, right in held.items():
                 if right in ended:
                     stream.close(ended[right].reason, may_return=ended[right].may_return)

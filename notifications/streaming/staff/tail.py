@@ -13,6 +13,7 @@ from typing import Final
 from django.db import connection
 
 from notifications import selectors
+from notifications.outages import Outage
 from notifications.selectors import WatchedChange
 from notifications.streaming import limits
 from notifications.streaming.pool import in_pool
@@ -38,7 +39,11 @@ class Tail:
         self._watchers: dict[StaffStream, Watch] = {}
         self._task: asyncio.Task[None] | None = None
         self._has_begun = asyncio.Event()
-        self._is_failing = False
+        self._outage = Outage(
+            logger,
+            began="The end of the log could not be read; the next look follows",
+            over="The end of the log can be read again",
+        )
 
     async def join(self, stream: StaffStream, watch: Watch) -> None:
         """Show a stream what is committed from now on: from the return of this, for certain."""
@@ -65,11 +70,9 @@ class Tail:
                     gaps = await in_pool(_begin)
                     self._has_begun.set()
                 await self._look(gaps)
-                self._is_failing = False
+                self._outage.recovered()
             except Exception as error:  # noqa: BLE001 (a tail outlives any failure of the database)
-                if not self._is_failing:
-                    logger.warning("The end of the log could not be read; the next look follows: %s", error)
-                self._is_failing = True
+                self._outage.failed(error)
             await asyncio.sleep(LOOK_SECONDS)
 
     async def _look(self, gaps: Gaps) -> None:

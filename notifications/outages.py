@@ -1,0 +1,46 @@
+"""What fails for a while and is tried again: the log gets one line when that begins, and one when it is over."""
+
+from __future__ import annotations
+
+from logging import ERROR, WARNING, Logger
+
+
+class Outage:
+    """Whether one kind of work fails at the moment.
+
+    A database that is away for an hour would otherwise be reported thousands of times, and nobody could tell from the log
+    since when all is well again. Threads may share one; the worst that can happen then is that a line stands twice.
+
+    Args:
+        logger: that of the module which does the work.
+        began: what the first failure costs and what happens next; the error is appended.
+        over: that it works again. It may hold the placeholders of ``logging`` for the arguments of ``recovered``.
+        has_traceback: the failure may be the hub's own, so it is reported as an error, with its traceback.
+    """
+
+    __slots__ = ("_began", "_has_traceback", "_logger", "_over", "is_on")
+
+    def __init__(self, logger: Logger, *, began: str, over: str, has_traceback: bool = False) -> None:
+        self._logger = logger
+        self._began = began
+        self._over = over
+        self._has_traceback = has_traceback
+        self.is_on = False
+
+    def failed(self, error: BaseException) -> None:
+        """Note a failure; the first one in a row is logged."""
+        if not self.is_on:
+            level, traceback = (ERROR, error) if self._has_traceback else (WARNING, None)
+            # Its repr, because a TimeoutError says nothing else.
+            self._logger.log(level, "%s: %r", self._began, error, exc_info=traceback)
+        self.is_on = True
+
+    def recovered(self, *arguments: object) -> None:
+        """Note a success; the first one after a failure is logged.
+
+        Args:
+            arguments: what stands at the placeholders of ``over``.
+        """
+        if self.is_on:
+            self._logger.info(self._over, *arguments)
+        self.is_on = False
