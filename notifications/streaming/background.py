@@ -23,7 +23,6 @@ from notifications.streaming import limits
 
 logger = logging.getLogger(__name__)
 
-JITTER: Final = 0.2
 STOP_SECONDS: Final = 1.0
 
 
@@ -130,7 +129,7 @@ def _pause_after(run_chunk: Callable[[], bool]) -> float:
 
 
 def _interval() -> float:
-    return limits.spread(hub_config().sweep_seconds, JITTER)
+    return limits.spread(hub_config().sweep_seconds)
 
 
 _routines: list[Routine] = []

@@ -40,7 +40,6 @@ from notifications.streaming.wire import LAST_WORD_PART, Wire
 
 logger = logging.getLogger(__name__)
 
-ROTATION_JITTER: Final = 0.2
 LAST_WORD_SECONDS: Final = 0.25
 # What waits in the queue is still sent before these; a client resumes after all of them.
 _FLUSHED_BEFORE: Final = frozenset({"rotate", "shutdown"})
@@ -103,7 +102,7 @@ class Connection:
         self._wake = Alarm()
         self._clock = loop.time
         self._written_at = loop.time()
-        self._rotate_at = loop.time() + limits.spread(config.max_stream_seconds, ROTATION_JITTER)
+        self._rotate_at = loop.time() + limits.spread(config.max_stream_seconds)
         self._waiting_since: float | None = None
         self._replayed = 0
         self._is_announced = self._is_over = self._may_return = False

@@ -23,7 +23,12 @@ LIMIT_RETRY_FACTOR: Final = 5
 RESTART_MS: Final = 5_000
 
 
-def spread(value: float, part: float) -> float:
+# Of whatever is done at intervals. Processes that were started together, and streams that were opened together after a restart,
+# would go on together; so they have drifted apart after a few rounds, and an interval stays near to what the settings say.
+JITTER: Final = 0.2
+
+
+def spread(value: float, part: float = JITTER) -> float:
     """``value``, moved at random by at most ``part`` of itself to either side."""
     return value * random.uniform(1 - part, 1 + part)  # noqa: S311 (keeps clients apart, hides nothing)
 

@@ -35,7 +35,6 @@ MAX_CLOSINGS: Final = 50_000  # that may wait; what comes on top is found by the
 SIGNS_PER_LOSS: Final = 3  # signs of life within the time after which a process counts as lost, at least
 BEATS_PER_COMPARISON: Final = 12
 STOP_SECONDS: Final = 1.0
-JITTER: Final = 0.2
 
 
 class Recorded(Protocol):
@@ -153,7 +152,7 @@ class Presence:
             await asyncio.sleep(CLOSING_SECONDS)
             self._noted.clear()
             if not await self._write(with_progress=False):
-                await asyncio.sleep(limits.spread(1.0, JITTER))
+                await asyncio.sleep(limits.spread(1.0))
                 self._noted.set()
 
     async def _beat(self) -> None:
@@ -161,7 +160,7 @@ class Presence:
         while True:
             config = hub_config()
             seconds = min(config.reconcile_seconds, config.worker_lost_seconds / SIGNS_PER_LOSS)
-            await asyncio.sleep(limits.spread(seconds, JITTER))
+            await asyncio.sleep(limits.spread(seconds))
             beat += 1
             if self._is_registered and await self._write() and beat % BEATS_PER_COMPARISON == 0:
                 await self._compare()

@@ -22,7 +22,6 @@ from notifications.streaming.pool import in_pool
 
 logger = logging.getLogger(__name__)
 
-JITTER: Final = 0.2
 # Users come one by one, and each was looked at when it came: what they may have missed since is asked for together.
 TOGETHER_SECONDS: Final = 0.05
 
@@ -106,7 +105,7 @@ class Reconciler:
 
 
 def _interval() -> float:
-    return limits.spread(hub_config().reconcile_seconds, JITTER)
+    return limits.spread(hub_config().reconcile_seconds)
 
 
 def watched_database() -> str | None:

@@ -25,7 +25,6 @@ from notifications.streaming.waiting import Poll
 
 logger = logging.getLogger(__name__)
 
-JITTER: Final = 0.2
 # However seldom the heads are compared: a right that has ended ends its streams within ten seconds.
 MAX_TICK_SECONDS: Final = 6.0
 MAX_UNKNOWN_SECONDS: Final = 10.0
@@ -81,7 +80,7 @@ class Standing:
         next_tick = self._clock()
         while True:
             if (now := self._clock()) >= next_tick:
-                seconds = limits.spread(hub_config().reconcile_seconds, JITTER)
+                seconds = limits.spread(hub_config().reconcile_seconds)
                 next_tick = now + min(seconds, MAX_TICK_SECONDS)
                 if await self._look([*self._connections, *self._polls]):
                     self._known_at = now

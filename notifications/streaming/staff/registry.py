@@ -19,7 +19,6 @@ from notifications.streaming.tasks import end_all
 
 logger = logging.getLogger(__name__)
 
-JITTER: Final = 0.2
 # With the time of a look itself, a right that has ended ends its streams within ten seconds.
 MAX_TICK_SECONDS: Final = 6.0
 
@@ -83,7 +82,7 @@ class StaffStreams:
     async def _watch(self) -> None:
         """Look at the rights for as long as there is a stream."""
         while self._open:
-            await asyncio.sleep(min(limits.spread(hub_config().reconcile_seconds, JITTER), MAX_TICK_SECONDS))
+            await asyncio.sleep(min(limits.spread(hub_config().reconcile_seconds), MAX_TICK_SECONDS))
             held = {stream: stream.right for stream in self._open}
             try:
                 ended = await in_pool(rights.ended, set(held.values())) if held else {}

@@ -14,7 +14,7 @@ from typing import Final
 
 from notifications.conf import hub_config
 from notifications.streaming import frames, limits
-from notifications.streaming.connection import LAST_WORD_SECONDS, ROTATION_JITTER
+from notifications.streaming.connection import LAST_WORD_SECONDS
 from notifications.streaming.frames import CloseReason, Ending
 from notifications.streaming.outbox import joined
 from notifications.streaming.refusals import STREAM_HEADERS, Receive, Send
@@ -53,7 +53,7 @@ class StaffStream:
         self._wake, self._has_room = asyncio.Event(), asyncio.Event()
         self._has_room.set()
         self._clock = loop.time
-        self._rotate_at = loop.time() + limits.spread(config.max_stream_seconds, ROTATION_JITTER)
+        self._rotate_at = loop.time() + limits.spread(config.max_stream_seconds)
         self._written_at = loop.time()
         self._closing: CloseReason | None = None
         self._is_over = self._is_gone = self._may_return = False
