@@ -32,6 +32,7 @@ from notifications.streaming.fanout import user_key
 from notifications.streaming.metrics import METRICS
 from notifications.streaming.pending import Batch, Pending
 from notifications.streaming.seal import Seal, current_seal, find_seal
+from notifications.streaming.tasks import OnDemand
 from notifications.streaming.transient import Outgoing, TransientEvent, TransientFrame, event_items, probe
 
 logger = logging.getLogger(__name__)
@@ -171,7 +172,7 @@ class LoopPublisher:
         self._loop = loop
         self._lock = threading.Lock()
         self._pending = Pending()
-        self._sending: asyncio.Task[None] | None = None
+        self._sending = OnDemand(self._send_all, name="hub hints out")
 
     def put(self, batch: Batch) -> None:
         """Take what is to be told, in any thread."""
@@ -179,11 +180,7 @@ class LoopPublisher:
             is_scheduled = bool(self._pending)
             self._pending.add(batch)
         if not is_scheduled and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._send)
-
-    def _send(self) -> None:
-        if self._sending is None or self._sending.done():
-            self._sending = self._loop.create_task(self._send_all(), name="hub hints out")
+            self._loop.call_soon_threadsafe(self._sending.start)
 
     async def _send_all(self) -> None:
         while True:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import logging
 import time
 
@@ -16,7 +15,7 @@ from notifications.streaming.changes import SharedChange
 from notifications.streaming.fanout import SharedInbox
 from notifications.streaming.metrics import METRICS
 from notifications.streaming.pool import in_pool
-from notifications.streaming.tasks import end_all
+from notifications.streaming.tasks import OnDemand
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +29,7 @@ class Refill:
 
     def __init__(self) -> None:
         self._behind: dict[SharedInbox, None] = {}
-        self._task: asyncio.Task[None] | None = None
+        self._reading = OnDemand(self._read_all, name="hub refill")
         self._outage = Outage(
             logger,
             began="Changes could not be read and are tried again",
@@ -40,17 +39,13 @@ class Refill:
     def add(self, inbox: SharedInbox) -> None:
         """Bring an inbox up to date soon."""
         self._behind[inbox] = None
-        if self._task is None or self._task.done():
-            # For everybody, so in nobody's name: not in the log of the request that was the first to be behind.
-            loop, context = asyncio.get_running_loop(), contextvars.Context()
-            self._task = loop.create_task(self._run(), name="hub refill", context=context)
+        self._reading.start()
 
     async def stop(self) -> None:
         """End at once."""
-        if self._task is not None:
-            await end_all([self._task])
+        await self._reading.stop()
 
-    async def _run(self) -> None:
+    async def _read_all(self) -> None:
         failures = 0
         while self._behind:
             batch = list(self._behind)[: limits.MAX_USERS_PER_QUERY]

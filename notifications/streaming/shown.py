@@ -5,8 +5,6 @@ A message names keys and nothing else, so a forged one can make a user see again
 
 from __future__ import annotations
 
-import asyncio
-import contextvars
 import logging
 from collections import deque
 from collections.abc import Callable, Collection
@@ -19,7 +17,7 @@ from notifications.streaming import frames
 from notifications.streaming.fanout import Fanout, user_key
 from notifications.streaming.metrics import METRICS
 from notifications.streaming.pool import in_pool
-from notifications.streaming.tasks import end_all
+from notifications.streaming.tasks import OnDemand
 from notifications.streaming.transient import TransientEvent, TransientFrame
 
 logger = logging.getLogger(__name__)
@@ -48,7 +46,7 @@ class Shown:
         self._fanout = fanout
         self._may_show = may_show
         self._waiting: deque[int] = deque()
-        self._task: asyncio.Task[None] | None = None
+        self._reading = OnDemand(self._read_all, name="hub shown")
 
     def add(self, key: str, notification_id: int) -> None:
         """Show a notification soon, if its recipient is connected."""
@@ -58,17 +56,13 @@ class Shown:
             METRICS.transient_frames["dropped"] += 1
             return
         self._waiting.append(notification_id)
-        if self._task is None or self._task.done():
-            # For everybody, so in nobody's name: not in the log of whatever request is the current one.
-            loop, context = asyncio.get_running_loop(), contextvars.Context()
-            self._task = loop.create_task(self._run(), name="hub shown", context=context)
+        self._reading.start()
 
     async def stop(self) -> None:
         """End at once."""
-        if self._task is not None:
-            await end_all([self._task])
+        await self._reading.stop()
 
-    async def _run(self) -> None:
+    async def _read_all(self) -> None:
         while self._waiting:
             ids = [self._waiting.popleft() for _ in range(min(len(self._waiting), MAX_ROWS))]
             try:

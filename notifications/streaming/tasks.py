@@ -1,8 +1,9 @@
-"""Ending tasks for certain, and ending what a client asked for once the client has gone."""
+"""Tasks that are started when there is something to do, that end for certain, and that end once a client has gone."""
 
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping
 from typing import Any, Final
 
@@ -22,6 +23,41 @@ async def end_all(tasks: Collection[asyncio.Task[Any]]) -> None:
         for task in pending:
             task.cancel()
         _, pending = await asyncio.wait(pending, timeout=ATTEMPT_SECONDS)
+
+
+class OnDemand:
+    """Work that several ask for and one task does: started by whoever asks first, and again once it has ended; never two at a time.
+
+    It is for everybody, so in nobody's name: the task has a context of its own, and what it logs is not put down to the
+    request that happened to be the first.
+
+    Args:
+        work: does all there is to do, and ends when nothing is left.
+        name: of the task.
+    """
+
+    __slots__ = ("_name", "_task", "_work")
+
+    def __init__(self, work: Callable[[], Coroutine[Any, Any, None]], *, name: str) -> None:
+        self._work = work
+        self._name = name
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the task is there, and has not ended."""
+        return self._task is not None and not self._task.done()
+
+    def start(self) -> None:
+        """Begin the work, on the running loop, unless it is being done."""
+        if not self.is_running:
+            loop, context = asyncio.get_running_loop(), contextvars.Context()
+            self._task = loop.create_task(self._work(), name=self._name, context=context)
+
+    async def stop(self) -> None:
+        """End it at once."""
+        if self._task is not None:
+            await end_all([self._task])
 
 
 async def disconnected(receive: Callable[[], Awaitable[Mapping[str, Any]]]) -> None:

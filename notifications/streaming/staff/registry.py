@@ -15,7 +15,7 @@ from notifications.streaming.refusals import Receive, Refusal
 from notifications.streaming.staff import rights
 from notifications.streaming.staff.stream import StaffStream
 from notifications.streaming.staff.tail import Tail
-from notifications.streaming.tasks import end_all
+from notifications.streaming.tasks import OnDemand
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ class StaffStreams:
     def __init__(self) -> None:
         self.tail = Tail()
         self._open: dict[StaffStream, asyncio.Task[None]] = {}
-        self._task: asyncio.Task[None] | None = None
+        self._watching = OnDemand(self._watch, name="hub staff rights")
         self._outage = Outage(
             logger,
             began="The rights of staff could not be read; the next look follows",
@@ -56,8 +56,7 @@ class StaffStreams:
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 (a coroutine runs in a task)
         self._open[stream] = task
-        if self._task is None or self._task.done():
-            self._task = asyncio.get_running_loop().create_task(self._watch(), name="hub staff rights")
+        self._watching.start()
         try:
             await stream.run(receive)
         except asyncio.CancelledError:
@@ -76,8 +75,7 @@ class StaffStreams:
     async def stop(self) -> None:
         """End what feeds them."""
         await self.tail.stop()
-        if self._task is not None:
-            await end_all([self._task])
+        await self._watching.stop()
 
     async def _watch(self) -> None:
         """Look at the rights for as long as there is a stream."""

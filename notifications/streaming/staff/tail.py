@@ -21,7 +21,7 @@ from notifications.streaming.staff import wording
 from notifications.streaming.staff.gaps import Gaps
 from notifications.streaming.staff.stream import StaffStream
 from notifications.streaming.staff.watch import Watch
-from notifications.streaming.tasks import end_all
+from notifications.streaming.tasks import OnDemand
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ class Tail:
 
     def __init__(self) -> None:
         self._watchers: dict[StaffStream, Watch] = {}
-        self._task: asyncio.Task[None] | None = None
+        self._reading = OnDemand(self._read_on, name="hub tail")
         self._has_begun = asyncio.Event()
         self._outage = Outage(
             logger,
@@ -48,9 +48,9 @@ class Tail:
     async def join(self, stream: StaffStream, watch: Watch) -> None:
         """Show a stream what is committed from now on: from the return of this, for certain."""
         self._watchers[stream] = watch
-        if self._task is None or self._task.done():
+        if not self._reading.is_running:
             self._has_begun.clear()
-            self._task = asyncio.get_running_loop().create_task(self._run(), name="hub tail")
+            self._reading.start()
         await self._has_begun.wait()
 
     def leave(self, stream: StaffStream) -> None:
@@ -59,10 +59,9 @@ class Tail:
 
     async def stop(self) -> None:
         """End at once."""
-        if self._task is not None:
-            await end_all([self._task])
+        await self._reading.stop()
 
-    async def _run(self) -> None:
+    async def _read_on(self) -> None:
         gaps: Gaps | None = None
         while self._watchers:
             try:
