@@ -31,7 +31,7 @@ from notifications.streaming.metrics import METRICS
 from notifications.streaming.outbox import Outbox, joined
 from notifications.streaming.refusals import HeaderList, Receive, Send
 from notifications.streaming.requests import StreamRequest
-from notifications.streaming.sender import Sender
+from notifications.streaming.sender import LAST_WORD_SECONDS, Sender
 from notifications.streaming.session import Session, Verdict
 from notifications.streaming.tasks import run_until_gone
 from notifications.streaming.transient import TransientEvent
@@ -40,7 +40,6 @@ from notifications.streaming.wire import LAST_WORD_PART, Wire
 
 logger = logging.getLogger(__name__)
 
-LAST_WORD_SECONDS: Final = 0.25
 # What waits in the queue is still sent before these; a client resumes after all of them.
 _FLUSHED_BEFORE: Final = frozenset({"rotate", "shutdown"})
 # Not a byte of data follows these (I15).
@@ -359,8 +358,7 @@ class Connection:
         """Write frames. Raises ``TimeoutError`` when the reader has taken nothing for too long."""
         METRICS.frames += len(waiting)
         for body in joined(waiting):
-            if not self.wire.write_now(body):
-                await self._sender.write(body, hub_config().slow_reader_seconds)
+            await self._sender.write(body)
             self._written(len(body))
             if self._closing in _SILENT:
                 return
@@ -379,7 +377,5 @@ class Connection:
                 body = b"".join(waiting)
                 is_flushed = True
             body += control_frames.closed(self._request, Ending(self._closing, self._may_return))
-        if self._closing in _SILENT and self.wire.is_behind:
-            seconds = 0  # what the server still holds would go out first
         if await self._sender.finish(body, seconds, self._gone) and is_flushed:
             self._delivered = self._session.position

@@ -1,4 +1,7 @@
-"""Writes to one client by the server's ``send``: it may wait for the reader, so each write has a deadline, and can be cut short."""
+"""Writes to one client, a user's stream or the staff's: at once where the server takes it, else by its ``send``.
+
+That may wait for the reader, so each such write has a deadline, and can be cut short.
+"""
 
 from __future__ import annotations
 
@@ -11,23 +14,25 @@ from notifications.streaming.alarm import Alarm
 from notifications.streaming.refusals import STREAM_HEADERS, HeaderList, Send
 from notifications.streaming.wire import Wire
 
+LAST_WORD_SECONDS: Final = 0.25  # for the last frame, when the server itself stops
 DISCONNECT_SECONDS: Final = 1.0  # what a server may take to say that a dropped connection is gone
 
 
 class Sender:
-    """The way of all that is not written at once.
+    """The way of all that a writer task writes.
 
     Args:
         send: the ASGI callable, paced by the wire.
         wire: what lies under it.
     """
 
-    __slots__ = ("_deadline", "_send", "_wire")
+    __slots__ = ("_deadline", "_is_cut", "_send", "_wire")
 
     def __init__(self, send: Send, wire: Wire) -> None:
         self._send = send
         self._wire = wire
         self._deadline: asyncio.Timeout | None = None
+        self._is_cut = False
 
     async def start(self, headers: HeaderList) -> None:
         """Begin the answer. Raises ``TimeoutError``."""
@@ -35,8 +40,12 @@ class Sender:
         async with asyncio.timeout(hub_config().slow_reader_seconds):
             await self._send(message)
 
-    async def write(self, body: bytes, seconds: float, *, is_last: bool = False) -> None:
-        """One write. Raises ``TimeoutError`` when the reader has not taken enough for it for so long, or must not have it any more."""
+    async def write(self, body: bytes) -> None:
+        """One write. Raises ``TimeoutError`` when the reader takes nothing for ``slow_reader_seconds``, or after ``cut``."""
+        if not self._wire.write_now(body):
+            await self._write_within(hub_config().slow_reader_seconds, body)
+
+    async def _write_within(self, seconds: float, body: bytes, *, is_last: bool = False) -> None:
         self._deadline = asyncio.timeout(seconds)
         try:
             async with self._deadline:
@@ -46,7 +55,8 @@ class Sender:
             self._deadline = None
 
     def cut(self) -> None:
-        """What waits to be written must not be."""
+        """What waits to be written must not be: the reader has lost the right to it."""
+        self._is_cut = True
         if self._deadline is not None:
             self._deadline.reschedule(asyncio.get_running_loop().time())
 
@@ -56,8 +66,10 @@ class Sender:
         Args:
             gone: set when the client has gone, which is waited for then.
         """
+        if self._is_cut and self._wire.is_behind:
+            seconds = 0  # what the server still holds would go out first
         try:
-            await self.write(body, seconds, is_last=True)
+            await self._write_within(seconds, body, is_last=True)
         except TimeoutError:
             self._wire.abort()
             with contextlib.suppress(TimeoutError):

@@ -14,13 +14,14 @@ from typing import Final
 
 from notifications.conf import hub_config
 from notifications.streaming import frames, limits
-from notifications.streaming.connection import LAST_WORD_SECONDS
+from notifications.streaming.alarm import Alarm
 from notifications.streaming.frames import CloseReason, Ending
 from notifications.streaming.outbox import joined
-from notifications.streaming.refusals import STREAM_HEADERS, Receive, Send
+from notifications.streaming.refusals import Receive, Send
+from notifications.streaming.sender import LAST_WORD_SECONDS, Sender
 from notifications.streaming.staff import wording
 from notifications.streaming.staff.rights import StaffRight
-from notifications.streaming.tasks import disconnected, end_all, ended_before
+from notifications.streaming.tasks import end_all, run_until_gone
 from notifications.streaming.wire import LAST_WORD_PART, Wire
 
 logger = logging.getLogger(__name__)
@@ -45,7 +46,7 @@ class StaffStream:
         config = hub_config()
         self.wire = wire
         self.right = right
-        self._send_message = wire.pace(send, partial(self.close, "rotate"))
+        self._sender = Sender(wire.pace(send, partial(self.close, "rotate")), wire)
         self._feed = feed
         self._queue: deque[bytes] = deque()
         self._queued_bytes = 0
@@ -56,8 +57,8 @@ class StaffStream:
         self._rotate_at = loop.time() + limits.spread(config.max_stream_seconds)
         self._written_at = loop.time()
         self._closing: CloseReason | None = None
-        self._is_over = self._is_gone = self._may_return = False
-        self._deadline: asyncio.Timeout | None = None
+        self._is_over = self._may_return = False
+        self._gone = Alarm()
 
     def offer(self, frame: bytes) -> None:
         """Queue a frame; when too much waits, the oldest is dropped."""
@@ -87,21 +88,16 @@ class StaffStream:
         if self._closing is None or (reason == "revoked" and self._closing != "revoked"):
             self._closing, self._may_return = reason, may_return
         self._wake.set()
-        if reason == "revoked" and self._deadline is not None:
-            self._deadline.reschedule(self._clock())  # what waits to be written must not be
+        if reason == "revoked":
+            self._sender.cut()
 
     async def run(self, receive: Receive) -> None:
         """Serve the stream until it is over or the client has gone; nothing is left behind then."""
-        writing = asyncio.create_task(self._write(), name="hub staff stream")
         feeding = asyncio.create_task(self._fed(), name="hub staff feed")
         try:
-            self._is_gone = await ended_before(disconnected(receive), writing)
+            await run_until_gone(receive, self._write(), name="hub staff stream", on_gone=self._gone.set)
         finally:
-            # A server that stops cancels; the writer then says so to the client.
-            await asyncio.wait([writing])
             await end_all([feeding])
-        if not writing.cancelled():
-            writing.result()
 
     async def _fed(self) -> None:
         try:
@@ -115,7 +111,7 @@ class StaffStream:
 
     async def _write(self) -> None:
         try:
-            await self._begin()
+            await self._sender.start([])
             while self._closing is None:
                 self._wake.clear()
                 if self._queue or self._dropped_count:
@@ -128,7 +124,8 @@ class StaffStream:
             if self._closing != "revoked":
                 self._closing = "slow"
         except asyncio.CancelledError:
-            if not self._is_gone:
+            # A server that stops cancels; one whose client has gone does, too, and then there is nobody to tell.
+            if not self._gone:
                 self._closing = self._closing or "shutdown"
                 await self._finish(LAST_WORD_SECONDS)
             raise
@@ -137,12 +134,6 @@ class StaffStream:
             self._closing = "error"
         seconds = hub_config().slow_reader_seconds
         await self._finish(seconds * LAST_WORD_PART if self._closing == "slow" else seconds)
-
-    async def _begin(self) -> None:
-        async with asyncio.timeout(hub_config().slow_reader_seconds):
-            await self._send_message(
-                {"type": "http.response.start", "status": 200, "headers": list(STREAM_HEADERS)}
-            )
 
     def _take(self) -> list[bytes]:
         waiting = list(self._queue)
@@ -166,21 +157,10 @@ class StaffStream:
 
     async def _send(self, waiting: list[bytes]) -> None:
         for body in joined(waiting):
-            if not self.wire.write_now(body):
-                await self._write_body(body, hub_config().slow_reader_seconds)
+            await self._sender.write(body)
             self._written_at = self._clock()
             if self._closing == "revoked":
                 return
-
-    async def _write_body(self, body: bytes, seconds: float, *, is_last: bool = False) -> None:
-        self._deadline = asyncio.timeout(seconds)
-        try:
-            async with self._deadline:
-                await self._send_message(
-                    {"type": "http.response.body", "body": body, "more_body": not is_last}
-                )
-        finally:
-            self._deadline = None
 
     async def _finish(self, seconds: float) -> None:
         """The last frame, if there is a reason to tell; the connection is dropped when the reader does not take it in time."""
@@ -188,9 +168,4 @@ class StaffStream:
         if self._closing is not None:
             retry_ms, ending = limits.retry_ms(self._closing), Ending(self._closing, self._may_return)
             body = frames.closed(reason=self._closing, retry_ms=retry_ms, reconnect=ending.reconnect)
-        if self._closing == "revoked" and self.wire.is_behind:
-            seconds = 0  # what the server still holds would go out first
-        try:
-            await self._write_body(body, seconds, is_last=True)
-        except TimeoutError:
-            self.wire.abort()
+        await self._sender.finish(body, seconds, self._gone)
