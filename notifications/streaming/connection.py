@@ -32,7 +32,7 @@ from notifications.streaming.outbox import Outbox, joined
 from notifications.streaming.refusals import HeaderList, Receive, Send
 from notifications.streaming.requests import StreamRequest
 from notifications.streaming.sender import LAST_WORD_SECONDS, Sender
-from notifications.streaming.session import Session, Verdict
+from notifications.streaming.session import Plan, Session, Verdict
 from notifications.streaming.tasks import run_until_gone
 from notifications.streaming.transient import TransientEvent
 from notifications.streaming.turns import Turns
@@ -58,6 +58,7 @@ class Connection:
         fanout: where to take changes from.
         backlog_turns: those of this process for reading a page of the log.
         state: the inbox, read just now.
+        plan: how the stream begins in it, as its record says.
         headers: those of every answer to this client.
     """
 
@@ -81,6 +82,7 @@ class Connection:
         fanout: Fanout,
         backlog_turns: Turns,
         state: InboxState,
+        plan: Plan,
         headers: HeaderList,
     ) -> None:
         config = hub_config()
@@ -91,10 +93,8 @@ class Connection:
         self._fanout = fanout
         self._state = state
         self._headers = headers
-        self._plan = request.plan_for(state)
-        self._session = Session(
-            state.epoch, self._plan.start, floor=state.floor, compacted_to=self._plan.compacted_to
-        )
+        self._plan = plan
+        self._session = Session(state.epoch, plan.start, floor=state.floor, compacted_to=plan.compacted_to)
         self._target = state.head
         self._is_filtered = bool(request.filters)
         self._outbox = Outbox(max_frames=config.max_queue_frames, max_bytes=config.max_queue_bytes)
@@ -111,7 +111,7 @@ class Connection:
         self.turn = self.beat = 0
         self.id = key
         self.credential = credential
-        self._delivered = self._plan.start
+        self._delivered = plan.start
         self._backlog = Backlog(
             key=key, user_id=state.user_id, session=self._session, request=request, turns=backlog_turns, on_page=self._wake.set
         )  # fmt: skip

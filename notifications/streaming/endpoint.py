@@ -102,7 +102,7 @@ async def _open(
             if scope["method"] == "HEAD":
                 await in_pool(opening.check)
                 return None
-            credential, opened = await runtime.presence.open(key, opening.open)
+            opened = await runtime.presence.open(key, opening.open)
     except Refusal:
         raise
     except StreamLimit as limit:
@@ -125,10 +125,11 @@ async def _open(
         send=send,
         wire=wire_under(scope.get(SERVER_SEND)),
         request=request,
-        credential=credential,
+        credential=opened.credential,
         fanout=runtime.fanout,
         backlog_turns=runtime.backlog_turns,
         state=opened.inbox,
+        plan=opened.plan,
         headers=common,
     )
 

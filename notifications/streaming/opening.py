@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from notifications import services
@@ -12,10 +13,26 @@ from notifications.buckets import Allowance, Buckets
 from notifications.conf import hub_config
 from notifications.models import OpenedBy, Worker
 from notifications.selectors import InboxState
-from notifications.services import OpenedStream
 from notifications.streaming.credentials import Credential, identify
 from notifications.streaming.refusals import HeaderList, Refusal
 from notifications.streaming.requests import Headers, Scope, StreamRequest
+from notifications.streaming.session import Plan
+
+
+class Opened(NamedTuple):
+    """What was decided, and what is on record of it.
+
+    Attributes:
+        credential: by what right the stream is open.
+        inbox: as it was then.
+        plan: how the stream begins in it.
+        replaced: the keys of the streams that this one replaces.
+    """
+
+    credential: Credential
+    inbox: InboxState
+    plan: Plan
+    replaced: list[UUID]
 
 
 class Opening:
@@ -55,7 +72,7 @@ class Opening:
         """
         self._admit(is_opening=False)
 
-    def open(self, worker: Worker) -> tuple[Credential, OpenedStream]:
+    def open(self, worker: Worker) -> Opened:
         """Check the credential, then take a slot. Called again it takes a slot alone: a ticket can be used once.
 
         Raises:
@@ -64,8 +81,16 @@ class Opening:
         """
         if self._credential is None:
             self._credential = self._admit(is_opening=True)
-        new = self._new_stream(self._credential)
-        return self._credential, services.open_stream(new, worker, self._begin)
+        plan: Plan | None = None
+
+        def begin(state: InboxState) -> tuple[str, int]:
+            nonlocal plan
+            plan = self._request.plan_for(state)
+            return plan.resume, plan.start
+
+        inbox, replaced = services.open_stream(self._new_stream(self._credential), worker, begin)
+        assert plan is not None  # noqa: S101 (it was asked for the stream's row)
+        return Opened(self._credential, inbox, plan, replaced)
 
     def _admit(self, *, is_opening: bool) -> Credential:
         credential = identify(self._headers, self._request.ticket, is_opening)
@@ -75,10 +100,6 @@ class Opening:
                 retry = (b"retry-after", str(taken.seconds).encode())
                 raise Refusal("throttled", headers=[retry], more=taken.described(datetime.now(UTC)))
         return credential
-
-    def _begin(self, state: InboxState) -> tuple[str, int]:
-        planned = self._request.plan_for(state)
-        return planned.resume, planned.start
 
     def _new_stream(self, credential: Credential) -> services.NewStream:
         """What is put on record of it."""

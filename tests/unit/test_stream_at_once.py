@@ -19,6 +19,7 @@ from notifications.streaming.connection import Connection
 from notifications.streaming.credentials import Credential
 from notifications.streaming.fanout import Fanout
 from notifications.streaming.requests import Headers, StreamRequest
+from notifications.streaming.session import Plan
 from notifications.streaming.transient import TransientEvent, TransientFrame
 from notifications.streaming.turns import Turns
 from notifications.streaming.wire import UvicornWire
@@ -70,6 +71,7 @@ async def at_rest() -> AsyncIterator[tuple[Connection, Transport, list[bytes]]]:
         fanout=Fanout(on_membership=ignore, on_behind=ignore, on_look=ignore),
         backlog_turns=Turns(1),
         state=InboxState(1, EPOCH, 0, 0, 0),
+        plan=Plan("none", 0),
         headers=[],
     )
     writing = asyncio.create_task(connection._write())
