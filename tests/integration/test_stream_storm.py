@@ -16,7 +16,6 @@ from notifications.streaming.changes import read_page
 from notifications.streaming.credentials import identify
 from notifications.streaming.pool import in_pool
 from notifications.streaming.runtime import current_runtime
-from notifications.streaming.turns import LineFull, Turns
 from tests.helpers.asgi import AsgiStream, Streams, send_to
 from tests.helpers.factories import make_user, order_event, send
 from tests.helpers.waiting import PATIENCE_SECONDS, wait_until_async
@@ -197,22 +196,3 @@ async def test_drain__who_waits_in_line__is_refused(ada: User, streams: Streams,
         await stream.wait_ended()
         assert stream.status == 503
     await draining
-
-
-async def test_turns__cancelled_at_the_moment_they_come__go_to_the_next() -> None:
-    turns = Turns(1, max_waiting=2)
-    held = turns.line_up()
-    first, second = turns.line_up(), turns.line_up()
-    with pytest.raises(LineFull):
-        turns.line_up()
-    assert (held.done(), first.done(), turns.waiting_count) == (True, False, 2)
-    first.cancel()
-    turns.leave(held)
-    assert second.done()
-    turns.leave(first)
-    turns.leave(second)
-    async with turns.turn():
-        third = turns.line_up()
-        turns.leave(third)
-    async with asyncio.timeout(PATIENCE_SECONDS), turns.turn():
-        assert turns.waiting_count == 0
