@@ -198,14 +198,7 @@ class ComposeForm(forms.Form):
     def _check_event(self) -> None:
         given = self.cleaned_data
         texts = {name: given.get(name, "") for name in ("title", "body", "url", "topic")}
-        build_event(
-            self.event,
-            level=given.get("level"),
-            actor=None,
-            expires_at=given.get("expires_at"),
-            source="",
-            **texts,
-        )
+        build_event(self.event, level=given.get("level"), expires_at=given.get("expires_at"), **texts)
 
     def _check_schedule(self) -> None:
         check_schedule(self.cleaned_data.get("deliver_at"), self.cleaned_data.get("expires_at"))

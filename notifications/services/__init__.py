@@ -23,6 +23,7 @@ from notifications.services.idempotency import Answer, forget_idempotency_keys, 
 from notifications.services.idempotency import Request as IdempotentRequest
 from notifications.services.inboxes import announce_streams_on_commit, open_inbox
 from notifications.services.notify import notify, notify_many
+from notifications.services.options import NotifyOptions
 from notifications.services.origin import Origin, Outcome
 from notifications.services.polls import Answered, Poller, note_answer, write_answers
 from notifications.services.publish import (
@@ -88,6 +89,7 @@ __all__ = [
     "IdempotentRequest",
     "NewStream",
     "NewToken",
+    "NotifyOptions",
     "OpenedStream",
     "Origin",
     "Outcome",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import datetime
 from itertools import islice
-from typing import Any, Final
+from typing import Any, Final, Unpack
 from uuid import UUID
 
 from django.db import transaction
@@ -17,6 +17,7 @@ from notifications.models import Broadcast, BroadcastRecipient, Event, JobState
 from notifications.services import leases
 from notifications.services.content import build_event, check_schedule, text_errors
 from notifications.services.notify import recipient_key
+from notifications.services.options import ContentOptions
 from notifications.services.recipients import Recipients
 from notifications.services.rows import insert_rows
 from notifications.services.users import check_users_exist
@@ -29,16 +30,10 @@ def broadcast(
     event: EventType | UntypedEvent,
     *,
     title: Any,
-    body: Any = "",
-    url: str = "",
-    topic: str = "",
-    level: str | None = None,
-    actor: Any = None,
     collapse_key: str = "",
     deliver_at: datetime | None = None,
-    expires_at: datetime | None = None,
-    source: str = "",
     owner: Any = None,
+    **content: Unpack[ContentOptions],
 ) -> Broadcast:
     """Notify very many users of one event, outside the caller's request.
 
@@ -60,10 +55,8 @@ def broadcast(
         NotificationTooLarge: over 64 KiB.
         UnknownEventType: the registry is strict and does not know the type.
     """
-    row = build_event(
-        event, title=title, body=body, url=url, topic=topic, level=level, actor=actor, expires_at=expires_at, source=source
-    )  # fmt: skip
-    check_schedule(deliver_at, expires_at)
+    row = build_event(event, title=title, **content)
+    check_schedule(deliver_at, row.expires_at)
     if errors := text_errors({"collapse_key": collapse_key}):
         raise InvalidInput(errors)
     owner_id = None if owner is None else recipient_key(owner)

@@ -48,15 +48,19 @@ def build_event(
     event: EventType | UntypedEvent,
     *,
     title: Any,
-    body: Any,
-    url: str,
-    topic: str,
-    level: str | None,
-    actor: Any,
-    expires_at: datetime | None,
-    source: str,
+    body: Any = "",
+    url: str = "",
+    topic: str = "",
+    level: str | None = None,
+    actor: Any = None,
+    expires_at: datetime | None = None,
+    source: str = "",
 ) -> Event:
     """An unsaved Event of what a producer gave; lazy translations become text here, in the sender's language.
+
+    Args:
+        event: what happened.
+        title: up to 200 characters of plain text; this and all others as ``services.options`` has them.
 
     Raises:
         InvalidInput: one entry for each bad field.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
-from typing import Any
+from typing import Any, Unpack
 from uuid import UUID
 
 from django.core.exceptions import ValidationError
@@ -16,6 +16,7 @@ from notifications.events import EventType, UntypedEvent
 from notifications.exceptions import InvalidInput
 from notifications.models import Event, Inbox, Notification, new_public_id
 from notifications.services.content import build_event, check_schedule, text_errors
+from notifications.services.options import ContentOptions, NotifyOptions
 from notifications.services.rows import Row, insert_row, insert_with_children
 from notifications.services.sequence import sequence_on_commit
 from notifications.services.users import check_users_exist
@@ -26,16 +27,7 @@ def notify(
     event: EventType | UntypedEvent,
     *,
     title: Any,
-    body: Any = "",
-    url: str = "",
-    topic: str = "",
-    level: str | None = None,
-    actor: Any = None,
-    collapse_key: str = "",
-    deliver_at: datetime | None = None,
-    expires_at: datetime | None = None,
-    source: str = "",
-    replay_of: UUID | None = None,
+    **options: Unpack[NotifyOptions],
 ) -> UUID:
     """Notify one user.
 
@@ -47,17 +39,8 @@ def notify(
         recipient: a saved user, or its primary key.
         event: what happened.
         title: up to 200 characters of plain text; lazy translations are read in the active language.
-        body: up to 10,000 characters of plain text.
-        url: a path on this site or an http(s) address.
-        topic: what it concerns, such as ``order:7``; no comma, up to 100 characters.
-        level: overrides the event type's own.
-        actor: who did it: a user, or text.
-        collapse_key: a listed notification of the same recipient, type, topic and key is deleted (reason ``replaced``)
-            in the transaction that lists this one; up to 200 characters.
-        deliver_at: not before this time; it stays staged until then.
-        expires_at: deleted (reason ``expired``) within seconds after this time.
-        source: who sent it, for the staff's timeline.
-        replay_of: the id of the notification that this one shows again.
+        options: ``body``, ``url``, ``topic``, ``level``, ``actor``, ``collapse_key``, ``deliver_at``, ``expires_at`` and more,
+            as ``NotifyOptions`` says.
 
     Returns:
         The notification's public id.
@@ -67,10 +50,7 @@ def notify(
         NotificationTooLarge: over 64 KiB.
         UnknownEventType: the registry is strict and does not know the type.
     """
-    return notify_many(
-        [recipient], event, title=title, body=body, url=url, topic=topic, level=level, actor=actor,
-        collapse_key=collapse_key, deliver_at=deliver_at, expires_at=expires_at, source=source, replay_of=replay_of,
-    )[0]  # fmt: skip
+    return notify_many([recipient], event, title=title, **options)[0]
 
 
 def notify_many(
@@ -78,16 +58,10 @@ def notify_many(
     event: EventType | UntypedEvent,
     *,
     title: Any,
-    body: Any = "",
-    url: str = "",
-    topic: str = "",
-    level: str | None = None,
-    actor: Any = None,
     collapse_key: str = "",
     deliver_at: datetime | None = None,
-    expires_at: datetime | None = None,
-    source: str = "",
     replay_of: UUID | None = None,
+    **content: Unpack[ContentOptions],
 ) -> list[UUID]:
     """Notify many users of one event: all of them or, if anything is wrong, none.
 
@@ -97,10 +71,8 @@ def notify_many(
     Returns:
         The public ids, in the order in which the recipients first came.
     """
-    row = build_event(
-        event, title=title, body=body, url=url, topic=topic, level=level, actor=actor, expires_at=expires_at, source=source
-    )  # fmt: skip
-    check_schedule(deliver_at, expires_at)
+    row = build_event(event, title=title, **content)
+    check_schedule(deliver_at, row.expires_at)
     if errors := text_errors({"collapse_key": collapse_key}):
         raise InvalidInput(errors)
     public_ids = {recipient_key(recipient): new_public_id() for recipient in recipients}

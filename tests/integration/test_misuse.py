@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from asgiref.sync import async_to_sync
 from django.contrib.auth.models import AnonymousUser, User
 from django.db import connection, transaction
 
@@ -54,6 +55,26 @@ def test_notify__value_of_another_type_or_too_long__is_named_and_nothing_is_sent
     with pytest.raises(InvalidInput) as caught:
         services.notify(ada, order_event(), **({"title": "t"} | options))
     assert list(caught.value.errors) == [field]
+    assert not Event.objects.exists()
+
+
+def test_notify__option_that_there_is_none_of__is_refused_by_its_name_and_by_a_type_checker(
+    ada: User,
+) -> None:
+    """`make check` says that an ignored error is none, as soon as the type checker no longer sees it."""
+    everybody = services.Recipients(everyone=True)
+    with pytest.raises(TypeError, match="tpoic"):
+        services.notify(ada, order_event(), title="t", tpoic="order:7")  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match="tpoic"):
+        services.notify_many([ada], order_event(), title="t", tpoic="order:7")  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match="replay_of"):
+        services.broadcast(everybody, order_event(), title="t", replay_of=None)  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match="tpoic"):
+        async_to_sync(services.anotify)(ada, order_event(), title="t", tpoic="order:7")  # type: ignore[call-arg]
+    with pytest.raises(InvalidInput, match="topic"):
+        services.notify(ada, order_event(), title="t", topic=7)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="title"):
+        services.notify(ada, order_event())  # type: ignore[call-arg]
     assert not Event.objects.exists()
 
 
