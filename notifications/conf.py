@@ -10,19 +10,20 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import Field, dataclass, field, fields
 from functools import lru_cache
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 from django.dispatch import receiver
 
+from notifications import environment
 from notifications.addresses import TrustedProxies
 
 SETTING_NAME: Final = "NOTIFICATION_HUB"
 ENVIRON_PREFIX: Final = "HUB_"
-_BOOLEANS: Final = {"1": True, "true": True, "0": False, "false": False}
-_KINDS: Final = {bool: "1 or 0", int: "a whole number", float: "a number"}
+# What a client may ask for, and what may be the default.
+MIN_HEARTBEAT_SECONDS: Final = 5
+MAX_HEARTBEAT_SECONDS: Final = 300
 
 
 def option(
@@ -45,13 +46,7 @@ def option(
 def check_origins(origins: Iterable[str]) -> None:
     """Refuse what no browser ever sends as ``Origin``, and what would let everybody in. Raises ``ValueError`` with it."""
     for origin in origins:
-        parts = urlsplit(origin)
-        port = (
-            f":{parts.port}" if parts.port not in (None, {"http": 80, "https": 443}.get(parts.scheme)) else ""
-        )
-        host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
-        is_exact = host and "*" not in host and origin == f"{parts.scheme}://{host}{port}"
-        if parts.scheme not in ("http", "https") or not is_exact:
+        if not environment.is_origin(origin):
             raise ValueError(origin)
 
 
@@ -67,8 +62,8 @@ class HubConfig:
 
     heartbeat_seconds: int = option(
         15,
-        minimum=5,
-        maximum=300,
+        minimum=MIN_HEARTBEAT_SECONDS,
+        maximum=MAX_HEARTBEAT_SECONDS,
         why="seconds between heartbeats; under the 30–60 s after which proxies cut a quiet answer",
     )
     reconcile_seconds: float = option(
@@ -279,11 +274,7 @@ class HubConfig:
 
     def __post_init__(self) -> None:
         for item in fields(self):
-            value = getattr(self, item.name)
-            _check(item, value)
-            low, high = item.metadata["minimum"], item.metadata["maximum"]
-            if isinstance(value, (int, float)) and not isinstance(value, bool) and not low <= value <= high:
-                raise ImproperlyConfigured(f"{item.name} must be from {low} to {high}, not {value}.")
+            _check(item, getattr(self, item.name), called=item.name)
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> HubConfig:
@@ -316,38 +307,42 @@ def values_from_environ(environ: Mapping[str, str]) -> dict[str, Any]:
             continue
         if variable not in known:
             raise ImproperlyConfigured(f"{variable} is not a setting of the hub.")
-        item = known[variable]
-        if not text.strip():
-            continue
-        try:
-            values[item.name] = _read(text, type(item.default))
-        except (ValueError, KeyError):
-            raise ImproperlyConfigured(
-                f"{variable} must be {_KINDS[type(item.default)]}, not {text!r}."
-            ) from None
-        try:
-            HubConfig.from_mapping({item.name: values[item.name]})
-        except ImproperlyConfigured as error:
-            raise ImproperlyConfigured(str(error).replace(item.name, variable, 1)) from None
+        if text.strip():
+            item = known[variable]
+            values[item.name] = _read(environ, variable, item)
+            _check(item, values[item.name], called=variable)
     return values
 
 
-def _check(item: Field[Any], value: Any) -> None:
+def _read(environ: Mapping[str, str], variable: str, item: Field[Any]) -> Any:
+    low, high = item.metadata["minimum"], item.metadata["maximum"]
+    match item.default:
+        case bool():
+            return environment.read_switch(environ, variable)
+        case int():
+            return environment.read_number(environ, variable, default=item.default, minimum=low, maximum=high)
+        case float():
+            return environment.read_decimal(
+                environ, variable, default=item.default, minimum=low, maximum=high
+            )
+        case tuple():
+            return tuple(environment.read_list(environ, variable))
+        case _:
+            return environment.read_text(environ, variable)
+
+
+def _check(item: Field[Any], value: Any, *, called: str) -> None:
+    """Refuse a value of the right type that cannot be, by the name under which it was given."""
     check: Callable[[Any], object] | None = item.metadata["check"]
     try:
         if check is not None:
             check(value)
     except ValueError as error:
         why = item.metadata["why"]
-        raise ImproperlyConfigured(f"{item.name} cannot be {str(error)!r}; it names {why}.") from None
-
-
-def _read(text: str, kind: type) -> Any:
-    if kind is bool:
-        return _BOOLEANS[text.lower()]
-    if kind is tuple:
-        return tuple(part.strip() for part in text.split(",") if part.strip())
-    return kind(text)
+        raise ImproperlyConfigured(f"{called} cannot be {str(error)!r}; it names {why}.") from None
+    low, high = item.metadata["minimum"], item.metadata["maximum"]
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and not low <= value <= high:
+        raise ImproperlyConfigured(f"{called} must be from {low} to {high}, not {value}.")
 
 
 @lru_cache(maxsize=1)

@@ -17,6 +17,8 @@ from django.core.exceptions import ImproperlyConfigured
 WORKERS_VARIABLE: Final = "WEB_CONCURRENCY"
 _ROOT_PATH: Final = re.compile(r"/?|(/[A-Za-z0-9._~-]+)+/?", re.ASCII)
 MAX_WORKERS: Final = 256
+MAX_DIGITS: Final = 20  # a longer number is out of any bounds, and takes long to read
+DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 LOG_LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 DATABASE_SCHEMES: Final = ("postgres", "postgresql", "sqlite")
 REDIS_SCHEMES: Final = ("redis", "rediss", "unix")
@@ -30,7 +32,7 @@ def read_text(environ: Environ, name: str, *, default: str = "") -> str:
     return environ.get(name, "").strip() or default
 
 
-def read_number(environ: Environ, name: str, *, default: int, minimum: int, maximum: int) -> int:
+def read_number(environ: Environ, name: str, *, default: int, minimum: float, maximum: float) -> int:
     """A whole number within bounds (inclusive).
 
     Raises:
@@ -39,9 +41,29 @@ def read_number(environ: Environ, name: str, *, default: int, minimum: int, maxi
     text = read_text(environ, name)
     if not text:
         return default
-    if text.isascii() and text.isdigit() and len(text) < 10 and minimum <= int(text) <= maximum:
+    if text.isascii() and text.isdigit() and len(text) < MAX_DIGITS and minimum <= int(text) <= maximum:
         return int(text)
-    raise ImproperlyConfigured(f"{name} must be a whole number from {minimum} to {maximum}, not {text!r}.")
+    raise ImproperlyConfigured(
+        f"{name} must be a whole number from {minimum:.0f} to {maximum:.0f}, not {text!r}."
+    )
+
+
+def read_decimal(environ: Environ, name: str, *, default: float, minimum: float, maximum: float) -> float:
+    """A number within bounds (inclusive), with or without a fraction.
+
+    Raises:
+        ImproperlyConfigured: it is something else.
+    """
+    text = read_text(environ, name)
+    if not text:
+        return default
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if minimum <= value <= maximum:  # never of what is not a number
+        return value
+    raise ImproperlyConfigured(f"{name} must be a number from {minimum:g} to {maximum:g}, not {text!r}.")
 
 
 def read_switch(environ: Environ, name: str) -> bool:
@@ -111,6 +133,26 @@ def read_hosts(environ: Environ, name: str) -> list[str]:
     return hosts
 
 
+def is_origin(text: str, *, may_be_wild: bool = False) -> bool:
+    """Whether a browser could send a text as ``Origin``: host in lower case, and no port that the scheme has anyway.
+
+    Args:
+        may_be_wild: the host may begin with ``*.`` and stand for all below it.
+    """
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        return False
+    host = parts.hostname or ""
+    name = host.removeprefix("*.") if may_be_wild else host
+    if parts.scheme not in DEFAULT_PORTS or not name or "*" in name:
+        return False
+    shown_host = f"[{host}]" if ":" in host else host
+    shown_port = "" if port in (None, DEFAULT_PORTS[parts.scheme]) else f":{port}"
+    return text == f"{parts.scheme}://{shown_host}{shown_port}"
+
+
 def read_origins(environ: Environ, name: str) -> list[str]:
     """Origins, ``https://hub.example``; the host may begin with ``*.``.
 
@@ -119,12 +161,7 @@ def read_origins(environ: Environ, name: str) -> list[str]:
     """
     origins = read_list(environ, name)
     for origin in origins:
-        parts = _split(name, origin)
-        if (
-            parts.scheme not in ("http", "https")
-            or origin != f"{parts.scheme}://{parts.netloc}"
-            or not parts.hostname
-        ):
+        if not is_origin(origin, may_be_wild=True):
             raise ImproperlyConfigured(f"{name} must hold origins like https://hub.example, not {origin!r}.")
     return origins
 

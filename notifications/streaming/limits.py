@@ -5,10 +5,8 @@ from __future__ import annotations
 import random
 from typing import Final
 
-from notifications.conf import hub_config
+from notifications.conf import MAX_HEARTBEAT_SECONDS, MIN_HEARTBEAT_SECONDS, hub_config
 
-MIN_HEARTBEAT_SECONDS: Final = 5
-MAX_HEARTBEAT_SECONDS: Final = 300
 MAX_QUERY_BYTES: Final = 64 * 1024  # 50 topics of 100 characters, percent-encoded, fit
 MAX_HEADER_BYTES: Final = 64 * 1024
 MAX_PARAMETERS: Final = 1_000

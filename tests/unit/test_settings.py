@@ -47,6 +47,12 @@ WRONG = {
         "ftp://hub.example",
         "https://",
         "https://[::1",
+        "https://Hub.example",
+        "https://hub.example:443",
+        "https://hub.example:x",
+        "https://me@hub.example",
+        "https://hub.*",
+        "https://*.",
     ],
     "DATABASE_URL": [
         "foo",
@@ -82,9 +88,10 @@ WRONG = {
     "LOG_LEVEL": ["LOUD", "7"],
     "PLAIN_HTTP": ["1", "perhaps"],
     "HUB_HEARTBEAT_SECONDS": ["4", "15.5", "abc", "301"],
-    "HUB_DRAIN_SECONDS": ["nan", "inf", "0", "-1"],
+    "HUB_DRAIN_SECONDS": ["nan", "inf", "0", "-1", "61"],
+    "HUB_MAX_BACKLOG": ["1_000", "+5", "9" * 5_000],
     "HUB_STRICT_EVENT_TYPES": ["maybe"],
-    "HUB_CORS_ORIGINS": ["*", "app.example"],
+    "HUB_CORS_ORIGINS": ["*", "app.example", "https://app.example:x", "https://[::1"],
     "HUB_TRUSTED_PROXIES": ["nginx", "10.0.0.1/8"],
     "HUB_HEARTBEET_SECONDS": ["15"],
 }
@@ -119,7 +126,7 @@ def test_settings__production__are_what_the_environment_says(monkeypatch: pytest
         monkeypatch,
         **PRODUCTION,
         SECRET_KEY_FALLBACKS="older, oldest",
-        CSRF_TRUSTED_ORIGINS="https://hub.example,https://*.example",
+        CSRF_TRUSTED_ORIGINS="https://hub.example,https://*.example,http://[::1]:8000",
         DATABASE_POOL_SIZE="12",
         LOG_LEVEL="warning",
         WEB_CONCURRENCY="4",
@@ -127,7 +134,11 @@ def test_settings__production__are_what_the_environment_says(monkeypatch: pytest
     )
     assert values["DEBUG"] is False
     assert values["SECRET_KEY_FALLBACKS"] == ["older", "oldest"]
-    assert values["CSRF_TRUSTED_ORIGINS"] == ["https://hub.example", "https://*.example"]
+    assert values["CSRF_TRUSTED_ORIGINS"] == [
+        "https://hub.example",
+        "https://*.example",
+        "http://[::1]:8000",
+    ]
     database = values["DATABASES"]["default"]
     assert (database["HOST"], database["PORT"], database["NAME"]) == ("db", 5433, "hub")
     assert database["OPTIONS"] == {
@@ -173,6 +184,7 @@ def test_settings__every_variable_that_is_read__has_a_row(monkeypatch: pytest.Mo
     read = set(re.findall(r'os\.environ, "([A-Z_]+)"', SETTINGS.read_text())) | {"WEB_CONCURRENCY"}
     rows = re.findall(r"^\| `([A-Z_]+)` \| .+ \| .+ \|$", (ROOT / "docs" / "settings.md").read_text(), re.M)
     assert len(read) >= 12
+    assert len(rows) == len(set(rows))
     assert read <= set(rows)
     assert {name for name in rows if not name.startswith("HUB_")} == read
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from notifications.conf import MAX_HEARTBEAT_SECONDS, MIN_HEARTBEAT_SECONDS
 from notifications.models import Scope
 from notifications.rest.schema.components import (
     CURSOR,
@@ -31,7 +32,11 @@ _PARAMETERS: Final[list[Schema]] = [
         "after", _AFTER, "The cursor to resume from, or `earliest`. Also `last_event_id` and `lastEventId`."
     ),
     *FILTERS,
-    query("heartbeat", {"type": "number"}, "Seconds between heartbeats, clamped to 5–300."),
+    query(
+        "heartbeat",
+        {"type": "number"},
+        f"Seconds between heartbeats, clamped to {MIN_HEARTBEAT_SECONDS}–{MAX_HEARTBEAT_SECONDS}.",
+    ),
     query("closeafter", {"enum": ["live"]}, "`live`: end after the backlog."),
     query("client", ID, "A name for this tab or device; a new stream of the same name replaces the old one."),
     query("on_limit", {"enum": ["retry"]}, "`retry`: 429 and 503 become a stream that closes at once."),
