@@ -3,6 +3,8 @@
 A task writes; the one that serves the request waits for the disconnect; the first to end cancels the other. The writer sends
 ``stream.open``, reads the log itself until it has caught up (``backlog``), sends ``stream.live``, and then writes what the fan-out
 offers. When its queue overflows, or a change is missing, it reads the log again from what is on the wire.
+
+While the writer sleeps, frames go past it: at once, or together at the end of the loop's turn. docs/writing.md says which goes where, and why.
 """
 
 from __future__ import annotations
