@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar, Final
 
+from notifications import permissions
+
 MAX_ERRORS: Final = 20  # named in one answer
 
 
@@ -127,7 +129,7 @@ class NotAProducer(HubError):
     """A user who may not send notifications."""
 
     code = "forbidden"
-    message = "This needs the permission notifications.add_notification; ask the staff for it."
+    message = f"This needs the permission {permissions.SEND}; ask the staff for it."
 
 
 class OutsideLimits(HubError):

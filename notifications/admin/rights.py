@@ -10,17 +10,19 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponseBase
 from django.utils.translation import gettext_lazy
 
+from notifications import permissions
+
 Right = Literal["view", "view_content", "replay", "compose", "erase", "disconnect"]
 View = Callable[..., HttpResponseBase]
 
-# Any one of them is enough. Who may change a notification sees that it is there, as everywhere in Django's admin.
+# Any one of them is enough.
 _PERMISSIONS: Final[dict[str, tuple[str, ...]]] = {
-    "view": ("notifications.view_notification", "notifications.change_notification"),
-    "view_content": ("notifications.view_content",),
-    "replay": ("notifications.replay",),
-    "compose": ("notifications.compose",),
-    "erase": ("notifications.erase",),
-    "disconnect": ("notifications.end_streamsession",),
+    "view": permissions.VIEW,
+    "view_content": (permissions.VIEW_CONTENT,),
+    "replay": (permissions.REPLAY,),
+    "compose": (permissions.COMPOSE,),
+    "erase": (permissions.ERASE,),
+    "disconnect": (permissions.END_STREAMS,),
 }
 # What stands where the title, body, link, data or actor would.
 CONTENT_HIDDEN: Final = gettext_lazy("content hidden")

@@ -22,7 +22,7 @@ from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from notifications import selectors, services
+from notifications import permissions, selectors, services
 from notifications.admin.bases import BoundedList, RecordsOnly
 from notifications.admin.links import chip_html, inbox_url, name_of, stream_url, time_html, to_list
 from notifications.admin.paginator import BoundedPaginator
@@ -278,7 +278,7 @@ def recorded_text(row: StreamSession, inbox: Inbox) -> str:
 
 def streams_of(request: HttpRequest, inbox: Inbox) -> list[dict[str, Any]] | None:
     """An inbox's open streams for its page; None for staff who may not see streams. One query."""
-    if not request.user.has_perm("notifications.view_streamsession"):
+    if not request.user.has_perm(permissions.VIEW_STREAMS):
         return None
     may_end = can(request, "disconnect")
     return [

@@ -20,7 +20,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from notifications import services
+from notifications import permissions, services
 from notifications.admin.bases import BoundedList
 from notifications.admin.forms import LocalTimeInput
 from notifications.admin.links import chip_html, name_of, time_html
@@ -29,7 +29,7 @@ from notifications.admin.paginator import BoundedPaginator
 from notifications.admin.people import user_field
 from notifications.admin.search import username_field
 from notifications.exceptions import InvalidInput
-from notifications.models import MAX_TOKEN_NAME_LENGTH, PRODUCER_PERMISSION, ApiToken, Scope
+from notifications.models import MAX_TOKEN_NAME_LENGTH, ApiToken, Scope
 from notifications.services import NewToken
 from notifications.services.tokens import DEFAULT_DAYS
 
@@ -193,7 +193,7 @@ class ApiTokenAdmin(BoundedList):
 
     def has_revoke_permission(self, request: HttpRequest) -> bool:
         """Whether this member of staff may revoke tokens."""
-        return request.user.has_perm("notifications.revoke_apitoken")
+        return request.user.has_perm(permissions.REVOKE_TOKENS)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ApiToken]:
         """With their users."""
@@ -275,7 +275,7 @@ class ApiTokenAdmin(BoundedList):
             text = _(
                 "The user %(user)s may not send notifications. Until they have the permission %(permission)s, whatever this token sends is refused."
             )
-            names = {"user": name_of(made.token.user), "permission": PRODUCER_PERMISSION}
+            names = {"user": name_of(made.token.user), "permission": permissions.SEND}
             self.message_user(request, text % names, messages.WARNING)
         request.current_app = self.admin_site.name
         context = {

@@ -9,9 +9,8 @@ from typing import Any
 from django.core.management.base import CommandParser
 from django.utils import timezone
 
-from notifications import services
+from notifications import permissions, services
 from notifications.exceptions import InvalidInput
-from notifications.models import PRODUCER_PERMISSION
 from notifications.services import NewToken
 from notifications.services.tokens import DEFAULT_DAYS, MAX_DAYS
 
@@ -73,7 +72,7 @@ def description(made: NewToken) -> str:
     text = f"The token has the scopes {made.token.scopes}, {until}, and is not shown again."
     if made.lacks_permission:
         name = made.token.user.get_username()
-        text += f"\n{name} may not send notifications: until they have the permission {PRODUCER_PERMISSION}, whatever this token sends is refused."
+        text += f"\n{name} may not send notifications: until they have the permission {permissions.SEND}, whatever this token sends is refused."
     return text
 
 

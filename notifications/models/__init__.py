@@ -27,7 +27,6 @@ from notifications.models.replays import MAX_REASON_LENGTH, Replay, ReplayedNoti
 from notifications.models.streams import EndReason, OpenedBy, StreamSession, Worker
 from notifications.models.tokens import (
     MAX_TOKEN_NAME_LENGTH,
-    PRODUCER_PERMISSION,
     ApiToken,
     Scope,
     UsedTicket,
@@ -44,7 +43,6 @@ __all__ = [
     "MAX_TOKEN_NAME_LENGTH",
     "MAX_TOPIC_LENGTH",
     "MAX_URL_LENGTH",
-    "PRODUCER_PERMISSION",
     "TYPES_CATEGORY",
     "ApiToken",
     "Broadcast",

@@ -13,8 +13,6 @@ from django.utils.translation import gettext_lazy as _
 from notifications.filters import Filters
 
 MAX_TOKEN_NAME_LENGTH = 100
-# What a user needs to send over HTTP, by whatever token.
-PRODUCER_PERMISSION = "notifications.add_notification"
 
 
 class Scope(models.TextChoices):

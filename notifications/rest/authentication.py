@@ -9,9 +9,9 @@ from rest_framework.exceptions import AuthenticationFailed, PermissionDenied
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
-from notifications import selectors, services
+from notifications import permissions, selectors, services
 from notifications.exceptions import MissingScope, NotAProducer
-from notifications.models import PRODUCER_PERMISSION, ApiToken
+from notifications.models import ApiToken
 from notifications.problems import CHALLENGE
 from notifications.rest.errors import CsrfFailed
 from notifications.services.bearer import bearer_of
@@ -96,7 +96,7 @@ class IsProducer(BasePermission):
         Raises:
             NotAProducer: the user may not.
         """
-        if not selectors.has_permission(request.user, PRODUCER_PERMISSION):
+        if not selectors.has_permission(request.user, permissions.SEND):
             raise NotAProducer
         return True
 

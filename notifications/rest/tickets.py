@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 from django.contrib.auth import get_user_model
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from notifications import selectors, services
+from notifications import permissions, selectors, services
 from notifications.exceptions import InvalidInput, NotAProducer, OutsideLimits
-from notifications.models import PRODUCER_PERMISSION, Scope
+from notifications.models import Scope
 from notifications.rest.authentication import token_of
 from notifications.rest.inputs import parse_ticket
 from notifications.rest.views import HubView
 from notifications.services.tickets import TICKET_SECONDS
-
-CONTENT_PERMISSION: Final = "notifications.view_content"
 
 
 class TicketView(HubView):
@@ -47,11 +45,11 @@ def _named(request: Request) -> str | None:
 
 
 def _recipient(request: Request, name: str) -> Any:
-    if not selectors.has_permission(request.user, PRODUCER_PERMISSION):
+    if not selectors.has_permission(request.user, permissions.SEND):
         raise NotAProducer
     token = token_of(request)
     # A token says `publish` on purpose. By a session, whoever may send to people could read what others send to them.
-    if token is None and not selectors.has_permission(request.user, CONTENT_PERMISSION):
+    if token is None and not selectors.has_permission(request.user, permissions.VIEW_CONTENT):
         raise NotAProducer(
             "A ticket for another's stream needs the permission to view the content of notifications, or a token with the scope publish."
         )

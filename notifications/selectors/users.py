@@ -73,7 +73,7 @@ def has_permission(user: Any, name: str) -> bool:
     """Whether a user has a permission, now: what ``user.has_perm`` says. One query where Django's own rules decide alone.
 
     Args:
-        name: such as ``notifications.add_notification``.
+        name: such as ``permissions.SEND``.
     """
     if not _decided_by_django(user.__class__, tuple(settings.AUTHENTICATION_BACKENDS)):
         return bool(user.has_perm(name))

@@ -14,6 +14,7 @@ from django.contrib.auth import get_user_model
 from django.db import transaction
 from django.db.models import F, Q
 
+from notifications import permissions
 from notifications.conf import hub_config
 from notifications.models import (
     Inbox,
@@ -34,7 +35,6 @@ from notifications.signals import notifications_shown
 
 logger = logging.getLogger(__name__)
 
-RIGHT: Final = "notifications.replay"
 # Keys that one look for the next chunk goes over: a filter that admits few must not outlast the lease.
 WINDOW: Final = 50_000
 LOOK_SECONDS: Final = 1.0
@@ -76,7 +76,7 @@ def _run_chunk(job: Replay) -> None:
         if job.owner_id is not None
         else None
     )
-    if owner is None or not owner.has_perm(RIGHT):
+    if owner is None or not owner.has_perm(permissions.REPLAY):
         _end(job, JobState.FAILED, _GONE)
         return
     if job.last_id >= job.until_id:

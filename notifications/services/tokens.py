@@ -17,10 +17,10 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 
-from notifications import selectors, strict_json
+from notifications import permissions, selectors, strict_json
 from notifications.exceptions import InvalidInput
 from notifications.filters import MAX_VALUES, Filters
-from notifications.models import MAX_TOKEN_NAME_LENGTH, PRODUCER_PERMISSION, ApiToken, Scope
+from notifications.models import MAX_TOKEN_NAME_LENGTH, ApiToken, Scope
 from notifications.services.inboxes import announce_streams_on_commit
 from notifications.services.users import check_users_exist
 from notifications.times import time_problem
@@ -54,7 +54,7 @@ class NewToken(NamedTuple):
     def lacks_permission(self) -> bool:
         """Whether it has the scope to send and its user has no permission to, so that what it sends is refused. One query at most."""
         has_scope = Scope.PUBLISH in self.token.scopes.split()
-        return has_scope and not selectors.has_permission(self.token.user, PRODUCER_PERMISSION)
+        return has_scope and not selectors.has_permission(self.token.user, permissions.SEND)
 
 
 def create_token(

@@ -11,7 +11,7 @@ from django.core.exceptions import FieldDoesNotExist, ValidationError
 from django.core.management.base import CommandError, CommandParser
 from django.db import transaction
 
-from notifications import strict_json
+from notifications import permissions, strict_json
 from notifications.exceptions import InvalidInput
 from notifications.management.base import HubCommand
 from notifications.management.tokens import add_token_arguments, description, make_token
@@ -71,7 +71,7 @@ def _make_user(name: str, fields: list[str]) -> Any:
     if users._default_manager.filter(**{users.USERNAME_FIELD: name}).exists():
         raise InvalidInput(
             {
-                "NAME": f"there is a user {name!r} already. Give them the permission notifications.add_notification "
+                "NAME": f"there is a user {name!r} already. Give them the permission {permissions.SEND} "
                 "in the admin, and run: manage.py create_token"
             }
         )
@@ -87,7 +87,8 @@ def _make_user(name: str, fields: list[str]) -> Any:
     user.save()
     user.user_permissions.add(
         Permission.objects.get(
-            content_type=ContentType.objects.get_for_model(Notification), codename="add_notification"
+            content_type=ContentType.objects.get_for_model(Notification),
+            codename=permissions.SEND.partition(".")[2],
         )
     )
     return user

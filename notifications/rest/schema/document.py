@@ -15,6 +15,7 @@ from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.settings import patched_settings
 
+from notifications import permissions
 from notifications.rest.schema.components import SCHEMAS, SECURITY_SCHEMES
 from notifications.rest.schema.examples import OF_SHAPES, of_problems
 from notifications.rest.schema.operations import TAGS
@@ -29,7 +30,7 @@ _DESCRIPTION: Final = (
 _TAGS: Final = {
     "reading": "One's own inbox: the list, what has changed since a cursor, and what the user does with it.",
     "stream": "The same, live.",
-    "publishing": "For producers, whose user has the permission `notifications.add_notification`.",
+    "publishing": f"For producers, whose user has the permission `{permissions.SEND}`.",
     "range dialect": "The inbox as KERIA and SignifyPy clients read it.",
     "about": "This description.",
 }

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 from django.contrib.auth import get_user_model
 
+from notifications import permissions
 from notifications.streaming import rights
 from notifications.streaming.credentials import Credential, identify_session
 from notifications.streaming.frames import Ending
 from notifications.streaming.refusals import Refusal
 from notifications.streaming.requests import Headers
-
-# As ``admin.rights`` has them.
-_VIEW: Final = ("notifications.view_notification", "notifications.change_notification")
-_INBOX: Final = "notifications.view_inbox"
-_CONTENT: Final = "notifications.view_content"
 
 
 class StaffRight(NamedTuple):
@@ -43,7 +39,7 @@ def admit(headers: Headers, *, needs_inbox: bool) -> StaffRight:
     user = get_user_model()._default_manager.filter(pk=credential.user_id).first()
     if user is None or not _may_see(user, needs_inbox=needs_inbox):
         raise Refusal("forbidden", "This needs a member of staff with the permission to view notifications.")
-    return StaffRight(credential, needs_inbox, user.has_perm(_CONTENT))
+    return StaffRight(credential, needs_inbox, user.has_perm(permissions.VIEW_CONTENT))
 
 
 def ended(given: Iterable[StaffRight]) -> dict[StaffRight, Ending]:
@@ -62,7 +58,7 @@ def ended(given: Iterable[StaffRight]) -> dict[StaffRight, Ending]:
             ends[right] = Ending("revoked")
         elif right.credential in over:
             ends[right] = over[right.credential]
-        elif user.has_perm(_CONTENT) != right.sees_content:
+        elif user.has_perm(permissions.VIEW_CONTENT) != right.sees_content:
             ends[right] = Ending("rotate")
     return ends
 
@@ -71,6 +67,6 @@ def _may_see(user: Any, *, needs_inbox: bool) -> bool:
     return (
         user.is_active
         and getattr(user, "is_staff", False)
-        and any(user.has_perm(permission) for permission in _VIEW)
-        and (not needs_inbox or user.has_perm(_INBOX))
+        and any(user.has_perm(permission) for permission in permissions.VIEW)
+        and (not needs_inbox or user.has_perm(permissions.VIEW_INBOX))
     )
