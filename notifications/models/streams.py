@@ -19,7 +19,10 @@ from notifications.models.tokens import ApiToken
 
 
 class EndReason(models.TextChoices):
-    """Why a stream ended: the reasons of ``stream.close``, and those that nobody could be told."""
+    """Why a stream ended: the reasons of ``stream.close``, and those that nobody could be told.
+
+    ``streaming.frames`` owns the former, and all of them are here, so that whatever closes a stream can be put on record.
+    """
 
     CLIENT = "client", _("The client went")
     BACKLOG = "backlog", _("It wanted the backlog alone")
@@ -28,6 +31,7 @@ class EndReason(models.TextChoices):
     REVOKED = "revoked", _("Its right ended")
     SLOW = "slow", _("The reader took nothing")
     REPLACED = "replaced", _("Replaced by the same client")
+    LIMIT = "limit", _("Too many streams")
     ERROR = "error", _("An error")
     LOST = "lost", _("The process was lost")
     ANSWERED = "answered", _("A poll, answered")

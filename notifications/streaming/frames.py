@@ -17,6 +17,7 @@ from typing import Final, Literal, NamedTuple
 
 Resume = Literal["exact", "compacted", "reset", "none"]
 ResetReason = Literal["malformed", "epoch", "ahead", "expired", "too_far"]
+# Why the hub closes a stream. Each one is a ``models.EndReason``, too, and stands in ``RECONNECT``.
 CloseReason = Literal["rotate", "shutdown", "revoked", "slow", "replaced", "limit", "error"]
 
 # Whether a client whose stream ended so is to come back by itself; the browser's own (static/notifications/policy.js) obeys it.

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+import re
+from pathlib import Path
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from notifications.models import EndReason
 from notifications.streaming import frames
 from tests.helpers.sse import EventStreamParser
 
@@ -16,6 +19,7 @@ HOSTILE = st.text(
     st.one_of(st.sampled_from("\n\r\0:\u2028\ufeff \t"), st.characters(exclude_categories=[])), max_size=20
 )
 CURSOR = "abcdefgh-7"
+PROTOCOL = Path(__file__).resolve().parents[2] / "docs" / "protocol.md"
 
 
 def read_one(raw: bytes) -> Any:
@@ -114,3 +118,11 @@ def test_close__says_when_to_come_back(reconnect: bool, retry_ms: int) -> None:
     assert event.id is None
     assert event.retry == retry_ms
     assert event.json == {"reason": "rotate", "reconnect": reconnect, "retry_ms": retry_ms}
+
+
+def test_close_reasons__can_all_be_put_on_record_and_are_those_of_the_protocol() -> None:
+    reasons = set(get_args(frames.CloseReason))
+    assert reasons == set(frames.RECONNECT)
+    assert reasons <= set(EndReason.values)
+    (row,) = re.findall(r"^\| `stream\.close` \| none \| `(.+?), \"reconnect\"", PROTOCOL.read_text(), re.M)
+    assert reasons == set(re.findall(r'"([a-z]+)"', row)) - {"reason"}
