@@ -9,10 +9,7 @@ While the writer sleeps, frames go past it: at once, or together at the end of t
 
 from __future__ import annotations
 
-import asyncio
-import logging
 import time
-from functools import partial
 from typing import Final
 from uuid import UUID
 
@@ -23,32 +20,26 @@ from notifications.models import EndReason
 from notifications.selectors import InboxState
 from notifications.services import Progress
 from notifications.streaming import control_frames, limits
-from notifications.streaming.alarm import Alarm
 from notifications.streaming.backlog import Backlog
 from notifications.streaming.changes import SharedChange
 from notifications.streaming.credentials import Credential
 from notifications.streaming.fanout import Fanout
-from notifications.streaming.frames import CloseReason, Ending, ResetReason
+from notifications.streaming.frames import Ending, ResetReason
 from notifications.streaming.metrics import METRICS
-from notifications.streaming.outbox import Outbox, joined
+from notifications.streaming.open_stream import OpenStream
+from notifications.streaming.outbox import Outbox
 from notifications.streaming.refusals import HeaderList, Receive, Send
 from notifications.streaming.requests import StreamRequest
-from notifications.streaming.sender import LAST_WORD_SECONDS, Sender
 from notifications.streaming.session import Plan, Session, Verdict
-from notifications.streaming.tasks import run_until_gone
 from notifications.streaming.transient import TransientEvent
 from notifications.streaming.turns import Turns
-from notifications.streaming.wire import LAST_WORD_PART, Wire
-
-logger = logging.getLogger(__name__)
+from notifications.streaming.wire import Wire
 
 # What waits in the queue is still sent before these; a client resumes after all of them.
 _FLUSHED_BEFORE: Final = frozenset({"rotate", "shutdown"})
-# Not a byte of data follows these (I15).
-_SILENT: Final = frozenset({"revoked"})
 
 
-class Connection:
+class Connection(OpenStream):
     """A stream from its first frame to its last.
 
     Args:
@@ -64,13 +55,10 @@ class Connection:
         headers: those of every answer to this client.
     """
 
-    # In a dictionary, so many attributes would take 1.3 KB more.
     __slots__ = (
-        "__weakref__", "_backlog", "_clock", "_closing", "_delivered", "_fanout",
-        "_gone", "_headers", "_inbox", "_is_announced", "_is_filtered", "_is_over", "_may_return", "_outbox", "_plan",
-        "_replayed", "_request", "_restarting", "_rotate_at",
-        "_sender", "_session", "_state", "_target", "_waiting_since", "_wake",
-        "_written_at", "beat", "credential", "id", "turn", "wire",
+        "_backlog", "_delivered", "_fanout", "_headers", "_inbox", "_is_announced", "_is_filtered", "_is_over", "_outbox",
+        "_plan", "_replayed", "_request", "_restarting", "_session", "_state", "_target", "_waiting_since",
+        "beat", "credential", "id", "turn",
     )  # fmt: skip
 
     def __init__(
@@ -87,10 +75,8 @@ class Connection:
         plan: Plan,
         headers: HeaderList,
     ) -> None:
+        super().__init__(send, wire)
         config = hub_config()
-        loop = asyncio.get_running_loop()
-        self._sender = Sender(wire.pace(send, partial(self.close, "rotate")), wire)
-        self.wire = wire
         self._request = request
         self._fanout = fanout
         self._state = state
@@ -100,16 +86,10 @@ class Connection:
         self._target = state.head
         self._is_filtered = bool(request.filters)
         self._outbox = Outbox(max_frames=config.max_queue_frames, max_bytes=config.max_queue_bytes)
-        self._wake = Alarm()
-        self._clock = loop.time
-        self._written_at = loop.time()
-        self._rotate_at = loop.time() + limits.spread(config.max_stream_seconds)
         self._waiting_since: float | None = None
         self._replayed = 0
-        self._is_announced = self._is_over = self._may_return = False
-        self._closing: CloseReason | None = None
+        self._is_announced = self._is_over = False
         self._restarting: ResetReason | None = None
-        self._gone = Alarm()
         self.turn = self.beat = 0
         self.id = key
         self.credential = credential
@@ -212,14 +192,6 @@ class Connection:
         else:
             self._wake.set()
 
-    def close(self, reason: CloseReason, *, may_return: bool = False) -> None:
-        """End the stream soon, with this reason unless there is one already; for ``may_return`` see ``Ending``."""
-        if self._closing is None or (reason in _SILENT and self._closing not in _SILENT):
-            self._closing, self._may_return = reason, may_return
-        self._wake.set()
-        if reason in _SILENT:
-            self._sender.cut()
-
     @property
     def progress(self) -> Progress:
         """Up to where everything was taken by the server below, and since when nothing is missing in between."""
@@ -239,34 +211,20 @@ class Connection:
         """Serve the stream until it is over or the client has gone; nothing is left behind then."""
         METRICS.opened[self._plan.resume] += 1
         try:
-            await run_until_gone(receive, self._write(), name=f"hub stream {self.id}", on_gone=self._gone.set)
+            await self._serve(receive, name=f"hub stream {self.id}")
         finally:
             METRICS.closed[self.end_reason] += 1
             self._leave()
 
-    async def _write(self) -> None:
-        try:
-            await self._open()
-            while not self._is_over and self._closing is None:
-                self._wake.clear()
-                if not await self._act():
-                    await self._sleep()
-        except TimeoutError:
-            if self._closing not in _SILENT:
-                logger.info("Stream %s ends: its reader takes nothing", self.id)
-                self._closing = "slow"
-        except asyncio.CancelledError:
-            # A server that stops cancels; one whose client has gone does, too, and then there is nobody to tell.
-            if not self._gone:
-                self._closing = "shutdown"
-                await self._finish(LAST_WORD_SECONDS)
-            raise
-        except Exception:
-            logger.exception("Stream %s ends by an error", self.id)
-            self._closing = "error"
-        self._leave()
-        seconds = hub_config().slow_reader_seconds
-        await self._finish(seconds * LAST_WORD_PART if self._closing == "slow" else seconds)
+    def __str__(self) -> str:
+        return f"Stream {self.id}"
+
+    async def _work(self) -> None:
+        await self._open()
+        while not self._is_over and self._closing is None:
+            self._wake.clear()
+            if not await self._act():
+                await self._sleep()
 
     def _leave(self) -> None:
         self._fanout.leave(self, self._inbox)
@@ -359,12 +317,8 @@ class Connection:
     async def _send(self, waiting: list[bytes]) -> None:
         """Write frames. Raises ``TimeoutError`` when the reader has taken nothing for too long."""
         METRICS.frames += len(waiting)
-        for body in joined(waiting):
-            await self._sender.write(body)
-            self._written(len(body))
-            if self._closing in _SILENT:
-                return
-        self._delivered = self._session.written
+        if await self._write_all(waiting):
+            self._delivered = self._session.written
 
     def _written(self, size: int) -> None:
         METRICS.bytes += size

@@ -14,7 +14,6 @@ from notifications.streaming.alarm import Alarm
 from notifications.streaming.refusals import STREAM_HEADERS, HeaderList, Send
 from notifications.streaming.wire import Wire
 
-LAST_WORD_SECONDS: Final = 0.25  # for the last frame, when the server itself stops
 DISCONNECT_SECONDS: Final = 1.0  # what a server may take to say that a dropped connection is gone
 
 

@@ -18,6 +18,7 @@ from notifications.streaming.changes import SharedChange
 from notifications.streaming.connection import Connection
 from notifications.streaming.credentials import Credential
 from notifications.streaming.fanout import Fanout
+from notifications.streaming.frames import CloseReason
 from notifications.streaming.requests import Headers, StreamRequest
 from notifications.streaming.session import Plan
 from notifications.streaming.transient import TransientEvent, TransientFrame
@@ -135,3 +136,16 @@ async def test_rotation__of_streams_that_open_together__is_spread_by_a_fifth_to_
         ages = [connection._rotate_at - asyncio.get_running_loop().time() for connection in connections]
     assert 470 < min(ages) < 590  # all forty above it: once in 10**10 runs
     assert 610 < max(ages) <= 720
+
+
+@pytest.mark.parametrize(("reason", "is_flushed"), [("revoked", False), ("shutdown", True)])
+async def test_close__in_the_moment_in_which_the_server_stops__keeps_its_reason_and_what_follows_from_it(
+    reason: CloseReason, is_flushed: bool
+) -> None:
+    async with at_rest() as (connection, _, sent):
+        connection.offer(change(1))
+        connection.offer(change(2))  # waits for the end of the turn
+        connection.close(reason)
+    last = b"".join(sent[-1:])
+    assert (b'"position":2' in last.replace(b" ", b""), f'"{reason}"'.encode() in last) == (is_flushed, True)
+    assert connection.end_reason == reason

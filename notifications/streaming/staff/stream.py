@@ -9,20 +9,17 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
-from functools import partial
 from typing import Final
 
 from notifications.conf import hub_config
 from notifications.streaming import frames, limits
-from notifications.streaming.alarm import Alarm
-from notifications.streaming.frames import CloseReason, Ending
-from notifications.streaming.outbox import joined
+from notifications.streaming.frames import Ending
+from notifications.streaming.open_stream import OpenStream
 from notifications.streaming.refusals import Receive, Send
-from notifications.streaming.sender import LAST_WORD_SECONDS, Sender
 from notifications.streaming.staff import wording
 from notifications.streaming.staff.rights import StaffRight
-from notifications.streaming.tasks import end_all, run_until_gone
-from notifications.streaming.wire import LAST_WORD_PART, Wire
+from notifications.streaming.tasks import end_all
+from notifications.streaming.wire import Wire
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +28,7 @@ Feed = Callable[["StaffStream"], Awaitable[None]]
 MAX_FRAMES: Final = 500
 
 
-class StaffStream:
+class StaffStream(OpenStream):
     """A stream from its first frame to its last.
 
     Args:
@@ -42,23 +39,15 @@ class StaffStream:
     """
 
     def __init__(self, *, send: Send, wire: Wire, right: StaffRight, feed: Feed) -> None:
-        loop = asyncio.get_running_loop()
-        config = hub_config()
-        self.wire = wire
+        super().__init__(send, wire)
         self.right = right
-        self._sender = Sender(wire.pace(send, partial(self.close, "rotate")), wire)
         self._feed = feed
         self._queue: deque[bytes] = deque()
         self._queued_bytes = 0
         self._dropped_count = 0
-        self._wake, self._has_room = asyncio.Event(), asyncio.Event()
+        self._has_room = asyncio.Event()
         self._has_room.set()
-        self._clock = loop.time
-        self._rotate_at = loop.time() + limits.spread(config.max_stream_seconds)
-        self._written_at = loop.time()
-        self._closing: CloseReason | None = None
-        self._is_over = self._may_return = False
-        self._gone = Alarm()
+        self._is_over = False
 
     def offer(self, frame: bytes) -> None:
         """Queue a frame; when too much waits, the oldest is dropped."""
@@ -83,19 +72,11 @@ class StaffStream:
         """Wait until everything that was queued is written: for a feed that can wait."""
         await self._has_room.wait()
 
-    def close(self, reason: CloseReason, *, may_return: bool = False) -> None:
-        """End the stream soon, with this reason unless there is one already; for ``may_return`` see ``Ending``."""
-        if self._closing is None or (reason == "revoked" and self._closing != "revoked"):
-            self._closing, self._may_return = reason, may_return
-        self._wake.set()
-        if reason == "revoked":
-            self._sender.cut()
-
     async def run(self, receive: Receive) -> None:
         """Serve the stream until it is over or the client has gone; nothing is left behind then."""
         feeding = asyncio.create_task(self._fed(), name="hub staff feed")
         try:
-            await run_until_gone(receive, self._write(), name="hub staff stream", on_gone=self._gone.set)
+            await self._serve(receive, name="hub staff stream")
         finally:
             await end_all([feeding])
 
@@ -103,37 +84,25 @@ class StaffStream:
         try:
             await self._feed(self)
         except Exception:
-            logger.exception("A stream of the staff's ends by an error")
+            logger.exception("%s ends by an error", self)
             self.close("error")
         else:
             self._is_over = True
             self._wake.set()
 
-    async def _write(self) -> None:
-        try:
-            await self._sender.start([])
-            while self._closing is None:
-                self._wake.clear()
-                if self._queue or self._dropped_count:
-                    await self._send(self._take())
-                elif self._is_over:
-                    break
-                else:
-                    await self._wait()
-        except TimeoutError:
-            if self._closing != "revoked":
-                self._closing = "slow"
-        except asyncio.CancelledError:
-            # A server that stops cancels; one whose client has gone does, too, and then there is nobody to tell.
-            if not self._gone:
-                self._closing = self._closing or "shutdown"
-                await self._finish(LAST_WORD_SECONDS)
-            raise
-        except Exception:
-            logger.exception("A stream of the staff's ends by an error")
-            self._closing = "error"
-        seconds = hub_config().slow_reader_seconds
-        await self._finish(seconds * LAST_WORD_PART if self._closing == "slow" else seconds)
+    def __str__(self) -> str:
+        return "A stream of the staff's"
+
+    async def _work(self) -> None:
+        await self._sender.start([])
+        while self._closing is None:
+            self._wake.clear()
+            if self._queue or self._dropped_count:
+                await self._write_all(self._take())
+            elif self._is_over:
+                break
+            else:
+                await self._wait()
 
     def _take(self) -> list[bytes]:
         waiting = list(self._queue)
@@ -153,14 +122,7 @@ class StaffStream:
             if self._clock() >= self._rotate_at:
                 self.close("rotate")
             else:
-                await self._send([wording.heartbeat()])
-
-    async def _send(self, waiting: list[bytes]) -> None:
-        for body in joined(waiting):
-            await self._sender.write(body)
-            self._written_at = self._clock()
-            if self._closing == "revoked":
-                return
+                await self._write_all([wording.heartbeat()])
 
     async def _finish(self, seconds: float) -> None:
         """The last frame, if there is a reason to tell; the connection is dropped when the reader does not take it in time."""
