@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('notifications', '0017_event_admitted'),
+        ('notifications', '0018_withdrawn_by'),
     ]
 
     operations = [
