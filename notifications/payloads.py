@@ -17,6 +17,7 @@ from uuid import UUID
 
 from notifications.cursors import cursor_text
 from notifications.events import category_of, route_of
+from notifications.fold import CHANGE_NAMES, KINDS, Carries
 from notifications.strict_json import refuse_constant
 
 logger = logging.getLogger(__name__)
@@ -58,7 +59,8 @@ class NotificationRow(NamedTuple):
 
 
 class ChangeRow(NamedTuple):
-    """A change with the immutable parts of its notification and event; those are empty for ``read_all``.
+    """A change with its notification's state after it, and the immutable parts of its notification and event; all of those
+    are empty for ``read_all``.
 
     Times and ids are texts, as the wire has them.
     """
@@ -73,6 +75,7 @@ class ChangeRow(NamedTuple):
     reason: str
     created_position: int | None
     created_at: str | None
+    read_at: str | None
     public_id: str | None
     replay_of: str | None
     type: str | None
@@ -84,15 +87,6 @@ class ChangeRow(NamedTuple):
     actor: str | None
     data: str | None
     expires_at: str | None
-
-
-CHANGE_NAMES: Final = {
-    "created": "notification.created",
-    "read": "notification.read",
-    "unread": "notification.unread",
-    "deleted": "notification.deleted",
-    "read_all": "inbox.read",
-}
 
 
 def timestamp(at: datetime) -> str:
@@ -152,16 +146,16 @@ def _note(row: Any, *, created_at: str | None, is_read: bool) -> str:
 
 
 def _subject(row: ChangeRow) -> str:
-    if row.kind == "read_all":
+    carries = KINDS[row.kind].carries
+    if carries is Carries.NOTHING:
         return f'"up_to":{row.up_to},"category":{_text(row.category) if row.category else "null"}'
-    if row.kind == "deleted":
+    if carries is Carries.ID:
         return f'"notification":{{"id":"{row.public_id}"}},"reason":"{row.reason}"'
-    read_at = row.at if row.kind == "read" else None
     whole = _notification(
         row,
         position=row.created_position,
         created_at=row.created_at,
-        read_at=read_at,
+        read_at=row.read_at,
         expires_at=row.expires_at,
     )
     return f'"notification":{whole}'

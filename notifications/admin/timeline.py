@@ -15,6 +15,7 @@ from notifications.admin.links import name_of, notification_url, replay_job_url
 from notifications.admin.replay_traces import Source, Trace, source_of, traces_of
 from notifications.admin.states import State
 from notifications.cursors import Cursor
+from notifications.fold import OBJECT_KINDS
 from notifications.models import Change, ChangeKind, Inbox, Notification, Replay, ReplayVerb
 from notifications.times import local_time
 
@@ -249,13 +250,13 @@ def _spans_read_by_all(changes: Sequence[Change], notification: Notification) ->
     spans: list[Q] = []
     following: list[Change | None] = [*changes[1:], None]
     for change, then in zip(changes, following, strict=True):
-        if change.kind not in (ChangeKind.CREATED, ChangeKind.UNREAD):
+        if change.kind not in OBJECT_KINDS or change.read_at is not None:
             continue
         span = Q(position__gt=change.position)
         if then is None:
             if notification.read_at is not None:
                 spans.append(span & Q(at=notification.read_at))
-        elif then.kind == ChangeKind.UNREAD or (then.kind == ChangeKind.DELETED and notification.read_at):
+        elif then.kind == ChangeKind.UNREAD or then.read_at not in (None, then.at):
             spans.append(span & Q(position__lt=then.position))
     return spans
 
@@ -281,7 +282,9 @@ def _merge(own: Sequence[Change], read_all: Sequence[Change]) -> list[Change]:
     """By position, without all-read changes that found it read already."""
     merged: list[Change] = []
     for change in sorted([*own, *read_all], key=lambda change: change.position):
-        found_read = bool(merged) and merged[-1].kind in (ChangeKind.READ, ChangeKind.READ_ALL)
+        found_read = bool(merged) and (
+            merged[-1].kind == ChangeKind.READ_ALL or merged[-1].read_at is not None
+        )
         if change.kind != ChangeKind.READ_ALL or not found_read:
             merged.append(change)
     return merged

@@ -20,7 +20,7 @@ from notifications.models.notifications import Notification
 
 
 class ChangeKind(models.TextChoices):
-    """What happened to an inbox."""
+    """What happened to an inbox; ``notifications.fold`` says what each means."""
 
     CREATED = "created", _("Created")
     READ = "read", _("Read")
@@ -100,7 +100,7 @@ class Change(models.Model):
         verbose_name=_("inbox"),
     )
     position = models.BigIntegerField(_("position"))
-    kind = models.CharField(_("kind"), max_length=8, choices=ChangeKind)
+    kind = models.CharField(_("kind"), max_length=16, choices=ChangeKind)
     at = models.DateTimeField(_("at"))
     unread_count = models.BigIntegerField(_("unread after it"))
     notification = models.ForeignKey(
@@ -121,6 +121,8 @@ class Change(models.Model):
     # Those of the notification's created change, so that each frame carries the whole object.
     created_position = models.BigIntegerField(_("created position"), null=True)
     created_at = models.DateTimeField(_("created at"), null=True)
+    # The notification's state after this change: all of ``fold.State``.
+    read_at = models.DateTimeField(_("read at"), null=True)
     up_to = models.BigIntegerField(_("up to"), null=True, help_text=_("All read: up to this position."))
     category = models.CharField(
         _("category"),

@@ -7,22 +7,23 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from django.db import connection
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, Func, OuterRef, Q
 from django.db.models.expressions import RawSQL
 
 from notifications.arrays import sql_type
 from notifications.cursors import Cursor
 from notifications.exceptions import CursorExpired
 from notifications.filters import NO_FILTERS, Filters
-from notifications.models import Change, Inbox
+from notifications.fold import STATE
+from notifications.models import Change, ChangeKind, Inbox
 from notifications.payloads import ChangeRow
 from notifications.prepared import Prepared, Slot, Slots
 from notifications.selectors.conditions import condition
 from notifications.selectors.texts import WireId, WireTime
 
-_CHANGE_COLUMNS: Final = (
+_CHANGE_COLUMNS: Final[tuple[str | Func, ...]] = (
     "inbox_id", "position", "kind", WireTime("at"), "unread_count", "up_to", "category", "reason", "created_position",
-    WireTime("created_at"), WireId("notification__public_id"), WireId("notification__replay_of"), "event__type",
+    WireTime("created_at"), *map(WireTime, STATE), WireId("notification__public_id"), WireId("notification__replay_of"), "event__type",
     "event__topic", "event__level", "event__title", "event__body", "event__url", "event__actor", "event__data",
     WireTime("event__expires_at"),
 )  # fmt: skip
@@ -49,7 +50,7 @@ def changes_after(
     Raises:
         CursorExpired: meanwhile the log has been compacted past ``after``, so that a fold from there would be wrong.
     """
-    matching = condition(filters, source="event__") | Q(kind="read_all") if filters else Q()
+    matching = condition(filters, source="event__") | Q(kind=ChangeKind.READ_ALL) if filters else Q()
     if compacted_to:
         # One look at an index for each change, which ends at the first later one. All-read has no notification.
         later = Change.objects.filter(

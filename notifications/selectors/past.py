@@ -14,6 +14,7 @@ from django.db.models import Count, Exists, OuterRef, Q, Subquery
 
 from notifications.cursors import Cursor
 from notifications.exceptions import CursorExpired
+from notifications.fold import OBJECT_KINDS, AllRead, State
 from notifications.models import Change, ChangeKind, Inbox, Notification
 from notifications.payloads import NotificationRow
 
@@ -52,13 +53,13 @@ def past_page(
     unread_count, at = _said_at(user_id, floor, position)
     found = _listed_at(user_id, position, at, before=before, limit=limit + 1)
     shown = found[:limit]
-    read_at = _read_at(user_id, shown, position)
+    states = _states(user_id, shown, position)
     listed_count = _listed_count(user_id, floor, position)
     for epoch, head, floor_now in Inbox.objects.filter(pk=user_id).values_list("epoch", "head", "floor"):
         if floor_now > position:
             raise CursorExpired(head=str(Cursor(epoch, head)))
     return PastPage(
-        rows=[each.row._replace(read_at=read_at.get(each.row.position)) for each in shown],
+        rows=[each.row._replace(**states[each.row.position]._asdict()) for each in shown],
         next_before=shown[-1].row.position if len(found) > limit else None,
         listed_count=listed_count,
         unread_count=unread_count,
@@ -111,41 +112,38 @@ def _listed_at(
     return [_Listed(NotificationRow(*row[:-2]), *row[-2:]) for row in found]
 
 
-def _read_at(user_id: Any, shown: list[_Listed], position: int) -> dict[int, datetime]:
-    """By the position of each shown notification that was read: when, by a change of its own or with all others."""
+def _states(user_id: Any, shown: list[_Listed], position: int) -> dict[int, State]:
+    """What was so of each shown notification, by its position: what its newest change says, or that all were read after it."""
     changes = Change.objects.filter(inbox_id=user_id, position__in=[each.newest for each in shown])
-    own = {newest: (kind, at) for newest, kind, at in changes.values_list("position", "kind", "at")}
+    own = {newest: State(*state) for newest, *state in changes.values_list("position", *State._fields)}
     # One that is missing was compacted away just now, which the look at the floor finds.
-    known = [each for each in shown if each.newest in own]
-    read = {
-        each.row.position: own[each.newest][1] for each in known if own[each.newest][0] == ChangeKind.READ
-    }
-    waiting = [each for each in known if each.row.position not in read]
+    states = {each.row.position: own.get(each.newest, State()) for each in shown}
+    waiting = [each for each in shown if states[each.row.position].read_at is None]
     if not waiting:
-        return read
+        return states
     after = min(each.newest for each in waiting)
-    for at_position, at, up_to, category in _all_reads(user_id, after=after, up_to=position):
+    for all_read in _all_reads(user_id, after=after, up_to=position):
         for each in tuple(waiting):
-            is_within = each.newest < at_position and each.row.position <= up_to
-            if is_within and category in ("", each.category):
-                read[each.row.position] = at
+            created = each.row.position
+            if all_read.takes_along(created=created, newest=each.newest, category=each.category):
+                states[created] = states[created]._replace(read_at=all_read.at)
                 waiting.remove(each)
         if not waiting:
             break
-    return read
+    return states
 
 
-def _all_reads(user_id: Any, *, after: int, up_to: int) -> Iterator[tuple[int, datetime, int, str]]:
+def _all_reads(user_id: Any, *, after: int, up_to: int) -> Iterator[AllRead]:
     """All-read changes in order, so many at a time."""
     while True:
         rows = Change.objects.filter(
             inbox_id=user_id, kind=ChangeKind.READ_ALL, position__gt=after, position__lte=up_to
         ).order_by("position")
-        page: list[Any] = list(rows.values_list("position", "at", "up_to", "category")[:_READS])
+        page = [AllRead(*row) for row in rows.values_list(*AllRead._fields)[:_READS]]
         yield from page
         if len(page) < _READS:
             return
-        after = page[-1][0]
+        after = page[-1].position
 
 
 def _listed_count(user_id: Any, floor: int, position: int) -> int:
@@ -173,5 +171,5 @@ def _said_at(user_id: Any, floor: int, position: int) -> tuple[int, datetime | N
         position__lte=floor,
         up_to__gte=OuterRef("created_position"),
     )
-    unread = (ChangeKind.CREATED, ChangeKind.UNREAD)
-    return rows.filter(~Exists(taken_along), position__lte=floor, kind__in=unread).count(), None
+    unread = rows.filter(kind__in=OBJECT_KINDS, read_at__isnull=True, position__lte=floor)
+    return unread.filter(~Exists(taken_along)).count(), None

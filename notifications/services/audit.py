@@ -10,6 +10,15 @@ from typing import Any, Final, NamedTuple
 
 from django.db import connection
 
+from notifications.fold import (
+    STATE,
+    Carries,
+    sql_contradicts,
+    sql_is_unread,
+    sql_kinds,
+    sql_moves_count,
+    sql_takes_along,
+)
 from notifications.models import Change, Event, Inbox, Notification
 
 MAX_INBOXES: Final = 200
@@ -77,6 +86,11 @@ def _named(statement: str) -> str:
     )
 
 
+_OF_MANY: Final = f"c.kind IN {sql_kinds(Carries.NOTHING)}"
+_REST: Final = "".join(f"o.{name}, " for name in STATE if name != "read_at")
+_STATE_DIFFERS: Final = " OR ".join(
+    f"(n.{name} IS NULL) <> (f.{name} IS NULL) OR n.{name} <> f.{name}" for name in STATE
+)
 CHECKS: Final = (
     Check(
         "log",
@@ -102,16 +116,15 @@ CHECKS: Final = (
     Check(
         "order",
         "the change at {0} is earlier than the one at {1}, or changes the unread count by {2}",
-        """SELECT inbox_id, position, coalesce(before, 0), step FROM (
+        f"""SELECT inbox_id, position, coalesce(before, 0), step FROM (
                SELECT c.inbox_id, c.position, c.kind, c.at, i.floor,
                       lag(c.position) OVER log AS before, lag(c.at) OVER log AS before_at,
                       c.unread_count - coalesce(lag(c.unread_count) OVER log, 0) AS step
-               FROM {change} c JOIN {inbox} i ON i.user_id = c.inbox_id
+               FROM {{change}} c JOIN {{inbox}} i ON i.user_id = c.inbox_id
                WHERE c.inbox_id BETWEEN %s AND %s
                WINDOW log AS (PARTITION BY c.inbox_id ORDER BY c.position)) neighbours
-           WHERE at < before_at OR (position > floor AND coalesce(before, 0) = position - 1 AND NOT CASE kind
-               WHEN 'created' THEN step = 1 WHEN 'unread' THEN step = 1 WHEN 'read' THEN step = -1
-               WHEN 'deleted' THEN step IN (0, -1) ELSE step < 0 END)""",
+           WHERE at < before_at OR (position > floor AND coalesce(before, 0) = position - 1
+               AND NOT {sql_moves_count("kind", "step")})""",  # noqa: S608 (no input)
     ),
     Check(
         "owner",
@@ -123,35 +136,35 @@ CHECKS: Final = (
     Check(
         "shape",
         "the {1} change at {0} lacks what such a change has, or has what it must not",
-        """SELECT c.inbox_id, c.position, c.kind FROM {change} c
+        f"""SELECT c.inbox_id, c.position, c.kind FROM {{change}} c
            WHERE c.inbox_id BETWEEN %s AND %s AND (
-               (c.kind = 'read_all') <> (c.notification_id IS NULL) OR (c.kind = 'read_all') <> (c.event_id IS NULL)
-               OR (c.kind = 'read_all') <> (c.up_to IS NOT NULL) OR (c.kind = 'deleted') <> (c.reason <> '')
-               OR (c.kind = 'read_all') <> (c.created_position IS NULL)
-               OR (c.kind = 'created') AND (c.created_position <> c.position OR c.created_at <> c.at))""",
+               ({_OF_MANY}) <> (c.notification_id IS NULL) OR ({_OF_MANY}) <> (c.event_id IS NULL)
+               OR ({_OF_MANY}) <> (c.up_to IS NOT NULL) OR (c.kind IN {sql_kinds(Carries.ID)}) <> (c.reason <> '')
+               OR ({_OF_MANY}) <> (c.created_position IS NULL) OR {sql_contradicts("c")}
+               OR c.kind = 'created' AND (c.created_position <> c.position OR c.created_at <> c.at))""",  # noqa: S608 (no input)
     ),
     Check(
         "fold",
         "notification {0} is not as the log leaves it: its newest change is {1} at {2}",
         # The last change of each notification but all-read, and the first all-read after it that took it along: the fold.
-        """WITH own AS (
+        f"""WITH own AS (
                SELECT c.*, row_number() OVER (PARTITION BY c.notification_id ORDER BY c.position DESC) AS age
-               FROM {change} c WHERE c.inbox_id BETWEEN %s AND %s AND c.kind <> 'read_all'
+               FROM {{change}} c WHERE c.inbox_id BETWEEN %s AND %s AND NOT {_OF_MANY}
            ), folded AS (
-               SELECT o.inbox_id, o.notification_id, o.position, o.kind, o.at, o.created_position, o.created_at, o.event_id,
-                      CASE o.kind WHEN 'read' THEN o.at WHEN 'deleted' THEN NULL ELSE (
-                          SELECT r.at FROM {change} r JOIN {notification} m ON m.id = o.notification_id
-                          WHERE r.inbox_id = o.inbox_id AND r.kind = 'read_all' AND r.position > o.position
-                            AND r.up_to >= o.created_position AND r.category IN ('', m.category)
-                          ORDER BY r.position LIMIT 1) END AS read_at
+               SELECT o.inbox_id, o.notification_id, o.position, o.kind, o.at, o.created_position, o.created_at, o.event_id, {_REST}
+                      CASE WHEN {sql_is_unread("o")} THEN (
+                          SELECT r.at FROM {{change}} r JOIN {{notification}} m ON m.id = o.notification_id
+                          WHERE r.inbox_id = o.inbox_id AND r.kind IN {sql_kinds(Carries.NOTHING)}
+                            AND {sql_takes_along("r", "o", "m.category")}
+                          ORDER BY r.position LIMIT 1) ELSE o.read_at END AS read_at
                FROM own o WHERE o.age = 1
            )
            SELECT f.inbox_id, n.public_id, f.kind, f.position
-           FROM folded f JOIN {notification} n ON n.id = f.notification_id
-           WHERE (n.deleted_at IS NULL) <> (f.kind <> 'deleted') OR n.position IS NULL
+           FROM folded f JOIN {{notification}} n ON n.id = f.notification_id
+           WHERE (n.deleted_at IS NULL) <> (f.kind NOT IN {sql_kinds(Carries.ID)}) OR n.position IS NULL
               OR n.position <> f.created_position OR n.created_at <> f.created_at OR n.event_id <> f.event_id
-              OR f.kind = 'deleted' AND n.deleted_at <> f.at
-              OR f.kind <> 'deleted' AND ((n.read_at IS NULL) <> (f.read_at IS NULL) OR n.read_at <> f.read_at)""",
+              OR f.kind IN {sql_kinds(Carries.ID)} AND n.deleted_at <> f.at
+              OR {_STATE_DIFFERS}""",  # noqa: S608 (no input)
     ),
     Check(
         "unlogged",

@@ -7,11 +7,14 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from notifications.events import category_of
+from notifications.fold import STATE, State, turned, unread_step
 from notifications.models import Change, ChangeKind, Event, Inbox, Notification, Reason, Via
 from notifications.services.origin import Origin
 from notifications.services.rows import insertion, updating
 from notifications.services.staged import Staged
 from notifications.services.statements import write_at_once
+
+_NO_STATE: Final = State()  # of a change that is about no single notification
 
 
 class StagedMoved(Exception):
@@ -28,10 +31,15 @@ class Listed(NamedTuple):
     created_at: datetime
     read_at: datetime | None
 
+    @property
+    def state(self) -> State:
+        """What is so of it."""
+        return State(self.read_at)
+
 
 _CHANGE_COLUMNS: Final = (
     "inbox_id", "position", "kind", "at", "unread_count", "notification_id", "event_id", "created_position",
-    "created_at", "up_to", "category", "reason", "by", "via", "address",
+    "created_at", *STATE, "up_to", "category", "reason", "by", "via", "address",
 )  # fmt: skip
 _CREATED_COLUMNS: Final = (
     "id", "position", "created_at", "type", "category", "topic", "level", "expires_at",
@@ -58,7 +66,7 @@ class LogBatch:
         self._of_events: dict[int, tuple[tuple[Any, ...], Origin]] = {}
         self._changes: list[tuple[Any, ...]] = []
         self._created: list[tuple[Any, ...]] = []
-        self._read: list[tuple[Any, ...]] = []
+        self._turned: list[tuple[Any, ...]] = []
         self._deleted: list[tuple[Any, ...]] = []
 
     def created(self, staged: Staged, event: Event, origin: Origin | None = None) -> Listed:
@@ -69,30 +77,37 @@ class LogBatch:
         """
         inbox = self._inboxes[staged.recipient_id]
         position, at = inbox.head + 1, self._time(inbox)
-        listed = Listed(staged.id, staged.recipient_id, staged.event_id, position, at, None)
+        listed = Listed(staged.id, staged.recipient_id, staged.event_id, position, at, *State())
         if (of_event := self._of_events.get(event.pk)) is None:
             of_event = self._of_events[event.pk] = (_copied(event), Origin(by=event.source, via=Via.PRODUCER))
         copied, producer = of_event
-        self._append(inbox, ChangeKind.CREATED, 1, listed, origin or producer)
+        step = unread_step(None, listed.state)
+        self._append(inbox, ChangeKind.CREATED, step, listed, origin or producer, state=listed.state)
         self._created.append((staged.id, position, at, *copied))
         return listed
 
-    def read(self, listed: Listed, origin: Origin) -> None:
-        """Mark an unread notification read."""
-        inbox = self._inboxes[listed.recipient_id]
-        self._append(inbox, ChangeKind.READ, -1, listed, origin)
-        self._read.append((listed.id, inbox.changed_at))
+    def turn(self, listed: Listed, origin: Origin, *, read: bool | None = None) -> bool:
+        """Make something so of a notification, with one change; whether there was anything to change.
 
-    def unread(self, listed: Listed, origin: Origin) -> None:
-        """Mark a read notification unread."""
-        self._append(self._inboxes[listed.recipient_id], ChangeKind.UNREAD, 1, listed, origin)
-        self._read.append((listed.id, None))
-
-    def deleted(self, listed: Listed, reason: Reason | str, origin: Origin) -> None:
-        """Take a notification off the list."""
+        Args:
+            read: whether it is to be read; None to leave that.
+        """
         inbox = self._inboxes[listed.recipient_id]
-        self._append(inbox, ChangeKind.DELETED, 0 if listed.read_at else -1, listed, origin, reason=reason)
+        change = turned(listed.state, self._time(inbox), read=read)
+        if change is None:
+            return False
+        kind, after = change
+        self._append(inbox, kind, unread_step(listed.state, after), listed, origin, state=after)
+        self._turned.append((listed.id, *after))
+        return True
+
+    def deleted(self, listed: Listed, reason: Reason | str, origin: Origin) -> bool:
+        """Take a notification off the list for good; True."""
+        inbox = self._inboxes[listed.recipient_id]
+        step = unread_step(listed.state, None)
+        self._append(inbox, ChangeKind.DELETED, step, listed, origin, state=listed.state, reason=reason)
         self._deleted.append((listed.id, inbox.changed_at))
+        return True
 
     def read_all(self, inbox: Inbox, count: int, up_to: int, category: str, origin: Origin) -> datetime:
         """Note that ``count`` unread notifications were read at once; the caller updates their rows with the time returned."""
@@ -113,7 +128,7 @@ class LogBatch:
             insertion(Change, _CHANGE_COLUMNS, self._changes),
             updating(Inbox, ("user_id", "head", "unread_count", "changed_at"), counters),
         ]
-        for columns, rows in ((("id", "read_at"), self._read), (("id", "deleted_at"), self._deleted)):
+        for columns, rows in ((("id", *STATE), self._turned), (("id", "deleted_at"), self._deleted)):
             if rows:
                 statements.append(updating(Notification, columns, rows))
         if self._created:
@@ -127,11 +142,12 @@ class LogBatch:
     def _append(
         self,
         inbox: Inbox,
-        kind: ChangeKind,
+        kind: str,
         unread: int,
         listed: Listed | None,
         origin: Origin,
         *,
+        state: State = _NO_STATE,
         up_to: int | None = None,
         category: str = "",
         reason: str = "",
@@ -141,9 +157,9 @@ class LogBatch:
         inbox.unread_count += unread
         self._touched.add(inbox.pk)
         subject = (listed.id, listed.event_id, listed.position, listed.created_at) if listed else (None,) * 4
-        counters = (inbox.pk, inbox.head, kind.value, inbox.changed_at, inbox.unread_count)
+        counters = (inbox.pk, inbox.head, str(kind), inbox.changed_at, inbox.unread_count)
         doer = (origin.by, str(origin.via), origin.address)
-        self._changes.append((*counters, *subject, up_to, category, str(reason), *doer))
+        self._changes.append((*counters, *subject, *state, up_to, category, str(reason), *doer))
 
     def _time(self, inbox: Inbox) -> datetime:
         return max(self._now, inbox.changed_at) if inbox.changed_at else self._now

@@ -39,16 +39,12 @@ def mark_read(user: Any, ids: Iterable[UUID], *, origin: Origin = SYSTEM) -> Out
         UserGone: there is no such user, or there was until a moment ago.
         OperationalError: the inbox was locked by others for longer than ``lock_timeout_seconds``.
     """
-    return _change(
-        user, ids, lambda listed: listed.read_at is None, lambda batch, row: batch.read(row, origin)
-    )
+    return _change(user, ids, lambda batch, row: batch.turn(row, origin, read=True))
 
 
 def mark_unread(user: Any, ids: Iterable[UUID], *, origin: Origin = SYSTEM) -> Outcome:
     """Mark notifications unread. Transaction, arguments, answer and errors as for ``mark_read``."""
-    return _change(
-        user, ids, lambda listed: listed.read_at is not None, lambda batch, row: batch.unread(row, origin)
-    )
+    return _change(user, ids, lambda batch, row: batch.turn(row, origin, read=False))
 
 
 def delete(
@@ -63,7 +59,7 @@ def delete(
         ValueError: the reason is none of them.
     """
     known = Reason(reason)
-    return _change(user, ids, lambda listed: True, lambda batch, row: batch.deleted(row, known, origin))
+    return _change(user, ids, lambda batch, row: batch.deleted(row, known, origin))
 
 
 def mark_all_read(
@@ -99,9 +95,9 @@ def mark_all_read(
 def _change(
     user: Any,
     ids: Iterable[UUID],
-    applies: Callable[[Listed], bool],
-    apply: Callable[[LogBatch, Listed], None],
+    change: Callable[[LogBatch, Listed], bool],
 ) -> Outcome:
+    """Change each of these notifications; ``change`` says whether there was anything to do."""
     user_id = recipient_key(user)
     wanted = list(dict.fromkeys(UUID(str(public_id)) for public_id in ids))
     ensure_inboxes([user_id])
@@ -113,12 +109,10 @@ def _change(
             for public_id, *values in rows.order_by("position").values_list("public_id", *Listed._fields)
         }
         batch = LogBatch(inboxes, now=timezone.now())
-        changing = [listed for listed in found.values() if applies(listed)]
-        for listed in changing:
-            apply(batch, listed)
+        changed = sum(change(batch, listed) for listed in found.values())
         announce_on_commit(batch.write())
         return Outcome(
-            changed=len(changing),
+            changed=changed,
             inbox=_state(inboxes[user_id]),
             not_found=[public_id for public_id in wanted if public_id not in found],
         )

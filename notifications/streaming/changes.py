@@ -11,7 +11,8 @@ from notifications import selectors
 from notifications.cursors import cursor_text
 from notifications.events import route_of
 from notifications.filters import Filters
-from notifications.payloads import CHANGE_NAMES, ChangeRow, change_json, signal_json
+from notifications.fold import CHANGE_NAMES, KINDS, Carries
+from notifications.payloads import ChangeRow, change_json, signal_json
 from notifications.streaming import frames
 from notifications.streaming.session import Stretch
 
@@ -47,7 +48,7 @@ class SharedChange:
     def admitted_by(self, filters: Filters) -> bool:
         """Whether a filter lets it through; ``inbox.read`` always is."""
         row = self._row
-        if not filters or row.kind == "read_all":
+        if not filters or KINDS[row.kind].carries is Carries.NOTHING:
             return True
         return filters.admits(event_type=row.type or "", topic=row.topic or "", level=row.level or "")
 
@@ -58,7 +59,8 @@ class SharedChange:
             is_base_state: it may stand for the notification's creation, which is no longer in the log.
         """
         kind = self._row.kind
-        if form == "signals" and not (kind == "created" or (is_base_state and kind in ("read", "unread"))):
+        may_be_created = is_base_state and KINDS[kind].carries is Carries.OBJECT
+        if form == "signals" and not (kind == "created" or may_be_created):
             return b""
         if form == "plain" or (form == "typed" and kind != "created"):
             return self.frame

@@ -111,20 +111,11 @@ function floorOf(page) {
  */
 function apply(window, change) {
   const item = change.notification;
-  switch (change.change) {
-    case "notification.created":
-    case "notification.read":
-    case "notification.unread":
-      // Older ones than the window reaches come with their own page.
-      if (item && item.position >= window.floor) window.items.set(item.id, item);
-      break;
-    case "notification.deleted":
-      if (item) window.items.delete(item.id);
-      break;
-    case "inbox.read":
-      readUpTo(window, change);
-      break;
-  }
+  if (change.change === "inbox.read") readUpTo(window, change);
+  else if (change.change === "notification.deleted") item && window.items.delete(item.id);
+  // Any other change of a notification carries it whole, as it is afterwards, whatever has happened to it.
+  // Older ones than the window reaches come with their own page.
+  else if (item && item.position >= window.floor) window.items.set(item.id, item);
 }
 
 /**

@@ -10,6 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from playwright.sync_api import Browser, Page
 
+from notifications.fold import CHANGE_NAMES, OBJECT_KINDS
+from tests.helpers.fold_cases import ALL_READ, AllReadCase
 from tests.helpers.oracle import Client
 from tests.helpers.scripts import call, script_page
 
@@ -184,3 +186,31 @@ def test_fold__unknown_change__moves_only_the_cursor(page: Page) -> None:
     unknown = {"change": "notification.starred", "cursor": f"{EPOCH}-2", "position": 2, "at": "at-2"}
     folded = call(page, "fold.js", FOLD, {"page": world.page(), "changes": [unknown], "filter": {}})
     assert folded == {"items": world.listing(), "cursor": f"{EPOCH}-2", "outcomes": ["applied"]}
+
+
+def of_inbox(position: int, change: str, **rest: Any) -> dict[str, Any]:
+    """A change as the wire has it."""
+    cursor = f"{EPOCH}-{position}"
+    return {"change": change, "cursor": cursor, "position": position, "at": f"at-{position}", **rest}
+
+
+@pytest.mark.parametrize("case", ALL_READ.values(), ids=ALL_READ)
+def test_fold__all_read__takes_along_what_the_hub_does(page: Page, case: AllReadCase) -> None:
+    item = {"id": "n", "position": case.created, "category": "orders", "read_at": None, "archived_at": None}
+    own = of_inbox(case.newest, "notification.unread", notification=item)
+    of_many = of_inbox(case.position, "inbox.read", up_to=case.up_to, category=case.category or None)
+    changes = sorted([own, of_many], key=lambda change: change["position"])
+    empty: dict[str, Any] = {"results": [], "next": None, "cursor": f"{EPOCH}-0", "unread_count": 0}
+    folded = call(page, "fold.js", FOLD, {"page": empty, "changes": changes, "filter": {}})
+    assert [found["read_at"] for found in folded["items"]] == [
+        f"at-{case.position}" if case.is_read else None
+    ]
+
+
+@pytest.mark.parametrize("kind", OBJECT_KINDS)
+def test_fold__change_with_an_object__puts_it_in_as_it_is(page: Page, kind: str) -> None:
+    world = World(count=1)
+    item = {**world.listing()[0], "read_at": "at-2"}
+    change = of_inbox(2, CHANGE_NAMES[kind], notification=item)
+    folded = call(page, "fold.js", FOLD, {"page": world.page(), "changes": [change], "filter": {}})
+    assert folded["items"] == [item]

@@ -25,7 +25,8 @@ NOTIFICATION = NotificationRow(
 )  # fmt: skip
 CHANGE = ChangeRow(
     inbox_id=1, position=42, kind="created", at="2026-11-21T03:00:00.000000Z", unread_count=3, up_to=None, category="", reason="",
-    created_position=41, created_at="2026-11-21T02:03:04.567890Z", public_id=str(ID), replay_of=None, type="orders.order.shipped", topic="order:7",
+    created_position=41, created_at="2026-11-21T02:03:04.567890Z", read_at=None,
+    public_id=str(ID), replay_of=None, type="orders.order.shipped", topic="order:7",
     level="info", title="Your order is on its way", body="", url="/orders/7/", actor="ada",
     data='{"order_id": 7, "z": 1E25, "a": 1.0}', expires_at=None,
 )  # fmt: skip
@@ -56,8 +57,16 @@ def test_notification__golden_bytes() -> None:
     ("values", "expected"),
     [
         ({"kind": "created"}, golden(b"notification.created", b'"notification":' + OBJECT)),
-        ({"kind": "read"}, golden(b"notification.read", b'"notification":' + READ_OBJECT)),
+        (
+            {"kind": "read", "read_at": "2026-11-21T03:00:00.000000Z"},
+            golden(b"notification.read", b'"notification":' + READ_OBJECT),
+        ),
         ({"kind": "unread"}, golden(b"notification.unread", b'"notification":' + OBJECT)),
+        # The state is what the change says, whatever its kind.
+        (
+            {"kind": "created", "read_at": "2026-11-21T03:00:00.000000Z"},
+            golden(b"notification.created", b'"notification":' + READ_OBJECT),
+        ),
         (
             {"kind": "deleted", "reason": "replaced"},
             golden(

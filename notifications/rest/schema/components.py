@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from notifications.events import LEVELS, MAX_NAME_LENGTH
 from notifications.filters import MAX_VALUE_LENGTH, NAMES, PLURALS
+from notifications.fold import CHANGE_NAMES, OBJECT_KINDS
 from notifications.models import (
     MAX_ACTOR_LENGTH,
     MAX_BODY_LENGTH,
@@ -17,7 +18,6 @@ from notifications.models import (
     JobState,
     Reason,
 )
-from notifications.payloads import CHANGE_NAMES
 from notifications.problems import CONTENT_TYPE, PROBLEMS
 from notifications.rest.drafts import MAX_NAMES
 from notifications.search import MAX_SEARCH_LENGTH
@@ -93,7 +93,7 @@ SCHEMAS: Final[dict[str, Schema]] = {
         "oneOf": [
             *(
                 _change(CHANGE_NAMES[kind], notification=NOTIFICATION)
-                for kind in ("created", "read", "unread")
+                for kind in OBJECT_KINDS
             ),
             _change(
                 CHANGE_NAMES["deleted"], notification=obj({"id": ID}), reason={"enum": list(Reason.values)}

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from notifications.filters import NAMES, PLURALS, Filters
+from notifications.fold import KINDS, Carries
 from notifications.selectors import WatchedChange
 
 MAX_RECIPIENTS: Final = 50
@@ -34,7 +35,7 @@ class Watch:
         if self.kinds and change.kind not in self.kinds:
             return False
         filters = self.filters
-        if change.kind != "read_all":
+        if KINDS[change.kind].carries is not Carries.NOTHING:
             return filters.admits(
                 event_type=change.type or "", topic=change.topic or "", level=change.level or ""
             )

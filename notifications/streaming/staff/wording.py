@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 
 from notifications.cursors import Cursor
 from notifications.events import category_of
-from notifications.payloads import CHANGE_NAMES, timestamp
+from notifications.fold import CHANGE_NAMES, KINDS, Carries
+from notifications.payloads import timestamp
 from notifications.selectors import WatchedChange
 from notifications.streaming import frames
 from notifications.times import local_time
@@ -50,7 +51,7 @@ def change_data(change: WatchedChange, *, with_content: bool) -> dict[str, objec
         "via": change.via,
         "reason": change.reason,
     }
-    if change.kind == "read_all":
+    if KINDS[change.kind].carries is Carries.NOTHING:
         return {**told, "up_to": change.up_to, "category": change.category}
     type_ = change.type or ""
     about: dict[str, object] = {
