@@ -24,6 +24,9 @@ class State(NamedTuple):
 
 
 STATE: Final = State._fields
+# What may be asked of notifications by name, at every door, and what it makes so of them: the arguments of ``turned``.
+VERBS: Final[Mapping[str, Mapping[str, bool]]] = {"read": {"read": True}, "unread": {"read": False}}
+WISHES: Final = tuple(dict.fromkeys(name for wish in VERBS.values() for name in wish))
 
 
 class Carries(Enum):

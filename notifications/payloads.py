@@ -53,9 +53,9 @@ class NotificationRow(NamedTuple):
     actor: str
     data: str
     created_at: datetime
-    read_at: datetime | None
     expires_at: datetime | None
     replay_of: UUID | None
+    read_at: datetime | None = None
 
 
 class ChangeRow(NamedTuple):
@@ -75,7 +75,6 @@ class ChangeRow(NamedTuple):
     reason: str
     created_position: int | None
     created_at: str | None
-    read_at: str | None
     public_id: str | None
     replay_of: str | None
     type: str | None
@@ -87,6 +86,7 @@ class ChangeRow(NamedTuple):
     actor: str | None
     data: str | None
     expires_at: str | None
+    read_at: str | None = None
 
 
 def timestamp(at: datetime) -> str:

@@ -315,7 +315,6 @@ def _note(event: Any, at: Any) -> dict[str, Any]:
         actor=event.actor,
         data="{}",
         created_at=at,
-        read_at=None,
         expires_at=event.expires_at,
         replay_of=None,
     )

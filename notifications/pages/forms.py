@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, Final
 
 from django import forms
 
 from notifications import services
 from notifications.filters import Filters
-from notifications.services import Origin, Outcome
+from notifications.services import Origin
 
 # Far above any position, and within what the databases' integers hold.
 MAX_POSITION: Final = 10**15
@@ -34,13 +33,6 @@ class InboxForm(forms.Form):
         }
 
 
-ACTIONS: Final[dict[str, Callable[..., Outcome]]] = {
-    "read": services.mark_read,
-    "unread": services.mark_unread,
-    "delete": services.delete,
-}
-
-
 class OneForm(forms.Form):
     """An action on one notification."""
 
@@ -48,7 +40,7 @@ class OneForm(forms.Form):
 
     def apply(self, user: Any, action: str, origin: Origin) -> None:
         """Do it; one that is gone, or somebody else's, is passed over."""
-        ACTIONS[action](user, [self.cleaned_data["id"]], origin=origin)
+        services.ACTIONS[action](user, [self.cleaned_data["id"]], origin=origin)
 
 
 class AllForm(forms.Form):
@@ -63,8 +55,6 @@ class AllForm(forms.Form):
 
 
 FORMS: Final[dict[str, type[OneForm | AllForm]]] = {
-    "read": OneForm,
-    "unread": OneForm,
-    "delete": OneForm,
+    **dict.fromkeys(services.ACTIONS, OneForm),
     "read_all": AllForm,
 }

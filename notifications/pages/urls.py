@@ -6,10 +6,11 @@ from django.contrib.auth.views import LogoutView
 from django.urls import path, re_path
 
 from notifications.pages import views
+from notifications.pages.forms import FORMS
 
 urlpatterns = [
     path("", views.home, name="home"),
-    re_path(r"^inbox/(?P<action>read|unread|delete|read_all)/$", views.act, name="inbox_act"),
+    re_path(rf"^inbox/(?P<action>{'|'.join(FORMS)})/$", views.act, name="inbox_act"),
     path("login/", views.Login.as_view(), name="login"),
     path("logout/", LogoutView.as_view(), name="logout"),
     path("account/password/", views.PasswordChange.as_view(), name="password_change"),

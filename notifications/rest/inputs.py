@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Literal, cast, get_args
+from typing import Any, Final
 from uuid import UUID
 
 from django.http import QueryDict
@@ -13,6 +13,7 @@ from django.http import QueryDict
 from notifications.cursors import Cursor
 from notifications.exceptions import MAX_ERRORS, FieldErrors, InvalidInput, MalformedCursor
 from notifications.filters import MAX_VALUE_LENGTH, Filters
+from notifications.fold import VERBS, WISHES
 from notifications.rest.ids import parse_id
 from notifications.search import parse_words
 
@@ -21,9 +22,9 @@ MAX_LIST_LIMIT: Final = 200
 DEFAULT_CHANGES_LIMIT: Final = 100
 MAX_CHANGES_LIMIT: Final = 500
 MAX_ACTION_IDS: Final = 1_000
+ACTION_NAMES: Final = (*VERBS, "delete")
 MAX_POSITION: Final = 10**16 - 1
 
-Verb = Literal["read", "unread", "delete"]
 
 _NUMBER: Final = re.compile(r"0|[1-9][0-9]{0,15}", re.ASCII)
 _CATEGORY: Final = re.compile(r"[a-z][a-z0-9_]*", re.ASCII)
@@ -104,7 +105,7 @@ class ChangesQuery:
 class IdsAction:
     """Read, unread or delete these notifications."""
 
-    verb: Verb
+    verb: str
     ids: list[UUID]
 
 
@@ -116,16 +117,18 @@ class ReadAll:
     category: str
 
 
-def parse_read(body: Any) -> bool:
-    """Whether ``{"read": …}`` asks for read or for unread.
+def parse_wish(body: Any) -> dict[str, bool]:
+    """What ``{"read": …}`` asks to be so of a notification.
 
     Raises:
         InvalidInput: the body is anything else.
     """
-    read = fields_of(body, known={"read"}).get("read")
-    if not isinstance(read, bool):
-        raise InvalidInput({"read": "must be true or false"})
-    return read
+    wish = fields_of(body, known=set(WISHES)) or {WISHES[0]: None}
+    if errors := {
+        name: "must be true or false" for name, value in wish.items() if not isinstance(value, bool)
+    }:
+        raise InvalidInput(errors)
+    return dict(wish)
 
 
 def parse_nothing(body: Any) -> None:
@@ -160,14 +163,14 @@ def parse_action(body: Any) -> IdsAction | ReadAll:
     """
     fields = fields_of(body, known={"action", "ids", "up_to", "category"})
     verb = fields.get("action")
-    if not isinstance(verb, str) or verb not in get_args(Verb):
-        raise InvalidInput({"action": f"must be one of {', '.join(get_args(Verb))}"})
+    if not isinstance(verb, str) or verb not in ACTION_NAMES:
+        raise InvalidInput({"action": f"must be one of {', '.join(ACTION_NAMES)}"})
     if ("ids" in fields) == ("up_to" in fields):
         raise InvalidInput({"ids": "give either ids or up_to"})
     if "ids" in fields:
         if "category" in fields:
             raise InvalidInput({"category": "goes with up_to only"})
-        return IdsAction(verb=cast(Verb, verb), ids=ids_of(fields["ids"]))
+        return IdsAction(verb=verb, ids=ids_of(fields["ids"]))
     if verb != "read":
         raise InvalidInput({"up_to": "goes with the action read only"})
     return ReadAll(up_to=_cursor(fields["up_to"]), category=_category(fields.get("category")))

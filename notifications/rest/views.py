@@ -5,8 +5,8 @@ Transactions are the services' own; an action's change is announced after its co
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Any
 from uuid import UUID
 
 from django.http import HttpRequest
@@ -25,18 +25,12 @@ from notifications.load import LOAD, poll_interval_seconds
 from notifications.models import Scope
 from notifications.rest import answers, errors, etags, polls
 from notifications.rest.authentication import BearerAuthentication, HasScope, SessionLogin
-from notifications.rest.inputs import ChangesQuery, IdsAction, ListQuery, Verb, parse_action, parse_read
+from notifications.rest.inputs import ChangesQuery, IdsAction, ListQuery, parse_action, parse_wish
 from notifications.rest.origin import origin_of
 from notifications.rest.parsers import HubRequest, StrictJSONParser
 from notifications.rest.renderers import OneRepresentation, OrjsonRenderer
 from notifications.rest.throttles import UserThrottle
 from notifications.services.bearer import refuse_in_url
-
-ACTIONS: Final[dict[Verb, Callable[..., services.Outcome]]] = {
-    "read": services.mark_read,
-    "unread": services.mark_unread,
-    "delete": services.delete,
-}
 
 
 class HubView(APIView):
@@ -134,9 +128,9 @@ class NotificationView(HubView):
         return Response(answers.notification_body(selectors.get_notification(request.user.pk, public_id)))
 
     def patch(self, request: Request, public_id: UUID) -> Response:
-        """Mark it read or unread; the notification as it is then."""
-        change = services.mark_read if parse_read(request.data) else services.mark_unread
-        change(request.user, [public_id], origin=origin_of(request))
+        """Make something so of it; the notification as it is then."""
+        wish = parse_wish(request.data)
+        services.set_state(request.user, [public_id], origin=origin_of(request), **wish)
         return self.get(request, public_id)
 
     def delete(self, request: Request, public_id: UUID) -> Response:
@@ -153,7 +147,7 @@ class ActionsView(HubView):
         """Read, unread or delete many, or mark all read up to a cursor."""
         action, origin = parse_action(request.data), origin_of(request)
         if isinstance(action, IdsAction):
-            outcome = ACTIONS[action.verb](request.user, action.ids, origin=origin)
+            outcome = services.ACTIONS[action.verb](request.user, action.ids, origin=origin)
         else:
             inbox = services.open_inbox(request.user.pk)
             # A cursor below the floor will do: nothing is resumed from it, it only says what the user had seen.

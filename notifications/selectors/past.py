@@ -17,11 +17,9 @@ from notifications.exceptions import CursorExpired
 from notifications.fold import OBJECT_KINDS, AllRead, State
 from notifications.models import Change, ChangeKind, Inbox, Notification
 from notifications.payloads import NotificationRow
+from notifications.selectors.listing import notification_columns
 
-_COLUMNS: Final = (
-    "public_id", "position", "event__type", "event__topic", "event__level", "event__title", "event__body", "event__url",
-    "event__actor", "event__data", "created_at", "read_at", "event__expires_at", "replay_of",
-)  # fmt: skip
+_COLUMNS: Final = notification_columns("type", "topic", "level", "expires_at")
 _READS: Final = 500  # all-read changes that are read at a time
 
 

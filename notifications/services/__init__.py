@@ -37,7 +37,7 @@ from notifications.services.replay import Selection, cancel_replay, read_filters
 from notifications.services.replaying import run_replay_chunk
 from notifications.services.retry import retry_failed
 from notifications.services.sequence import sequence
-from notifications.services.state import delete, mark_all_read, mark_read, mark_unread
+from notifications.services.state import ACTIONS, delete, mark_all_read, mark_read, mark_unread, set_state
 from notifications.services.streams import (
     NewStream,
     OpenedStream,
@@ -80,6 +80,7 @@ from notifications.services.workers import (
 )
 
 __all__ = [
+    "ACTIONS",
     "Acknowledged",
     "Answer",
     "Answered",
@@ -155,6 +156,7 @@ __all__ = [
     "run_broadcast_chunk",
     "run_replay_chunk",
     "sequence",
+    "set_state",
     "show_life",
     "start_replay",
     "sweep",

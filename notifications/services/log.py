@@ -86,14 +86,14 @@ class LogBatch:
         self._created.append((staged.id, position, at, *copied))
         return listed
 
-    def turn(self, listed: Listed, origin: Origin, *, read: bool | None = None) -> bool:
+    def turn(self, listed: Listed, origin: Origin, **wish: bool) -> bool:
         """Make something so of a notification, with one change; whether there was anything to change.
 
         Args:
-            read: whether it is to be read; None to leave that.
+            wish: what is to be so, by the names of ``fold.WISHES``.
         """
         inbox = self._inboxes[listed.recipient_id]
-        change = turned(listed.state, self._time(inbox), read=read)
+        change = turned(listed.state, self._time(inbox), **wish)
         if change is None:
             return False
         kind, after = change

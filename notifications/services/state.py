@@ -6,14 +6,16 @@ already takes no position. What was changed is announced after the commit.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from typing import Any, Final
 from uuid import UUID
 
 from django.db import transaction
 from django.utils import timezone
 
 from notifications.exceptions import UserGone
+from notifications.fold import VERBS
 from notifications.models import Inbox, Notification, Reason
 from notifications.selectors import InboxState
 from notifications.services.inboxes import announce_on_commit, ensure_inboxes, lock_inboxes
@@ -22,8 +24,8 @@ from notifications.services.notify import recipient_key
 from notifications.services.origin import SYSTEM, Origin, Outcome
 
 
-def mark_read(user: Any, ids: Iterable[UUID], *, origin: Origin = SYSTEM) -> Outcome:
-    """Mark notifications read. What is read already stays as it is, and takes no position.
+def set_state(user: Any, ids: Iterable[UUID], *, origin: Origin = SYSTEM, **wish: bool) -> Outcome:
+    """Make something so of notifications. What is so already stays as it is, and takes no position; else it takes one, whatever is asked.
 
     Transaction: its own, or part of the caller's, until whose end it then locks the user's inbox. Announced after the commit.
 
@@ -31,6 +33,7 @@ def mark_read(user: Any, ids: Iterable[UUID], *, origin: Origin = SYSTEM) -> Out
         user: the recipient, or its primary key.
         ids: public ids.
         origin: who asks, by which door.
+        wish: what is to be so, by the names of ``fold.WISHES``.
 
     Returns:
         How many were changed, the ids that are not listed in this inbox, and the inbox as it is then.
@@ -39,18 +42,23 @@ def mark_read(user: Any, ids: Iterable[UUID], *, origin: Origin = SYSTEM) -> Out
         UserGone: there is no such user, or there was until a moment ago.
         OperationalError: the inbox was locked by others for longer than ``lock_timeout_seconds``.
     """
-    return _change(user, ids, lambda batch, row: batch.turn(row, origin, read=True))
+    return _change(user, ids, lambda batch, row: batch.turn(row, origin, **wish))
+
+
+def mark_read(user: Any, ids: Iterable[UUID], *, origin: Origin = SYSTEM) -> Outcome:
+    """Mark notifications read. Transaction, arguments, answer and errors as for ``set_state``."""
+    return set_state(user, ids, origin=origin, **VERBS["read"])
 
 
 def mark_unread(user: Any, ids: Iterable[UUID], *, origin: Origin = SYSTEM) -> Outcome:
-    """Mark notifications unread. Transaction, arguments, answer and errors as for ``mark_read``."""
-    return _change(user, ids, lambda batch, row: batch.turn(row, origin, read=False))
+    """Mark notifications unread. Transaction, arguments, answer and errors as for ``set_state``."""
+    return set_state(user, ids, origin=origin, **VERBS["unread"])
 
 
 def delete(
     user: Any, ids: Iterable[UUID], *, reason: Reason | str = Reason.USER, origin: Origin = SYSTEM
 ) -> Outcome:
-    """Take notifications off the list for good. Transaction, arguments, answer and errors as for ``mark_read``.
+    """Take notifications off the list for good. Transaction, arguments, answer and errors as for ``set_state``.
 
     Args:
         reason: what the frame says: one of the protocol's closed list.
@@ -67,7 +75,7 @@ def mark_all_read(
 ) -> Outcome:
     """Mark everything read that the user had seen; what came later stays unread. One change, whatever the number.
 
-    Transaction, answer and errors as for ``mark_read``.
+    Transaction, answer and errors as for ``set_state``.
 
     Args:
         user: the recipient, or its primary key.
@@ -131,3 +139,14 @@ def _lock(user_id: Any) -> dict[Any, Inbox]:
 
 def _state(inbox: Inbox) -> InboxState:
     return InboxState(inbox.pk, inbox.epoch, inbox.head, inbox.floor, inbox.unread_count)
+
+
+def _set(wish: Mapping[str, bool], user: Any, ids: Iterable[UUID], *, origin: Origin = SYSTEM) -> Outcome:
+    return set_state(user, ids, origin=origin, **wish)
+
+
+# What may be done with notifications by name, by whoever has them in front of them.
+ACTIONS: Final[Mapping[str, Callable[..., Outcome]]] = {
+    **{verb: partial(_set, wish) for verb, wish in VERBS.items()},
+    "delete": delete,
+}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final, NamedTuple
 
+from notifications.fold import WISHES
 from notifications.models import MAX_KEY_LENGTH, MAX_TOPIC_LENGTH, OpenedBy, Scope
 from notifications.rest import drafts, events, inputs, jobs, keria, publish, streams, tickets, views
 from notifications.rest.schema import examples
@@ -132,7 +133,7 @@ def _limit(default: int, maximum: int) -> Schema:
 
 _ACTION: Final[Schema] = {
     "oneOf": [
-        obj({"action": {"enum": ["read", "unread", "delete"]}, "ids": _IDS}, closed=True),
+        obj({"action": {"enum": list(inputs.ACTION_NAMES)}, "ids": _IDS}, closed=True),
         obj(
             {"action": {"const": "read"}, "up_to": CURSOR, "category": {"type": ["string", "null"], "pattern": "^[a-z][a-z0-9_]*$"}},
             optional=("category",),
@@ -176,7 +177,7 @@ READING: Final[dict[tuple[Any, str], Operation]] = {
         {"200": answer(NOTIFICATION, "It, as it is then.")},
         (*BODY, "not_found"),
         (_ID_IN_PATH,),
-        obj({"read": BOOLEAN}, closed=True),
+        obj(dict.fromkeys(WISHES, BOOLEAN), optional=WISHES, closed=True) | {"minProperties": 1},
         Scope.INBOX,
         examples=examples.READ,
     ),
