@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from notifications.events import LEVELS, MAX_NAME_LENGTH
 from notifications.filters import MAX_VALUE_LENGTH, NAMES, PLURALS
-from notifications.fold import CHANGE_NAMES, OBJECT_KINDS
+from notifications.fold import CHANGE_NAMES, OBJECT_KINDS, STATE
 from notifications.models import (
     MAX_ACTOR_LENGTH,
     MAX_BODY_LENGTH,
@@ -84,7 +84,7 @@ SCHEMAS: Final[dict[str, Schema]] = {
             "actor": TEXT | {"maxLength": MAX_ACTOR_LENGTH},
             "data": {"type": "object"},
             "created_at": TIME,
-            "read_at": MAYBE_TIME,
+            **dict.fromkeys(STATE, MAYBE_TIME),
             "expires_at": MAYBE_TIME,
             "replay_of": {"type": ["string", "null"], "format": "uuid"},
         }

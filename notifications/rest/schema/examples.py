@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
+from notifications.fold import STATE
 from notifications.problems import PROBLEMS, problem_document
 
 _ID: Final = "01a1ff43-82ff-7458-84e4-55e6c77c7973"
 _CURSOR: Final = "n2vxi4ww-41"
 _AT: Final = "2026-11-21T02:03:04.567890Z"
-_NOTIFICATION: Final = {
+_NOTIFICATION: Final[dict[str, Any]] = {
     "id": _ID,
     "position": 41,
     "type": "orders.order.shipped",
@@ -23,7 +24,7 @@ _NOTIFICATION: Final = {
     "actor": "grace",
     "data": {"order_id": 7},
     "created_at": _AT,
-    "read_at": None,
+    **dict.fromkeys(STATE),
     "expires_at": None,
     "replay_of": None,
 }
