@@ -13,6 +13,8 @@ from datetime import datetime
 from enum import Enum
 from typing import Final, NamedTuple
 
+from notifications.exceptions import InvalidInput
+
 
 class State(NamedTuple):
     """What is so of a notification that is listed, each with the time since when; None for what is not so.
@@ -21,11 +23,18 @@ class State(NamedTuple):
     """
 
     read_at: datetime | None = None
+    archived_at: datetime | None = None
 
 
 STATE: Final = State._fields
 # What may be asked of notifications by name, at every door, and what it makes so of them: the arguments of ``turned``.
-VERBS: Final[Mapping[str, Mapping[str, bool]]] = {"read": {"read": True}, "unread": {"read": False}}
+VERBS: Final[Mapping[str, Mapping[str, bool]]] = {
+    "read": {"read": True},
+    "unread": {"read": False},
+    "archive": {"archived": True},
+    "unarchive": {"archived": False},
+}
+IMPOSSIBLE: Final[Mapping[str, bool]] = {"read": False, "archived": True}
 WISHES: Final = tuple(dict.fromkeys(name for wish in VERBS.values() for name in wish))
 
 
@@ -57,6 +66,8 @@ KINDS: Final[Mapping[str, Kind]] = {
     "created": Kind("notification.created", Carries.OBJECT, (1,)),
     "read": Kind("notification.read", Carries.OBJECT, (-1,), ("read_at", True)),
     "unread": Kind("notification.unread", Carries.OBJECT, (1,), ("read_at", False)),
+    "archived": Kind("notification.archived", Carries.OBJECT, (-1, 0), ("archived_at", True)),
+    "unarchived": Kind("notification.unarchived", Carries.OBJECT, (1, 0), ("archived_at", False)),
     "deleted": Kind("notification.deleted", Carries.ID, (-1, 0)),
     "read_all": Kind("inbox.read", Carries.NOTHING, ()),
 }
@@ -65,18 +76,30 @@ OBJECT_KINDS: Final = tuple(name for name, kind in KINDS.items() if kind.carries
 _KIND_THAT_SETS: Final = {kind.sets: name for name, kind in KINDS.items() if kind.sets}
 
 
-def turned(state: State, at: datetime, *, read: bool | None = None) -> tuple[str, State] | None:
+def check_wish(wish: Mapping[str, bool]) -> None:
+    """Refuse what cannot be so at the same time.
+
+    Raises:
+        InvalidInput: an archived notification is always read.
+    """
+    if wish.items() >= IMPOSSIBLE.items():
+        raise InvalidInput({"archived": "an archived notification is always read"})
+
+
+def turned(state: State, at: datetime, **wish: bool) -> tuple[str, State] | None:
     """What becomes of a notification when somebody wants something to be so: one change at most.
 
     Args:
         state: before.
         at: the time of the change.
-        read: whether it is to be read; None to leave that.
+        wish: what is to be so, by the names of ``WISHES``; the rest stays, but that archiving reads, and marking unread unarchives.
 
     Returns:
         The kind of the change and the state after it; None if everything is so already.
     """
-    after = State(read_at=_turned(state.read_at, read, at))
+    is_read = True if wish.get("archived") else wish.get("read")
+    is_archived = False if wish.get("read") is False else wish.get("archived")
+    after = State(_turned(state.read_at, is_read, at), _turned(state.archived_at, is_archived, at))
     for name in reversed(STATE):
         was_so, is_so = getattr(state, name) is not None, getattr(after, name) is not None
         if was_so != is_so:

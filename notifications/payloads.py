@@ -56,6 +56,7 @@ class NotificationRow(NamedTuple):
     expires_at: datetime | None
     replay_of: UUID | None
     read_at: datetime | None = None
+    archived_at: datetime | None = None
 
 
 class ChangeRow(NamedTuple):
@@ -87,6 +88,7 @@ class ChangeRow(NamedTuple):
     data: str | None
     expires_at: str | None
     read_at: str | None = None
+    archived_at: str | None = None
 
 
 def timestamp(at: datetime) -> str:
@@ -101,6 +103,7 @@ def notification_json(row: NotificationRow) -> bytes:
         position=row.position,
         created_at=_time(row.created_at),
         read_at=_time(row.read_at),
+        archived_at=_time(row.archived_at),
         expires_at=_time(row.expires_at),
     ).encode("ascii")
 
@@ -156,6 +159,7 @@ def _subject(row: ChangeRow) -> str:
         position=row.created_position,
         created_at=row.created_at,
         read_at=row.read_at,
+        archived_at=row.archived_at,
         expires_at=row.expires_at,
     )
     return f'"notification":{whole}'
@@ -167,12 +171,13 @@ def _notification(
     position: int | None,
     created_at: str | None,
     read_at: str | None,
+    archived_at: str | None,
     expires_at: str | None,
 ) -> str:
     event = _event(row.type, row.topic, row.level, row.title, row.body, row.url, row.actor, row.data)
     return (
         f'{{"id":"{row.public_id}","position":{position},{event},"created_at":{_quoted(created_at)},'
-        f'"read_at":{_quoted(read_at)},"expires_at":{_quoted(expires_at)},'
+        f'"read_at":{_quoted(read_at)},"archived_at":{_quoted(archived_at)},"expires_at":{_quoted(expires_at)},'
         f'"replay_of":{_quoted(row.replay_of)}}}'
     )
 

@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy
 
 from notifications.conf import hub_config
 from notifications.models import Notification
+from notifications.payloads import NotificationRow
 
 # A staged notification older than this has been missed by the hook after its commit and by several sweeps.
 SEQUENCER_PATIENCE: Final = timedelta(seconds=10)
@@ -23,6 +24,7 @@ class State(models.TextChoices):
 
     UNREAD = "unread", gettext_lazy("Unread")
     READ = "read", gettext_lazy("Read")
+    ARCHIVED = "archived", gettext_lazy("Archived")
     DELETED = "deleted", gettext_lazy("Deleted")
     SCHEDULED = "scheduled", gettext_lazy("Scheduled")
     STAGED = "staged", gettext_lazy("Staged")
@@ -42,7 +44,14 @@ def state_of(notification: Notification, now: datetime) -> State:
         return State.SCHEDULED if scheduled else State.STAGED
     if notification.deleted_at is not None:
         return State.DELETED
-    return State.UNREAD if notification.read_at is None else State.READ
+    return listed_state(notification)
+
+
+def listed_state(row: Notification | NotificationRow) -> State:
+    """The state of one that is listed."""
+    if row.archived_at is not None:
+        return State.ARCHIVED
+    return State.UNREAD if row.read_at is None else State.READ
 
 
 def condition(state: State, now: datetime) -> Q:
@@ -51,7 +60,9 @@ def condition(state: State, now: datetime) -> Q:
         case State.UNREAD:
             return Notification.UNREAD
         case State.READ:
-            return Notification.LISTED & Q(read_at__isnull=False)
+            return Notification.IN_LIST & Q(read_at__isnull=False)
+        case State.ARCHIVED:
+            return Notification.ARCHIVED
         case State.DELETED:
             return Q(position__isnull=False, deleted_at__isnull=False)
         case State.SCHEDULED:
@@ -69,6 +80,8 @@ def explain(notification: Notification, state: State, now: datetime) -> str:
             return _("Its recipient sees it in the list and has not read it yet.")
         case State.READ:
             return _("Its recipient sees it in the list, marked as read.")
+        case State.ARCHIVED:
+            return _("Its recipient has archived it: it is read, and no longer in the list.")
         case State.DELETED:
             return _(
                 "Its recipient no longer sees it. Deleting is final; re-delivered, it comes back as a new one."

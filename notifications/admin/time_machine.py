@@ -22,6 +22,7 @@ from notifications.admin.links import (
 )
 from notifications.admin.moments import Moment, moment_of, position_of
 from notifications.admin.rights import CONTENT_HIDDEN, CONTENT_HIDDEN_WHY, can
+from notifications.admin.states import listed_state
 from notifications.cursors import Cursor
 from notifications.exceptions import CursorExpired
 from notifications.models import Change, Inbox, Reason
@@ -130,12 +131,13 @@ def _list_context(past: PastPage, moment: Moment, before: int | None, has_conten
 
 def _item(row: NotificationRow, has_content: bool) -> dict[str, Any]:
     """One row of the list. Of content that is hidden nothing gets as far as the template."""
+    state = listed_state(row)
     item: dict[str, Any] = {
         "row": row,
         "url": notification_url(row.public_id),
         "level_chip": level_html(row.level),
-        "state": "unread" if row.read_at is None else "read",
-        "chip": chip_html("unread", _("Unread")) if row.read_at is None else chip_html("read", _("Read")),
+        "state": state.value,
+        "chip": chip_html(state.value, state.label),
         # Made here: a template that is included for each would take as long as all else.
         "created": time_html(row.created_at),
         "read": time_html(row.read_at),

@@ -223,7 +223,7 @@ def _ending(notification: Notification, state: State) -> list[Entry]:
             return [Entry(kind="pending", title=_("Will be delivered"), at=notification.deliver_at)]
         case State.STAGED:
             return [Entry(kind="pending", title=_("Waits for the sequencer"))]
-        case State.UNREAD | State.READ if notification.expires_at:
+        case State.UNREAD | State.READ | State.ARCHIVED if notification.expires_at:
             return [Entry(kind="pending", title=_("Will expire"), at=notification.expires_at)]
         case _:
             return []

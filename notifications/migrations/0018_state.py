@@ -11,6 +11,8 @@ KINDS = [
     ("created", "Created"),
     ("read", "Read"),
     ("unread", "Unread"),
+    ("archived", "Archived"),
+    ("unarchived", "Unarchived"),
     ("deleted", "Deleted"),
     ("read_all", "All read"),
 ]
@@ -38,6 +40,33 @@ class Migration(migrations.Migration):
             model_name="change",
             name="read_at",
             field=models.DateTimeField(null=True, verbose_name="read at"),
+        ),
+        migrations.AddField(
+            model_name="change",
+            name="archived_at",
+            field=models.DateTimeField(null=True, verbose_name="archived at"),
+        ),
+        migrations.AddField(
+            model_name="notification",
+            name="archived_at",
+            field=models.DateTimeField(editable=False, null=True, verbose_name="archived at"),
+        ),
+        migrations.RemoveConstraint(model_name="notification", name="notif_list"),
+        migrations.AddConstraint(
+            model_name="notification",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(position__isnull=False, deleted_at__isnull=True, archived_at__isnull=True),
+                fields=("recipient", "position"),
+                name="notif_list",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="notification",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(position__isnull=False, deleted_at__isnull=True, archived_at__isnull=False),
+                fields=("recipient", "position"),
+                name="notif_archived",
+            ),
         ),
         migrations.RunPython(_fill, migrations.RunPython.noop, elidable=True),
     ]

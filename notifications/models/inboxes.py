@@ -25,6 +25,8 @@ class ChangeKind(models.TextChoices):
     CREATED = "created", _("Created")
     READ = "read", _("Read")
     UNREAD = "unread", _("Unread")
+    ARCHIVED = "archived", _("Archived")
+    UNARCHIVED = "unarchived", _("Unarchived")
     DELETED = "deleted", _("Deleted")
     READ_ALL = "read_all", _("All read")
 
@@ -123,6 +125,7 @@ class Change(models.Model):
     created_at = models.DateTimeField(_("created at"), null=True)
     # The notification's state after this change: all of ``fold.State``.
     read_at = models.DateTimeField(_("read at"), null=True)
+    archived_at = models.DateTimeField(_("archived at"), null=True)
     up_to = models.BigIntegerField(_("up to"), null=True, help_text=_("All read: up to this position."))
     category = models.CharField(
         _("category"),

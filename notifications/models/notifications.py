@@ -93,13 +93,17 @@ class Notification(models.Model):
     position = models.BigIntegerField(_("position"), null=True, editable=False)
     created_at = models.DateTimeField(_("created at"), null=True, editable=False)
     read_at = models.DateTimeField(_("read at"), null=True, editable=False)
+    archived_at = models.DateTimeField(_("archived at"), null=True, editable=False)
     deleted_at = models.DateTimeField(_("deleted at"), null=True, editable=False)
     failed_at = models.DateTimeField(_("failed at"), null=True, editable=False)
     failure = models.CharField(_("failure"), max_length=500, default="", db_default="", editable=False)
 
     STAGED: ClassVar[Q] = Q(position__isnull=True, failed_at__isnull=True)
     LISTED: ClassVar[Q] = Q(position__isnull=False, deleted_at__isnull=True)
+    # An archived one is listed, and always read, but lists leave it out unless they are asked for those.
     UNREAD: ClassVar[Q] = LISTED & Q(read_at__isnull=True)
+    IN_LIST: ClassVar[Q] = LISTED & Q(archived_at__isnull=True)
+    ARCHIVED: ClassVar[Q] = LISTED & Q(archived_at__isnull=False)
 
     class Meta:
         verbose_name = _("notification")
@@ -190,7 +194,12 @@ class Notification(models.Model):
             models.UniqueConstraint(
                 name="notif_list",  # the list, newest first
                 fields=["recipient", "position"],
-                condition=Q(position__isnull=False, deleted_at__isnull=True),
+                condition=Q(position__isnull=False, deleted_at__isnull=True, archived_at__isnull=True),
+            ),
+            models.UniqueConstraint(
+                name="notif_archived",  # the list of what is archived, which the other need not step over
+                fields=["recipient", "position"],
+                condition=Q(position__isnull=False, deleted_at__isnull=True, archived_at__isnull=False),
             ),
         ]
 

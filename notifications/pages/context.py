@@ -34,6 +34,7 @@ def inbox_context(user: Any, form: InboxForm) -> dict[str, Any]:
         "categories": {name: unread.get(name, 0) for name in sorted({*unread, chosen} - {""})},
         "chosen_category": chosen,
         "unread_only": selection["unread_only"],
+        "archived": selection["archived"],
         "strings": STRINGS,
     }
 

@@ -19,6 +19,7 @@ class InboxForm(forms.Form):
 
     category = forms.RegexField(r"\A[a-z][a-z0-9_]{0,99}\Z", required=False)
     unread = forms.BooleanField(required=False)
+    archived = forms.BooleanField(required=False)
     before = forms.IntegerField(required=False, min_value=1, max_value=MAX_POSITION)
 
     def selection(self) -> dict[str, Any]:
@@ -29,6 +30,7 @@ class InboxForm(forms.Form):
         return {
             "filters": Filters(categories=frozenset([category] if category else [])),
             "unread_only": bool(given.get("unread")),
+            "archived": bool(given.get("archived")),
             "before": given.get("before"),
         }
 

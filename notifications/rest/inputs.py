@@ -13,7 +13,7 @@ from django.http import QueryDict
 from notifications.cursors import Cursor
 from notifications.exceptions import MAX_ERRORS, FieldErrors, InvalidInput, MalformedCursor
 from notifications.filters import MAX_VALUE_LENGTH, Filters
-from notifications.fold import VERBS, WISHES
+from notifications.fold import VERBS, WISHES, check_wish
 from notifications.rest.ids import parse_id
 from notifications.search import parse_words
 
@@ -38,6 +38,7 @@ class ListQuery:
     filters: Filters
     words: frozenset[str] | None
     unread_only: bool
+    archived: bool
     before: int | None
     limit: int
 
@@ -46,9 +47,10 @@ class ListQuery:
         """Read the query parameters of a list.
 
         Raises:
-            InvalidInput: a bad filter value, ``q``, ``unread``, ``limit`` or ``before``.
+            InvalidInput: a bad filter value, ``q``, ``unread``, ``archived``, ``limit`` or ``before``.
         """
-        filters, words, unread_only, before, limit = Filters(), None, False, None, None
+        filters, words, before, limit = Filters(), None, None, None
+        unread_only = archived = False
         errors = FieldErrors()
         with errors:
             filters = Filters.parse(dict(params.lists()))
@@ -56,6 +58,8 @@ class ListQuery:
             words = parse_words(params.get("q", ""))
         with errors:
             unread_only = _boolean(params, "unread")
+        with errors:
+            archived = _boolean(params, "archived")
         with errors:
             before = _number(params, "before", minimum=0, maximum=MAX_POSITION)
         with errors:
@@ -65,6 +69,7 @@ class ListQuery:
             filters=filters,
             words=words,
             unread_only=unread_only,
+            archived=archived,
             before=before,
             limit=limit or DEFAULT_LIST_LIMIT,
         )
@@ -128,6 +133,7 @@ def parse_wish(body: Any) -> dict[str, bool]:
         name: "must be true or false" for name, value in wish.items() if not isinstance(value, bool)
     }:
         raise InvalidInput(errors)
+    check_wish(wish)
     return dict(wish)
 
 

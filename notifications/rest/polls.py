@@ -34,8 +34,8 @@ def note_changes(request: Request, query: ChangesQuery, inbox: InboxState, posit
 
 
 def note_list(request: Request, query: ListQuery, page: Page) -> None:
-    """A part of the list is its answer. Of a search, and of what is unread, the record could not say what was in it."""
-    if query.words is not None or query.unread_only or not page.rows:
+    """A part of the list is its answer. Of a search, and of what is unread or archived, the record could not say what was in it."""
+    if query.words is not None or query.unread_only or query.archived or not page.rows:
         return
     note_answer(
         Answered(

@@ -111,6 +111,7 @@ class ListView(HubView):
             filters=query.filters,
             words=query.words,
             unread_only=query.unread_only,
+            archived=query.archived,
             before=query.before,
             limit=query.limit,
         )

@@ -48,6 +48,7 @@ def list_page(
     filters: Filters = NO_FILTERS,
     words: Collection[str] | None = None,
     unread_only: bool = False,
+    archived: bool = False,
     before: int | None = None,
     limit: int = 25,
 ) -> Page:
@@ -58,13 +59,16 @@ def list_page(
         filters: which notifications are wanted.
         words: what their title and body must have, each of them; None for whatever they have.
         unread_only: leave out what has been read.
+        archived: what the user has archived; otherwise that is left out.
         before: only positions below this one; for the next page, ``Page.next_before``.
         limit: rows at most.
 
     Raises:
         Inbox.DoesNotExist: the user has no inbox yet.
     """
-    listed = Notification.objects.filter(Notification.UNREAD if unread_only else Notification.LISTED)
+    listed = Notification.objects.filter(Notification.ARCHIVED if archived else Notification.IN_LIST)
+    if unread_only:
+        listed = listed.filter(Notification.UNREAD)
     listed = listed.filter(condition(filters), recipient_id=user_id).order_by("-position")
     if words is not None:
         listed = listed.filter(has_words(words))
@@ -101,7 +105,7 @@ def list_slice(
         filters: which notifications are wanted, and counted.
         is_read: only those that are read, or only those that are not; None for both.
     """
-    listed = Notification.objects.filter(Notification.LISTED, condition(filters), recipient_id=user_id)
+    listed = Notification.objects.filter(Notification.IN_LIST, condition(filters), recipient_id=user_id)
     if is_read is not None:
         listed = listed.filter(read_at__isnull=not is_read)
     order = "-position" if newest_first else "position"

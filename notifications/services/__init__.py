@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from notifications.services.aio import (
+    aarchive,
     abroadcast,
     adelete,
     aemit,
@@ -11,6 +12,7 @@ from notifications.services.aio import (
     amark_unread,
     anotify,
     anotify_many,
+    aunarchive,
     awithdraw,
 )
 from notifications.services.audience import Audience
@@ -37,7 +39,16 @@ from notifications.services.replay import Selection, cancel_replay, read_filters
 from notifications.services.replaying import run_replay_chunk
 from notifications.services.retry import retry_failed
 from notifications.services.sequence import sequence
-from notifications.services.state import ACTIONS, delete, mark_all_read, mark_read, mark_unread, set_state
+from notifications.services.state import (
+    ACTIONS,
+    archive,
+    delete,
+    mark_all_read,
+    mark_read,
+    mark_unread,
+    set_state,
+    unarchive,
+)
 from notifications.services.streams import (
     NewStream,
     OpenedStream,
@@ -102,6 +113,7 @@ __all__ = [
     "Swept",
     "Ticket",
     "Transient",
+    "aarchive",
     "abroadcast",
     "adelete",
     "aemit",
@@ -111,6 +123,8 @@ __all__ = [
     "announce_streams_on_commit",
     "anotify",
     "anotify_many",
+    "archive",
+    "aunarchive",
     "awithdraw",
     "broadcast",
     "cancel_broadcast",
@@ -160,6 +174,7 @@ __all__ = [
     "show_life",
     "start_replay",
     "sweep",
+    "unarchive",
     "usable_token",
     "use_ticket",
     "withdraw",

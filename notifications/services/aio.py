@@ -13,7 +13,7 @@ from asgiref.sync import sync_to_async
 from notifications.services.broadcast import broadcast
 from notifications.services.emit import emit
 from notifications.services.notify import notify, notify_many
-from notifications.services.state import delete, mark_all_read, mark_read, mark_unread
+from notifications.services.state import archive, delete, mark_all_read, mark_read, mark_unread, unarchive
 from notifications.services.withdraw import withdraw
 
 P = ParamSpec("P")
@@ -29,6 +29,8 @@ abroadcast = _twin(broadcast)
 anotify_many = _twin(notify_many)
 amark_read = _twin(mark_read)
 amark_unread = _twin(mark_unread)
+aarchive = _twin(archive)
+aunarchive = _twin(unarchive)
 amark_all_read = _twin(mark_all_read)
 adelete = _twin(delete)
 aemit = _twin(emit)

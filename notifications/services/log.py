@@ -30,11 +30,12 @@ class Listed(NamedTuple):
     position: int
     created_at: datetime
     read_at: datetime | None
+    archived_at: datetime | None
 
     @property
     def state(self) -> State:
         """What is so of it."""
-        return State(self.read_at)
+        return State(self.read_at, self.archived_at)
 
 
 _CHANGE_COLUMNS: Final = (

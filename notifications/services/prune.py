@@ -17,7 +17,7 @@ from django.utils import timezone
 from notifications.fold import Carries, sql_is_unread, sql_kinds, sql_takes_along
 from notifications.models import Broadcast, Change, Event, Inbox, Notification, Reason, ReplayedNotification
 from notifications.services.inboxes import announce_on_commit, lock_inboxes
-from notifications.services.log import Listed, LogBatch
+from notifications.services.log import Listed, LogBatch, in_order
 from notifications.services.origin import SYSTEM
 
 MAX_DELETED: Final = 500  # of one inbox in one run, so that a first run does not flood a user's streams
@@ -26,6 +26,8 @@ MIN_KEPT: Final = (
 )
 MAX_COMPACTED: Final = 10_000  # positions in one transaction; producers wait for the inbox meanwhile
 MAX_INBOXES: Final = 500
+# What is listed, by the index of each part.
+_PARTS: Final = (Notification.IN_LIST, Notification.ARCHIVED)
 CHUNK: Final = 5_000
 
 
@@ -59,12 +61,20 @@ def inboxes_to_prune(cutoff: datetime, *, after: Any = None, limit: int = MAX_IN
         after: the last user of the part before; None for the first.
         limit: users at most.
     """
-    listed = Notification.objects.filter(Notification.LISTED, recipient_id=OuterRef("pk"))
     # Positions and times ascend together, so the first of each says whether there is anything.
-    oldest = listed.order_by("position").values("created_at")[:1]
+    oldest = [
+        Notification.objects.filter(part, recipient_id=OuterRef("pk"))
+        .order_by("position")
+        .values("created_at")[:1]
+        for part in _PARTS
+    ]
     base = Change.objects.filter(inbox_id=OuterRef("pk"), position=OuterRef("floor") + 1, at__lt=cutoff)
-    inboxes = Inbox.objects.annotate(oldest_at=Subquery(oldest)).filter(
-        Q(oldest_at__lt=cutoff) | Q(Exists(base), head__gt=F("floor") + MIN_KEPT)
+    inboxes = Inbox.objects.annotate(
+        oldest_listed=Subquery(oldest[0]), oldest_archived=Subquery(oldest[1])
+    ).filter(
+        Q(oldest_listed__lt=cutoff)
+        | Q(oldest_archived__lt=cutoff)
+        | Q(Exists(base), head__gt=F("floor") + MIN_KEPT)
     )
     if after is not None:
         inboxes = inboxes.filter(pk__gt=after)
@@ -88,8 +98,9 @@ def prune_inbox(user_id: Any, cutoff: datetime) -> Pruned:
 
 
 def _delete(inbox: Inbox, cutoff: datetime) -> int:
-    old = Notification.objects.filter(Notification.LISTED, recipient_id=inbox.pk, created_at__lt=cutoff)
-    rows = [Listed(*row) for row in old.order_by("position").values_list(*Listed._fields)[:MAX_DELETED]]
+    old = Notification.objects.filter(recipient_id=inbox.pk, created_at__lt=cutoff).order_by("position")
+    parts = [old.filter(part).values_list(*Listed._fields)[:MAX_DELETED] for part in _PARTS]
+    rows = in_order(Listed(*row) for part in parts for row in part)[:MAX_DELETED]
     batch = LogBatch({inbox.pk: inbox}, now=timezone.now())
     for listed in rows:
         batch.deleted(listed, Reason.RETENTION, SYSTEM)

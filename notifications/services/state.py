@@ -15,7 +15,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from notifications.exceptions import UserGone
-from notifications.fold import VERBS
+from notifications.fold import VERBS, check_wish
 from notifications.models import Inbox, Notification, Reason
 from notifications.selectors import InboxState
 from notifications.services.inboxes import announce_on_commit, ensure_inboxes, lock_inboxes
@@ -41,7 +41,9 @@ def set_state(user: Any, ids: Iterable[UUID], *, origin: Origin = SYSTEM, **wish
     Raises:
         UserGone: there is no such user, or there was until a moment ago.
         OperationalError: the inbox was locked by others for longer than ``lock_timeout_seconds``.
+        InvalidInput: it cannot be so.
     """
+    check_wish(wish)
     return _change(user, ids, lambda batch, row: batch.turn(row, origin, **wish))
 
 
@@ -53,6 +55,16 @@ def mark_read(user: Any, ids: Iterable[UUID], *, origin: Origin = SYSTEM) -> Out
 def mark_unread(user: Any, ids: Iterable[UUID], *, origin: Origin = SYSTEM) -> Outcome:
     """Mark notifications unread. Transaction, arguments, answer and errors as for ``set_state``."""
     return set_state(user, ids, origin=origin, **VERBS["unread"])
+
+
+def archive(user: Any, ids: Iterable[UUID], *, origin: Origin = SYSTEM) -> Outcome:
+    """Archive notifications, which also reads them. Transaction, arguments, answer and errors as for ``set_state``."""
+    return set_state(user, ids, origin=origin, **VERBS["archive"])
+
+
+def unarchive(user: Any, ids: Iterable[UUID], *, origin: Origin = SYSTEM) -> Outcome:
+    """Put archived notifications back into the list. Transaction, arguments, answer and errors as for ``set_state``."""
+    return set_state(user, ids, origin=origin, **VERBS["unarchive"])
 
 
 def delete(

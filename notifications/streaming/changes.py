@@ -59,7 +59,9 @@ class SharedChange:
             is_base_state: it may stand for the notification's creation, which is no longer in the log.
         """
         kind = self._row.kind
-        may_be_created = is_base_state and KINDS[kind].carries is Carries.OBJECT
+        may_be_created = (
+            is_base_state and KINDS[kind].carries is Carries.OBJECT and self._row.archived_at is None
+        )
         if form == "signals" and not (kind == "created" or may_be_created):
             return b""
         if form == "plain" or (form == "typed" and kind != "created"):

@@ -44,7 +44,8 @@ export class Api {
    */
   list(filter, limit) {
     const unread = filter.unread ? "true" : null;
-    return this.#send("GET", this.#url("notifications", { limit, unread, category: filter.category }), { fits: isPage });
+    const archived = filter.archived ? "true" : null;
+    return this.#send("GET", this.#url("notifications", { limit, unread, archived, category: filter.category }), { fits: isPage });
   }
 
   /** @param {string} next the `next` of a list; only its query is used, a proxy may have changed its host */
@@ -63,14 +64,14 @@ export class Api {
 
   /**
    * @param {string} id
-   * @param {boolean} read
+   * @param {{read?: boolean, archived?: boolean}} wish what is to be so
    */
-  setRead(id, read) {
-    return this.#send("PATCH", this.#url(`notifications/${encodeURIComponent(id)}`, {}), { fits: isNotification, body: { read } });
+  setState(id, wish) {
+    return this.#send("PATCH", this.#url(`notifications/${encodeURIComponent(id)}`, {}), { fits: isNotification, body: wish });
   }
 
   /**
-   * @param {{action: "read" | "unread" | "delete", ids: string[]}
+   * @param {{action: "read" | "unread" | "archive" | "unarchive" | "delete", ids: string[]}
    *   | {action: "read", up_to: string, category?: string}} body
    */
   act(body) {

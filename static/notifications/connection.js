@@ -30,7 +30,15 @@ import { isChange, isClosing, isObject, isOpening, isReset, isShowing } from "./
  */
 
 const FIRST_STREAM_PAUSE_MS = 5_000;
-const CHANGES = ["notification.created", "notification.read", "notification.unread", "notification.deleted", "inbox.read"];
+const CHANGES = [
+  "notification.created",
+  "notification.read",
+  "notification.unread",
+  "notification.archived",
+  "notification.unarchived",
+  "notification.deleted",
+  "inbox.read",
+];
 
 export class Connection {
   /** @type {string | null} */

@@ -13,7 +13,7 @@ const COUNTS_DELAY_MS = 500;
  */
 export function filterOf(search) {
   const query = new URLSearchParams(search);
-  return { unread: query.get("unread") === "true", category: query.get("category") || undefined };
+  return { unread: query.get("unread") === "true", archived: query.get("archived") === "true", category: query.get("category") || undefined };
 }
 
 /**
@@ -23,6 +23,7 @@ export function filterOf(search) {
 export function hrefOf(filter) {
   const query = new URLSearchParams();
   if (filter.unread) query.set("unread", "true");
+  if (filter.archived) query.set("archived", "true");
   if (filter.category) query.set("category", filter.category);
   const search = query.toString();
   return search ? `?${search}` : location.pathname;
@@ -32,8 +33,9 @@ export class FilterBar {
   #all = h("a", { class: "tab" }, text("all"));
   #unreadCount = h("span", { class: "count" });
   #unread = h("a", { class: "tab" }, text("unread"), " ", this.#unreadCount);
+  #archived = h("a", { class: "tab" }, text("archived_tab"));
   #anyCategory = h("a", { class: "chip" }, text("all_categories"));
-  tabs = h("div", { class: "tabs" }, this.#all, this.#unread);
+  tabs = h("div", { class: "tabs" }, this.#all, this.#unread, this.#archived);
   chips = h("div", { class: "chips", role: "group", "aria-label": text("category"), hidden: true }, this.#anyCategory);
   /** @type {Map<string, {link: HTMLElement, count: HTMLElement}>} a category that was seen stays */
   #categories = new Map();
@@ -51,8 +53,9 @@ export class FilterBar {
   constructor(client, choose) {
     this.client = client;
     this.choose = choose;
-    this.#listen(this.#all, () => ({ ...this.#filter, unread: false }));
-    this.#listen(this.#unread, () => ({ ...this.#filter, unread: true }));
+    this.#listen(this.#all, () => ({ ...this.#filter, unread: false, archived: false }));
+    this.#listen(this.#unread, () => ({ ...this.#filter, unread: true, archived: false }));
+    this.#listen(this.#archived, () => ({ ...this.#filter, unread: false, archived: true }));
     this.#listen(this.#anyCategory, () => ({ ...this.#filter, category: undefined }));
   }
 
@@ -72,8 +75,9 @@ export class FilterBar {
     for (const category of categories) this.#chip(category);
     this.chips.hidden = this.#categories.size < 2 && !filter.category;
     this.#unreadCount.textContent = this.client.unread ? String(this.client.unread) : "";
-    this.#mark(this.#all, { ...filter, unread: false }, !filter.unread);
-    this.#mark(this.#unread, { ...filter, unread: true }, Boolean(filter.unread));
+    this.#mark(this.#all, { ...filter, unread: false, archived: false }, !filter.unread && !filter.archived);
+    this.#mark(this.#unread, { ...filter, unread: true, archived: false }, Boolean(filter.unread));
+    this.#mark(this.#archived, { ...filter, unread: false, archived: true }, Boolean(filter.archived));
     this.#mark(this.#anyCategory, { ...filter, category: undefined }, !filter.category);
     for (const [category, { link }] of this.#categories) {
       this.#mark(link, { ...filter, category }, filter.category === category);

@@ -25,6 +25,7 @@ import { compareCursors } from "./policy.js";
  * @property {Record<string, unknown>} data
  * @property {string} created_at
  * @property {string | null} read_at
+ * @property {string | null} archived_at
  * @property {string | null} expires_at
  * @property {string | null} replay_of
  *
@@ -41,7 +42,7 @@ import { compareCursors } from "./policy.js";
  *
  * @typedef {{results: Notification[], next: string | null, cursor: string, unread_count: number}} Page
  * @typedef {{items: Map<string, Notification>, floor: number, cursor: string}} Window
- * @typedef {{unread?: boolean, category?: string}} Filter
+ * @typedef {{unread?: boolean, archived?: boolean, category?: string}} Filter archived ones are shown by themselves
  */
 
 /**
@@ -95,6 +96,7 @@ export function listed(window, filter) {
  * @param {Filter} filter
  */
 export function matches(item, filter) {
+  if (Boolean(item.archived_at) !== Boolean(filter.archived)) return false;
   if (filter.unread && item.read_at !== null) return false;
   return !filter.category || item.category === filter.category;
 }

@@ -9,7 +9,8 @@
  *
  * Events: `update` (link or count), `arrived` (`detail`: a notification that is news; whoever shows it already
  * prevents the default), `announce` (`detail`: one that nobody has shown, or that staff show again), `failed` (`detail`:
- * what could not be done), `discard` (`detail`: the notification; whoever prevents the default offers to undo it, and then
+ * what could not be done), `discard` (`detail`: the notification, to be archived,
+ * or deleted if it is archived already; whoever prevents the default offers to undo it, and then
  * calls `undoDiscard` or `discardNow`). Whoever tells the user prevents the default of the last three: nobody tells it twice.
  */
 import { Api } from "./api.js";
@@ -30,8 +31,9 @@ const RESERVED = /^(notification|inbox|stream)\./;
  * @typedef {object} Pending what the user did and the link has not confirmed yet
  * @property {Notification} item
  * @property {boolean} [read]
- * @property {boolean} [deleted]
- * @property {boolean} [undoable] deleted for the user only: the hub has not been told
+ * @property {boolean} [archived] false: put back into the list
+ * @property {"archive" | "delete"} [discarded] it is out of sight
+ * @property {boolean} [undoable] discarded for the user only: the hub has not been told
  */
 
 export class HubClient extends EventTarget {
@@ -68,9 +70,9 @@ export class HubClient extends EventTarget {
   get unread() {
     if (this.#unread === null) return null;
     let count = this.#unread;
-    for (const { item, read, deleted } of this.#pending.values()) {
+    for (const { item, read, discarded } of this.#pending.values()) {
       const was = item.read_at === null;
-      const is = !deleted && (read === undefined ? was : !read);
+      const is = !discarded && (read === undefined ? was : !read);
       count += Number(is) - Number(was);
     }
     return Math.max(0, count);
@@ -80,9 +82,9 @@ export class HubClient extends EventTarget {
     this.tabs.start();
   }
 
-  /** Deletes that could still be undone are done. */
+  /** What could still be undone is done. */
   stop() {
-    void this.#flushDeletes();
+    void this.#flushDiscards();
     this.tabs.stop();
   }
 
@@ -116,12 +118,13 @@ export class HubClient extends EventTarget {
 
   /**
    * @param {Notification} item
-   * @returns {Notification | null} as the user left it; null when deleted
+   * @returns {Notification | null} as the user left it; null when discarded
    */
   overlaid(item) {
     const pending = this.#pending.get(item.id);
     if (!pending) return item;
-    if (pending.deleted) return null;
+    if (pending.discarded) return null;
+    if (pending.archived === false) return { ...item, archived_at: null };
     if (pending.read === undefined || pending.read === (item.read_at !== null)) return item;
     return { ...item, read_at: pending.read ? new Date().toISOString() : null };
   }
@@ -132,7 +135,18 @@ export class HubClient extends EventTarget {
    */
   async setRead(item, read) {
     this.#setPending(item.id, { item: this.#base(item), read });
-    const answer = await this.api.setRead(item.id, read);
+    const answer = await this.api.setState(item.id, { read });
+    this.#settle(item.id, answer, "read_failed");
+  }
+
+  /**
+   * Put an archived one back into the list.
+   *
+   * @param {Notification} item
+   */
+  async unarchive(item) {
+    this.#setPending(item.id, { item: this.#base(item), archived: false });
+    const answer = await this.api.setState(item.id, { archived: false });
     this.#settle(item.id, answer, "read_failed");
   }
 
@@ -150,12 +164,13 @@ export class HubClient extends EventTarget {
   }
 
   /**
-   * Delete, or hide while somebody offers to undo it.
+   * Archive, or delete what is archived already; or hide it while somebody offers to undo that.
    *
    * @param {Notification} item
    */
   discard(item) {
-    this.#setPending(item.id, { item: this.#base(item), deleted: true, undoable: true });
+    const discarded = item.archived_at ? "delete" : "archive";
+    this.#setPending(item.id, { item: this.#base(item), discarded, undoable: true });
     if (this.#emit("discard", item)) void this.discardNow(item.id);
   }
 
@@ -169,9 +184,10 @@ export class HubClient extends EventTarget {
     const pending = this.#pending.get(id);
     if (!pending?.undoable) return;
     pending.undoable = false;
-    const answer = await this.api.remove(id);
+    const isDelete = pending.discarded === "delete";
+    const answer = await (isDelete ? this.api.remove(id) : this.api.setState(id, { archived: true }));
     // Gone already is what was wanted.
-    this.#settle(id, answer.status === 404 ? { ...answer, ok: true } : answer, "delete_failed");
+    this.#settle(id, answer.status === 404 ? { ...answer, ok: true } : answer, isDelete ? "delete_failed" : "read_failed");
   }
 
   /** @param {Failure} failure of somebody who is signed out, only that is worth telling */
@@ -237,8 +253,7 @@ export class HubClient extends EventTarget {
     for (const [id, pending] of this.#pending) {
       const item = change.notification?.id === id ? change.notification : null;
       if (change.change === "inbox.read" && pending.read) this.#pending.delete(id);
-      else if (item && change.change === "notification.deleted") this.#pending.delete(id);
-      else if (item && !pending.deleted && pending.read === (item.read_at !== null)) this.#pending.delete(id);
+      else if (item && (change.change === "notification.deleted" || isSo(pending, item))) this.#pending.delete(id);
       else if (item) pending.item = item;
     }
   }
@@ -284,14 +299,17 @@ export class HubClient extends EventTarget {
     return this.#pending.get(item.id)?.item ?? item;
   }
 
-  async #flushDeletes() {
+  async #flushDiscards() {
     const undoable = [...this.#pending].filter(([, pending]) => pending.undoable);
-    if (undoable.length === 0) return;
     for (const [, pending] of undoable) pending.undoable = false;
-    const ids = undoable.map(([id]) => id);
-    const answer = await this.api.act({ action: "delete", ids });
-    // Whoever comes back to the page must not miss there what the hub still has.
-    for (const id of ids) this.#settle(id, answer, "delete_failed");
+    const flush = async (/** @type {"archive" | "delete"} */ action) => {
+      const ids = undoable.filter(([, pending]) => pending.discarded === action).map(([id]) => id);
+      if (ids.length === 0) return;
+      const answer = await this.api.act({ action, ids });
+      // Whoever comes back to the page must not miss there what the hub still has.
+      for (const id of ids) this.#settle(id, answer, action === "delete" ? "delete_failed" : "read_failed");
+    };
+    await Promise.all([flush("archive"), flush("delete")]);
   }
 
   #refresh() {
@@ -307,4 +325,15 @@ export class HubClient extends EventTarget {
   #emit(type, detail) {
     return this.dispatchEvent(new CustomEvent(type, { detail, cancelable: true }));
   }
+}
+
+/**
+ * @param {Pending} pending
+ * @param {Notification} item as the hub has it now
+ * @returns {boolean} whether that is what the user wanted
+ */
+function isSo({ read, archived, discarded, undoable }, item) {
+  if (undoable || discarded === "delete") return false;
+  if (discarded) return Boolean(item.archived_at);
+  return (archived === undefined || archived === Boolean(item.archived_at)) && (read === undefined || read === (item.read_at !== null));
 }

@@ -110,7 +110,8 @@ class Inbox {
   }
 
   #emptyWords() {
-    const { unread, category } = this.view.filter;
+    const { unread, archived, category } = this.view.filter;
+    if (archived) return [icon("archive"), h("p", { class: "word-title" }, text("none_archived"))];
     if (unread) return [icon("check-all"), h("p", { class: "word-title" }, text("none_unread"))];
     if (category) return [icon("bell"), h("p", { class: "word-title" }, text("none_matching"))];
     return [icon("bell"), h("p", { class: "word-title" }, text("empty_title")), h("p", {}, text("empty_text"))];

@@ -86,7 +86,7 @@ export class NoteList {
   /** @param {HTMLElement} row it is about to go, with the focus in it */
   #focusBeside(row) {
     const neighbour = row.nextElementSibling ?? row.previousElementSibling;
-    const target = neighbour?.querySelector(".note-delete") ?? this.element;
+    const target = neighbour?.querySelector(".note-discard") ?? this.element;
     /** @type {HTMLElement} */ (target).focus();
   }
 
@@ -104,11 +104,23 @@ export class NoteList {
   }
 }
 
+/** What the two buttons of a row do, by the state of its notification: their words and icons. */
+const BUTTONS = /** @type {const} */ ({
+  unread: [["mark_read", "check"], ["archive", "archive"]],
+  read: [["mark_unread", "dot"], ["archive", "archive"]],
+  archived: [["unarchive", "inbox"], ["delete", "trash"]],
+});
+
 /** One notification's row. */
 class Note {
   #toggleIcon = icon("check");
   /** @type {HTMLElement} */
   #toggle;
+  #discardIcon = icon("archive");
+  /** @type {HTMLElement} */
+  #discard;
+  /** @type {keyof typeof BUTTONS | undefined} */
+  #state;
   /** @type {HTMLTimeElement} */
   #time;
 
@@ -121,7 +133,8 @@ class Note {
     this.client = client;
     const titleId = `note-${item.id}`;
     this.#time = /** @type {HTMLTimeElement} */ (h("time", { datetime: item.created_at }));
-    this.#toggle = h("button", { type: "button", class: "icon-button note-toggle", "aria-describedby": titleId, click: () => this.#setRead(this.item.read_at === null) }, this.#toggleIcon);
+    this.#toggle = h("button", { type: "button", class: "icon-button note-toggle", "aria-describedby": titleId, click: () => this.#turn() }, this.#toggleIcon);
+    this.#discard = h("button", { type: "button", class: "icon-button note-discard", "aria-describedby": titleId, click: () => this.client.discard(this.item) }, this.#discardIcon);
     this.element = h(
       "li",
       { class: "note", "data-level": item.level, "data-id": item.id },
@@ -131,7 +144,7 @@ class Note {
         "div",
         { class: "note-actions" },
         this.#toggle,
-        h("button", { type: "button", class: "icon-button note-delete", "aria-label": text("delete"), title: text("delete"), "aria-describedby": titleId, click: () => this.client.discard(this.item) }, icon("trash")),
+        this.#discard,
       ),
     );
     this.tick();
@@ -140,17 +153,25 @@ class Note {
   /** @param {Notification} item */
   update(item) {
     this.item = item;
-    const isUnread = item.read_at === null;
-    if (this.element.hasAttribute("data-unread") === isUnread && this.#toggle.title) return;
-    this.element.toggleAttribute("data-unread", isUnread);
-    const label = text(isUnread ? "mark_read" : "mark_unread");
-    this.#toggle.setAttribute("aria-label", label);
-    this.#toggle.title = label;
-    setIcon(this.#toggleIcon, isUnread ? "check" : "dot");
+    const state = item.archived_at ? "archived" : item.read_at === null ? "unread" : "read";
+    if (state === this.#state) return;
+    this.#state = state;
+    this.element.toggleAttribute("data-unread", state === "unread");
+    const [[toggle, toggleIcon], [discard, discardIcon]] = BUTTONS[state];
+    name(this.#toggle, text(toggle));
+    setIcon(this.#toggleIcon, toggleIcon);
+    name(this.#discard, text(discard));
+    setIcon(this.#discardIcon, discardIcon);
   }
 
   tick() {
     showTime(this.#time);
+  }
+
+  /** What the first button does. */
+  #turn() {
+    if (this.item.archived_at) void this.client.unarchive(this.item);
+    else this.#setRead(this.item.read_at === null);
   }
 
   /** @param {boolean} read */
@@ -187,4 +208,13 @@ class Note {
     if (actor) meta.append(h("span", {}, h("bdi", {}, actor)));
     return meta;
   }
+}
+
+/**
+ * @param {HTMLElement} button
+ * @param {string} label
+ */
+function name(button, label) {
+  button.setAttribute("aria-label", label);
+  button.title = label;
 }

@@ -77,15 +77,15 @@ export class Toasts {
     }
   }
 
-  /** @param {import("./fold.js").Notification} item hidden already, deleted when its toast goes */
+  /** @param {import("./fold.js").Notification} item hidden already, archived or deleted when its toast goes */
   discarded(item) {
     const key = `discarded:${item.id}`;
-    const words = h("bdi", {}, text("deleted", { title: item.title }));
+    const words = h("bdi", {}, text(item.archived_at ? "deleted" : "archived", { title: item.title }));
     const undo = () => {
       this.client.undoDiscard(item.id);
       this.#close(key);
     };
-    this.#add(key, "trash", words, UNDO_MS, { undo, onClose: () => void this.client.discardNow(item.id) });
+    this.#add(key, item.archived_at ? "trash" : "archive", words, UNDO_MS, { undo, onClose: () => void this.client.discardNow(item.id) });
     this.#spoken.append(` ${text("undo_keys", { keys: undoKeys() })}`);
     // The list moves the focus when it is drawn without the notification, later in this turn.
     queueMicrotask(() => {

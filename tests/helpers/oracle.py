@@ -39,7 +39,13 @@ class Client:
         self.position = change["position"]
         self.unread_count = change["unread_count"]
         match change["change"]:
-            case "notification.created" | "notification.read" | "notification.unread":
+            case (
+                "notification.created"
+                | "notification.read"
+                | "notification.unread"
+                | "notification.archived"
+                | "notification.unarchived"
+            ):
                 self.items[change["notification"]["id"]] = change["notification"]
             case "notification.deleted":
                 # A compacted backlog, also one that was cut, may have left out that it ever was there.
@@ -54,11 +60,19 @@ class Client:
 
 
 def listed(user_id: Any) -> Client:
-    """What a fresh list shows."""
+    """What a fresh list shows, and with it that of what is archived."""
     services.open_inbox(user_id)
     page = selectors.list_page(user_id, limit=PAGE)
-    items = [json.loads(payloads.notification_json(row)) for row in page.rows]
-    assert [item["position"] for item in items] == sorted((item["position"] for item in items), reverse=True)
+    archived = selectors.list_page(user_id, limit=PAGE, archived=True)
+    items = []
+    for each in (page, archived):
+        shown = [json.loads(payloads.notification_json(row)) for row in each.rows]
+        positions = [item["position"] for item in shown]
+        assert positions == sorted(positions, reverse=True)
+        assert all((item["archived_at"] is not None) is (each is archived) for item in shown)
+        items += shown
+    assert all(item["read_at"] for item in items if item["archived_at"])
+    items.sort(key=lambda item: -int(item["position"]))
     return Client({item["id"]: item for item in items}, page.cursor.position, page.unread_count)
 
 

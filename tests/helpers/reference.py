@@ -24,6 +24,7 @@ class Item:
     expires_at: datetime | None = None
     position: int = 0
     is_read: bool = False
+    is_archived: bool = False
 
     def replaces(self, other: Item) -> bool:
         """Whether this one, being created, deletes the other."""
@@ -63,8 +64,22 @@ class Box:
         """Mark read or unread."""
         for item in list(self.listed.values()):
             if item.public_id in ids and item.is_read != is_read:
-                self.listed[item.public_id] = replace(item, is_read=is_read)
-                self.note("notification.read" if is_read else "notification.unread", item.public_id)
+                name = "notification.read" if is_read else "notification.unread"
+                if item.is_archived:  # so it was read, and what is unread is not archived
+                    name = "notification.unarchived"
+                self.listed[item.public_id] = replace(item, is_read=is_read, is_archived=False)
+                self.note(name, item.public_id)
+
+    def set_archived(self, ids: list[UUID], *, is_archived: bool) -> None:
+        """Archive, which reads, or put back."""
+        for item in list(self.listed.values()):
+            if item.public_id in ids and item.is_archived != is_archived:
+                self.listed[item.public_id] = replace(
+                    item, is_archived=is_archived, is_read=item.is_read or is_archived
+                )
+                self.note(
+                    "notification.archived" if is_archived else "notification.unarchived", item.public_id
+                )
 
     def delete(self, public_id: UUID, reason: str) -> None:
         """Take one off the list, if it is there."""

@@ -24,6 +24,7 @@ from hypothesis import strategies as st
 
 from notifications import services
 from notifications.events import UntypedEvent
+from notifications.fold import VERBS
 from notifications.models import Event, Notification
 from tests.helpers import auditor
 from tests.helpers.factories import make_user
@@ -114,7 +115,7 @@ _inner = st.one_of(
         life=st.none() | st.sampled_from([1, 30]),
         past_the_services=st.booleans(),
     ),
-    st.builds(Act, st.sampled_from(["read", "unread", "delete"]), _users, _picks),
+    st.builds(Act, st.sampled_from([*VERBS, "delete"]), _users, _picks),
     st.builds(
         ReadAll, _users, st.none() | st.integers(0, 20), st.sampled_from(["", "orders", "sync", "other"])
     ),
@@ -226,9 +227,11 @@ class Run:
             for public_id in [public_id for public_id in box.listed if public_id in ids]:
                 box.delete(public_id, "user")
         else:
-            service = services.mark_read if action == "read" else services.mark_unread
-            service(self.users[user], ids)
-            box.set_read(ids, is_read=action == "read")
+            services.ACTIONS[action](self.users[user], ids)
+            if action in ("read", "unread"):
+                box.set_read(ids, is_read=action == "read")
+            else:
+                box.set_archived(ids, is_archived=action == "archive")
 
     def assert_converged(self) -> None:
         """Every list ever fetched becomes the fresh one, and every log is the reference's."""
@@ -238,8 +241,11 @@ class Run:
         for user, box in zip(self.users, self.world.boxes, strict=True):
             assert [entry(change) for change in changes_since(user.pk, 0)] == box.log
             items = listed(user.pk).items.values()
-            assert [(item["id"], item["read_at"] is not None) for item in items] == [
-                (str(item.public_id), item.is_read) for item in reversed(box.listed.values())
+            assert [
+                (item["id"], item["read_at"] is not None, item["archived_at"] is not None) for item in items
+            ] == [
+                (str(item.public_id), item.is_read, item.is_archived)
+                for item in reversed(box.listed.values())
             ]
 
 

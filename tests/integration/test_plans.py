@@ -115,6 +115,25 @@ def test_list__of_any_depth__reads_no_more_rows_than_the_page(ada: User, crowd: 
         assert max(_rows_of(root["Plan"], "notifications_notification")) <= 26
 
 
+@pytest.mark.shape("production")
+def test_list__of_one_whose_newest_are_archived__steps_over_none_of_them(
+    ada: User, crowd: list[User]
+) -> None:
+    rows = (
+        Notification.objects.filter(recipient=ada).order_by("-position").values_list("public_id", flat=True)
+    )
+    services.archive(ada, rows[:2_000])
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")
+    for archived in (False, True):
+        read = lambda archived=archived: selectors.list_page(ada.pk, archived=archived)  # noqa: E731
+        [(page, params)] = statements_of(read)
+        with connection.cursor() as cursor:
+            cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {page}", params)
+            [root] = cursor.fetchone()[0]
+        assert max(_rows_of(root["Plan"], "notifications_notification")) <= 26
+
+
 def _rows_of(node: dict[str, Any], table: str) -> list[int]:
     """How many rows each scan of a table gave and threw away."""
     own = (

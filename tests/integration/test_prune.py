@@ -113,6 +113,17 @@ def test_prune__deletes_what_is_older_and_tells_why(ada: User) -> None:
     assert_whole(ada)
 
 
+def test_prune__deletes_what_is_archived_like_any_other(ada: User) -> None:
+    with time_machine.travel(timezone.now() - 365 * DAY, tick=False):
+        archived = send(ada)
+        services.archive(ada, [archived])
+    kept = send(ada)
+    with assert_converges(ada):
+        run()
+    assert list(listed(ada.pk).items) == [str(kept)]
+    assert_whole(ada)
+
+
 def test_prune__compacts_to_the_base_state_and_removes_what_no_change_needs(ada: User) -> None:
     live_and_age(ada)
     pruned = prune_inbox(ada.pk, timezone.now() - 30 * DAY)
@@ -207,7 +218,11 @@ def test_prune__all_inboxes__part_by_part(monkeypatch: pytest.MonkeyPatch) -> No
 def act(user: User, chance: random.Random, sent: list[UUID]) -> None:
     """One thing that happens to an inbox."""
     some = chance.sample(sent, min(2, len(sent)))
-    match chance.randrange(8):
+    match chance.randrange(10):
+        case 8:
+            services.archive(user, some)
+        case 9:
+            services.unarchive(user, some[:1])
         case 0 | 1 | 2:
             event = order_event(type_name=chance.choice(["orders.order.shipped", "sync.run.done"]))
             sent.append(send(user, event=event, collapse_key=chance.choice(["", "one"])))
@@ -228,7 +243,7 @@ def test_prune__at_any_time__every_usable_cursor_still_folds_to_the_list(ada: Us
     chance, clients = random.Random(seed), [Client()]
     sent: list[UUID] = []
     with time_machine.travel(START, tick=False) as clock:
-        for _ in range(60):
+        for _ in range(80):
             act(ada, chance, sent)
             if chance.random() < 0.2:
                 clock.shift(timedelta(days=chance.randrange(20)))

@@ -98,8 +98,8 @@ class Shop(InboxPage):
 
 
 def is_gone(title: str) -> bool:
-    """Whether the hub has deleted it."""
-    return not Notification.objects.filter(event__title=title, deleted_at=None).exists()
+    """Whether the hub has archived it."""
+    return not Notification.objects.filter(event__title=title, archived_at=None).exists()
 
 
 def colours(shop: InboxPage) -> dict[str, str]:
@@ -186,7 +186,7 @@ def test_static_files__of_another_origin__are_drawn_and_styled(
     expect(shop.panel.locator(".note")).to_have_count(1)
     assert not [url for url in asked if url.startswith(f"{shared_hub.base_url}/static/")]
     expect(shop.panel).to_have_css("border-radius", "14px")
-    for icon in (shop.bell.locator("svg"), shop.panel.locator(".note-delete svg")):
+    for icon in (shop.bell.locator("svg"), shop.panel.locator(".note-discard svg")):
         assert icon.evaluate(
             "(svg) => { const { width, height } = svg.getBBox(); return width > 5 && height > 5; }"
         )
@@ -212,7 +212,7 @@ def test_browser_without_popovers__has_a_panel_and_toasts(
     shop.toasts.get_by_role("button", name="Dismiss").click()
     shop.bell.click()
     expect(shop.panel).to_be_focused()
-    shop.panel.get_by_role("button", name="Delete").click()
+    shop.panel.get_by_role("button", name="Archive").click()
     shop.toasts.get_by_role("button", name="Undo").click()
     shop.panel.get_by_role("button", name="Mark as read").click()
     wait_until(lambda: shop.is_read("Order 1"))
@@ -233,7 +233,7 @@ def test_two_bells__tell_everything_once(
     send(ada, "Order 2")
     expect(shop.panel.last.locator(".note")).to_have_count(2)
     expect(shop.toasts).to_have_count(0)
-    shop.panel.last.get_by_role("button", name="Delete").first.click()
+    shop.panel.last.get_by_role("button", name="Archive").first.click()
     expect(shop.toasts).to_have_count(1)
     expect(shop.page.locator("notification-bell").last.locator(".toast")).to_have_count(1)
     shop.toasts.get_by_role("button", name="Undo").click()
@@ -291,7 +291,7 @@ def test_bell__moved_within_the_page__stays_as_it_is(
     send(ada, "Order 1")
     shop = Shop.open(ada, shared_hub, page_factory, body=f"{SCRIPT}{BELL}<footer></footer>")
     shop.bell.click()
-    shop.panel.get_by_role("button", name="Delete").click()
+    shop.panel.get_by_role("button", name="Archive").click()
     expect(shop.toasts).to_have_count(1)
     asked: list[str] = []
     shop.page.on("request", lambda request: asked.append(request.url))
@@ -310,7 +310,7 @@ def test_bell__removed_while_something_can_be_undone__has_it_done(
     shop = Shop.open(ada, shared_hub, page_factory)
     shop.page.clock.install()
     shop.bell.click()
-    shop.panel.get_by_role("button", name="Delete").click()
+    shop.panel.get_by_role("button", name="Archive").click()
     expect(shop.toasts).to_have_count(1)
     # Its toast would go in time; here time stands still.
     shop.page.clock.pause_at(shop.page.evaluate("Date.now()") + 1000)
@@ -383,13 +383,13 @@ def test_toasts__said_nothing_of_what_the_inbox_showed(
     inbox.keep_toasts()
     send(ada, "Order 1")
     expect(inbox.notes).to_have_count(1)
-    inbox.press("Order 1", "Delete")
-    inbox.expect_toast("Deleted: Order 1")
+    inbox.press("Order 1", "Archive")
+    inbox.expect_toast("Archived: Order 1")
     told: list[str] = inbox.page.evaluate("toldByToasts")
-    assert all("Deleted" in words for words in told)
+    assert all("Archived" in words for words in told)
 
 
-def test_back__after_a_delete__offers_no_undo_of_what_is_done(
+def test_back__after_one_was_archived__offers_no_undo_of_what_is_done(
     shared_hub: HubProcess, page_factory: PageFactory, ada: User
 ) -> None:
     for number in (1, 2):
@@ -397,7 +397,7 @@ def test_back__after_a_delete__offers_no_undo_of_what_is_done(
     shop = Shop.open(ada, shared_hub, page_factory)
     shop.page.evaluate("addEventListener('pageshow', (event) => { window.wasKept = event.persisted; })")
     shop.bell.click()
-    shop.panel.locator(".note").filter(has_text="Order 1").get_by_role("button", name="Delete").click()
+    shop.panel.locator(".note").filter(has_text="Order 1").get_by_role("button", name="Archive").click()
     expect(shop.toasts).to_have_count(1)
     shop.page.goto(f"{shared_hub.base_url}/shop?elsewhere")
     wait_until(lambda: is_gone("Order 1"))
@@ -407,7 +407,7 @@ def test_back__after_a_delete__offers_no_undo_of_what_is_done(
     expect(shop.bell).to_have_attribute("data-state", "live")
     expect(shop.panel.locator(".note")).to_have_count(1)
     # And it works on: the next one can be undone again.
-    shop.panel.get_by_role("button", name="Delete").click()
+    shop.panel.get_by_role("button", name="Archive").click()
     shop.toasts.get_by_role("button", name="Undo").click()
     expect(shop.panel.locator(".note")).to_have_count(1)
     assert not is_gone("Order 2")
@@ -421,15 +421,15 @@ def test_undo__by_keyboard__is_one_key_away_and_leads_back(
     inbox = InboxPage.of(ada, shared_hub, page_factory)
     expect(inbox.notes).to_have_count(21)
     keyboard = inbox.page.keyboard
-    inbox.note("Order 7.").get_by_role("button", name="Delete").focus()
+    inbox.note("Order 7.").get_by_role("button", name="Archive").focus()
     keyboard.press("Enter")
     expect(inbox.notes).to_have_count(20)
-    neighbour = inbox.note("Order 6.").get_by_role("button", name="Delete")
+    neighbour = inbox.note("Order 6.").get_by_role("button", name="Archive")
     expect(neighbour).to_be_focused()
     keyboard.press("Control+z")
     expect(inbox.notes).to_have_count(21)
     expect(inbox.toasts).to_have_count(0)
-    inbox.note("Order 7.").get_by_role("button", name="Delete").focus()
+    inbox.note("Order 7.").get_by_role("button", name="Archive").focus()
     keyboard.press("Enter")
     expect(neighbour).to_be_focused()
     keyboard.press("Tab")
@@ -451,7 +451,7 @@ def test_undo__of_the_page_itself__is_left_to_it(
     send(ada, "Order 1")
     shop = Shop.open(ada, shared_hub, page_factory, body=f"{SCRIPT}{BELL}<textarea></textarea>")
     shop.bell.click()
-    shop.panel.get_by_role("button", name="Delete").click()
+    shop.panel.get_by_role("button", name="Archive").click()
     shop.page.locator("textarea").focus()
     shop.page.keyboard.type("a")
     shop.page.keyboard.press("Control+z")
@@ -468,7 +468,7 @@ def test_undo__has_time_enough__and_all_the_time_while_it_is_pointed_at_or_has_t
     shop.page.clock.install()
     shop.page.clock.resume()
     shop.bell.click()
-    shop.panel.get_by_role("button", name="Delete").click()
+    shop.panel.get_by_role("button", name="Archive").click()
     undo = shop.toasts.get_by_role("button", name="Undo")
     shop.page.clock.run_for(20_000)
     expect(undo).to_be_visible()

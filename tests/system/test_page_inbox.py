@@ -70,27 +70,56 @@ def test_mark_all_as_read__of_a_category__leaves_the_others_and_what_comes_later
     inbox.expect_titles("Order 2", "Import 1", "Order 1")
 
 
-def test_delete__can_be_undone_and_is_done_when_its_toast_goes(
+def test_archiving__can_be_undone_and_is_done_when_its_toast_goes(
     shared_hub: HubProcess, page_factory: PageFactory, ada: User
 ) -> None:
     for number in (1, 2):
         send(ada, f"Order {number}")
     inbox = InboxPage.of(ada, shared_hub, page_factory)
     other = inbox.tab(page_factory)
-    inbox.press("Order 1", "Delete")
+    inbox.press("Order 1", "Archive")
     inbox.expect_titles("Order 2")
     inbox.expect_unread(1)
     inbox.toasts.get_by_role("button", name="Undo").click()
     inbox.expect_titles("Order 2", "Order 1")
-    inbox.press("Order 2", "Delete")
+    inbox.press("Order 2", "Archive")
     inbox.toasts.get_by_role("button", name="Dismiss").click()
     other.expect_titles("Order 1")
     # One that could still be undone is done when the page is left.
-    inbox.press("Order 1", "Delete")
+    inbox.press("Order 1", "Archive")
     inbox.expect_titles()
     inbox.page.close()
     other.expect_titles()
     expect(other.page.get_by_text("You are all caught up")).to_be_visible()
+
+
+def test_archived__are_shown_by_themselves_put_back_and_deleted_for_good(
+    shared_hub: HubProcess, page_factory: PageFactory, ada: User
+) -> None:
+    ids = [send(ada, f"Order {number}") for number in (1, 2, 3)]
+    services.archive(ada, ids[:2])
+    inbox = InboxPage.of(ada, shared_hub, page_factory)
+    other = inbox.tab(page_factory)
+    inbox.expect_titles("Order 3")
+    inbox.expect_unread(1)
+    inbox.page.get_by_role("link", name="Archived").click()
+    inbox.expect_titles("Order 2", "Order 1")
+    inbox.press("Order 2", "Move to inbox")
+    inbox.expect_titles("Order 1")
+    other.expect_titles("Order 3", "Order 2")
+    other.press("Order 3", "Archive")
+    other.toasts.get_by_role("button", name="Dismiss").click()
+    inbox.expect_titles("Order 3", "Order 1")
+    inbox.press("Order 1", "Delete")
+    inbox.expect_titles("Order 3")
+    inbox.toasts.get_by_role("button", name="Undo").click()
+    inbox.expect_titles("Order 3", "Order 1")
+    inbox.press("Order 1", "Delete")
+    inbox.toasts.get_by_role("button", name="Dismiss").click()
+    inbox.expect_titles("Order 3")
+    inbox.page.reload()
+    inbox.expect_titles("Order 3")
+    inbox.expect_unread(0)
 
 
 def test_long_inbox__is_shown_page_by_page_while_more_arrives(
@@ -117,7 +146,7 @@ def test_unread_filter__loses_what_is_read_and_keeps_the_focus_in_the_list(
     inbox.page.get_by_role("link", name="Unread").click()
     inbox.press("Order 2", "Mark as read")
     inbox.expect_titles("Order 3", "Order 1")
-    expect(inbox.note("Order 1").get_by_role("button", name="Delete")).to_be_focused()
+    expect(inbox.note("Order 1").get_by_role("button", name="Archive")).to_be_focused()
     inbox.page.reload()
     inbox.expect_titles("Order 3", "Order 1")
 
@@ -182,12 +211,12 @@ def test_following_a_link__marks_it_read(
     inbox.expect_unread(0)
 
 
-def test_gone_meanwhile__deleting_it_again_is_no_error(
+def test_gone_meanwhile__archiving_it_is_no_error(
     shared_hub: HubProcess, page_factory: PageFactory, ada: User
 ) -> None:
     public_id = send(ada, "Order 1")
     inbox = InboxPage.of(ada, shared_hub, page_factory, ignore=("status of 404",))
-    inbox.press("Order 1", "Delete")
+    inbox.press("Order 1", "Archive")
     services.delete(ada, [public_id])
     inbox.expect_unread(0)
     inbox.toasts.get_by_role("button", name="Dismiss").click()
@@ -224,7 +253,7 @@ def test_inbox__with_hostile_content__fits_is_accessible_and_runs_nothing(
     inbox.note("W" * 200).get_by_role("button", name="Show more").click()
     assert fits(inbox.page)
     assert violations(inbox.page) == []
-    inbox.press("reversed", "Delete")
+    inbox.press("reversed", "Archive")
     inbox.bell.click()
     expect(inbox.panel.locator(".note")).to_have_count(len(HOSTILE) - 1)
     panel = inbox.panel.bounding_box()
@@ -254,7 +283,7 @@ def test_account_pages__fit_a_small_screen_and_are_accessible(
     assert violations(page) == []
 
 
-def test_without_a_script__reading_deleting_and_reading_all_work_by_forms(
+def test_without_a_script__reading_archiving_and_reading_all_work_by_forms(
     shared_hub: HubProcess, page_factory: PageFactory, ada: User
 ) -> None:
     for number in (1, 2, 3):
@@ -266,8 +295,14 @@ def test_without_a_script__reading_deleting_and_reading_all_work_by_forms(
     plain.press("Order 2", "Mark as read")
     page.get_by_role("link", name="Unread").click()
     plain.expect_titles("Order 3", "Order 1")
-    plain.press("Order 3", "Delete")
+    plain.press("Order 3", "Archive")
     plain.expect_titles("Order 1")
     page.get_by_role("button", name="Mark all as read").click()
     plain.expect_titles()
     expect(page.get_by_text("Nothing unread here")).to_be_visible()
+    page.get_by_role("link", name="Archived").click()
+    plain.expect_titles("Order 3")
+    plain.press("Order 3", "Move to inbox")
+    expect(page.get_by_text("Nothing archived here")).to_be_visible()
+    page.get_by_role("link", name="All", exact=True).click()
+    plain.expect_titles("Order 3", "Order 2", "Order 1")

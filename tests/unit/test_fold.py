@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
+from django.conf import settings
 
-from notifications import fold
-from notifications.fold import KINDS, STATE, AllRead, Carries, State, turned, unread_step
+from notifications import fold, services
+from notifications.fold import KINDS, STATE, VERBS, WISHES, AllRead, Carries, State, turned, unread_step
 from notifications.models import Change, ChangeKind, Notification
-from notifications.payloads import ChangeRow, NotificationRow
+from notifications.pages.forms import FORMS
+from notifications.payloads import ChangeRow, NotificationRow, change_json, notification_json
+from notifications.rest.inputs import ACTION_NAMES
+from notifications.rest.schema.components import SCHEMAS
 from notifications.services.log import Listed
 from tests.helpers.fold_cases import ALL_READ, AllReadCase
 
@@ -32,25 +38,70 @@ def test_state__has_a_column_wherever_it_is_kept(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", STATE)
+def test_state__is_told_on_the_wire_and_in_its_description(name: str) -> None:
+    row = made(NotificationRow, created_at=EARLIER, **{name: AT})
+    assert json.loads(notification_json(row))[name] == "2026-11-21T00:00:00.000000Z"
+    change = made(ChangeRow, kind="read", **{name: "then"})
+    assert json.loads(change_json(change, "abcdefgh"))["notification"][name] == "then"
+    assert name in SCHEMAS["Notification"]["properties"]
+    assert getattr(made(Listed, **{name: AT}).state, name) == AT
+
+
+def made(row: Any, **values: Any) -> Any:
+    """A row with these values, and no others that would matter."""
+    texts = dict.fromkeys(("type", "topic", "level", "title", "body", "url", "actor"), "")
+    numbers = dict.fromkeys(("position", "created_position", "unread_count"), 1)
+    fitting = {
+        name: value for name, value in {**texts, **numbers, "data": "{}"}.items() if name in row._fields
+    }
+    return row(**dict.fromkeys(row._fields) | fitting | values)
+
+
+def test_verbs__are_what_every_door_takes() -> None:
+    assert [*VERBS, "delete"] == list(ACTION_NAMES) == list(services.ACTIONS)
+    assert {*FORMS} == {*services.ACTIONS, "read_all"}
+    for wish in VERBS.values():
+        assert any(turned(state, AT, **wish) for state in (State(), State(AT, AT)))
+    settable = {f"{name}_at" for name in WISHES}
+    assert settable == set(STATE)
+
+
+def test_kinds__are_heard_by_the_page() -> None:
+    connection = (settings.BASE_DIR / "static/notifications/connection.js").read_text()
+    assert [name for name in fold.CHANGE_NAMES.values() if f'"{name}"' not in connection] == []
+
+
+@pytest.mark.parametrize("name", STATE)
 def test_state__is_begun_and_ended_by_one_kind_each(name: str) -> None:
     sets = [kind.sets for kind in KINDS.values() if kind.sets and kind.sets[0] == name]
     assert sorted(sets) == [(name, False), (name, True)]
 
 
 @pytest.mark.parametrize(
-    ("state", "read", "expected"),
+    ("state", "wish", "expected"),
     [
-        (State(), True, ("read", State(AT))),
-        (State(), False, None),
-        (State(), None, None),
-        (State(EARLIER), True, None),
-        (State(EARLIER), False, ("unread", State())),
+        (State(), {"read": True}, ("read", State(AT))),
+        (State(), {"read": False}, None),
+        (State(), {}, None),
+        (State(EARLIER), {"read": True}, None),
+        (State(EARLIER), {"read": False}, ("unread", State())),
+        (State(), {"archived": True}, ("archived", State(AT, AT))),
+        (State(EARLIER), {"archived": True}, ("archived", State(EARLIER, AT))),
+        (State(EARLIER, EARLIER), {"archived": True}, None),
+        (State(EARLIER, EARLIER), {"read": True}, None),
+        (State(EARLIER, EARLIER), {"archived": False}, ("unarchived", State(EARLIER))),
+        (State(EARLIER, EARLIER), {"read": False}, ("unarchived", State())),
+        (State(), {"archived": False}, None),
+        (State(), {"read": True, "archived": True}, ("archived", State(AT, AT))),
+        (State(), {"read": True, "archived": False}, ("read", State(AT))),
+        (State(EARLIER, EARLIER), {"read": True, "archived": False}, ("unarchived", State(EARLIER))),
+        (State(EARLIER, EARLIER), {"read": False, "archived": False}, ("unarchived", State())),
     ],
 )
 def test_turned__one_change_or_none(
-    state: State, read: bool | None, expected: tuple[str, State] | None
+    state: State, wish: dict[str, bool], expected: tuple[str, State] | None
 ) -> None:
-    change = turned(state, AT, read=read)
+    change = turned(state, AT, **wish)
     assert change == expected
     if change:
         assert unread_step(state, change[1]) in KINDS[change[0]].steps

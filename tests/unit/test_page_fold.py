@@ -55,15 +55,29 @@ class World:
             self._log("notification.deleted", notification={"id": chosen["id"]}, reason="user")
         elif verb == "read" and chosen and chosen["read_at"] is None:
             self._log("notification.read", notification={**chosen, "read_at": self._now()})
+        elif verb == "archive" and chosen and chosen["archived_at"] is None:
+            read_at = chosen["read_at"] or self._now()
+            self._log(
+                "notification.archived",
+                notification={**chosen, "read_at": read_at, "archived_at": self._now()},
+            )
+        elif verb in ("unarchive", "unread") and chosen and chosen["archived_at"] is not None:
+            read_at = None if verb == "unread" else chosen["read_at"]
+            self._log(
+                "notification.unarchived", notification={**chosen, "read_at": read_at, "archived_at": None}
+            )
         elif verb == "unread" and chosen and chosen["read_at"] is not None:
             self._log("notification.unread", notification={**chosen, "read_at": None})
 
-    def listing(self, *, floor: int = 0, unread: bool = False, category: str | None = None) -> list[Any]:
+    def listing(
+        self, *, floor: int = 0, unread: bool = False, archived: bool = False, category: str | None = None
+    ) -> list[Any]:
         """What a fresh list shows, newest first, down to a position."""
         shown = [
             item
             for item in self.client.items.values()
             if item["position"] >= floor
+            and (item["archived_at"] is not None) is archived
             and not (unread and item["read_at"] is not None)
             and category in (None, item["category"])
         ]
@@ -79,7 +93,13 @@ class World:
 
     def _new(self, category: str) -> dict[str, Any]:
         position = len(self.log) + 1
-        return {"id": f"n{position}", "position": position, "category": category, "read_at": None}
+        return {
+            "id": f"n{position}",
+            "position": position,
+            "category": category,
+            "read_at": None,
+            "archived_at": None,
+        }
 
     def _now(self) -> str:
         return f"at-{len(self.log) + 1}"
@@ -93,14 +113,16 @@ class World:
 
 acts = st.lists(
     st.tuples(
-        st.sampled_from(["create", "create", "create", "read", "unread", "delete", "read_all"]),
+        st.sampled_from(
+            ["create", "create", "create", "read", "unread", "archive", "unarchive", "delete", "read_all"]
+        ),
         st.integers(0, 40),
         st.sampled_from([None, *CATEGORIES]),
     ),
     max_size=25,
 )
 filters = st.fixed_dictionaries(
-    {}, optional={"unread": st.just(True), "category": st.sampled_from(CATEGORIES)}
+    {}, optional={"unread": st.just(True), "archived": st.just(True), "category": st.sampled_from(CATEGORIES)}
 )
 
 FOLD = """({openWindow, offer, listed}, {page, changes, filter}) => {
@@ -123,7 +145,7 @@ def test_fold__list_and_changes_with_repeats__is_what_a_fresh_list_shows(
     page: Page, count: int, before: list[Any], after: list[Any], repeats: int, chosen: dict[str, Any]
 ) -> None:
     world = World(*before, count=count)
-    listing, start = world.page(), len(world.log)
+    listing, start = world.page(archived="archived" in chosen), len(world.log)
     world.do(after)
     # Frames of before the list may still come, and any frame may come again.
     changes = world.log[max(0, start - repeats) :]

@@ -28,7 +28,7 @@ ASK = """async ({Api}, [call, body]) => {
   globalThis.fetch = async () => new Response(body, {status: 200});
   const api = new Api("/api/v1/", () => "");
   return (await api[call](...{
-    list: [{}, 5], older: ["not an address"], changes: [null], counts: [], setRead: ["n1", true],
+    list: [{}, 5], older: ["not an address"], changes: [null], counts: [], setState: ["n1", { read: true }],
     act: [{action: "read", ids: []}],
   }[call])).ok;
 }"""
@@ -37,7 +37,7 @@ GOOD: dict[str, Any] = {
     "older": {**HEAD, "results": [NOTE], "next": "http://hub.invalid/?before=1"},
     "changes": {**HEAD, "changes": [CHANGE], "has_more": False},
     "counts": {"by_category": {}, "unread": 1, "cursor": "abcdefgh-1"},
-    "setRead": NOTE,
+    "setState": NOTE,
     "act": {"changed": 0},
 }
 

@@ -35,8 +35,11 @@ CHANGE = ChangeRow(
 OBJECT = (
     b'{"id":"0197a3b1-4c5d-7e6f-8a9b-0c1d2e3f4a5b","position":41,"type":"orders.order.shipped","category":"orders",'
     b'"topic":"order:7","level":"info","title":"Your order is on its way","body":"","url":"/orders/7/","actor":"ada",'
-    b'"data":{"order_id": 7, "z": 1E25, "a": 1.0},"created_at":"2026-11-21T02:03:04.567890Z","read_at":null,'
+    b'"data":{"order_id": 7, "z": 1E25, "a": 1.0},"created_at":"2026-11-21T02:03:04.567890Z","read_at":null,"archived_at":null,'
     b'"expires_at":null,"replay_of":null}'
+)
+ARCHIVED_OBJECT = OBJECT.replace(b'"read_at":null', b'"read_at":"2026-11-21T02:03:04.567890Z"').replace(
+    b'"archived_at":null', b'"archived_at":"2026-11-21T03:00:00.000000Z"'
 )
 READ_OBJECT = OBJECT.replace(b'"read_at":null', b'"read_at":"2026-11-21T03:00:00.000000Z"')
 
@@ -62,6 +65,18 @@ def test_notification__golden_bytes() -> None:
             golden(b"notification.read", b'"notification":' + READ_OBJECT),
         ),
         ({"kind": "unread"}, golden(b"notification.unread", b'"notification":' + OBJECT)),
+        (
+            {
+                "kind": "archived",
+                "read_at": "2026-11-21T02:03:04.567890Z",
+                "archived_at": "2026-11-21T03:00:00.000000Z",
+            },
+            golden(b"notification.archived", b'"notification":' + ARCHIVED_OBJECT),
+        ),
+        (
+            {"kind": "unarchived", "read_at": "2026-11-21T03:00:00.000000Z"},
+            golden(b"notification.unarchived", b'"notification":' + READ_OBJECT),
+        ),
         # The state is what the change says, whatever its kind.
         (
             {"kind": "created", "read_at": "2026-11-21T03:00:00.000000Z"},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final, NamedTuple
 
-from notifications.fold import WISHES
+from notifications.fold import IMPOSSIBLE, WISHES
 from notifications.models import MAX_KEY_LENGTH, MAX_TOPIC_LENGTH, OpenedBy, Scope
 from notifications.rest import drafts, events, inputs, jobs, keria, publish, streams, tickets, views
 from notifications.rest.schema import examples
@@ -163,6 +163,7 @@ READING: Final[dict[tuple[Any, str], Operation]] = {
         FILTERED,
         (
             *FILTERS, SEARCH, query("unread", {"enum": ["true", "false"]}),
+            query("archived", {"enum": ["true", "false"]}, "What is archived, which a list otherwise leaves out."),
             _limit(inputs.DEFAULT_LIST_LIMIT, inputs.MAX_LIST_LIMIT), _BEFORE, IF_NONE_MATCH,
         ),
     ),
@@ -177,7 +178,8 @@ READING: Final[dict[tuple[Any, str], Operation]] = {
         {"200": answer(NOTIFICATION, "It, as it is then.")},
         (*BODY, "not_found"),
         (_ID_IN_PATH,),
-        obj(dict.fromkeys(WISHES, BOOLEAN), optional=WISHES, closed=True) | {"minProperties": 1},
+        obj(dict.fromkeys(WISHES, BOOLEAN), optional=WISHES, closed=True)
+        | {"minProperties": 1, "not": obj({name: {"const": so} for name, so in IMPOSSIBLE.items()})},
         Scope.INBOX,
         examples=examples.READ,
     ),
