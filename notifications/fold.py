@@ -63,7 +63,7 @@ class Kind(NamedTuple):
 
 
 KINDS: Final[Mapping[str, Kind]] = {
-    "created": Kind("notification.created", Carries.OBJECT, (1,)),
+    "created": Kind("notification.created", Carries.OBJECT, (1, 0)),
     "read": Kind("notification.read", Carries.OBJECT, (-1,), ("read_at", True)),
     "unread": Kind("notification.unread", Carries.OBJECT, (1,), ("read_at", False)),
     "archived": Kind("notification.archived", Carries.OBJECT, (-1, 0), ("archived_at", True)),

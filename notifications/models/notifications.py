@@ -92,6 +92,7 @@ class Notification(models.Model):
     # The state, as the log last left it.
     position = models.BigIntegerField(_("position"), null=True, editable=False)
     created_at = models.DateTimeField(_("created at"), null=True, editable=False)
+    # One that is staged with a time is born read: its created change reads it, at the time of that change.
     read_at = models.DateTimeField(_("read at"), null=True, editable=False)
     archived_at = models.DateTimeField(_("archived at"), null=True, editable=False)
     deleted_at = models.DateTimeField(_("deleted at"), null=True, editable=False)

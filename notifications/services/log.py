@@ -43,7 +43,7 @@ _CHANGE_COLUMNS: Final = (
     "created_at", *STATE, "up_to", "category", "reason", "by", "via", "address",
 )  # fmt: skip
 _CREATED_COLUMNS: Final = (
-    "id", "position", "created_at", "type", "category", "topic", "level", "expires_at",
+    "id", "position", "created_at", "read_at", "type", "category", "topic", "level", "expires_at",
 )  # fmt: skip
 
 
@@ -78,13 +78,15 @@ class LogBatch:
         """
         inbox = self._inboxes[staged.recipient_id]
         position, at = inbox.head + 1, self._time(inbox)
-        listed = Listed(staged.id, staged.recipient_id, staged.event_id, position, at, *State())
+        state = State(read_at=at) if staged.is_read else _NO_STATE
+        listed = Listed(staged.id, staged.recipient_id, staged.event_id, position, at, *state)
         if (of_event := self._of_events.get(event.pk)) is None:
             of_event = self._of_events[event.pk] = (_copied(event), Origin(by=event.source, via=Via.PRODUCER))
         copied, producer = of_event
-        step = unread_step(None, listed.state)
-        self._append(inbox, ChangeKind.CREATED, step, listed, origin or producer, state=listed.state)
-        self._created.append((staged.id, position, at, *copied))
+        self._append(
+            inbox, ChangeKind.CREATED, unread_step(None, state), listed, origin or producer, state=state
+        )
+        self._created.append((staged.id, position, at, state.read_at, *copied))
         return listed
 
     def turn(self, listed: Listed, origin: Origin, **wish: bool) -> bool:

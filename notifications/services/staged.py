@@ -19,10 +19,12 @@ from notifications.prepared import Prepared, Slots
 # recipient ever got, because that has the order. Subqueries rather than joins, which take PostgreSQL twice as long to plan.
 _STAGED: Final = """
     WITH staged AS MATERIALIZED (
-        SELECT id, recipient_id, event_id, collapse_key, replay_of, replay_id FROM {notification}
+        SELECT id, recipient_id, event_id, collapse_key, replay_of, replay_id,
+               read_at IS NOT NULL AS is_read FROM {notification}
         WHERE position IS NULL AND failed_at IS NULL AND deliver_at IS NULL AND recipient_id {any_of}
         UNION ALL
-        SELECT id, recipient_id, event_id, collapse_key, replay_of, replay_id FROM {notification}
+        SELECT id, recipient_id, event_id, collapse_key, replay_of, replay_id,
+               read_at IS NOT NULL AS is_read FROM {notification}
         WHERE position IS NULL AND failed_at IS NULL AND deliver_at <= %s AND recipient_id {any_of}
     ) SELECT s.*, (SELECT e.withdrawn_at IS NOT NULL FROM {event} e WHERE e.id = s.event_id),
              (SELECT i.head FROM {inbox} i WHERE i.user_id = s.recipient_id)
@@ -35,6 +37,7 @@ class Staged(NamedTuple):
     Attributes:
         replay_of: the public id of what it replaces, if its recipient still has that listed.
         replay_id: the staff's replay that made it.
+        is_read: it is to be read from the beginning, and never counted as unread.
         is_withdrawn: its event was, so nobody is to see it.
         head: of its inbox, in the same snapshot; None without an inbox. While it is the same, the notification still waits,
             unless it was deleted.
@@ -46,6 +49,7 @@ class Staged(NamedTuple):
     collapse_key: str
     replay_of: UUID | None
     replay_id: UUID | None
+    is_read: bool
     is_withdrawn: bool
     head: int | None
 
@@ -68,10 +72,11 @@ def staged_rows(user_ids: Sequence[Any], *, max_rows: int) -> list[Staged]:
             collapse_key,
             _uuid(replay_of),
             _uuid(replay_id),
+            bool(is_read),
             bool(withdrawn),
             head,
         )
-        for pk, user_id, event_id, collapse_key, replay_of, replay_id, withdrawn, head in rows
+        for pk, user_id, event_id, collapse_key, replay_of, replay_id, is_read, withdrawn, head in rows
     ]
 
 

@@ -57,6 +57,7 @@ class Send:
     delay: int | None
     life: int | None
     past_the_services: bool
+    is_read: bool
 
 
 @dataclass(frozen=True)
@@ -114,6 +115,7 @@ _inner = st.one_of(
         delay=_seconds,
         life=st.none() | st.sampled_from([1, 30]),
         past_the_services=st.booleans(),
+        is_read=st.booleans(),
     ),
     st.builds(Act, st.sampled_from([*VERBS, "delete"]), _users, _picks),
     st.builds(
@@ -196,7 +198,12 @@ class Run:
         self.known += ids
         items = [
             Item(
-                public_id=public_id, type=step.type, topic=step.topic, collapse_key=step.collapse_key, **times
+                public_id=public_id,
+                type=step.type,
+                topic=step.topic,
+                collapse_key=step.collapse_key,
+                is_read=step.is_read and step.past_the_services,
+                **times,
             )
             for public_id in ids
         ]
@@ -214,7 +221,11 @@ class Run:
         event = Event.objects.create(type=step.type, topic=step.topic, title="t", expires_at=expires_at)
         rows = [
             Notification(
-                recipient=self.users[user], event=event, collapse_key=step.collapse_key, deliver_at=deliver_at
+                recipient=self.users[user],
+                event=event,
+                collapse_key=step.collapse_key,
+                deliver_at=deliver_at,
+                read_at=START if step.is_read else None,
             )
             for user in step.users
         ]

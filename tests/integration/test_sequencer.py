@@ -421,3 +421,17 @@ def test_another_process_sequences_first__its_head_is_announced_here_too(
     announced.clear()
     send(ada)
     assert announced == [{ada.pk: 2}]
+
+
+def test_row_staged_as_read__is_born_read_and_never_counted(ada: User) -> None:
+    event = Event.objects.create(type="a.b", title="t")
+    staged = Notification.objects.create(recipient=ada, event=event, read_at=timezone.now() - timedelta(days=1))
+    with assert_converges(ada):
+        services.sweep()
+    [change] = Change.objects.filter(inbox_id=ada.pk)
+    staged.refresh_from_db()
+    assert (change.kind, change.unread_count) == ("created", 0)
+    assert change.read_at == staged.read_at == change.at
+    with assert_converges(ada):
+        services.mark_unread(ada, [staged.public_id])
+    assert selectors.counts(ada.pk).unread_count == 1
