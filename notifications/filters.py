@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, NamedTuple, Protocol
 
 from notifications import strict_json
 from notifications.events import LEVELS, category_of, type_of_route
@@ -39,6 +39,30 @@ _MISTAKEN: Final = frozenset(
     [*_KNOWN, "event", "events", "eventtype", "eventtypes", "tag", "tags", "channel", "channels"]
 )
 _SEPARATORS: Final = re.compile(r"[-_\s]")
+
+
+class Subject(Protocol):
+    """What filters look at: events, notifications and changes as they are, by the names that they have there."""
+
+    @property
+    def type(self) -> str | None:
+        """The event type."""
+
+    @property
+    def topic(self) -> str | None:
+        """What it is about."""
+
+    @property
+    def level(self) -> str | None:
+        """Its level; None or empty for what has none."""
+
+
+class About(NamedTuple):
+    """A subject of which there is no row."""
+
+    type: str
+    topic: str
+    level: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -139,14 +163,21 @@ class Filters:
         """Whether an event type is among those that are given, by its name or a prefix; without any, none is."""
         return event_type in self.types or event_type.startswith(self.type_prefixes)
 
-    def admits(self, *, event_type: str, topic: str, level: str) -> bool:
-        """Whether a notification of this event type, topic and level is wanted."""
+    def admits(self, subject: Subject) -> bool:
+        """Whether it is wanted. What it does not have is no value of any filter."""
+        event_type = subject.type or ""
         return (
             (not self.categories or category_of(event_type) in self.categories)
             and (not (self.types or self.type_prefixes) or self.names_type(event_type))
-            and (not self.topics or topic in self.topics)
-            and (not self.levels or level in self.levels)
+            and (not self.topics or (subject.topic or "") in self.topics)
+            and (not self.levels or (subject.level or "") in self.levels)
         )
+
+    def admits_all_of(self, category: str) -> bool:
+        """Whether what is about a whole category is wanted, or about all of them (empty): it has nothing else to be filtered by."""
+        if self.types or self.type_prefixes or self.topics or self.levels:
+            return False
+        return not self.categories or not category or category in self.categories
 
 
 NO_FILTERS: Final = Filters()

@@ -117,7 +117,7 @@ def _delivery(
 def _has(record: StreamSession, notification: Notification) -> bool:
     """Whether what the record covers had the notification in it."""
     event = notification.event
-    if not _filters_of(record).admits(event_type=event.type, topic=event.topic, level=event.level):
+    if not _filters_of(record).admits(event):
         return False
     # A list, and a compacted backlog, leave out what has been deleted before.
     leaves_out = record.reason == EndReason.LISTED or record.resume == "compacted"

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from notifications.events import UntypedEvent
 from notifications.exceptions import FieldErrors, HubError, InvalidInput, OutsideLimits, TypeNotAllowed
-from notifications.filters import Filters
+from notifications.filters import About, Filters
 from notifications.gate import check_sender
 from notifications.models import Broadcast, Event, Notification, new_public_id
 from notifications.services.audience import Audience, first_keys, resolve
@@ -60,7 +60,7 @@ class Producer:
             OutsideLimits: it is.
         """
         # No token is limited to levels.
-        if not self.limits.admits(event_type=event_type, topic=topic, level=""):
+        if not self.limits.admits(About(event_type, topic)):
             raise OutsideLimits
 
 

@@ -18,6 +18,7 @@ from django.utils import timezone
 from notifications.conf import hub_config
 from notifications.events import check_name
 from notifications.exceptions import InvalidInput
+from notifications.filters import About
 from notifications.models import Event, Notification, Reason, Via
 from notifications.services.broadcast import cancel_broadcasts_of
 from notifications.services.content import text_errors
@@ -84,7 +85,7 @@ def _withdraw(events: QuerySet[Event], producer: Producer | None, origin: Origin
         keys = [
             key
             for key, event_type, event_topic in rows.values_list("pk", "type", "topic")
-            if producer is None or producer.limits.admits(event_type=event_type, topic=event_topic, level="")
+            if producer is None or producer.limits.admits(About(event_type, event_topic))
         ]
         count, now = 0, timezone.now()
         for part in _parts(keys):

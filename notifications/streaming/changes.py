@@ -50,7 +50,7 @@ class SharedChange:
         row = self._row
         if not filters or KINDS[row.kind].carries is Carries.NOTHING:
             return True
-        return filters.admits(event_type=row.type or "", topic=row.topic or "", level=row.level or "")
+        return filters.admits(row)
 
     def frame_in(self, form: Form, *, is_base_state: bool = False) -> bytes:
         """The frame in one of its forms; empty for a change that the form has none for.

@@ -86,7 +86,7 @@ class TransientEvent(NamedTuple):
 
     def admitted_by(self, filters: Filters) -> bool:
         """Whether a filter lets it through. One for levels never does if it has none."""
-        return filters.admits(event_type=self.type, topic=self.topic, level=self.level)
+        return filters.admits(self)
 
 
 class Received(NamedTuple):

@@ -425,7 +425,9 @@ def test_another_process_sequences_first__its_head_is_announced_here_too(
 
 def test_row_staged_as_read__is_born_read_and_never_counted(ada: User) -> None:
     event = Event.objects.create(type="a.b", title="t")
-    staged = Notification.objects.create(recipient=ada, event=event, read_at=timezone.now() - timedelta(days=1))
+    staged = Notification.objects.create(
+        recipient=ada, event=event, read_at=timezone.now() - timedelta(days=1)
+    )
     with assert_converges(ada):
         services.sweep()
     [change] = Change.objects.filter(inbox_id=ada.pk)

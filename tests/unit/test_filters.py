@@ -9,13 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from notifications.exceptions import InvalidInput, UnknownFilter
-from notifications.filters import Filters
+from notifications.filters import About, Filters
 
 
 def admits(filters: Filters, **values: str) -> bool:
-    return filters.admits(
-        **({"event_type": "orders.order.shipped", "topic": "order:7", "level": "info"} | values)
-    )
+    return filters.admits(About("orders.order.shipped", "order:7", "info")._replace(**values))
 
 
 def test_none_given__admit_everything_and_are_false() -> None:
@@ -129,8 +127,8 @@ def test_type__prefix_and_exact__are_taken_by_whole_segments(
     value: str, admitted: list[str], refused: list[str]
 ) -> None:
     filters = Filters.parse({"type": [value]})
-    assert all(admits(filters, event_type=name) for name in admitted)
-    assert not any(admits(filters, event_type=name) for name in refused)
+    assert all(admits(filters, type=name) for name in admitted)
+    assert not any(admits(filters, type=name) for name in refused)
 
 
 @pytest.mark.parametrize("topic", ["Straße 😀", "100%", "a_b", "it's", " ", "a b", "+", "order:7/8?x=1&y"])

@@ -34,12 +34,6 @@ class Watch:
             return False
         if self.kinds and change.kind not in self.kinds:
             return False
-        filters = self.filters
-        if KINDS[change.kind].carries is not Carries.NOTHING:
-            return filters.admits(
-                event_type=change.type or "", topic=change.topic or "", level=change.level or ""
-            )
-        is_wider = not (filters.types or filters.type_prefixes or filters.topics or filters.levels)
-        return is_wider and (
-            not filters.categories or not change.category or change.category in filters.categories
-        )
+        if KINDS[change.kind].carries is Carries.NOTHING:
+            return self.filters.admits_all_of(change.category)
+        return self.filters.admits(change)
