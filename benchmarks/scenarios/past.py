@@ -40,11 +40,13 @@ CREATED = """
 # `lively`: most are read, some deleted, and now and then everything is marked read. `emptied`: all are deleted in the end.
 AFTERWARDS = """
     INSERT INTO notifications_change
-        (inbox_id, position, kind, at, unread_count, notification_id, event_id, created_position, created_at, up_to, reason)
+        (inbox_id, position, kind, at, unread_count, notification_id, event_id, created_position, created_at, up_to, reason,
+         read_at)
     SELECT recipient_id, position + 1, kind, now() - make_interval(secs => %(head)s - position - 1), 0,
            CASE kind WHEN 'read_all' THEN NULL ELSE id END, CASE kind WHEN 'read_all' THEN NULL ELSE event_id END,
            CASE kind WHEN 'read_all' THEN NULL ELSE position END, CASE kind WHEN 'read_all' THEN NULL ELSE created_at END,
-           CASE kind WHEN 'read_all' THEN position END, CASE kind WHEN 'deleted' THEN 'user' ELSE '' END
+           CASE kind WHEN 'read_all' THEN position END, CASE kind WHEN 'deleted' THEN 'user' ELSE '' END,
+           CASE kind WHEN 'read' THEN now() - make_interval(secs => %(head)s - position - 1) END
     FROM (SELECT *, CASE WHEN %(emptied)s OR position %% 20 IN (1, 9, 15) THEN 'deleted'
                          WHEN position %% 20 = 11 THEN 'read_all' ELSE 'read' END AS kind
           FROM notifications_notification WHERE recipient_id = %(user)s) n"""

@@ -138,9 +138,9 @@ def write(user: User, dice: random.Random) -> None:
                     send(user, f"No {number}", event=event, collapse_key=dice.choice(["", "", "one"]))
                 )
             case 4:
-                services.mark_read(user, some)
+                dice.choice([services.mark_read, services.archive])(user, some)
             case 5:
-                services.mark_unread(user, some)
+                dice.choice([services.mark_unread, services.unarchive])(user, some)
             case 6:
                 services.delete(user, some[:1])
             case _:

@@ -57,9 +57,9 @@ def live_a_life(user: User, chance: random.Random, rounds: int = ROUNDS) -> None
                     send(user, f"No {number}", event=order_event(type_name=kind), collapse_key=collapse_key)
                 )
             case 3 | 4:
-                services.mark_read(user, some)
+                chance.choice([services.mark_read, services.archive])(user, some)
             case 5:
-                services.mark_unread(user, some)
+                chance.choice([services.mark_unread, services.unarchive])(user, some)
             case 6:
                 services.delete(user, some[:1])
             case _:

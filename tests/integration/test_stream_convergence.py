@@ -75,9 +75,9 @@ def write(user: User, chance: random.Random, sent: list[UUID]) -> None:
         case 0 | 1 | 2:
             sent.append(send(user, f"No {len(sent)}", collapse_key=chance.choice(["", "one"])))
         case 3:
-            services.mark_read(user, some)
+            chance.choice([services.mark_read, services.archive])(user, some)
         case 4:
-            services.mark_unread(user, some)
+            chance.choice([services.mark_unread, services.unarchive])(user, some)
         case 5:
             services.delete(user, some[:1])
         case _:
