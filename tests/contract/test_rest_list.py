@@ -22,7 +22,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 FIELDS = [
     "id", "position", "type", "category", "topic", "level", "title", "body", "url", "actor", "data", "created_at",
-    "read_at", "expires_at", "replay_of",
+    "read_at", "archived_at", "expires_at", "replay_of",
 ]  # fmt: skip
 
 
@@ -76,7 +76,7 @@ def test_list__shows_the_whole_object_as_it_was_sent(api: Api, ada: User) -> Non
     assert item == {
         "id": str(public_id), "position": 1, "type": "orders.order.shipped", "category": "orders", "topic": "order:7",
         "level": "warning", "title": "Grüße <b>", "body": "a\nb", "url": "/orders/7/", "actor": "grace",
-        "read_at": None, "expires_at": None, "replay_of": None,
+        "read_at": None, "archived_at": None, "expires_at": None, "replay_of": None,
     }  # fmt: skip
 
 

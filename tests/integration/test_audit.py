@@ -86,6 +86,16 @@ WRONG: dict[str, tuple[Callable[[], Any], set[str]]] = {
     "a read that the row does not know": (lambda: of(1).update(read_at=None), {"unread", "fold"}),
     "a read at another time": (lambda: of(1).update(read_at=F("read_at") + DAY), {"fold"}),
     "an all-read at another time": (lambda: of(3).update(read_at=F("read_at") + DAY), {"fold"}),
+    "an archived one that the log does not know": (
+        lambda: of(1).update(archived_at=F("read_at")),
+        {"fold"},
+    ),
+    "a read change that leaves it unread": (lambda: at(7).update(read_at=None), {"shape", "fold"}),
+    "a created change that leaves it archived": (
+        lambda: at(6).update(archived_at=F("at")),
+        {"fold"},
+    ),
+    "an all-read change with a state": (lambda: at(13).update(read_at=F("at")), {"shape"}),
     "a deleted one that is listed": (lambda: of(4).update(deleted_at=None), {"unread", "fold"}),
     "a listed one that is deleted": (lambda: of(6).update(deleted_at=F("created_at")), {"unread", "fold"}),
     "a deletion at another time": (lambda: of(4).update(deleted_at=F("deleted_at") - DAY), {"fold"}),
