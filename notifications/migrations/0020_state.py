@@ -27,7 +27,7 @@ def _fill(apps: Any, schema_editor: Any) -> None:
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("notifications", "0017_event_admitted"),
+        ("notifications", "0019_stream_reason_limit"),
     ]
 
     operations = [
