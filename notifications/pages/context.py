@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from django.conf import settings
-from django.contrib.auth import get_user_model
-
 from notifications import selectors, services
-from notifications.demo.users import DEMO_USERS
 from notifications.events import category_of
 from notifications.pages.forms import InboxForm
 from notifications.pages.strings import STRINGS
@@ -37,13 +33,3 @@ def inbox_context(user: Any, form: InboxForm) -> dict[str, Any]:
         "archived": selection["archived"],
         "strings": STRINGS,
     }
-
-
-def demo_usernames() -> list[str]:
-    """The demo users that exist, whose passwords are their names; none outside of development."""
-    if not settings.DEBUG:
-        return []
-    users = get_user_model()
-    names = [user.name for user in DEMO_USERS]
-    found = users._default_manager.filter(**{f"{users.USERNAME_FIELD}__in": names})
-    return sorted(found.values_list(users.USERNAME_FIELD, flat=True))

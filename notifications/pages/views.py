@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.views import LoginView, PasswordChangeDoneView, PasswordChangeView
 from django.core.exceptions import BadRequest
@@ -15,7 +13,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from notifications.addresses import normal_address
 from notifications.models import Via
-from notifications.pages.context import demo_usernames, inbox_context
+from notifications.pages.context import inbox_context
 from notifications.pages.forms import FORMS, InboxForm
 from notifications.pages.strings import STRINGS
 from notifications.services import Origin
@@ -45,10 +43,6 @@ class Login(LoginView):
 
     template_name = "account/login.html"
     redirect_authenticated_user = True
-
-    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        """Add the demo users, which there are in development only."""
-        return super().get_context_data(demo_usernames=demo_usernames(), **kwargs)
 
 
 class PasswordChange(PasswordChangeView):
