@@ -7,7 +7,6 @@ A management command or a shell that imports the hub starts nothing.
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import time
 from abc import ABC, abstractmethod
@@ -19,7 +18,7 @@ from django.db import close_old_connections, connection, connections
 from notifications import services
 from notifications.conf import hub_config
 from notifications.outages import Outage
-from notifications.streaming import limits
+from notifications.streaming import limits, serving_process
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +34,6 @@ class Routine(threading.Thread, ABC):
 
     def __init__(self, name: str) -> None:
         super().__init__(name=f"hub-{name}", daemon=True)
-        self.pid = os.getpid()
         self._stopping = threading.Event()
         self._outage = Outage(
             logger,
@@ -138,18 +136,14 @@ _lock = threading.Lock()
 
 def start() -> None:
     """Start what a serving process needs; again, it does nothing. A child of fork() starts its own."""
-    if is_running():
+    if serving_process.is_serving():
         return
     with _lock:
-        if not is_running():
+        if not serving_process.is_serving():
+            serving_process.begin()
             _routines[:] = [Sweeper(), Broadcaster(), Replayer()]
             for routine in _routines:
                 routine.start()
-
-
-def is_running() -> bool:
-    """Whether this process serves."""
-    return any(routine.pid == os.getpid() for routine in tuple(_routines))
 
 
 def stop() -> None:
@@ -160,3 +154,4 @@ def stop() -> None:
         for routine in _routines:
             routine.stop()
         _routines.clear()
+        serving_process.end()

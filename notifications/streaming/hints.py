@@ -26,7 +26,7 @@ from notifications.conf import hub_config
 from notifications.outages import Outage
 from notifications.payloads import timestamp
 from notifications.receipts import Receipt
-from notifications.streaming import background, frames
+from notifications.streaming import frames, serving_process
 from notifications.streaming.announced import Announced
 from notifications.streaming.fanout import user_key
 from notifications.streaming.metrics import METRICS
@@ -129,7 +129,7 @@ def _publish(batch: Batch) -> None:
             batch.fail()
             return
         if isinstance(layer, InMemoryChannelLayer):
-            if batch.events and not _loop_publishers and not background.is_running():
+            if batch.events and not _loop_publishers and not serving_process.is_serving():
                 _warn_of_nobody()
             for publisher in tuple(_loop_publishers.values()):
                 publisher.put(batch)
