@@ -23,7 +23,7 @@ from notifications.signals import (
     notifications_shown,
     streams_changed,
 )
-from notifications.streaming import hints
+from notifications.streaming.hints import publisher
 from notifications.streaming.metrics import METRICS
 
 # What, on a user, a session's right depends on.
@@ -64,13 +64,13 @@ def announce_saved_user(
 @receiver(inbox_changed)
 def hint_at_new_heads(*, heads: Mapping[Any, int], **kwargs: Any) -> None:
     """After the commit: tell every process that streams to these users; a hint may be lost, a change never is."""
-    hints.publish(heads)
+    publisher.publish(heads)
 
 
 @receiver(streams_changed)
 def look_at_streams(*, user_ids: Collection[Any], **kwargs: Any) -> None:
     """After the commit: every process looks again at the rights and rows of these users' streams; so it does by itself, later."""
-    hints.publish_looks(user_ids)
+    publisher.publish_looks(user_ids)
 
 
 @receiver(event_emitted)
@@ -86,7 +86,7 @@ def pass_on_event(
     **kwargs: Any,
 ) -> None:
     """At once: to every process that streams to these users; best effort, and a receipt says what came of it."""
-    hints.publish_event(
+    publisher.publish_event(
         user_ids,
         event_id=event_id,
         event_type=event_type,
@@ -100,13 +100,13 @@ def pass_on_event(
 @receiver(channel_layer_asked)
 def ask_channel_layer(*, receipt: Receipt, **kwargs: Any) -> None:
     """At once: something that nobody is shown goes over the layer."""
-    hints.publish_probe(receipt)
+    publisher.publish_probe(receipt)
 
 
 @receiver(notifications_shown)
 def show_again(*, shows: Collection[tuple[Any, int]], **kwargs: Any) -> None:
     """After the commit: the processes that stream to these users read what they are to show once more; best effort."""
-    hints.publish_shows(shows)
+    publisher.publish_shows(shows)
 
 
 @receiver(notifications_sequenced)

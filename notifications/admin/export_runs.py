@@ -20,7 +20,7 @@ from django.utils.translation import gettext as _
 
 from notifications.conf import hub_config
 from notifications.models import Notification
-from notifications.streaming.pool import release_connections
+from notifications.streaming.database_threads import release_connections
 
 logger = logging.getLogger(__name__)
 

@@ -20,7 +20,7 @@ from notifications.exceptions import InvalidInput
 from notifications.filters import NAMES, Filters
 from notifications.models import ChangeKind, Level, Reason
 from notifications.selectors import WatchedChange
-from notifications.streaming.staff.watch import MAX_RECIPIENTS, Watch
+from notifications.streaming.staff.tail_filter import MAX_RECIPIENTS, Watch
 
 # Of this many newest changes those are shown at first that the filter admits.
 LOOK_BACK: Final = 500

@@ -21,7 +21,7 @@ from notifications.models import Notification
 from notifications.ops.findings import Finding, error, ok, warning
 from notifications.ops.neighbours import look_for_neighbours
 from notifications.ops.readiness import missing_migrations
-from notifications.streaming.groups import GROUP_PREFIX
+from notifications.streaming.hints.messages import GROUP_PREFIX
 
 MAX_CLOCK_SECONDS: Final = 1.0
 LAYER_SECONDS: Final = 3.0

@@ -21,7 +21,7 @@ from redis.exceptions import ResponseError
 
 from notifications.installation import Installation
 from notifications.ops.findings import Finding, ok, warning
-from notifications.streaming.groups import EVERYBODY_SUFFIX, GROUP_PREFIX
+from notifications.streaming.hints.messages import EVERYBODY_SUFFIX, GROUP_PREFIX
 
 SECONDS: Final = 3.0
 MAX_NAMED: Final = 5

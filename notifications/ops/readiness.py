@@ -14,8 +14,8 @@ from django.db import DatabaseError, connection
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 
-from notifications.streaming.pool import in_pool
-from notifications.streaming.runtime import current_runtime
+from notifications.streaming.database_threads import in_pool
+from notifications.streaming.process.runtime import current_runtime
 
 logger = logging.getLogger(__name__)
 

@@ -25,7 +25,7 @@ from django.urls import set_script_prefix
 
 from notifications.problems import code_of_status
 from notifications.rest.errors import problem_response
-from notifications.streaming.pool import release_connections
+from notifications.streaming.database_threads import release_connections
 from notifications.streaming.tasks import run_until_gone
 
 Message = Mapping[str, Any]

@@ -18,7 +18,7 @@ from django.db import close_old_connections, connection, connections
 from notifications import services
 from notifications.conf import hub_config
 from notifications.outages import Outage
-from notifications.streaming import limits, serving_process
+from notifications.streaming import serving_process, timing
 
 logger = logging.getLogger(__name__)
 
@@ -127,7 +127,7 @@ def _pause_after(run_chunk: Callable[[], bool]) -> float:
 
 
 def _interval() -> float:
-    return limits.spread(hub_config().sweep_seconds)
+    return timing.spread(hub_config().sweep_seconds)
 
 
 _routines: list[Routine] = []

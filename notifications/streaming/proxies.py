@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from notifications.addresses import normal_address, trusted_proxies
 from notifications.conf import hub_config
-from notifications.streaming.requests import Headers, Scope
+from notifications.streaming.door.request import Headers, Scope
 
 FORWARDED_PREFIX = b"x-forwarded-"
 

@@ -23,16 +23,16 @@ from django.urls import path, re_path
 from notifications.conf import hub_config
 from notifications.streaming import background
 from notifications.streaming.access_log import keep_out_secrets
-from notifications.streaming.answers import paced
-from notifications.streaming.endpoint import stream
-from notifications.streaming.guard import METHODS, SIGNALS
-from notifications.streaming.poll import poll
+from notifications.streaming.connection.transport import SERVER_SEND
+from notifications.streaming.door.endpoint import stream
+from notifications.streaming.door.guard import METHODS, SIGNALS
+from notifications.streaming.door.long_poll import poll
+from notifications.streaming.door.paced_answers import paced
+from notifications.streaming.door.refusals import Receive, Send
+from notifications.streaming.door.request import Scope, join_cookies
 from notifications.streaming.proxies import settle_client
-from notifications.streaming.refusals import Receive, Send
-from notifications.streaming.requests import Scope, join_cookies
 from notifications.streaming.staff import STAFF_PATH
 from notifications.streaming.staff.endpoint import replay, tail
-from notifications.streaming.wire import SERVER_SEND
 
 ASGIApplication = Callable[[Any, Any, Any], Awaitable[None]]
 

@@ -13,12 +13,12 @@ from channels_redis.core import RedisChannelLayer
 from channels_redis.pubsub import RedisPubSubChannelLayer
 
 from notifications.installation import Installation
-from notifications.streaming import frames, limits
-from notifications.streaming.groups import MAX_KEYS, MAX_SINGLE
-from notifications.streaming.hints import send_batch
-from notifications.streaming.membership import Membership
-from notifications.streaming.pending import Batch
-from notifications.streaming.seal import Seal
+from notifications.streaming import frames, timing
+from notifications.streaming.hints.messages import MAX_KEYS, MAX_SINGLE
+from notifications.streaming.hints.publish_queue import Batch
+from notifications.streaming.hints.publisher import send_batch
+from notifications.streaming.hints.receiver import Membership
+from notifications.streaming.hints.seal import Seal
 from notifications.streaming.transient import Received, TransientEvent, TransientFrame, event_items
 from tests.helpers.servers import RedisServer
 from tests.helpers.waiting import wait_until_async
@@ -115,7 +115,7 @@ async def start(make_layer: Callable[[], Any]) -> AsyncIterator[Callable[[], Pro
 
 @pytest.fixture(autouse=True)
 def quick_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "backoff_seconds", lambda failures: 0.05)
+    monkeypatch.setattr(timing, "backoff_seconds", lambda failures: 0.05)
 
 
 async def test_hint__reaches_each_process_of_its_user_and_no_other(

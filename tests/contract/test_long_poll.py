@@ -18,11 +18,12 @@ from notifications.models import Inbox
 from notifications.rest.handler import HubASGIHandler
 from notifications.selectors import InboxState
 from notifications.signals import streams_changed
-from notifications.streaming import poll, standing, waiting
-from notifications.streaming.poll import MAX_WAIT_SECONDS, clamp_wait
-from notifications.streaming.pool import in_pool
+from notifications.streaming.database_threads import in_pool
+from notifications.streaming.door import long_poll
+from notifications.streaming.door.long_poll import MAX_WAIT_SECONDS, clamp_wait
+from notifications.streaming.process import open_polls, revocation
+from notifications.streaming.process.runtime import current_runtime
 from notifications.streaming.routing import http_routes
-from notifications.streaming.runtime import current_runtime
 from tests.helpers.asgi import Streams, send_to, session_cookie, stream_scope
 from tests.helpers.factories import make_user, order_event, send
 from tests.helpers.waiting import PATIENCE_SECONDS, wait_until_async
@@ -244,7 +245,7 @@ async def test_right_that_ends__ends_the_wait_with_401(
     is_told: bool,
 ) -> None:
     if is_told:
-        monkeypatch.setattr(standing, "MAX_TICK_SECONDS", 300.0)
+        monkeypatch.setattr(revocation, "MAX_TICK_SECONDS", 300.0)
     with override_settings(NOTIFICATION_HUB={"reconcile_seconds": 300.0 if is_told else 0.2}):
         asked = await ask("wait=25")
         await waits(asked)
@@ -270,7 +271,7 @@ async def test_positions_reused__whoever_waits_is_told(ask: Ask, ada: User) -> N
 async def test_more_than_may_wait__are_answered_at_once(
     ask: Ask, monkeypatch: pytest.MonkeyPatch, bound: str, admitted: int
 ) -> None:
-    monkeypatch.setattr(waiting, bound, admitted)
+    monkeypatch.setattr(open_polls, bound, admitted)
     first, second = await ask("wait=25"), await ask("wait=25")
     await waits(first, count=2)
     assert (await (await ask("wait=25")).json())["changes"] == []
@@ -291,7 +292,7 @@ async def test_body__that_nobody_asked_for__is_passed_on_whole(ask: Ask) -> None
         incoming.put_nowait({"type": "http.request", "body": body, "more_body": True})
     waiting_one = await ask("wait=25")
     scope = {**waiting_one.scope, "query_string": waiting_one.scope["query_string"] + b"&limit=2"}
-    asked = asyncio.create_task(poll.poll(scope, incoming.get, waiting_one.send, application))
+    asked = asyncio.create_task(long_poll.poll(scope, incoming.get, waiting_one.send, application))
     await wait_until_async(lambda: len(b"".join(seen)) >= sum(map(len, bodies)))
     assert b"".join(seen) == b"".join(bodies)
     incoming.put_nowait({"type": "http.disconnect"})

@@ -16,8 +16,8 @@ from django.test import override_settings
 from notifications import payloads, selectors, services
 from notifications.models import Inbox
 from notifications.problems import PROBLEMS
+from notifications.streaming.database_threads import in_pool
 from notifications.streaming.metrics import METRICS
-from notifications.streaming.pool import in_pool
 from tests.helpers.asgi import AsgiStream, Streams, send_to
 from tests.helpers.factories import make_user, order_event
 
@@ -301,8 +301,8 @@ async def test_filters__that_are_none__are_refused(ada: User, streams: Streams, 
 async def test_heartbeat__moves_a_filtered_cursor_on(
     ada: User, streams: Streams, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("notifications.streaming.limits.MIN_HEARTBEAT_SECONDS", 0.2)
-    monkeypatch.setattr("notifications.streaming.limits.clamp_heartbeat", lambda text: 0.2)
+    monkeypatch.setattr("notifications.streaming.timing.MIN_HEARTBEAT_SECONDS", 0.2)
+    monkeypatch.setattr("notifications.streaming.timing.clamp_heartbeat", lambda text: 0.2)
     stream = await streams.open(ada, "category=other")
     await stream.expect("stream.live")
     await send_to(ada)
@@ -451,7 +451,7 @@ async def test_database_down__503_or_a_stream_that_closes(
     def fail(*args: object) -> None:
         raise OSError("the database is gone")
 
-    monkeypatch.setattr("notifications.streaming.presence.services.open_stream", fail)
+    monkeypatch.setattr("notifications.streaming.process.stream_records.services.open_stream", fail)
     answer = await streams.answer(ada)
     assert (answer.status, problem(answer)["code"]) == (503, "unavailable")
     assert answer.headers["retry-after"].isdigit()

@@ -12,11 +12,11 @@ from django.test import override_settings
 
 from notifications import services
 from notifications.models import Notification
-from notifications.streaming import hints
-from notifications.streaming.groups import EVERYBODY
-from notifications.streaming.pool import in_pool
-from notifications.streaming.runtime import current_runtime
-from notifications.streaming.seal import find_seal
+from notifications.streaming.database_threads import in_pool
+from notifications.streaming.hints import publisher
+from notifications.streaming.hints.messages import EVERYBODY
+from notifications.streaming.hints.seal import find_seal
+from notifications.streaming.process.runtime import current_runtime
 from tests.helpers.asgi import AsgiStream, Streams
 from tests.helpers.factories import make_user, send
 from tests.helpers.waiting import wait_until_async
@@ -62,7 +62,7 @@ async def test_shown__is_the_object_without_an_id_on_the_recipients_streams_that
     layer: Any = get_channel_layer()
     seal = await find_seal()
     await layer.group_send(seal.group(EVERYBODY), seal.close(message))
-    hints.publish_shows([(ada.pk, key)])
+    publisher.publish_shows([(ada.pk, key)])
     for stream in (plain, warnings):
         event = await stream.expect("notification.shown")
         assert event.id is None
@@ -91,7 +91,7 @@ async def test_shown__for_another_than_its_recipient__is_shown_to_its_recipient_
     await in_pool(send, ada, "private")
     key = await in_pool(lambda: Notification.objects.get().pk)
     theirs = await live_stream(streams, grace)
-    hints.publish_shows([(grace.pk, key)])
+    publisher.publish_shows([(grace.pk, key)])
     await in_pool(send, grace, "after")
     await theirs.expect("notification.created")
     assert shown(theirs) == []

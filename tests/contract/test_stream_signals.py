@@ -17,11 +17,11 @@ from django.utils import timezone
 from notifications import services
 from notifications.events import UntypedEvent
 from notifications.services import prune
-from notifications.streaming import limits
-from notifications.streaming.endpoint import stream
-from notifications.streaming.guard import SIGNALS
-from notifications.streaming.pool import in_pool
-from notifications.streaming.runtime import current_runtime
+from notifications.streaming import timing
+from notifications.streaming.database_threads import in_pool
+from notifications.streaming.door.endpoint import stream
+from notifications.streaming.door.guard import SIGNALS
+from notifications.streaming.process.runtime import current_runtime
 from tests.helpers.asgi import AsgiStream, Streams, send_to
 from tests.helpers.factories import make_user, order_event, send
 from tests.helpers.waiting import wait_until_async
@@ -193,7 +193,7 @@ async def test_signals__from_the_base_state_of_a_compacted_log__one_for_each_tha
 async def test_what_is_no_signal__is_silent_and_a_stop_leaves_time_for_the_restart(
     ada: User, streams: Streams, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(limits, "clamp_heartbeat", lambda text: 0.2)
+    monkeypatch.setattr(timing, "clamp_heartbeat", lambda text: 0.2)
     reset = await streams.open(ada, "after=aaaaaaaa-7", application=dialect)
     head = await in_pool(services.open_inbox, ada.pk)
     await wait_until_async(lambda: reset.parser.undispatched >= 4, what="open, reset, live, and a heartbeat")

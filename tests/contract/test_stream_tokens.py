@@ -11,9 +11,9 @@ from django.contrib.auth.models import User
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from notifications.streaming import credentials
-from notifications.streaming.pool import in_pool
-from notifications.streaming.requests import Headers
+from notifications.streaming.database_threads import in_pool
+from notifications.streaming.door import credentials
+from notifications.streaming.door.request import Headers
 from tests.helpers.asgi import AsgiStream, Streams, send_to, stream_scope
 from tests.helpers.factories import make_user
 from tests.helpers.tokens import SPOILT, make_token, spoil

@@ -18,11 +18,11 @@ from notifications import services
 from notifications.events import UntypedEvent
 from notifications.exceptions import InvalidInput, TransientEventTooLarge, UnknownEventType
 from notifications.models import Event, Notification
-from notifications.streaming import membership
-from notifications.streaming.groups import MAX_SINGLE
-from notifications.streaming.pool import in_pool
-from notifications.streaming.runtime import current_runtime
-from notifications.streaming.seal import find_seal
+from notifications.streaming.database_threads import in_pool
+from notifications.streaming.hints import receiver
+from notifications.streaming.hints.messages import MAX_SINGLE
+from notifications.streaming.hints.seal import find_seal
+from notifications.streaming.process.runtime import current_runtime
 from tests.helpers.asgi import AsgiStream, Streams, send_to
 from tests.helpers.factories import make_user, send
 from tests.helpers.waiting import wait_until_async
@@ -153,7 +153,7 @@ async def test_stream__that_filters__hides_transient_events_too(
 async def test_notify_then_emit__every_hint_lost__the_notification_comes_first(
     ada: User, streams: Streams, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(membership, "read_hint", lambda message: iter(()))
+    monkeypatch.setattr(receiver, "read_hint", lambda message: iter(()))
     with override_settings(NOTIFICATION_HUB=NEVER):
         plain = await live_stream(streams, ada)
         filtered = await live_stream(streams, ada, "type=imports.*")

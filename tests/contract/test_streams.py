@@ -18,8 +18,8 @@ from notifications import selectors, services
 from notifications.exceptions import StreamLimit
 from notifications.models import StreamSession, Worker
 from notifications.services.epochs import renew_epochs
-from notifications.streaming.pool import in_pool
-from notifications.streaming.runtime import current_runtime
+from notifications.streaming.database_threads import in_pool
+from notifications.streaming.process.runtime import current_runtime
 from tests.helpers.api import Api
 from tests.helpers.asgi import AsgiStream, Streams, send_to
 from tests.helpers.factories import make_user
@@ -323,7 +323,7 @@ async def test_process__taken_for_lost_while_it_lives__opens_its_streams_again(
 async def test_row__that_stands_open_without_a_stream__is_found_and_closed(
     ada: User, streams: Streams, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("notifications.streaming.presence.BEATS_PER_COMPARISON", 1)
+    monkeypatch.setattr("notifications.streaming.process.stream_records.BEATS_PER_COMPARISON", 1)
     real = services.open_stream
 
     def open_and_fail(*args: Any) -> Any:

@@ -19,7 +19,7 @@ from django.utils import timezone
 from notifications import services
 from notifications.models import ApiToken, UsedTicket
 from notifications.services import tickets
-from notifications.streaming.pool import in_pool
+from notifications.streaming.database_threads import in_pool
 from tests.helpers.api import TICKET, Answer, Api
 from tests.helpers.asgi import AsgiStream, Streams, send_to
 from tests.helpers.factories import make_user
@@ -218,7 +218,7 @@ async def test_stream__refused_as_a_stream__does_not_come_back_either(
     def fail(*args: object) -> None:
         raise OSError("the database is gone")
 
-    monkeypatch.setattr("notifications.streaming.presence.services.open_stream", fail)
+    monkeypatch.setattr("notifications.streaming.process.stream_records.services.open_stream", fail)
     stream = await streams.answer(None, f"on_limit=retry&ticket={services.issue_ticket(ada)}")
     (close,) = stream.events
     assert close.json == {"reason": "error", "reconnect": False, "retry_ms": 86_400_000}

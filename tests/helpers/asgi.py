@@ -10,9 +10,9 @@ from uuid import UUID
 
 from django.conf import settings
 
-from notifications.streaming.endpoint import stream
-from notifications.streaming.pool import in_pool
-from notifications.streaming.runtime import current_runtime
+from notifications.streaming.database_threads import in_pool
+from notifications.streaming.door.endpoint import stream
+from notifications.streaming.process.runtime import current_runtime
 from tests.helpers.factories import send
 from tests.helpers.processes import new_session_key
 from tests.helpers.sse import ServerSentEvent, StreamRecord

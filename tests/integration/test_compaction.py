@@ -19,8 +19,8 @@ from notifications import payloads, selectors, services
 from notifications.filters import Filters
 from notifications.models import Event
 from notifications.services import prune
-from notifications.streaming import session
-from notifications.streaming.pool import in_pool
+from notifications.streaming.connection import log_position
+from notifications.streaming.database_threads import in_pool
 from tests.helpers.asgi import AsgiStream, Streams
 from tests.helpers.factories import make_user, order_event, send
 from tests.helpers.oracle import Client, compacted, listed
@@ -128,7 +128,7 @@ async def resumed(streams: Streams, user: User, cursor: str, query: str = "") ->
 async def test_stream__compacted_cut_and_resumed_at_any_frame__folds_to_the_list(
     ada: User, streams: Streams, monkeypatch: pytest.MonkeyPatch, seed: int, is_pruned: bool
 ) -> None:
-    monkeypatch.setattr(session, "MAX_STRETCH", 10)
+    monkeypatch.setattr(log_position, "MAX_STRETCH", 10)
     monkeypatch.setattr(prune, "MIN_KEPT", 5)
     chance = random.Random(seed)
     await in_pool(live_long_and_prune if is_pruned else live_a_life, ada, chance)

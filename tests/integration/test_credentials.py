@@ -18,9 +18,9 @@ from django.test import override_settings
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from notifications.streaming.credentials import Credential, identify
-from notifications.streaming.refusals import Refusal
-from notifications.streaming.requests import Headers
+from notifications.streaming.door.credentials import Credential, identify
+from notifications.streaming.door.refusals import Refusal
+from notifications.streaming.door.request import Headers
 from tests.helpers.factories import make_user
 
 pytestmark = pytest.mark.django_db

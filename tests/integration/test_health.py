@@ -18,8 +18,8 @@ from django.test import override_settings
 
 from notifications.ops import readiness
 from notifications.ops.routing import ops_routes
-from notifications.streaming.pool import in_pool
-from notifications.streaming.runtime import current_runtime
+from notifications.streaming.database_threads import in_pool
+from notifications.streaming.process.runtime import current_runtime
 from tests.helpers.asgi import stream_scope
 from tests.helpers.servers import RedisServer
 from tests.helpers.waiting import PATIENCE_SECONDS, wait_until_async

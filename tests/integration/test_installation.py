@@ -18,9 +18,9 @@ from django.test.utils import CaptureQueriesContext
 
 from notifications import selectors
 from notifications.selectors import identity as reading
-from notifications.streaming import hints
+from notifications.streaming.hints import publisher as hints
+from notifications.streaming.hints.publish_queue import Batch
 from notifications.streaming.metrics import METRICS
-from notifications.streaming.pending import Batch
 from tests.helpers.processes import current_database_url, manage
 from tests.helpers.waiting import PATIENCE_SECONDS
 

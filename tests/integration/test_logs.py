@@ -14,11 +14,11 @@ from structlog.contextvars import bound_contextvars, get_contextvars
 from notifications.ops.logs import Seldom, formatter, without_secrets
 from notifications.ops.requests import RequestIds
 from notifications.selectors import InboxState
-from notifications.streaming.fanout import SharedInbox
-from notifications.streaming.pool import in_pool
-from notifications.streaming.reconcile import Reconciler
-from notifications.streaming.refill import Refill
-from notifications.streaming.runtime import current_runtime
+from notifications.streaming.database_threads import in_pool
+from notifications.streaming.process.fanout import SharedInbox
+from notifications.streaming.process.reconcile import Reconciler
+from notifications.streaming.process.refill import Refill
+from notifications.streaming.process.runtime import current_runtime
 from tests.helpers.asgi import stream_scope
 from tests.helpers.processes import HubProcess
 from tests.helpers.waiting import PATIENCE_SECONDS

@@ -18,10 +18,10 @@ from notifications.conf import hub_config
 from notifications.models import Event, Notification
 from notifications.ops.prometheus import exposition
 from notifications.ops.routing import ops_routes
-from notifications.streaming import hints
+from notifications.streaming.database_threads import in_pool
+from notifications.streaming.hints import publisher as hints
+from notifications.streaming.hints.publish_queue import Batch
 from notifications.streaming.metrics import BUCKETS, Durations
-from notifications.streaming.pending import Batch
-from notifications.streaming.pool import in_pool
 from tests.helpers.asgi import Streams, send_to, stream_scope
 from tests.helpers.factories import make_user, order_event, send
 from tests.helpers.waiting import PATIENCE_SECONDS, wait_until_async

@@ -17,7 +17,7 @@ from django.test import override_settings
 from notifications import services
 from notifications.models import Inbox
 from notifications.services import audit as auditing
-from notifications.streaming.pool import in_pool
+from notifications.streaming.database_threads import in_pool
 from tests.helpers.api import Api
 from tests.helpers.asgi import Streams, send_to
 from tests.helpers.factories import make_user, send

@@ -23,8 +23,8 @@ from notifications.services import prune as pruning
 from notifications.services.audit import audit
 from notifications.services.prune import Pruned, prune_inbox
 from notifications.signals import inbox_changed
-from notifications.streaming.changes import read_page
-from notifications.streaming.pool import in_pool
+from notifications.streaming.connection.changes import read_page
+from notifications.streaming.database_threads import in_pool
 from tests.helpers import auditor
 from tests.helpers.api import Api
 from tests.helpers.asgi import Streams, send_to
@@ -364,7 +364,7 @@ async def test_stream__whose_backlog_is_compacted_under_it__is_reset_once_and_go
             run()
         return read_page(*args, **options)
 
-    monkeypatch.setattr("notifications.streaming.backlog.read_page", prune_before_the_third_page)
+    monkeypatch.setattr("notifications.streaming.connection.backlog.read_page", prune_before_the_third_page)
     stream = await streams.open(ada, "after=earliest")
     await stream.expect("stream.live")
     types = [event.type for event in stream.events]

@@ -19,10 +19,10 @@ from notifications import services
 from notifications.security import services as security_services
 from notifications.security.models import SignIn
 from notifications.signals import streams_changed
-from notifications.streaming import rights
-from notifications.streaming.credentials import Credential, identify, session_mark
-from notifications.streaming.refusals import Refusal
-from notifications.streaming.requests import Headers
+from notifications.streaming.door.credentials import Credential, identify, session_mark
+from notifications.streaming.door.refusals import Refusal
+from notifications.streaming.door.request import Headers
+from notifications.streaming.process import ended_rights
 from tests.helpers.factories import make_user
 from tests.helpers.tokens import SPOILT, make_token, spoil
 
@@ -46,14 +46,14 @@ def new_session(user: User) -> str:
 
 def ended(credentials: list[Credential]) -> set[Credential]:
     """Those whose streams are to close, all of them as revoked."""
-    found = rights.ended(credentials)
+    found = ended_rights.ended(credentials)
     assert {ending.reason for ending in found.values()} <= {"revoked"}
     return set(found)
 
 
 def come_back(credentials: list[Credential]) -> set[Credential]:
     """Those whose streams are to close, and whose clients are to ask once more: the browser's cookie decides."""
-    return {credential for credential, ending in rights.ended(credentials).items() if ending.reconnect}
+    return {credential for credential, ending in ended_rights.ended(credentials).items() if ending.reconnect}
 
 
 def by_cookie(key: str) -> Credential:
@@ -207,7 +207,7 @@ def test_user_model__with_a_rule_of_its_own__is_asked(
 
 def test_database__that_does_not_answer__ends_nothing(ada: User, monkeypatch: pytest.MonkeyPatch) -> None:
     opened = by_cookie(new_session(ada))
-    monkeypatch.setattr(rights, "_rows", lambda *args, **options: 1 / 0)
+    monkeypatch.setattr(ended_rights, "_rows", lambda *args, **options: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         ended([opened])
 

@@ -17,9 +17,9 @@ from django.utils import timezone
 
 from notifications import services
 from notifications.models import Change, Inbox, Notification, StreamSession
-from notifications.streaming.pool import in_pool
-from notifications.streaming.runtime import current_runtime
-from notifications.streaming.staff import pace, tail
+from notifications.streaming.database_threads import in_pool
+from notifications.streaming.process.runtime import current_runtime
+from notifications.streaming.staff import replay_speed, tail
 from notifications.streaming.staff.endpoint import replay as replay_application
 from notifications.streaming.staff.endpoint import tail as tail_application
 from tests.helpers.asgi import AsgiStream, Streams, send_to
@@ -175,7 +175,7 @@ async def test_replay__plays_the_log_in_order_shortens_pauses_and_leaves_no_trac
     streams: Streams, ada: User, vera: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("notifications.streaming.staff.replay.MAX_PAUSE_SECONDS", 0.05)
-    monkeypatch.setattr(pace, "MAX_PAUSE_SECONDS", 0.05)
+    monkeypatch.setattr(replay_speed, "MAX_PAUSE_SECONDS", 0.05)
     monkeypatch.setattr("notifications.streaming.staff.replay.PAGE", 2)
     ids = [await send_to(ada, f"number {number}") for number in range(4)]
     await in_pool(services.mark_read, ada, ids[:1])

@@ -14,9 +14,10 @@ from django.db import DatabaseError
 from django.test import override_settings
 
 from notifications import selectors, services
-from notifications.streaming import hints, limits
-from notifications.streaming.changes import read_page
-from notifications.streaming.pool import in_pool
+from notifications.streaming import timing
+from notifications.streaming.connection.changes import read_page
+from notifications.streaming.database_threads import in_pool
+from notifications.streaming.hints import publisher
 from tests.helpers.asgi import AsgiStream, Streams
 from tests.helpers.factories import make_user, send
 from tests.helpers.oracle import Client, listed
@@ -43,7 +44,7 @@ async def streams(transactional_db: None) -> AsyncIterator[Streams]:
 def faults(monkeypatch: pytest.MonkeyPatch, seed: int) -> random.Random:
     """Half of the hints are lost, and a quarter of the reads fail."""
     chance = random.Random(seed)
-    publish, changes_since = hints.publish, selectors.changes_since
+    publish, changes_since = publisher.publish, selectors.changes_since
 
     def fail_at_times() -> None:
         if chance.random() < 0.25:
@@ -61,10 +62,10 @@ def faults(monkeypatch: pytest.MonkeyPatch, seed: int) -> random.Random:
         fail_at_times()
         return changes_since(*args, **kwargs)
 
-    monkeypatch.setattr(hints, "publish", publish_at_times)
-    monkeypatch.setattr("notifications.streaming.backlog.read_page", read_page_at_times)
+    monkeypatch.setattr(publisher, "publish", publish_at_times)
+    monkeypatch.setattr("notifications.streaming.connection.backlog.read_page", read_page_at_times)
     monkeypatch.setattr(selectors, "changes_since", changes_since_at_times)
-    monkeypatch.setattr(limits, "backoff_seconds", lambda failures: 0.02)
+    monkeypatch.setattr(timing, "backoff_seconds", lambda failures: 0.02)
     return chance
 
 

@@ -10,8 +10,8 @@ from django.contrib.auth.models import User
 from django.test import override_settings
 
 from notifications.events import UntypedEvent
-from notifications.streaming.connection import Connection
-from notifications.streaming.runtime import current_runtime
+from notifications.streaming.connection.connection import Connection
+from notifications.streaming.process.runtime import current_runtime
 from tests.helpers.asgi import AsgiStream, Streams, send_to
 from tests.helpers.factories import make_user
 from tests.helpers.waiting import PATIENCE_SECONDS, wait_until_async

@@ -15,10 +15,11 @@ from django.test import override_settings
 
 from notifications import selectors, services
 from notifications.models import Change, Event, Inbox, Notification
-from notifications.streaming import hints, limits
-from notifications.streaming.changes import Form, SharedChange, read_page
-from notifications.streaming.pool import in_pool
-from notifications.streaming.runtime import current_runtime
+from notifications.streaming import timing
+from notifications.streaming.connection.changes import Form, SharedChange, read_page
+from notifications.streaming.database_threads import in_pool
+from notifications.streaming.hints import publisher
+from notifications.streaming.process.runtime import current_runtime
 from tests.helpers.asgi import AsgiStream, Streams, send_to
 from tests.helpers.factories import make_user, send
 from tests.helpers.waiting import PATIENCE_SECONDS, wait_until_async
@@ -41,7 +42,7 @@ async def streams(transactional_db: None) -> AsyncIterator[Streams]:
 
 @pytest.fixture
 def no_hints(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hints, "publish", lambda heads: None)
+    monkeypatch.setattr(publisher, "publish", lambda heads: None)
 
 
 def positions(stream: AsgiStream) -> list[int]:
@@ -95,7 +96,7 @@ async def test_forged_hint__costs_a_query_and_never_a_frame(
     queries = count_refills(monkeypatch)
     stream = await live_stream(streams, ada)
     before = len(queries)
-    hints.publish({ada.pk: 10**12, -1: 5})
+    publisher.publish({ada.pk: 10**12, -1: 5})
     await wait_until_async(lambda: len(queries) > before)
     await send_to(ada)
     await stream.expect("notification.created")
@@ -191,7 +192,7 @@ async def test_commits_during_the_backlog__come_after_it_without_gap(
         send(ada, "Meanwhile")
         return read_page(*args, **kwargs)
 
-    monkeypatch.setattr("notifications.streaming.backlog.read_page", read_and_commit)
+    monkeypatch.setattr("notifications.streaming.connection.backlog.read_page", read_and_commit)
     with override_settings(NOTIFICATION_HUB={"max_backlog_page": 2}):
         stream = await streams.open(ada, "after=earliest")
         await stream.expect("stream.live")
@@ -236,7 +237,7 @@ async def test_database_fails_for_a_while__streams_stay_open_and_miss_nothing(
         broken.setattr(selectors, "inboxes", fail)
 
         async def hint_until_it_has_failed() -> bool:
-            await in_pool(hints.publish, {ada.pk: 1})  # of which a busy machine may lose one
+            await in_pool(publisher.publish, {ada.pk: 1})  # of which a busy machine may lose one
             return len(failures) > 3
 
         await wait_until_async(hint_until_it_has_failed)
@@ -257,7 +258,7 @@ async def test_backlog_that_cannot_be_read__is_read_later(
             raise error
         return read_page(*args, **kwargs)
 
-    monkeypatch.setattr("notifications.streaming.backlog.read_page", fail_twice)
+    monkeypatch.setattr("notifications.streaming.connection.backlog.read_page", fail_twice)
     stream = await streams.open(ada, "after=earliest")
     live = await stream.expect("stream.live")
     assert (live.json["replayed"], positions(stream)) == (1, [1])
@@ -377,4 +378,4 @@ async def test_change_between_reading_the_head_and_joining_the_group__is_not_mis
 
 @pytest.fixture(autouse=True)
 def quick_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "backoff_seconds", lambda failures: 0.02)
+    monkeypatch.setattr(timing, "backoff_seconds", lambda failures: 0.02)

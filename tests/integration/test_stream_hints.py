@@ -20,11 +20,13 @@ from notifications.models import new_public_id
 from notifications.receipts import Outcome, Receipt
 from notifications.services.emit import send_event
 from notifications.services.inboxes import announce_streams_on_commit
-from notifications.streaming import background, hints, pending
-from notifications.streaming.groups import EVERYBODY
+from notifications.streaming import background
+from notifications.streaming.hints import publish_queue
+from notifications.streaming.hints import publisher as hints
+from notifications.streaming.hints.messages import EVERYBODY
+from notifications.streaming.hints.publish_queue import Batch
+from notifications.streaming.hints.seal import current_seal
 from notifications.streaming.metrics import METRICS
-from notifications.streaming.pending import Batch
-from notifications.streaming.seal import current_seal
 from notifications.streaming.transient import read_events
 from tests.helpers.factories import make_user, order_event, send
 from tests.helpers.processes import manage
@@ -126,8 +128,8 @@ def test_layer_that_hangs__nobody_waits_and_hints_are_dropped_and_counted(
 
 
 def test_queue__is_bounded(layer: RecordingLayer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pending, "MAX_PENDING", 3)
-    waiting = pending.Pending()
+    monkeypatch.setattr(publish_queue, "MAX_PENDING", 3)
+    waiting = publish_queue.Pending()
     waiting.add(Batch(heads={"1": 1, "2": 1, "3": 1, "4": 1}, looks=dict.fromkeys("1234")))
     waiting.add(Batch(heads={"2": 5, "3": 0, "5": 1}, looks=dict.fromkeys("15")))
     assert waiting.dropped_hints == 4

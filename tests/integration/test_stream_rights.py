@@ -18,10 +18,10 @@ from notifications.models import ApiToken
 from notifications.security import services as security_services
 from notifications.security.models import SignIn
 from notifications.signals import streams_changed
-from notifications.streaming import rights, standing
+from notifications.streaming.database_threads import in_pool
 from notifications.streaming.metrics import METRICS
-from notifications.streaming.pool import in_pool
-from notifications.streaming.runtime import current_runtime
+from notifications.streaming.process import ended_rights, revocation
+from notifications.streaming.process.runtime import current_runtime
 from tests.helpers.asgi import AsgiStream, Streams, send_to
 from tests.helpers.factories import make_user, order_event
 from tests.helpers.tokens import make_token
@@ -128,7 +128,7 @@ async def test_right__ended__so_do_its_streams_and_no_others(
     over: set[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(standing, "MAX_TICK_SECONDS", 300.0)
+    monkeypatch.setattr(revocation, "MAX_TICK_SECONDS", 300.0)
     opened = {how: await open_by(streams, ada, how) for how in sorted(ALL)}
     grace = await streams.open(await in_pool(make_user, "grace"))
     await grace.expect("stream.live")
@@ -175,9 +175,9 @@ async def test_look__that_comes_before_the_right_ends__is_followed_by_another(
     ada: Ada, streams: Streams, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As at a logout, of which Django tells before it deletes the session."""
-    monkeypatch.setattr(standing, "MAX_TICK_SECONDS", 300.0)
+    monkeypatch.setattr(revocation, "MAX_TICK_SECONDS", 300.0)
     stream = await open_by(streams, ada, "session")
-    looks, real = [], rights.ended
+    looks, real = [], ended_rights.ended
 
     def end_after_looking(credentials: Any) -> Any:
         looks.append(real(credentials))
@@ -202,8 +202,8 @@ SILENT_ENDS: list[Callable[[Ada], object]] = [
 async def test_right__ended_past_all_signals__is_found_at_the_next_tick_however_seldom_heads_are_compared(
     ada: Ada, streams: Streams, end: Callable[[Ada], object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert standing.MAX_TICK_SECONDS <= 8  # of the ten that are promised
-    monkeypatch.setattr(standing, "MAX_TICK_SECONDS", FAST["reconcile_seconds"])
+    assert revocation.MAX_TICK_SECONDS <= 8  # of the ten that are promised
+    monkeypatch.setattr(revocation, "MAX_TICK_SECONDS", FAST["reconcile_seconds"])
     stream = await open_by(streams, ada, "session")
     await in_pool(end, ada)
     assert (await stream.expect("stream.close")).json["reason"] == "revoked"
@@ -214,7 +214,7 @@ async def test_rights__not_read_for_long__transient_events_wait_for_nobody_and_a
     ada: Ada, streams: Streams, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stream = await open_by(streams, ada, "session")
-    monkeypatch.setattr(standing, "MAX_UNKNOWN_SECONDS", -1.0)
+    monkeypatch.setattr(revocation, "MAX_UNKNOWN_SECONDS", -1.0)
     dropped = METRICS.transient_frames["dropped"]
     await in_pool(services.emit, ada.user, order_event())
     await wait_until_async(lambda: METRICS.transient_frames["dropped"] > dropped)
@@ -228,7 +228,7 @@ async def test_rights__not_read_for_long__transient_events_wait_for_nobody_and_a
 async def test_database__that_fails_for_a_while__ends_nobody(
     ada: Ada, streams: Streams, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked, ended = asyncio.Event(), rights.ended
+    asked, ended = asyncio.Event(), ended_rights.ended
     loop = asyncio.get_running_loop()
 
     def fail(*args: Any, **options: Any) -> Any:
@@ -237,11 +237,11 @@ async def test_database__that_fails_for_a_while__ends_nobody(
 
     stream = await open_by(streams, ada, "session")
     with monkeypatch.context() as failing:
-        failing.setattr(rights, "_rows", fail)
+        failing.setattr(ended_rights, "_rows", fail)
         async with asyncio.timeout(PATIENCE_SECONDS):
             await asked.wait()
     await send_to(ada.user)
     await stream.expect("notification.created")
-    assert rights.ended is ended
+    assert ended_rights.ended is ended
     await in_pool(deactivate, ada)
     assert (await stream.expect("stream.close")).json["reason"] == "revoked"

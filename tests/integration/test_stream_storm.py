@@ -12,10 +12,10 @@ from django.contrib.auth.models import User
 from django.test import override_settings
 
 from notifications import services
-from notifications.streaming.changes import read_page
-from notifications.streaming.credentials import identify
-from notifications.streaming.pool import in_pool
-from notifications.streaming.runtime import current_runtime
+from notifications.streaming.connection.changes import read_page
+from notifications.streaming.database_threads import in_pool
+from notifications.streaming.door.credentials import identify
+from notifications.streaming.process.runtime import current_runtime
 from tests.helpers.asgi import AsgiStream, Streams, send_to
 from tests.helpers.factories import make_user, order_event, send
 from tests.helpers.waiting import PATIENCE_SECONDS, wait_until_async
@@ -63,7 +63,7 @@ class Valve:
 @pytest.fixture
 def credentials(monkeypatch: pytest.MonkeyPatch) -> Iterator[Valve]:
     valve = Valve(identify)
-    monkeypatch.setattr("notifications.streaming.opening.identify", valve)
+    monkeypatch.setattr("notifications.streaming.door.authorization.identify", valve)
     yield valve
     valve.opened.set()
 
@@ -71,7 +71,7 @@ def credentials(monkeypatch: pytest.MonkeyPatch) -> Iterator[Valve]:
 @pytest.fixture
 def pages(monkeypatch: pytest.MonkeyPatch) -> Iterator[Valve]:
     valve = Valve(read_page)
-    monkeypatch.setattr("notifications.streaming.backlog.read_page", valve)
+    monkeypatch.setattr("notifications.streaming.connection.backlog.read_page", valve)
     yield valve
     valve.opened.set()
 

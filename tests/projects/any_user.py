@@ -9,8 +9,8 @@ from django.contrib.auth import get_user_model
 
 from notifications import selectors, services
 from notifications.models import Event, Inbox, Notification
-from notifications.streaming import rights
-from notifications.streaming.credentials import Credential, session_mark
+from notifications.streaming.door.credentials import Credential, session_mark
+from notifications.streaming.process import ended_rights
 from tests.helpers import auditor
 from tests.helpers.factories import make_user, order_event
 from tests.helpers.oracle import assert_converges
@@ -83,13 +83,13 @@ def test_sweeper__in_parts_of_one__finds_everybody(users: list[Any], settings: A
 
 def test_rights__end_by_key(users: list[Any]) -> None:
     opened = [Credential(user.pk, user_mark=session_mark(user)) for user in users]
-    assert rights.ended(opened) == {}
+    assert ended_rights.ended(opened) == {}
     users[0].is_active = False
     users[0].save()
     users[1].set_password("another")
     users[1].save()
     users[2].delete()
-    assert set(rights.ended(opened)) == set(opened[:3])
+    assert set(ended_rights.ended(opened)) == set(opened[:3])
 
 
 def test_user_deleted__their_rows_go_with_them(users: list[Any]) -> None:

@@ -27,7 +27,7 @@ from notifications import services
 from notifications.events import UntypedEvent
 from notifications.models import Inbox
 from notifications.rest.handler import MAX_REQUEST_THREADS
-from notifications.streaming.pool import MAX_THREADS
+from notifications.streaming.database_threads import MAX_THREADS
 from tests.helpers.factories import make_user, send
 from tests.helpers.ports import HOST
 from tests.helpers.processes import CSRF_TOKEN, HubProcess, session_headers

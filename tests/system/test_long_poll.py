@@ -13,7 +13,7 @@ import pytest
 from django.db import connection
 
 from notifications import services
-from notifications.streaming.waiting import MAX_POLLS_PER_USER
+from notifications.streaming.process.open_polls import MAX_POLLS_PER_USER
 from tests.helpers.factories import make_user, send
 from tests.helpers.ports import HOST
 from tests.helpers.processes import HubProcess, session_headers

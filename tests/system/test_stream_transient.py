@@ -17,7 +17,7 @@ from django.test import override_settings
 
 from notifications import services
 from notifications.events import UntypedEvent
-from notifications.streaming import hints
+from notifications.streaming.hints import publisher
 from tests.helpers.factories import make_user, send
 from tests.helpers.ports import HOST
 from tests.helpers.processes import HubProcess
@@ -117,7 +117,7 @@ def test_redis_hung_or_gone__notify_and_emit_take_no_longer(ada: User, own_redis
 
     acts: tuple[Callable[[], object], ...] = (lambda: send(ada), lambda: emit(ada, 1))
     usual = [median_seconds(act) for act in acts]
-    assert hints._thread_publisher().flush(PATIENCE_SECONDS)
+    assert publisher._thread_publisher().flush(PATIENCE_SECONDS)
     own_redis.pause()
     hung = [median_seconds(act) for act in acts]
     own_redis.kill()

@@ -18,7 +18,7 @@ from notifications import selectors, services
 from notifications.events import UntypedEvent
 from notifications.models import Notification
 from notifications.ops.neighbours import look_for_neighbours
-from notifications.streaming import hints
+from notifications.streaming.hints import publisher
 from tests.helpers.factories import make_user, send
 from tests.helpers.processes import HubProcess, current_database_url, session_headers
 from tests.helpers.waiting import wait_until
@@ -141,7 +141,7 @@ def test_hub_on_a_copy_of_the_database__same_key_same_redis__neither_hears_the_o
         staging.emit(2)
         staging.expect(2)
         key = Notification.objects.get().pk
-        hints.publish_shows([(ada.pk, key)])
+        publisher.publish_shows([(ada.pk, key)])
         production.stream.expect("notification.shown")
         send(ada, "in production alone")
         production.stream.expect("notification.created")

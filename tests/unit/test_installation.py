@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from notifications.installation import Installation
-from notifications.streaming import seal as sealing
-from notifications.streaming.groups import EVERYBODY
+from notifications.streaming.hints import seal as sealing
+from notifications.streaming.hints.messages import EVERYBODY
+from notifications.streaming.hints.seal import Seal
 from notifications.streaming.metrics import METRICS
-from notifications.streaming.seal import Seal
 
 MESSAGE = {"type": "notifications.events", "events": [[["7"], [["7", 42]], b"event: a.b\n", "a.b", "é"]]}
 

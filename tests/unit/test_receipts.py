@@ -10,8 +10,8 @@ import pytest
 
 from notifications.receipts import Outcome, Receipt
 from notifications.services.patience import Patience
-from notifications.streaming import pending
-from notifications.streaming.pending import Batch, Pending
+from notifications.streaming.hints import publish_queue
+from notifications.streaming.hints.publish_queue import Batch, Pending
 from notifications.streaming.transient import TransientEvent, TransientFrame, event_items
 from tests.helpers.waiting import PATIENCE_SECONDS, wait_until
 
@@ -54,7 +54,7 @@ def test_event__lost_on_its_way__is_in_doubt_and_before_it_began_it_was_not_sent
 
 
 def test_event__of_which_a_part_finds_no_room__goes_to_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pending, "MAX_EVENTS", 2)
+    monkeypatch.setattr(publish_queue, "MAX_EVENTS", 2)
     receipt, waiting = Receipt(), Pending()
     waiting.add(items(receipt, users=3))
     assert receipt.wait(0) is Outcome.NOT_SENT

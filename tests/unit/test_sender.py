@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from notifications.streaming.alarm import Alarm
-from notifications.streaming.sender import Sender
-from notifications.streaming.wire import Wire
+from notifications.streaming.connection.transport import Wire
+from notifications.streaming.connection.wakeup import Alarm
+from notifications.streaming.connection.writer import Sender
 from tests.helpers.waiting import PATIENCE_SECONDS
 
 

@@ -10,8 +10,15 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from notifications.cursors import Cursor
-from notifications.streaming import session as module
-from notifications.streaming.session import EARLIEST, MAX_STRETCH, Plan, Session, Stretch, Verdict
+from notifications.streaming.connection import log_position as module
+from notifications.streaming.connection.log_position import (
+    EARLIEST,
+    MAX_STRETCH,
+    Plan,
+    Session,
+    Stretch,
+    Verdict,
+)
 
 EPOCH = "abcdefgh"
 OTHER = "zzzzzzzz"

@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifications.streaming.staff import gaps as module
-from notifications.streaming.staff.gaps import Gaps
-from notifications.streaming.staff.pace import MAX_PAUSE_SECONDS, Pace, Pause
+from notifications.streaming.staff import id_gaps as module
+from notifications.streaming.staff.id_gaps import Gaps
+from notifications.streaming.staff.replay_speed import MAX_PAUSE_SECONDS, Pace, Pause
 
 # Transactions that take ids in turns: which one takes each id, when each of them ends, and whether it commits.
 TAKERS = st.lists(st.integers(0, 4), min_size=1, max_size=30)

@@ -13,17 +13,17 @@ import pytest
 
 from notifications.payloads import ChangeRow
 from notifications.selectors import InboxState
-from notifications.streaming import flush
-from notifications.streaming.changes import SharedChange
-from notifications.streaming.connection import Connection
-from notifications.streaming.credentials import Credential
-from notifications.streaming.fanout import Fanout
+from notifications.streaming.connection import write_batching
+from notifications.streaming.connection.admission import Turns
+from notifications.streaming.connection.changes import SharedChange
+from notifications.streaming.connection.connection import Connection
+from notifications.streaming.connection.log_position import Plan
+from notifications.streaming.connection.transport import UvicornWire
+from notifications.streaming.door.credentials import Credential
+from notifications.streaming.door.request import Headers, StreamRequest
 from notifications.streaming.frames import CloseReason
-from notifications.streaming.requests import Headers, StreamRequest
-from notifications.streaming.session import Plan
+from notifications.streaming.process.fanout import Fanout
 from notifications.streaming.transient import TransientEvent, TransientFrame
-from notifications.streaming.turns import Turns
-from notifications.streaming.wire import UvicornWire
 from tests.helpers.waiting import wait_until_async
 
 pytestmark = pytest.mark.shape("embedded")
@@ -110,7 +110,7 @@ async def test_changes_of_one_turn__the_first_goes_at_once_and_the_rest_in_one_w
 async def test_frame_that_waits_for_a_later_turn__is_not_overtaken(monkeypatch: pytest.MonkeyPatch) -> None:
     async with at_rest() as (connection, transport, _):
         with monkeypatch.context() as crowded:
-            crowded.setattr(flush, "MAX_AT_ONCE", 0)
+            crowded.setattr(write_batching, "MAX_AT_ONCE", 0)
             connection.offer(change(1))
         connection.offer(change(2))
         assert transport.writes == []

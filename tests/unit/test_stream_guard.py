@@ -10,9 +10,10 @@ from django.test import override_settings
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifications.streaming import guard, limits
-from notifications.streaming.refusals import Refusal
-from notifications.streaming.requests import Headers, StreamRequest, parse_query
+from notifications.streaming import timing
+from notifications.streaming.door import guard
+from notifications.streaming.door.refusals import Refusal
+from notifications.streaming.door.request import Headers, StreamRequest, parse_query
 
 
 def scope(
@@ -49,7 +50,7 @@ def refused(*args: Any, **kwargs: Any) -> Refusal:
 
 def test_order__everything_wrong__the_earliest_is_told() -> None:
     wrong: dict[str, Any] = {
-        "query": b"token=1&" + b"x" * limits.MAX_QUERY_BYTES,
+        "query": b"token=1&" + b"x" * timing.MAX_QUERY_BYTES,
         "method": "POST",
         "host": "evil.example",
         "sec_fetch_site": "cross-site",
@@ -78,8 +79,8 @@ def test_order__everything_wrong__the_earliest_is_told() -> None:
 
 
 def test_size__of_query_or_headers__refused() -> None:
-    assert refused(b"x" * (limits.MAX_QUERY_BYTES + 1)).code == "uri_too_long"
-    assert refused(x_padding="x" * limits.MAX_HEADER_BYTES).code == "headers_too_large"
+    assert refused(b"x" * (timing.MAX_QUERY_BYTES + 1)).code == "uri_too_long"
+    assert refused(x_padding="x" * timing.MAX_HEADER_BYTES).code == "headers_too_large"
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "BREW", "get", ""])

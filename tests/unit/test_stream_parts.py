@@ -9,9 +9,9 @@ from channels.layers import InMemoryChannelLayer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifications.streaming import limits
-from notifications.streaming.groups import group_of, hint_message, look_message, read_hint, read_look
-from notifications.streaming.outbox import Outbox, joined
+from notifications.streaming import timing
+from notifications.streaming.connection.send_queue import Outbox, joined
+from notifications.streaming.hints.messages import group_of, hint_message, look_message, read_hint, read_look
 
 OURS, THEIRS = "0123456789abcdef", "fedcba9876543210"
 
@@ -33,13 +33,13 @@ def test_outbox__any_frames__bounds_hold_and_one_is_always_admitted(sizes: list[
     assert outbox.add(b"y" * 100)
 
 
-@given(sizes=st.lists(st.integers(1, 3 * limits.MAX_WRITE_BYTES), max_size=8))
+@given(sizes=st.lists(st.integers(1, 3 * timing.MAX_WRITE_BYTES), max_size=8))
 def test_joined__writes_are_bounded_and_no_frame_is_split(sizes: list[int]) -> None:
     frames = [bytes([index]) * size for index, size in enumerate(sizes)]
     writes = list(joined(frames))
     assert b"".join(writes) == b"".join(frames)
     for write in writes:
-        assert len(write) <= limits.MAX_WRITE_BYTES or write in frames
+        assert len(write) <= timing.MAX_WRITE_BYTES or write in frames
     for frame in frames:
         assert sum(frame in write for write in writes) == 1
 
@@ -100,10 +100,10 @@ def test_look__forged__is_passed_over(message: Any) -> None:
 
 
 def test_backoff__grows_to_its_bound() -> None:
-    assert limits.backoff_seconds(0) < limits.backoff_seconds(3) < limits.backoff_seconds(6)
-    assert limits.backoff_seconds(10_000) <= limits.MAX_BACKOFF_SECONDS * 1.25
+    assert timing.backoff_seconds(0) < timing.backoff_seconds(3) < timing.backoff_seconds(6)
+    assert timing.backoff_seconds(10_000) <= timing.MAX_BACKOFF_SECONDS * 1.25
 
 
 @given(value=st.floats(0.1, 1_000), part=st.floats(0, 1))
 def test_spread__stays_within_its_part(value: float, part: float) -> None:
-    assert value * (1 - part) - 1e-6 <= limits.spread(value, part) <= value * (1 + part) + 1e-6
+    assert value * (1 - part) - 1e-6 <= timing.spread(value, part) <= value * (1 + part) + 1e-6

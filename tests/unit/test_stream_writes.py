@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 import uvloop
 
-from notifications.streaming import flush
-from notifications.streaming.alarm import Alarm
-from notifications.streaming.pulse import Pulse
-from notifications.streaming.wire import UNKNOWN, Peer, SocketWire, UvicornWire
+from notifications.streaming.connection import write_batching as flush
+from notifications.streaming.connection.timers import Pulse
+from notifications.streaming.connection.transport import UNKNOWN, Peer, SocketWire, UvicornWire
+from notifications.streaming.connection.wakeup import Alarm
 from tests.helpers.waiting import PATIENCE_SECONDS
 
 

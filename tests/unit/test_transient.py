@@ -12,15 +12,17 @@ from notifications.events import MAX_NAME_LENGTH
 from notifications.filters import Filters
 from notifications.installation import Installation
 from notifications.selectors import InboxState
-from notifications.streaming import announced, frames, held, limits, pending
-from notifications.streaming.announced import Announced
-from notifications.streaming.fanout import SharedInbox
-from notifications.streaming.groups import EVERYBODY, MAX_KEYS, MAX_SINGLE
-from notifications.streaming.held import Held
+from notifications.streaming import frames, timing
+from notifications.streaming.connection import delayed_transient
+from notifications.streaming.connection.delayed_transient import Held
+from notifications.streaming.connection.send_queue import Outbox
+from notifications.streaming.hints import announced_heads, publish_queue
+from notifications.streaming.hints.announced_heads import Announced
+from notifications.streaming.hints.messages import EVERYBODY, MAX_KEYS, MAX_SINGLE
+from notifications.streaming.hints.publish_queue import Batch, Pending
+from notifications.streaming.hints.seal import MAX_SEALED_BYTES, Seal
 from notifications.streaming.metrics import METRICS
-from notifications.streaming.outbox import Outbox
-from notifications.streaming.pending import Batch, Pending
-from notifications.streaming.seal import MAX_SEALED_BYTES, Seal
+from notifications.streaming.process.fanout import SharedInbox
 from notifications.streaming.transient import (
     MAX_FRAME_BYTES,
     Received,
@@ -158,7 +160,7 @@ def test_filters__level__hides_what_has_none() -> None:
 
 
 def test_pending__events__go_after_the_hints_and_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pending, "MAX_EVENTS_PER_BATCH", 2)
+    monkeypatch.setattr(publish_queue, "MAX_EVENTS_PER_BATCH", 2)
     waiting = Pending()
     items = [item for number in range(3) for item in event_items(event(number), {"1": None})]
     waiting.add(Batch(events=items))
@@ -178,7 +180,7 @@ def test_pending__events__go_after_the_hints_and_in_parts(monkeypatch: pytest.Mo
 def test_pending__events__are_bounded_and_keep_no_hint_out(
     monkeypatch: pytest.MonkeyPatch, bound: str, value: int
 ) -> None:
-    monkeypatch.setattr(pending, bound, value)
+    monkeypatch.setattr(publish_queue, bound, value)
     waiting = Pending()
     for _ in range(2):
         items = [item for number in range(5) for item in event_items(event(number), {"1": None})]
@@ -194,7 +196,7 @@ def test_pending__events__are_bounded_and_keep_no_hint_out(
         st.one_of(
             st.tuples(st.just("add"), st.integers(0, 5)),
             st.tuples(st.just("reach"), st.integers(0, 5)),
-            st.tuples(st.just("wait"), st.floats(0, held.MAX_SECONDS)),
+            st.tuples(st.just("wait"), st.floats(0, delayed_transient.MAX_SECONDS)),
         )
     )
 )
@@ -213,7 +215,7 @@ def test_held__anything__never_early_never_out_of_order_never_late(steps: list[t
         for shown in waiting.release(position=position, now=now):
             head, since = next((head, since) for known, head, since in added if known is shown)
             assert head <= position
-            assert now - since < held.MAX_SECONDS
+            assert now - since < delayed_transient.MAX_SECONDS
             released.append(shown)
     assert [known for known, _, _ in added if any(known is shown for shown in released)] == released
     assert len(released) + len(waiting) + waiting.dropped_count == len(added)
@@ -267,7 +269,7 @@ def test_inbox__positions_reused__what_waited_is_dropped_and_the_next_is_shown(i
 
 @pytest.mark.parametrize(("bound", "value"), [("MAX_EVENTS", 3), ("MAX_BYTES", 3 * len(event().frame))])
 def test_held__is_bounded(monkeypatch: pytest.MonkeyPatch, bound: str, value: int) -> None:
-    monkeypatch.setattr(held, bound, value)
+    monkeypatch.setattr(delayed_transient, bound, value)
     waiting = Held()
     for _ in range(2):
         for number in range(5):
@@ -290,7 +292,7 @@ def test_announced__is_remembered_for_a_span_at_least_and_two_at_most() -> None:
 def test_announced__very_many_users__is_bounded_and_forgets_the_oldest(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(announced, "MAX_USERS", 3)
+    monkeypatch.setattr(announced_heads, "MAX_USERS", 3)
     known = Announced()
     known.add({str(user): user for user in range(1, 11)}, now=0.0, span_seconds=10)
     found = known.of(map(str, range(1, 11)), now=0.0, span_seconds=10)
@@ -324,10 +326,10 @@ def test_outbox__transient_frames__stand_as_they_came_fit_into_one_write_and_are
     assert outbox.add(b"first")
     while outbox.add_transient(frame):
         pass
-    assert outbox.transient_count == limits.MAX_WRITE_BYTES // 1_000
+    assert outbox.transient_count == timing.MAX_WRITE_BYTES // 1_000
     assert outbox.add(b"last")
     outbox.clear()
-    assert METRICS.transient_frames["dropped"] - before == limits.MAX_WRITE_BYTES // 1_000
+    assert METRICS.transient_frames["dropped"] - before == timing.MAX_WRITE_BYTES // 1_000
     for waiting in (b"a", frame, b"b"):
         assert outbox.add_transient(waiting) if isinstance(waiting, TransientFrame) else outbox.add(waiting)
     assert outbox.take() == [b"a", frame, b"b"]

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from notifications.streaming.turns import LineFull, Turns
+from notifications.streaming.connection.admission import LineFull, Turns
 from tests.helpers.waiting import PATIENCE_SECONDS
 
 

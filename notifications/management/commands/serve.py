@@ -24,9 +24,9 @@ from notifications.environment import WORKERS_VARIABLE, worker_count
 from notifications.management.base import advice
 from notifications.ops import prometheus
 from notifications.streaming import server, systemd
+from notifications.streaming.connection.transport import tune
 from notifications.streaming.supervisor import Worker
 from notifications.streaming.tally import Scribe, Tally
-from notifications.streaming.wire import tune
 
 logger = logging.getLogger(__name__)
 

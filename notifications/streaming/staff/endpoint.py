@@ -14,10 +14,11 @@ from django.core.exceptions import ValidationError
 from notifications.exceptions import MAX_ERRORS, InvalidInput, UnknownFilter
 from notifications.filters import MAX_VALUE_LENGTH, Filters
 from notifications.models import ChangeKind
-from notifications.streaming import frames, guard, limits
-from notifications.streaming.frames import CloseReason
-from notifications.streaming.pool import in_pool
-from notifications.streaming.refusals import (
+from notifications.streaming import frames, timing
+from notifications.streaming.connection.transport import SERVER_SEND, wire_under
+from notifications.streaming.database_threads import in_pool
+from notifications.streaming.door import guard
+from notifications.streaming.door.refusals import (
     Receive,
     Refusal,
     Send,
@@ -25,15 +26,15 @@ from notifications.streaming.refusals import (
     send_refusal,
     send_stream_headers,
 )
-from notifications.streaming.requests import Headers, Scope
-from notifications.streaming.runtime import current_runtime
-from notifications.streaming.staff.pace import SPEEDS
+from notifications.streaming.door.request import Headers, Scope
+from notifications.streaming.frames import CloseReason
+from notifications.streaming.process.runtime import current_runtime
+from notifications.streaming.staff.authorization import StaffRight, admit
 from notifications.streaming.staff.replay import ReplayFeed
-from notifications.streaming.staff.rights import StaffRight, admit
+from notifications.streaming.staff.replay_speed import SPEEDS
 from notifications.streaming.staff.stream import Feed, StaffStream
 from notifications.streaming.staff.tail import TailFeed
-from notifications.streaming.staff.watch import MAX_RECIPIENTS, TAIL_PARAMETERS, Watch
-from notifications.streaming.wire import SERVER_SEND, wire_under
+from notifications.streaming.staff.tail_filter import MAX_RECIPIENTS, TAIL_PARAMETERS, Watch
 
 logger = logging.getLogger(__name__)
 
@@ -85,7 +86,7 @@ async def _serve(
 
 
 def _close(reason: CloseReason) -> bytes:
-    return frames.closed(reason=reason, retry_ms=limits.retry_ms(reason), reconnect=True)
+    return frames.closed(reason=reason, retry_ms=timing.retry_ms(reason), reconnect=True)
 
 
 def _read(feed_for: Callable[[Parameters, Headers], Feed], parameters: Parameters, headers: Headers) -> Feed:

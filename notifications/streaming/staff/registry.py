@@ -9,10 +9,10 @@ from typing import Final
 
 from notifications.conf import hub_config
 from notifications.outages import Outage
-from notifications.streaming import limits
-from notifications.streaming.pool import in_pool
-from notifications.streaming.refusals import Receive, Refusal
-from notifications.streaming.staff import rights
+from notifications.streaming import timing
+from notifications.streaming.database_threads import in_pool
+from notifications.streaming.door.refusals import Receive, Refusal
+from notifications.streaming.staff import authorization
 from notifications.streaming.staff.stream import StaffStream
 from notifications.streaming.staff.tail import Tail
 from notifications.streaming.tasks import OnDemand
@@ -80,10 +80,10 @@ class StaffStreams:
     async def _watch(self) -> None:
         """Look at the rights for as long as there is a stream."""
         while self._open:
-            await asyncio.sleep(min(limits.spread(hub_config().reconcile_seconds), MAX_TICK_SECONDS))
+            await asyncio.sleep(min(timing.spread(hub_config().reconcile_seconds), MAX_TICK_SECONDS))
             held = {stream: stream.right for stream in self._open}
             try:
-                ended = await in_pool(rights.ended, set(held.values())) if held else {}
+                ended = await in_pool(authorization.ended, set(held.values())) if held else {}
             except Exception as error:  # noqa: BLE001 (streams outlive any failure of the database)
                 self._outage.failed(error)
                 continue

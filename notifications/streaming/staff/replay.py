@@ -7,9 +7,9 @@ from typing import Any, Final
 
 from notifications import selectors
 from notifications.selectors import WatchedChange
-from notifications.streaming.pool import in_pool
-from notifications.streaming.staff import wording
-from notifications.streaming.staff.pace import MAX_PAUSE_SECONDS, Pace
+from notifications.streaming.database_threads import in_pool
+from notifications.streaming.staff import frames
+from notifications.streaming.staff.replay_speed import MAX_PAUSE_SECONDS, Pace
 from notifications.streaming.staff.stream import StaffStream
 
 PAGE: Final = 200
@@ -38,7 +38,7 @@ class ReplayFeed:
             selectors.changes_of_inbox, self._user_id, after=position - 1, up_to=position, limit=1
         )
         pace = Pace(self._speed, shown[0].at if shown else None)
-        stream.offer(wording.frame("replay.open", {"position": position, "head": head, "speed": self._speed}))
+        stream.offer(frames.frame("replay.open", {"position": position, "head": head, "speed": self._speed}))
         while position < head:
             page = await in_pool(
                 selectors.changes_of_inbox, self._user_id, after=position, up_to=head, limit=PAGE
@@ -48,15 +48,15 @@ class ReplayFeed:
             for change in page:
                 await self._play(stream, change, pace)
             position = page[-1].position
-        stream.offer(wording.frame("replay.end", {"position": position}))
+        stream.offer(frames.frame("replay.end", {"position": position}))
 
     async def _play(self, stream: StaffStream, change: WatchedChange, pace: Pace) -> None:
         pause = pace.pause_before(change.at)
         if pause.left_out_seconds is not None:
             told = {"seconds": round(pause.left_out_seconds, 3), "shown_seconds": MAX_PAUSE_SECONDS}
-            stream.offer(wording.frame("replay.gap", told))
+            stream.offer(frames.frame("replay.gap", told))
         if pause.seconds:
             await asyncio.sleep(pause.seconds)
         await stream.room()
-        data = wording.change_data(change, with_content=stream.right.sees_content)
-        stream.offer(wording.frame("replay.change", data))
+        data = frames.change_data(change, with_content=stream.right.sees_content)
+        stream.offer(frames.frame("replay.change", data))

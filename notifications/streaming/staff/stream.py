@@ -12,14 +12,14 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Final
 
 from notifications.conf import hub_config
-from notifications.streaming import frames, limits
+from notifications.streaming import frames, timing
+from notifications.streaming.connection.open_stream import OpenStream
+from notifications.streaming.connection.transport import Wire
+from notifications.streaming.door.refusals import Receive, Send
 from notifications.streaming.frames import Ending
-from notifications.streaming.open_stream import OpenStream
-from notifications.streaming.refusals import Receive, Send
-from notifications.streaming.staff import wording
-from notifications.streaming.staff.rights import StaffRight
+from notifications.streaming.staff import frames as wording
+from notifications.streaming.staff.authorization import StaffRight
 from notifications.streaming.tasks import end_all
-from notifications.streaming.wire import Wire
 
 logger = logging.getLogger(__name__)
 
@@ -128,6 +128,6 @@ class StaffStream(OpenStream):
         """The last frame, if there is a reason to tell; the connection is dropped when the reader does not take it in time."""
         body = b""
         if self._closing is not None:
-            retry_ms, ending = limits.retry_ms(self._closing), Ending(self._closing, self._may_return)
+            retry_ms, ending = timing.retry_ms(self._closing), Ending(self._closing, self._may_return)
             body = frames.closed(reason=self._closing, retry_ms=retry_ms, reconnect=ending.reconnect)
         await self._sender.finish(body, seconds, self._gone)

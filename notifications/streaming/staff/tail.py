@@ -15,12 +15,12 @@ from django.db import connection
 from notifications import selectors
 from notifications.outages import Outage
 from notifications.selectors import WatchedChange
-from notifications.streaming import limits
-from notifications.streaming.pool import in_pool
-from notifications.streaming.staff import wording
-from notifications.streaming.staff.gaps import Gaps
+from notifications.streaming import timing
+from notifications.streaming.database_threads import in_pool
+from notifications.streaming.staff import frames
+from notifications.streaming.staff.id_gaps import Gaps
 from notifications.streaming.staff.stream import StaffStream
-from notifications.streaming.staff.watch import Watch
+from notifications.streaming.staff.tail_filter import Watch
 from notifications.streaming.tasks import OnDemand
 
 logger = logging.getLogger(__name__)
@@ -99,7 +99,7 @@ class Tail:
     def _skipped(self, count: int) -> None:
         if count:
             for stream in tuple(self._watchers):
-                stream.offer(wording.frame("tail.skipped", {"at_most": count}))
+                stream.offer(frames.frame("tail.skipped", {"at_most": count}))
 
 
 class TailFeed:
@@ -122,8 +122,8 @@ class TailFeed:
             await self._tail.join(stream, self._watch)
             # In this order nothing is missed in between; the page drops by id what comes twice.
             earlier = [] if self._after is None else await self._missed(stream, self._after)
-            opened = wording.frame(
-                "tail.open", {"filters": str(self._watch.filters)}, retry_ms=limits.retry_ms()
+            opened = frames.frame(
+                "tail.open", {"filters": str(self._watch.filters)}, retry_ms=timing.retry_ms()
             )
             stream.offer_before([opened, *earlier])
             await asyncio.Event().wait()
@@ -134,7 +134,7 @@ class TailFeed:
         newest = await in_pool(selectors.newest_change_id)
         start = max(after, newest - MAX_ROWS)
         missed = await in_pool(selectors.changes_by_id, after=start, limit=MAX_ROWS)
-        earlier = [wording.frame("tail.skipped", {"at_most": start - after})] if start > after else []
+        earlier = [frames.frame("tail.skipped", {"at_most": start - after})] if start > after else []
         sees = stream.right.sees_content
         return earlier + [
             tail_frame(change, after, with_content=sees) for change in missed if self._watch.admits(change)
@@ -143,7 +143,7 @@ class TailFeed:
 
 def tail_frame(change: WatchedChange, low: int, *, with_content: bool) -> bytes:
     """A change in the tail."""
-    return wording.frame("tail.change", wording.change_data(change, with_content=with_content), last=low)
+    return frames.frame("tail.change", frames.change_data(change, with_content=with_content), last=low)
 
 
 # What runs in the private pool.

@@ -1,0 +1,237 @@
+"""Who asks for a stream: the credentials that it takes, each checked read-only and in the private pool.
+
+Neither Django's ``get_user`` nor Channels' auth helper serves here: outside the session middleware the first would cycle the
+session's key without a cookie going out, the second would flush the session. Nothing here ever writes a session.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any, NamedTuple
+
+from django.conf import settings
+from django.contrib.auth import (
+    BACKEND_SESSION_KEY,
+    HASH_SESSION_KEY,
+    SESSION_KEY,
+    get_user_model,
+    load_backend,
+)
+from django.contrib.auth.backends import ModelBackend
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.sessions.backends.db import SessionStore as DatabaseSessions
+from django.core.exceptions import FieldDoesNotExist, ValidationError
+from django.db import connection
+from django.db.models import Manager, Model
+from django.http import parse_cookie
+from django.utils import timezone
+from django.utils.crypto import constant_time_compare
+
+from notifications import services
+from notifications.exceptions import MissingScope
+from notifications.models import Scope
+from notifications.problems import scope_challenge
+from notifications.services.bearer import bearer_of
+from notifications.streaming.door.refusals import Refusal
+from notifications.streaming.door.request import Headers
+
+MAX_SESSION_KEY_LENGTH = 4_096
+
+
+class Credential(NamedTuple):
+    """By what right a stream is open: whose it is, and what has to stay as it was for the stream to stay open.
+
+    Attributes:
+        user_id: primary key of the user.
+        token_id: primary key of the token by which the stream, or its ticket, was asked for; None for a session.
+        session_key: of the session by which it was asked for; None for a token. A secret.
+        user_mark: ``session_mark`` of the session's user at that moment; None for a token, which outlives a password.
+        asked_by_id: primary key of the producer whose session or token that is, where the stream is another's; else None.
+    """
+
+    user_id: Any
+    token_id: Any = None
+    session_key: str | None = None
+    user_mark: int | None = None
+    asked_by_id: Any = None
+
+    def __repr__(self) -> str:
+        return f"Credential(user_id={self.user_id!r}, token_id={self.token_id!r})"
+
+
+def identify(headers: Headers, ticket: str | None, is_opening: bool) -> Credential:
+    """Check the credential that a request carries. Asks the database; call it in the private pool.
+
+    A token or a ticket decides alone: a bad one never falls back to the cookie.
+
+    Args:
+        headers: of the request.
+        ticket: from its URL; None when there is none.
+        is_opening: the request opens a stream, which uses a ticket up.
+
+    Raises:
+        Refusal: there is none, or it is not valid (401), it is a token without the scope ``read`` (403), or there is both a
+            ticket and a token (400).
+    """
+    text = bearer_of(headers.get("authorization") or "")
+    if ticket is not None:
+        if text is not None:
+            raise Refusal("invalid", errors={"ticket": "must not come with a token as well"})
+        return _by_ticket(ticket, is_opening)
+    if text is not None:
+        return _by_token(text)
+    return identify_session(headers)
+
+
+def identify_session(headers: Headers) -> Credential:
+    """Check the session that a request carries, whatever else it does. Asks the database; call it in the private pool.
+
+    Raises:
+        Refusal: there is none that is valid (401).
+    """
+    key = _session_key(headers)
+    user = _session_user(key) if key else None
+    if user is None:
+        raise Refusal("not_authenticated")
+    return Credential(user.pk, session_key=key, user_mark=session_mark(user))
+
+
+def session_mark(user: Any) -> int | None:
+    """What moves when all sessions of a user end, as a number that says nothing outside this process.
+
+    By Django's rule a session holds as long as the user's password does, and ``rights`` can compare that for thousands of users.
+    A user model with a rule of its own is asked for what the rule gives.
+    """
+    if not hasattr(user, "get_session_auth_hash"):
+        return None
+    is_plain = has_plain_sessions(type(user))
+    return hash(user.password if is_plain else user.get_session_auth_hash())
+
+
+def has_plain_sessions(user_model: type) -> bool:
+    """Whether the sessions of these users hold as long as their password does, by Django's rule and none of their own."""
+    names = ("get_session_auth_hash", "_get_session_auth_hash")
+    return all(getattr(user_model, name, None) is getattr(AbstractBaseUser, name) for name in names)
+
+
+def has_plain_users(user_model: Any) -> bool:
+    """Whether two columns of one table say all: nobody is hidden by the manager, and sessions end by Django's own rule."""
+
+    def in_table(name: str) -> bool:
+        try:
+            owner = user_model._meta.get_field(name).model
+        except FieldDoesNotExist:
+            return False
+        return owner._meta.concrete_model is user_model._meta.concrete_model
+
+    shows_all = type(user_model._default_manager).get_queryset is Manager.get_queryset
+    return shows_all and has_plain_sessions(user_model) and in_table("is_active") and in_table("password")
+
+
+def _by_token(text: str) -> Credential:
+    token = services.usable_token(text)
+    if token is None:
+        raise Refusal("bad_credential")
+    if Scope.READ not in token.scope_set:
+        challenge = scope_challenge(Scope.READ).encode()
+        raise Refusal("forbidden", str(MissingScope(Scope.READ)), headers=[(b"www-authenticate", challenge)])
+    return Credential(token.user_id, token.pk)
+
+
+def _by_ticket(text: str, is_opening: bool) -> Credential:
+    ticket = services.use_ticket(text) if is_opening else services.check_ticket(text)
+    if ticket is None:
+        raise Refusal("bad_credential", "This ticket was used, has expired or is none; ask for another one.")
+    asked_by_id = None if ticket.asked_by_id == ticket.user_id else ticket.asked_by_id
+    key = ticket.session_key
+    if key is None:
+        return Credential(ticket.user_id, ticket.token_id, asked_by_id=asked_by_id)
+    user = _session_user(key)
+    if user is None or user.pk != ticket.asked_by_id:
+        raise Refusal("bad_credential", "The session that asked for this ticket is over.")
+    return Credential(ticket.user_id, session_key=key, user_mark=session_mark(user), asked_by_id=asked_by_id)
+
+
+def _session_key(headers: Headers) -> str | None:
+    key = parse_cookie(headers.get("cookie") or "").get(settings.SESSION_COOKIE_NAME)
+    return key if key and len(key) <= MAX_SESSION_KEY_LENGTH else None
+
+
+def _session_user(key: str) -> Any | None:
+    """The active user of a valid session, by the rules of ``django.contrib.auth.get_user``; None for any other."""
+    # A quoted cookie can spell any octet, and PostgreSQL takes no NUL.
+    if not (key.isascii() and key.isprintable()):
+        return None
+    session = _session(key)
+    path: Any = session.get(BACKEND_SESSION_KEY)
+    if path not in settings.AUTHENTICATION_BACKENDS:
+        return None
+    try:
+        user_id = get_user_model()._meta.pk.to_python(session[SESSION_KEY])
+    except (KeyError, ValidationError):
+        return None
+    user = _user(load_backend(path), user_id)
+    if user is None or not _hash_matches(user, session.get(HASH_SESSION_KEY)):
+        return None
+    return user
+
+
+# Thousands may ask at once. Where Django's own rules hold, the two rows are read by hand: making the statements and the models
+# takes four times as long as the rest. ``tests/integration/test_credentials.py`` holds both ways to the same answers.
+
+
+def _session(key: str) -> Mapping[str, Any]:
+    """What a session holds; nothing if there is none, or it has expired."""
+    store = import_module(settings.SESSION_ENGINE).SessionStore
+    is_plain = all(
+        getattr(store, name) is getattr(DatabaseSessions, name) for name in ("load", "_get_session_from_db")
+    )
+    if not is_plain:
+        loaded: Mapping[str, Any] = store(key).load()
+        return loaded
+    now = connection.ops.adapt_datetimefield_value(timezone.now())
+    condition = "session_key = %s AND expire_date > %s"
+    row = _row(store.get_model_class(), "session_data", condition, [key, now])
+    decoded: Mapping[str, Any] = store(key).decode(row[0]) if row else {}
+    return decoded
+
+
+def _user(backend: Any, user_id: Any) -> Any | None:
+    """The active user with a primary key, as a backend of authentication finds it."""
+    names = ("get_user", "user_can_authenticate")
+    is_plain = all(getattr(type(backend), name, None) is getattr(ModelBackend, name) for name in names)
+    user_model: Any = get_user_model()
+    if not (is_plain and has_plain_users(user_model)):
+        user = backend.get_user(user_id)
+        return user if user is not None and user.is_active else None
+    key = user_model._meta.pk
+    columns = [
+        connection.ops.quote_name(field.column) for field in (key, user_model._meta.get_field("is_active"))
+    ]
+    condition = "{} = %s AND {}".format(*columns)
+    row = _row(user_model, "password", condition, [key.get_db_prep_value(user_id, connection)])
+    if row is None:
+        return None
+    known = {key.attname: user_id, "password": row[0]}
+    names = tuple(field.attname for field in user_model._meta.concrete_fields if field.attname in known)
+    return user_model.from_db(connection.alias, names, [known[name] for name in names])
+
+
+def _row(model: type[Model], name: str, condition: str, params: list[Any]) -> Any | None:
+    """One column of the only row that meets a condition; None without one."""
+    field: Any = model._meta.get_field(name)
+    column, table = map(connection.ops.quote_name, (field.column, model._meta.db_table))
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {column} FROM {table} WHERE {condition}", params)  # noqa: S608 (names, placeholders)
+        return cursor.fetchone()
+
+
+def _hash_matches(user: Any, session_hash: str | None) -> bool:
+    """Whether the session was made under the user's password of today, with one of the secret keys in use."""
+    if not hasattr(user, "get_session_auth_hash"):
+        return True
+    if not session_hash:
+        return False
+    candidates = [user.get_session_auth_hash(), *user.get_session_auth_fallback_hash()]
+    return any(constant_time_compare(session_hash, candidate) for candidate in candidates)

@@ -1,0 +1,172 @@
+"""What a client asks of the stream, read from its ASGI scope without touching the database."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, MutableMapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+from urllib.parse import unquote_to_bytes
+from uuid import UUID
+
+from notifications import strict_json
+from notifications.conf import hub_config
+from notifications.exceptions import FieldErrors, InvalidInput, UnknownFilter
+from notifications.filters import Filters
+from notifications.selectors import InboxState
+from notifications.streaming import timing
+from notifications.streaming.connection.changes import Form
+from notifications.streaming.connection.log_position import Plan, plan
+
+Scope = MutableMapping[str, Any]
+
+_UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
+_AFTER_NAMES: Final = ("after", "last_event_id", "lastEventId")
+
+
+class Headers:
+    """The headers of a request by lower-case name, as text; bytes outside ASCII as in ISO 8859-1."""
+
+    def __init__(self, scope: Scope) -> None:
+        self._values: dict[str, list[str]] = {}
+        for name, value in scope["headers"]:
+            self._values.setdefault(name.decode("latin-1").lower(), []).append(
+                value.decode("latin-1").strip()
+            )
+
+    def all(self, name: str) -> list[str]:
+        """Every value of a header, in order."""
+        return self._values.get(name, [])
+
+    def get(self, name: str) -> str | None:
+        """The value of a header, several joined by comma as HTTP says; None when there is none."""
+        values = self._values.get(name)
+        return ", ".join(values) if values else None
+
+
+def join_cookies(scope: Scope) -> None:
+    """Make one ``Cookie`` header of several, as HTTP/2 lets a client send them (RFC 9113, 8.2.3).
+
+    Django would join them with a comma, which loses every cookie but the first. In place, as the server keeps the same list.
+    """
+    lines = [value for name, value in scope["headers"] if name.lower() == b"cookie"]
+    if len(lines) > 1:
+        others = [header for header in scope["headers"] if header[0].lower() != b"cookie"]
+        scope["headers"][:] = [*others, (b"cookie", b"; ".join(lines))]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StreamRequest:
+    """The parameters of one stream.
+
+    Attributes:
+        after: the text of the cursor to resume from, ``earliest``, or None for now.
+        filters: which notifications are wanted.
+        heartbeat_seconds: between two heartbeats, clamped.
+        names_are_types: a created notification's ``event:`` is its own event type.
+        takes_transient: transient events are wanted, too.
+        ends_when_live: end after the backlog.
+        takes_refusals_as_stream: answer 429 and 503 by a stream that closes at once.
+        client: the name of the tab or device, for which an earlier stream of the same name makes room; None without one.
+        ticket: the credential in the URL, if there is one. It can be used once, so the client cannot come back with it.
+        takes_signals: the stream is the Range dialect's: its reader sees created notifications, and nothing else.
+    """
+
+    after: str | None
+    filters: Filters
+    heartbeat_seconds: int
+    names_are_types: bool
+    takes_transient: bool
+    ends_when_live: bool
+    takes_refusals_as_stream: bool
+    client: UUID | None
+    ticket: str | None = field(repr=False)
+    takes_signals: bool = False
+
+    @property
+    def form(self) -> Form:
+        """In which form the changes are wanted."""
+        return "signals" if self.takes_signals else "typed" if self.names_are_types else "plain"
+
+    @classmethod
+    def parse(
+        cls, parameters: Mapping[str, list[str]], headers: Headers, *, takes_signals: bool = False
+    ) -> StreamRequest:
+        """Read the parameters; unknown ones are ignored, but for those that are meant as a filter.
+
+        Raises:
+            InvalidInput: a bad filter value, or a ``client`` that is no UUID.
+        """
+
+        def last(name: str) -> str | None:
+            return parameters[name][-1] if name in parameters else None
+
+        # The header always wins: native EventSource repeats its first URL. An empty text says nothing.
+        given = headers.get("last-event-id") or next(filter(None, map(last, _AFTER_NAMES)), None)
+        filters, client, errors = Filters(), None, FieldErrors()
+        with errors:
+            filters = Filters.parse_dialect(parameters) if takes_signals else Filters.parse(parameters)
+        with errors:
+            if takes_signals and "read" in parameters:
+                raise UnknownFilter({"read": "is a filter of the list; a signal is neither read nor unread"})
+        with errors:
+            client = _client(last("client"))
+        errors.check()
+        return cls(
+            after=given,
+            filters=filters,
+            heartbeat_seconds=timing.clamp_heartbeat(last("heartbeat")),
+            names_are_types=last("names") == "type",
+            takes_transient=not takes_signals and last("transient") != "false",
+            ends_when_live=last("closeafter") == "live",
+            takes_refusals_as_stream=last("on_limit") == "retry",
+            client=client,
+            ticket=last("ticket"),
+            takes_signals=takes_signals,
+        )
+
+    def plan_for(self, state: InboxState) -> Plan:
+        """How the stream begins in an inbox as it is. Signals are never compacted: what was read meanwhile has its signal, too."""
+        config = hub_config()
+        return plan(
+            self.after,
+            epoch=state.epoch,
+            floor=state.floor,
+            head=state.head,
+            max_exact=state.head if self.takes_signals else config.max_exact_backlog,
+            max_backlog=config.max_backlog,
+        )
+
+
+def parse_query(query: bytes) -> dict[str, list[str]]:
+    """Read a query string, each name with its values in order.
+
+    Raises:
+        InvalidInput: more than 1,000 parameters, a NUL, or a lone surrogate.
+    """
+    parts = query.split(b"&")
+    if len(parts) > timing.MAX_PARAMETERS:
+        raise InvalidInput({"query": f"at most {timing.MAX_PARAMETERS} parameters may be given"})
+    parameters: dict[str, list[str]] = {}
+    for part in filter(None, parts):
+        name, _, value = part.partition(b"=")
+        parameters.setdefault(_text(name), []).append(_text(value))
+    return parameters
+
+
+def _client(text: str | None) -> UUID | None:
+    if text is None:
+        return None
+    if not _UUID.fullmatch(text):
+        raise InvalidInput({"client": "must be a UUID, such as 0197f2a4-5d3b-7c11-9a55-3f1c2f7be0aa"})
+    return UUID(text)
+
+
+def _text(raw: bytes) -> str:
+    octets = unquote_to_bytes(raw.replace(b"+", b" "))
+    try:
+        text = octets.decode("utf-8", "surrogatepass")
+    except UnicodeDecodeError:
+        text = octets.decode("utf-8", "replace")
+    strict_json.check_text(text, field="query")
+    return text

@@ -1,0 +1,166 @@
+"""This process's one channel: it hears hints, looks and transient events there, and is a member of one group for each connected user.
+
+The channel layer may fail, hang or lose everything at any time: streams are then live by reconciliation alone, and this
+recovers by itself. The same holds until the database has said who this installation is: before, no group can be named.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from notifications.outages import Outage
+from notifications.streaming import timing
+from notifications.streaming.hints.messages import EVERYBODY, Address, read_hint, read_look, read_show
+from notifications.streaming.hints.seal import Seal, find_seal
+from notifications.streaming.tasks import end_all
+from notifications.streaming.transient import Received, read_events
+
+logger = logging.getLogger(__name__)
+
+Hinted = Callable[[str, int], None]
+
+
+class Membership:
+    """Joins and leaves groups one after the other, and passes on what comes.
+
+    Args:
+        layer: the channel layer; None when the project has none.
+        is_wanted: whether a user (by key) is connected.
+        on_hint: called with key and head for each hint.
+        on_look: called with a key for each look.
+        on_event: called with each transient event.
+        on_show: called with the key of a user and of a notification for each that is to be shown once more.
+        on_joined: called with a key once hints for it can come; earlier ones were missed.
+        find_seal: what opens the messages of this installation, once it is known.
+    """
+
+    def __init__(
+        self,
+        layer: Any | None,
+        *,
+        is_wanted: Callable[[str], bool],
+        on_hint: Hinted,
+        on_look: Callable[[str], None],
+        on_event: Callable[[Received], None],
+        on_show: Callable[[str, int], None],
+        on_joined: Callable[[str], None],
+        find_seal: Callable[[], Awaitable[Seal]] = find_seal,
+    ) -> None:
+        self._layer = layer
+        self._is_wanted = is_wanted
+        self._on_hint = on_hint
+        self._on_look = on_look
+        self._on_event = on_event
+        self._on_show = on_show
+        self._on_joined = on_joined
+        self._find_seal = find_seal
+        self._seal: Seal | None = None
+        self._channel: str | None = None
+        self._joined: set[str] = set()
+        self._unsettled: dict[str, None] = {}
+        self._changed = asyncio.Event()
+        self._outage = Outage(
+            logger,
+            began="Hints cannot be received; streams are live by reconciliation alone",
+            over="Hints are received again",
+        )
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        """Begin to listen, on the running loop."""
+        if self._layer is not None:
+            loop = asyncio.get_running_loop()
+            self._tasks = [
+                loop.create_task(self._receive(), name="hub hints"),
+                loop.create_task(self._settle(), name="hub membership"),
+            ]
+
+    async def stop(self) -> None:
+        """End at once; the layer forgets the channel by itself."""
+        for task in reversed(self._tasks):  # with its channel gone, the settling would fail
+            await end_all([task])
+
+    def look_at(self, key: str) -> None:
+        """A user came or went: join or leave the group soon. Joining twice is harmless, and repairs a layer that forgot."""
+        if self._layer is not None:
+            self._unsettled[key] = None
+            self._changed.set()
+
+    async def _receive(self) -> None:
+        failures = 0
+        while True:
+            try:
+                if self._seal is None:
+                    self._seal = await self._find_seal()
+                if self._channel is None:
+                    self._channel = await self._layer_of().new_channel(self._seal.channel_prefix)
+                    self._changed.set()
+                # Never under a timeout: a cancelled receive() of the pub/sub layer unsubscribes for good.
+                message = self._seal.open(await self._layer_of().receive(self._channel))
+            except Exception as error:  # noqa: BLE001 (a layer may raise anything; streams outlive it)
+                self._outage.failed(error)
+                failures += 1
+                await asyncio.sleep(timing.backoff_seconds(failures))
+            else:
+                failures = 0
+                self._outage.recovered()
+                for key, head in read_hint(message):
+                    self._on_hint(key, head)
+                for key in read_look(message):
+                    self._on_look(key)
+                for event in read_events(message):
+                    self._on_event(event)
+                for key, notification_id in read_show(message):
+                    self._on_show(key, notification_id)
+
+    async def _settle(self) -> None:
+        failures = 0
+        while True:
+            await self._changed.wait()
+            self._changed.clear()
+            if self._channel is None:
+                continue
+            try:
+                await self._join(EVERYBODY, self._channel)
+                while self._unsettled:
+                    key = next(iter(self._unsettled))
+                    await self._settle_one(key, self._channel)
+                failures = 0
+            except Exception as error:  # noqa: BLE001 (as above)
+                self._outage.failed(error)
+                failures += 1
+                await asyncio.sleep(timing.backoff_seconds(failures))
+                self._changed.set()
+
+    async def _settle_one(self, key: str, channel: str) -> None:
+        # Taken out before the await: whoever comes or goes meanwhile puts it back. A failure puts it back, too.
+        del self._unsettled[key]
+        try:
+            if self._is_wanted(key):
+                await self._join(key, channel)
+                if key not in self._joined:
+                    self._joined.add(key)
+                    self._outage.recovered()  # only this is sure to have asked it: a layer may know of older groups by itself
+                    self._on_joined(key)
+            elif key in self._joined:
+                for group in self._groups_of(key):
+                    await self._layer_of().group_discard(group, channel)
+                self._joined.discard(key)
+        except BaseException:
+            self._unsettled[key] = None
+            raise
+
+    async def _join(self, address: Address, channel: str) -> None:
+        for group in self._groups_of(address):
+            await self._layer_of().group_add(group, channel)
+
+    def _groups_of(self, address: Address) -> list[str]:
+        assert self._seal is not None  # noqa: S101 (there is no channel without one)
+        return self._seal.groups(address)
+
+    def _layer_of(self) -> Any:
+        assert self._layer is not None  # noqa: S101 (no task runs without one)
+        return self._layer

@@ -1,0 +1,96 @@
+"""Shows notifications once more on the open streams of their recipients, because staff ask for it: best effort, stored nowhere.
+
+A message names keys and nothing else, so a forged one can make a user see again what they have in their list, and no more.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable, Collection
+from datetime import UTC, datetime
+from typing import Any, Final, NamedTuple
+
+from notifications import selectors
+from notifications.payloads import notification_json, timestamp
+from notifications.streaming import frames
+from notifications.streaming.database_threads import in_pool
+from notifications.streaming.metrics import METRICS
+from notifications.streaming.process.fanout import Fanout, user_key
+from notifications.streaming.tasks import OnDemand
+from notifications.streaming.transient import TransientEvent, TransientFrame
+
+logger = logging.getLogger(__name__)
+
+MAX_WAITING: Final = 10_000  # what comes on top is dropped
+MAX_ROWS: Final = 200  # in one query; the next one waits until these are out
+
+
+class _Show(NamedTuple):
+    """One of them, read and rendered."""
+
+    key: str
+    position: int
+    event: TransientEvent
+
+
+class Shown:
+    """Reads what is to be shown again and offers it to its recipient's connections.
+
+    Args:
+        fanout: the users who are connected.
+        may_show: whether the rights of the streams are known to be good, as for transient events.
+    """
+
+    def __init__(self, fanout: Fanout, *, may_show: Callable[[], bool]) -> None:
+        self._fanout = fanout
+        self._may_show = may_show
+        self._waiting: deque[int] = deque()
+        self._reading = OnDemand(self._read_all, name="hub shown")
+
+    def add(self, key: str, notification_id: int) -> None:
+        """Show a notification soon, if its recipient is connected."""
+        if key not in self._fanout:
+            return
+        if len(self._waiting) >= MAX_WAITING or not self._may_show():
+            METRICS.transient_frames["dropped"] += 1
+            return
+        self._waiting.append(notification_id)
+        self._reading.start()
+
+    async def stop(self) -> None:
+        """End at once."""
+        await self._reading.stop()
+
+    async def _read_all(self) -> None:
+        while self._waiting:
+            ids = [self._waiting.popleft() for _ in range(min(len(self._waiting), MAX_ROWS))]
+            try:
+                shows = await in_pool(_read, ids)
+            except Exception as error:  # noqa: BLE001 (best effort: streams outlive any failure of the database)
+                METRICS.transient_frames["dropped"] += len(ids)
+                logger.warning("%d notifications could not be read to be shown again: %s", len(ids), error)
+                continue
+            for show in shows:
+                inbox = self._fanout.get(show.key)
+                if inbox is not None and self._may_show():
+                    inbox.show(show.event, after=show.position)
+
+
+def _read(ids: Collection[int]) -> list[_Show]:
+    """Those of them that are listed, rendered. One query; runs in the private pool."""
+    shows: list[_Show] = []
+    for user_id, row in selectors.listed_by_key(ids):
+        frame = _render(row)
+        if frame:
+            event = TransientEvent(TransientFrame(frame), row.type, row.topic, row.level)
+            shows.append(_Show(user_key(user_id), row.position, event))
+    return shows
+
+
+def _render(row: Any) -> bytes:
+    try:
+        return frames.shown(at=timestamp(datetime.now(UTC)), notification=notification_json(row))
+    except Exception:  # whatever is wrong with a row may break nothing but itself
+        logger.exception("Notification %s cannot be rendered and is not shown again", row.public_id)
+        return b""
