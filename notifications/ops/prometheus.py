@@ -23,9 +23,9 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from notifications.conf import hub_config
+from notifications.serving.worker_counts import Scribe
 from notifications.streaming.door.request import Headers, Scope
 from notifications.streaming.metrics import BUCKETS, METRICS, Durations, Metrics
-from notifications.streaming.tally import Scribe
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 _FAMILIES: Final = {"counter": CounterMetricFamily, "gauge": GaugeMetricFamily}

@@ -17,13 +17,13 @@ from notifications import payloads, services
 from notifications.models import Inbox
 from notifications.rest.handler import HubASGIHandler
 from notifications.selectors import InboxState
+from notifications.serving.routing import http_routes
 from notifications.signals import streams_changed
 from notifications.streaming.database_threads import in_pool
 from notifications.streaming.door import long_poll
 from notifications.streaming.door.long_poll import MAX_WAIT_SECONDS, clamp_wait
 from notifications.streaming.process import open_polls, revocation
 from notifications.streaming.process.runtime import current_runtime
-from notifications.streaming.routing import http_routes
 from tests.helpers.asgi import Streams, send_to, session_cookie, stream_scope
 from tests.helpers.factories import make_user, order_event, send
 from tests.helpers.waiting import PATIENCE_SECONDS, wait_until_async

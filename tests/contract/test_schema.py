@@ -18,7 +18,7 @@ from notifications import services, streaming
 from notifications.problems import PROBLEMS
 from notifications.rest.schema import streams
 from notifications.rest.schema.document import FILE, generate
-from notifications.streaming.routing import EVENTS_PATH, SIGNALS_PATH, STREAM_PATH
+from notifications.serving.routing import EVENTS_PATH, SIGNALS_PATH, STREAM_PATH
 from tests.helpers.api import Api
 from tests.helpers.factories import make_user, send
 from tests.helpers.tokens import make_token

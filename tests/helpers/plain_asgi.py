@@ -1,4 +1,4 @@
-"""A project that serves the hub by Django's own ASGI handler, as the docstring of `notifications.streaming.routing` shows it."""
+"""A project that serves the hub by Django's own ASGI handler, as the docstring of `notifications.serving.routing` shows it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from django.core.asgi import get_asgi_application
 settings.DATABASES["default"]["CONN_MAX_AGE"] = 0
 django_application = get_asgi_application()
 
-from notifications.streaming.routing import Serving, http_routes, lifespan, refuse_websocket  # noqa: E402
+from notifications.serving.routing import Serving, http_routes, lifespan, refuse_websocket  # noqa: E402
 
 application = Serving(
     ProtocolTypeRouter(

@@ -22,8 +22,8 @@ from notifications.models import Broadcast, BroadcastRecipient, Change, Event, I
 from notifications.services import Recipients
 from notifications.services.leases import take_lease
 from notifications.services.prune import prune_broadcasts
+from notifications.serving.routines import Broadcaster
 from notifications.signals import inbox_changed
-from notifications.streaming.background import Broadcaster
 from tests.helpers import auditor
 from tests.helpers.factories import make_user, order_event
 from tests.helpers.oracle import assert_converges

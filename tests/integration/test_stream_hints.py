@@ -20,7 +20,7 @@ from notifications.models import new_public_id
 from notifications.receipts import Outcome, Receipt
 from notifications.services.emit import send_event
 from notifications.services.inboxes import announce_streams_on_commit
-from notifications.streaming import background
+from notifications.serving import routines
 from notifications.streaming.hints import publish_queue
 from notifications.streaming.hints import publisher as hints
 from notifications.streaming.hints.messages import EVERYBODY
@@ -215,7 +215,7 @@ def test_events__of_a_process_that_nobody_can_hear__are_said_to_be_lost_once(
 ) -> None:
     monkeypatch.setattr(hints, "get_channel_layer", InMemoryChannelLayer)
     monkeypatch.setattr(hints, "_loop_publishers", {})
-    monkeypatch.setattr(background, "is_running", lambda: False)
+    monkeypatch.setattr(routines, "is_running", lambda: False)
     hints._warn_of_nobody.cache_clear()
     for _ in range(2):
         services.emit(1, order_event())

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from notifications.streaming import supervisor as module
-from notifications.streaming.supervisor import Supervisor
+from notifications.serving import supervisor as module
+from notifications.serving.supervisor import Supervisor
 from tests.helpers.waiting import LONG_SECONDS, PATIENCE_SECONDS, wait_until_async
 
 pytestmark = pytest.mark.shape("embedded")

@@ -11,8 +11,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from notifications.ops import prometheus
+from notifications.serving.worker_counts import ENDED, MAX_NAMED, Scribe, Tally, added
 from notifications.streaming.metrics import METRICS, Durations, Metrics
-from notifications.streaming.tally import ENDED, MAX_NAMED, Scribe, Tally, added
 
 pytestmark = pytest.mark.shape("embedded")
 

@@ -16,7 +16,7 @@ from notifications import services
 from notifications.exceptions import InvalidInput
 from notifications.models import ApiToken
 from notifications.services import tokens
-from notifications.streaming.background import Sweeper
+from notifications.serving.routines import Sweeper
 from tests.helpers.factories import make_user
 from tests.helpers.tokens import SPOILT, make_token, spoil
 from tests.helpers.waiting import wait_until

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from daphne.access import AccessLogGenerator
 
-from notifications.streaming.access_log import keep_out_secrets, without_query
+from notifications.serving.access_log import keep_out_secrets, without_query
 
 
 def line(message: str, *args: Any) -> str:

@@ -9,7 +9,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from notifications.addresses import TrustedProxies, normal_address
 from notifications.conf import HubConfig, values_from_environ
-from notifications.streaming.proxies import settle_client
+from notifications.serving.proxies import settle_client
 
 
 @pytest.mark.parametrize(

@@ -23,10 +23,10 @@ from notifications import services
 from notifications.environment import WORKERS_VARIABLE, worker_count
 from notifications.management.base import advice
 from notifications.ops import prometheus
-from notifications.streaming import server, systemd
+from notifications.serving import server, systemd
+from notifications.serving.supervisor import Worker
+from notifications.serving.worker_counts import Scribe, Tally
 from notifications.streaming.connection.transport import tune
-from notifications.streaming.supervisor import Worker
-from notifications.streaming.tally import Scribe, Tally
 
 logger = logging.getLogger(__name__)
 

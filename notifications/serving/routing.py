@@ -21,8 +21,9 @@ from django.conf import settings
 from django.urls import path, re_path
 
 from notifications.conf import hub_config
-from notifications.streaming import background
-from notifications.streaming.access_log import keep_out_secrets
+from notifications.serving import routines
+from notifications.serving.access_log import keep_out_secrets
+from notifications.serving.proxies import settle_client
 from notifications.streaming.connection.transport import SERVER_SEND
 from notifications.streaming.door.endpoint import stream
 from notifications.streaming.door.guard import METHODS, SIGNALS
@@ -30,7 +31,6 @@ from notifications.streaming.door.long_poll import poll
 from notifications.streaming.door.paced_answers import paced
 from notifications.streaming.door.refusals import Receive, Send
 from notifications.streaming.door.request import Scope, join_cookies
-from notifications.streaming.proxies import settle_client
 from notifications.streaming.staff import STAFF_PATH
 from notifications.streaming.staff.endpoint import replay, tail
 
@@ -94,7 +94,7 @@ class Serving:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a scope on."""
-        background.start()
+        routines.start()
         if scope["type"] != "lifespan":
             scope[SERVER_SEND] = send
             settle_client(scope)
@@ -124,7 +124,7 @@ async def lifespan(scope: Scope, receive: Receive, send: Send) -> None:
         message = await receive()
         await send({"type": f"{message['type']}.complete"})
         if message["type"] == "lifespan.shutdown":
-            background.stop()
+            routines.stop()
             return
 
 

@@ -19,10 +19,10 @@ import uvicorn
 from django.conf import settings
 
 from notifications.conf import hub_config
+from notifications.serving.supervisor import ALIVE, LIFE_SECONDS, READY, Supervisor, Worker
+from notifications.serving.worker_counts import Scribe
 from notifications.streaming.connection.transport import tune
 from notifications.streaming.process.runtime import drain_current
-from notifications.streaming.supervisor import ALIVE, LIFE_SECONDS, READY, Supervisor, Worker
-from notifications.streaming.tally import Scribe
 
 BACKLOG: Final = 2_048
 KEEP_ALIVE_SECONDS: Final = 30
