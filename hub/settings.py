@@ -157,7 +157,7 @@ STATIC_ROOT = BASE_DIR / "staticfiles"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    "staticfiles": {"BACKEND": f"notifications.static_files.{'PlainFiles' if DEBUG else 'HashedFiles'}"},
+    "staticfiles": {"BACKEND": f"notifications.http.static_files.{'PlainFiles' if DEBUG else 'HashedFiles'}"},
 }
 WHITENOISE_USE_FINDERS = WHITENOISE_AUTOREFRESH = DEBUG
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"

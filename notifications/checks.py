@@ -18,7 +18,7 @@ from django.db import DEFAULT_DB_ALIAS, connection
 
 from notifications.conf import hub_config
 from notifications.environment import worker_count
-from notifications.events import registry
+from notifications.event_types import registry
 
 MIN_SQLITE: Final = (3, 37, 0)
 

@@ -11,9 +11,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, NamedTuple, Protocol
 
-from notifications import strict_json
-from notifications.events import LEVELS, category_of, type_of_route
+from notifications.event_types import LEVELS, category_of, type_of_route
 from notifications.exceptions import MAX_ERRORS, FieldErrors, InvalidInput, UnknownFilter
+from notifications.protocol import strict_json
 
 MAX_VALUES: Final = 50
 MAX_VALUE_LENGTH: Final = 100

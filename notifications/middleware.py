@@ -15,9 +15,9 @@ from django.http.response import HttpResponseBase
 from django.utils.cache import patch_vary_headers
 from django.utils.deprecation import MiddlewareMixin
 
-from notifications import cors
 from notifications.conf import hub_config
-from notifications.problems import CONTENT_TYPE, code_of_status
+from notifications.http import cors
+from notifications.protocol.problems import CONTENT_TYPE, code_of_status
 from notifications.rest.errors import problem_response
 
 API_PREFIX: Final = "/api/"

@@ -15,10 +15,10 @@ from json.encoder import encode_basestring_ascii
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from notifications.cursors import cursor_text
-from notifications.events import category_of, route_of
+from notifications.event_types import category_of, route_of
 from notifications.fold import CHANGE_NAMES, KINDS, Carries
-from notifications.strict_json import refuse_constant
+from notifications.protocol.cursors import cursor_text
+from notifications.protocol.strict_json import refuse_constant
 
 logger = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from hub.settings import DATABASES, STORAGES
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 # Nothing is collected for the tests, not even for those of a process without DEBUG.
-STORAGES["staticfiles"] = {"BACKEND": "notifications.static_files.PlainFiles"}
+STORAGES["staticfiles"] = {"BACKEND": "notifications.http.static_files.PlainFiles"}
 
 # A file rather than SQLite's memory: threads and other processes open the same database. pytest-django adds the worker's name.
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3" and "TEST_FOLDER" in os.environ:

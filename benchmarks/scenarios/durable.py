@@ -10,7 +10,7 @@ from benchmarks.machine import MICRO, cpu_seconds, settle
 from benchmarks.people import people
 from benchmarks.production import hub
 from benchmarks.run import Run
-from notifications.events import UntypedEvent
+from notifications.event_types import UntypedEvent
 from notifications.services import notify_many
 
 ROUNDS = 20

@@ -9,7 +9,7 @@ from benchmarks.figures import Figure, p99
 from benchmarks.people import people
 from benchmarks.production import hub
 from benchmarks.run import Run
-from notifications.events import UntypedEvent
+from notifications.event_types import UntypedEvent
 from notifications.services import notify
 from tests.helpers.processes import HubProcess
 from tests.helpers.streams import LiveStream

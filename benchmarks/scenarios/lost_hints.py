@@ -13,7 +13,7 @@ from benchmarks.people import people
 from benchmarks.production import hub
 from benchmarks.run import Run
 from benchmarks.scenarios.latency import open_stream
-from notifications.events import UntypedEvent
+from notifications.event_types import UntypedEvent
 from notifications.services import notify
 from tests.helpers.servers import RedisServer
 

@@ -17,7 +17,7 @@ from benchmarks.machine import MILLI
 from benchmarks.people import people
 from benchmarks.run import Run
 from notifications import services
-from notifications.events import UntypedEvent
+from notifications.event_types import UntypedEvent
 from tests.helpers.guarded import GuardedFolder
 
 ROUNDS = 1_000

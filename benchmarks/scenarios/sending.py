@@ -12,7 +12,7 @@ from benchmarks.figures import Figure
 from benchmarks.machine import resident_bytes
 from benchmarks.run import Run
 from notifications import services
-from notifications.events import UntypedEvent
+from notifications.event_types import UntypedEvent
 from notifications.services import Recipients
 
 USERS = 100_000

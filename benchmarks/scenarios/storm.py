@@ -14,7 +14,7 @@ from benchmarks.production import hub
 from benchmarks.run import Run
 from benchmarks.scenarios.latency import commit_to_frame, open_stream
 from notifications import selectors
-from notifications.events import UntypedEvent
+from notifications.event_types import UntypedEvent
 from notifications.services import notify_many
 
 BEHIND = 20  # changes that each client has missed

@@ -10,7 +10,7 @@ from benchmarks.machine import MICRO, cpu_seconds, settle
 from benchmarks.people import Person, people
 from benchmarks.production import hub
 from benchmarks.run import FRAME_BYTES, PER_SECOND, Run
-from notifications.events import UntypedEvent
+from notifications.event_types import UntypedEvent
 from notifications.services import emit
 from tests.helpers.processes import HubProcess
 

@@ -18,7 +18,7 @@ from notifications.admin.search import exactly, username_field
 from notifications.exceptions import InvalidInput
 from notifications.models import MAX_TOPIC_LENGTH, Event
 from notifications.models.search import few_events_with
-from notifications.search import parse_words
+from notifications.protocol.search_words import parse_words
 
 MAX_FEW: Final = 5_000  # events with certain words, whose keys then stand in the statement
 # What an address of the list may have.

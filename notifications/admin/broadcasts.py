@@ -27,7 +27,7 @@ from notifications.admin.links import name_of, notifications_url
 from notifications.admin.origin import origin_of, username_of
 from notifications.admin.rights import CONTENT_HIDDEN, can
 from notifications.admin.sending import repeated
-from notifications.events import category_of, registry
+from notifications.event_types import category_of, registry
 from notifications.models import Broadcast, JobState, Notification
 from notifications.payloads import NotificationRow
 

@@ -21,7 +21,7 @@ from django.utils.translation import gettext as _
 from notifications.admin import keys
 from notifications.admin.search import username_field
 from notifications.admin.states import INDEXED, State, condition
-from notifications.events import category_of
+from notifications.event_types import category_of
 from notifications.exceptions import InvalidInput
 from notifications.filters import Filters
 from notifications.models import MAX_KEY_LENGTH, TYPES_CATEGORY, Level, Notification

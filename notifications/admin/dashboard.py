@@ -19,7 +19,7 @@ from notifications.admin.links import brief
 from notifications.admin.plots import Buckets, stacked
 from notifications.admin.rights import can
 from notifications.conf import hub_config
-from notifications.events import category_of
+from notifications.event_types import category_of
 from notifications.models import (
     ApiToken,
     Broadcast,

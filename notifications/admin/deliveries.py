@@ -14,9 +14,9 @@ from typing import Any, Final
 from django.utils.translation import gettext as _
 
 from notifications import selectors
-from notifications.agents import describe_agent
 from notifications.exceptions import InvalidInput
 from notifications.filters import Filters
+from notifications.http.user_agents import describe_agent
 from notifications.models import ApiToken, EndReason, Inbox, Notification, StreamSession
 
 MAX_RECORDS: Final = 200  # of one kind that are read; the oldest, which tell who was first

@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy
 
 from notifications.admin.changelist import NotificationList
 from notifications.admin.states import State
-from notifications.events import category_of, registry
+from notifications.event_types import category_of, registry
 from notifications.models import Event, Level, Notification
 
 # Types that no class declares come from producers; a busy one shows up among the newest events.

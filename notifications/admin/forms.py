@@ -15,10 +15,10 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from notifications import strict_json
 from notifications.admin.people import users_field
 from notifications.admin.sending import KeyField
-from notifications.events import UntypedEvent, registry
+from notifications.event_gate import check_sender
+from notifications.event_types import UntypedEvent, registry
 from notifications.exceptions import (
     HubError,
     InvalidInput,
@@ -27,7 +27,6 @@ from notifications.exceptions import (
     UnknownEventType,
 )
 from notifications.filters import NO_FILTERS
-from notifications.gate import check_sender
 from notifications.models import (
     MAX_COLLAPSE_KEY_LENGTH,
     MAX_REASON_LENGTH,
@@ -36,6 +35,7 @@ from notifications.models import (
     MAX_URL_LENGTH,
     Level,
 )
+from notifications.protocol import strict_json
 from notifications.services.content import build_event, check_schedule
 from notifications.services.recipients import Recipients, user_model_has
 

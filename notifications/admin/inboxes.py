@@ -36,9 +36,9 @@ from notifications.admin.search import username_field
 from notifications.admin.streams import streams_of
 from notifications.admin.tail import show_tail
 from notifications.admin.time_machine import show_past
-from notifications.cursors import Cursor
 from notifications.exceptions import MalformedCursor
 from notifications.models import Change, Inbox, Reason
+from notifications.protocol.cursors import Cursor
 
 LOG_PAGE: Final = 50
 

@@ -16,8 +16,8 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
 from notifications.models import MAX_TITLE_LENGTH, Event, Level
+from notifications.protocol.times import local_time
 from notifications.streaming.staff import STAFF_PATH
-from notifications.times import local_time
 
 # What a username is cut to where it is longer than any that Django's own user model admits.
 MAX_NAME: Final = 254

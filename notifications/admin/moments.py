@@ -11,10 +11,10 @@ from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext as _
 
 from notifications import selectors
-from notifications.cursors import Cursor
 from notifications.exceptions import MalformedCursor
 from notifications.models import Inbox
-from notifications.times import time_problem
+from notifications.protocol.cursors import Cursor
+from notifications.protocol.times import time_problem
 
 _MAX_DIGITS: Final = 16
 

@@ -12,9 +12,9 @@ from django.utils.translation import gettext as _
 
 from notifications.admin.links import MAX_NAME, inbox_url, name_of, notification_url
 from notifications.admin.search import username_field
-from notifications.cursors import Cursor
 from notifications.exceptions import MalformedCursor
 from notifications.models import Change, Inbox
+from notifications.protocol.cursors import Cursor
 
 MAX_OFFERED: Final = 12
 

@@ -8,9 +8,9 @@ from uuid import UUID
 from django.contrib.auth import get_user_model
 from django.db.models import Q
 
-from notifications.cursors import Cursor
 from notifications.exceptions import MalformedCursor
 from notifications.models import Change
+from notifications.protocol.cursors import Cursor
 
 _MAX_POSITION_DIGITS: Final = 16
 

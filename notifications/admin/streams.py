@@ -28,7 +28,7 @@ from notifications.admin.links import chip_html, inbox_url, name_of, stream_url,
 from notifications.admin.paginator import BoundedPaginator
 from notifications.admin.rights import can, require
 from notifications.admin.search import username_field
-from notifications.agents import describe_agent
+from notifications.http.user_agents import describe_agent
 from notifications.models import MAX_REASON_LENGTH, EndReason, Inbox, StreamSession
 from notifications.selectors import is_worker_alive
 

@@ -15,10 +15,10 @@ from django.utils.translation import gettext_lazy
 from notifications import selectors
 from notifications.admin.links import brief, chip_html, level_html, live_url, notification_url, past_url
 from notifications.admin.rights import CONTENT_HIDDEN, can
-from notifications.cursors import Cursor
 from notifications.exceptions import InvalidInput
 from notifications.filters import NAMES, Filters
 from notifications.models import ChangeKind, Level, Reason
+from notifications.protocol.cursors import Cursor
 from notifications.selectors import WatchedChange
 from notifications.streaming.staff.tail_filter import MAX_RECIPIENTS, Watch
 

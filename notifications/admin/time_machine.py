@@ -23,10 +23,10 @@ from notifications.admin.links import (
 from notifications.admin.moments import Moment, moment_of, position_of
 from notifications.admin.rights import CONTENT_HIDDEN, CONTENT_HIDDEN_WHY, can
 from notifications.admin.states import listed_state
-from notifications.cursors import Cursor
 from notifications.exceptions import CursorExpired
 from notifications.models import Change, Inbox, Reason
 from notifications.payloads import NotificationRow
+from notifications.protocol.cursors import Cursor
 from notifications.selectors import PastPage
 from notifications.services.content import url_problem
 

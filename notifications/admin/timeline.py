@@ -14,10 +14,10 @@ from notifications.admin.deliveries import Deliveries, Delivery, deliveries_of
 from notifications.admin.links import name_of, notification_url, replay_job_url
 from notifications.admin.replay_traces import Source, Trace, source_of, traces_of
 from notifications.admin.states import State
-from notifications.cursors import Cursor
 from notifications.fold import OBJECT_KINDS
 from notifications.models import Change, ChangeKind, Inbox, Notification, Replay, ReplayVerb
-from notifications.times import local_time
+from notifications.protocol.cursors import Cursor
+from notifications.protocol.times import local_time
 
 MAX_CHANGES: Final = 200
 MAX_MADE_SHOWN: Final = 8

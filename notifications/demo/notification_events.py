@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from notifications.events import EventType
+from notifications.event_types import EventType
 
 
 class OrderPlaced(EventType, name="orders.demo_order.placed"):

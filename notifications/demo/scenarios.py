@@ -24,7 +24,7 @@ from notifications.demo.notification_events import (
     TokenExpired,
     TokenExpiring,
 )
-from notifications.events import EventType, Level
+from notifications.event_types import EventType, Level
 
 ITEMS: Final = (
     ("Difference engine, desk size", 184_900),

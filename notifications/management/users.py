@@ -8,9 +8,9 @@ from typing import Any
 from django.contrib.auth import get_user_model
 from django.core.management.base import CommandError
 
-from notifications import strict_json
 from notifications.exceptions import InvalidInput
 from notifications.models import Inbox
+from notifications.protocol import strict_json
 
 
 def user_key(name: str) -> Any:

@@ -2,7 +2,7 @@
 
 import django.db.models.deletion
 import django.db.models.functions.datetime
-import notifications.cursors
+import notifications.protocol.cursors
 import notifications.models
 from django.conf import settings
 from django.db import migrations, models
@@ -43,7 +43,7 @@ class Migration(migrations.Migration):
             name='Inbox',
             fields=[
                 ('user', models.OneToOneField(on_delete=django.db.models.deletion.DO_NOTHING, primary_key=True, related_name='inbox', serialize=False, to=settings.AUTH_USER_MODEL, verbose_name='user')),
-                ('epoch', models.CharField(default=notifications.cursors.new_epoch, editable=False, max_length=8, verbose_name='epoch')),
+                ('epoch', models.CharField(default=notifications.protocol.cursors.new_epoch, editable=False, max_length=8, verbose_name='epoch')),
                 ('head', models.BigIntegerField(db_default=0, default=0, editable=False, verbose_name='head')),
                 ('floor', models.BigIntegerField(db_default=0, default=0, editable=False, verbose_name='floor')),
                 ('unread_count', models.BigIntegerField(db_default=0, default=0, editable=False, verbose_name='unread')),

@@ -10,7 +10,7 @@ from typing import Any
 
 from django.db import migrations
 
-# notifications.search.WORD_CHARACTERS of this version.
+# notifications.protocol.search_words.WORD_CHARACTERS of this version.
 WORD_CHARACTERS = (
     r"0-9A-Za-z\u00c0-\u1fff\u2070-\u218f\u2c00-\u2dff\u3040-\ud7ff\uf900-\ufdff\ufe70-\ufefe\uff10-\uff19\uff21-\uff3a"
     r"\uff41-\uff5a\uff66-\uffdc\U00010000-\U0001efff\U00020000-\U0003ffff"

@@ -10,7 +10,7 @@ from django.db.models import Q, Value
 from django.db.models.functions import Left, Now, StrIndex
 from django.utils.translation import gettext_lazy as _
 
-from notifications.events import MAX_NAME_LENGTH
+from notifications.event_types import MAX_NAME_LENGTH
 from notifications.models.times import ReadableDateTimeField
 
 MAX_TITLE_LENGTH = 200

@@ -13,10 +13,10 @@ from django.db import models
 from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
-from notifications.cursors import Cursor, new_epoch
-from notifications.events import MAX_NAME_LENGTH
+from notifications.event_types import MAX_NAME_LENGTH
 from notifications.models.events import Event
 from notifications.models.notifications import Notification
+from notifications.protocol.cursors import Cursor, new_epoch
 
 
 class ChangeKind(models.TextChoices):

@@ -14,7 +14,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
-from notifications.events import MAX_NAME_LENGTH
+from notifications.event_types import MAX_NAME_LENGTH
 from notifications.models.events import MAX_COLLAPSE_KEY_LENGTH, MAX_TOPIC_LENGTH, Event, Level
 from notifications.models.keys import new_public_id, staged_at
 from notifications.models.times import ReadableDateTimeField

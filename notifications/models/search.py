@@ -15,7 +15,7 @@ from django.db.models import BooleanField, Q
 from django.db.models.expressions import RawSQL
 
 from notifications.models.events import Event
-from notifications.search import WORD_CHARACTERS
+from notifications.protocol.search_words import WORD_CHARACTERS
 
 # What PostgreSQL takes for the share of rows that have a word of which it knows nothing is 0.005.
 _RARE: Final = 0.006

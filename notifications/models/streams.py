@@ -13,7 +13,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
-from notifications.agents import MAX_AGENT_LENGTH
+from notifications.http.user_agents import MAX_AGENT_LENGTH
 from notifications.models.keys import new_public_id
 from notifications.models.tokens import ApiToken
 

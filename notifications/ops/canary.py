@@ -11,7 +11,7 @@ from urllib.parse import urlencode, urlsplit
 from uuid import UUID
 
 from notifications import services
-from notifications.events import UntypedEvent
+from notifications.event_types import UntypedEvent
 from notifications.ops.findings import Finding, error, ok, warning
 
 WAIT_SECONDS: Final = 10.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from notifications import selectors, services
-from notifications.events import category_of
+from notifications.event_types import category_of
 from notifications.pages.forms import InboxForm
 from notifications.pages.strings import STRINGS
 

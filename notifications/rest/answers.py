@@ -9,9 +9,8 @@ from typing import Any, TypeVar
 import orjson
 from rest_framework.request import Request
 
-from notifications.agents import describe_agent
-from notifications.cursors import Cursor
 from notifications.filters import Filters
+from notifications.http.user_agents import describe_agent
 from notifications.models import Broadcast, StreamSession
 from notifications.payloads import (
     ChangeRow,
@@ -21,6 +20,7 @@ from notifications.payloads import (
     notification_json,
     timestamp,
 )
+from notifications.protocol.cursors import Cursor
 from notifications.selectors import Counts, InboxState, Page
 from notifications.services import Outcome
 

@@ -12,7 +12,7 @@ from rest_framework.request import Request
 from notifications import permissions, selectors, services
 from notifications.exceptions import MissingScope, NotAProducer
 from notifications.models import ApiToken
-from notifications.problems import CHALLENGE
+from notifications.protocol.problems import CHALLENGE
 from notifications.rest.errors import CsrfFailed
 from notifications.services.bearer import bearer_of
 

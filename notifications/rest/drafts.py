@@ -12,12 +12,12 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
-from notifications.events import LEVELS, UntypedEvent, registry
+from notifications.event_types import LEVELS, UntypedEvent, registry
 from notifications.exceptions import FieldErrors, InvalidInput
 from notifications.models import MAX_KEY_LENGTH
+from notifications.protocol.times import time_problem
 from notifications.rest.inputs import fields_of, ids_of
 from notifications.services import Audience, Draft, Transient
-from notifications.times import time_problem
 
 MAX_BATCH_ITEMS: Final = 1_000
 MAX_NAMES: Final = 10_000

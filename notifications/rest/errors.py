@@ -19,7 +19,7 @@ from django.http.multipartparser import MultiPartParserError
 from rest_framework import exceptions as drf
 
 from notifications.exceptions import CursorUnusable, HubError, InvalidInput, MissingScope
-from notifications.problems import (
+from notifications.protocol.problems import (
     CONTENT_TYPE,
     PROBLEMS,
     problem_document,

@@ -6,7 +6,7 @@ from django.http import HttpResponseNotModified
 from django.utils.http import parse_etags
 from rest_framework.request import Request
 
-from notifications.cursors import Cursor
+from notifications.protocol.cursors import Cursor
 
 
 def etag_header(cursor: Cursor) -> dict[str, str]:

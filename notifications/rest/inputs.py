@@ -10,12 +10,12 @@ from uuid import UUID
 
 from django.http import QueryDict
 
-from notifications.cursors import Cursor
 from notifications.exceptions import MAX_ERRORS, FieldErrors, InvalidInput, MalformedCursor
 from notifications.filters import MAX_VALUE_LENGTH, Filters
 from notifications.fold import VERBS, WISHES, check_wish
+from notifications.protocol.cursors import Cursor
+from notifications.protocol.search_words import parse_words
 from notifications.rest.ids import parse_id
-from notifications.search import parse_words
 
 DEFAULT_LIST_LIMIT: Final = 25
 MAX_LIST_LIMIT: Final = 200

@@ -9,7 +9,7 @@ from django.http import QueryDict
 from rest_framework.parsers import BaseParser
 from rest_framework.request import Request
 
-from notifications import strict_json
+from notifications.protocol import strict_json
 from notifications.rest.errors import BodyTooLarge
 
 MAX_BODY_BYTES: Final = 1_048_576

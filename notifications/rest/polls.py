@@ -6,10 +6,10 @@ from django.utils.http import parse_etags
 from rest_framework.request import Request
 
 from notifications.addresses import normal_address
-from notifications.agents import printable_agent
-from notifications.cursors import Cursor
 from notifications.exceptions import MalformedCursor
+from notifications.http.user_agents import printable_agent
 from notifications.models import EndReason
+from notifications.protocol.cursors import Cursor
 from notifications.rest.authentication import token_of
 from notifications.rest.inputs import ChangesQuery, ListQuery
 from notifications.selectors import InboxState, Page

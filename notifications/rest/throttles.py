@@ -7,10 +7,10 @@ from typing import Any, Final
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
-from notifications.buckets import Allowance, buckets
 from notifications.conf import hub_config
 from notifications.exceptions import HubError
-from notifications.problems import PROBLEMS
+from notifications.http.rate_limits import Allowance, buckets
+from notifications.protocol.problems import PROBLEMS
 
 
 class Throttled(HubError):

@@ -19,9 +19,9 @@ from rest_framework.throttling import BaseThrottle
 from rest_framework.views import APIView
 
 from notifications import selectors, services
-from notifications.buckets import Allowance
 from notifications.exceptions import NotFound
-from notifications.load import LOAD, poll_interval_seconds
+from notifications.http.poll_interval import LOAD, poll_interval_seconds
+from notifications.http.rate_limits import Allowance
 from notifications.models import Scope
 from notifications.rest import answers, errors, etags, polls
 from notifications.rest.authentication import BearerAuthentication, HasScope, SessionLogin

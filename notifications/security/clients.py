@@ -8,7 +8,7 @@ from typing import Final
 from django.http import HttpRequest
 
 from notifications.addresses import normal_address
-from notifications.agents import describe_agent, printable_agent
+from notifications.http.user_agents import describe_agent, printable_agent
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ from django.conf import settings
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from notifications.agents import MAX_AGENT_LENGTH
+from notifications.http.user_agents import MAX_AGENT_LENGTH
 from notifications.security.failures import Group
 
 MAX_ADDRESS_LENGTH = 45

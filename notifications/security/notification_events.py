@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from notifications.events import EventType
+from notifications.event_types import EventType
 
 RevokedBy = Literal["password_change", "staff"]
 

@@ -12,7 +12,7 @@ from django.contrib.sessions.models import Session
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from notifications.prepared import Prepared, Slot
+from notifications.sql.prepared import Prepared, Slot
 
 
 class SessionStore(db.SessionStore):

@@ -10,7 +10,6 @@ from uuid import UUID
 
 from django.db.models import Exists, F, OuterRef, Q, Sum
 
-from notifications.arrays import AnyOf
 from notifications.models import (
     Change,
     ChangeKind,
@@ -20,6 +19,7 @@ from notifications.models import (
     StreamSession,
     staged_at,
 )
+from notifications.sql.arrays import AnyOf
 
 MAX_SAMPLE: Final = 5_000
 MAX_RECORDS: Final = 25_000  # of streams, polls and lists that are looked through for streams

@@ -10,12 +10,12 @@ from uuid import UUID
 from django.db import connection
 from django.db.models import Count, QuerySet, Subquery
 
-from notifications.cursors import Cursor
 from notifications.exceptions import NotFound
 from notifications.filters import NO_FILTERS, Filters
 from notifications.models import Inbox, Notification
 from notifications.models.search import has_words
 from notifications.payloads import NotificationRow
+from notifications.protocol.cursors import Cursor
 from notifications.selectors.conditions import condition
 from notifications.selectors.keys import db_key
 

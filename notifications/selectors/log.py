@@ -10,16 +10,16 @@ from django.db import connection
 from django.db.models import Exists, Func, OuterRef, Q
 from django.db.models.expressions import RawSQL
 
-from notifications.arrays import sql_type
-from notifications.cursors import Cursor
 from notifications.exceptions import CursorExpired
 from notifications.filters import NO_FILTERS, Filters
 from notifications.fold import STATE
 from notifications.models import Change, ChangeKind, Inbox
 from notifications.payloads import ChangeRow
-from notifications.prepared import Prepared, Slot, Slots
+from notifications.protocol.cursors import Cursor
 from notifications.selectors.conditions import condition
 from notifications.selectors.texts import WireId, WireTime
+from notifications.sql.arrays import sql_type
+from notifications.sql.prepared import Prepared, Slot, Slots
 
 _CHANGE_COLUMNS: Final[tuple[str | Func, ...]] = (
     "inbox_id", "position", "kind", WireTime("at"), "unread_count", "up_to", "category", "reason", "created_position",

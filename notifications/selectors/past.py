@@ -12,11 +12,11 @@ from typing import Any, Final, NamedTuple
 
 from django.db.models import Count, Exists, OuterRef, Q, Subquery
 
-from notifications.cursors import Cursor
 from notifications.exceptions import CursorExpired
 from notifications.fold import OBJECT_KINDS, AllRead, State
 from notifications.models import Change, ChangeKind, Inbox, Notification
 from notifications.payloads import NotificationRow
+from notifications.protocol.cursors import Cursor
 from notifications.selectors.listing import notification_columns
 
 _COLUMNS: Final = notification_columns("type", "topic", "level", "expires_at")

@@ -9,10 +9,10 @@ import orjson
 from django.db import connection
 from django.db.models import Count, FilteredRelation, Q
 
-from notifications.arrays import array_text, sql_type
-from notifications.cursors import Cursor
 from notifications.models import Inbox
+from notifications.protocol.cursors import Cursor
 from notifications.selectors.keys import db_key, key_rows
+from notifications.sql.arrays import array_text, sql_type
 
 
 class InboxState(NamedTuple):

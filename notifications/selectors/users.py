@@ -16,7 +16,7 @@ from django.db.models.manager import BaseManager
 from django.utils.crypto import constant_time_compare
 
 from notifications.models import ApiToken
-from notifications.prepared import Prepared, Slot
+from notifications.sql.prepared import Prepared, Slot
 
 _MODEL_BACKEND: Final = "django.contrib.auth.backends.ModelBackend"
 

@@ -12,10 +12,10 @@ from django.contrib.auth.models import Group
 from django.db.models import F, QuerySet
 from django.db.models.manager import BaseManager
 
-from notifications.arrays import AnyOf
 from notifications.exceptions import FieldErrors, InvalidInput
-from notifications.prepared import Prepared, Slots
 from notifications.services.recipients import Recipients, user_model_has
+from notifications.sql.arrays import AnyOf
+from notifications.sql.prepared import Prepared, Slots
 
 MAX_NAMES_ASKED: Final = 5_000  # in one query
 MAX_NAMES_SHOWN: Final = 20  # in an error

@@ -11,7 +11,7 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import Q, QuerySet
 
-from notifications.events import EventType, UntypedEvent
+from notifications.event_types import EventType, UntypedEvent
 from notifications.exceptions import InvalidInput, NotFound
 from notifications.models import Broadcast, BroadcastRecipient, Event, JobState
 from notifications.services import leases
@@ -19,8 +19,8 @@ from notifications.services.content import build_event, check_schedule, text_err
 from notifications.services.notify import recipient_key
 from notifications.services.options import ContentOptions
 from notifications.services.recipients import Recipients
-from notifications.services.rows import insert_rows
 from notifications.services.users import check_users_exist
+from notifications.sql.rows import insert_rows
 
 CHUNK: Final = 5_000
 

@@ -19,8 +19,8 @@ from notifications.services.broadcast import end_broadcasts
 from notifications.services.direct import list_directly
 from notifications.services.leases import UNAVAILABLE, LeaseLost, release
 from notifications.services.recipients import matching_users
-from notifications.services.rows import insert_rows
 from notifications.services.sequence import sequence_on_commit
+from notifications.sql.rows import insert_rows
 
 logger = logging.getLogger(__name__)
 

@@ -10,10 +10,9 @@ from urllib.parse import urlsplit
 
 from django.utils.functional import Promise
 
-from notifications import strict_json
-from notifications.events import LEVELS, EventType, UntypedEvent, check_name
+from notifications.event_gate import admit
+from notifications.event_types import LEVELS, EventType, UntypedEvent, check_name
 from notifications.exceptions import FieldErrors, InvalidInput, NotificationTooLarge, TransientEventTooLarge
-from notifications.gate import admit
 from notifications.models import (
     MAX_ACTOR_LENGTH,
     MAX_BODY_LENGTH,
@@ -24,7 +23,8 @@ from notifications.models import (
     MAX_URL_LENGTH,
     Event,
 )
-from notifications.times import time_problem
+from notifications.protocol import strict_json
+from notifications.protocol.times import time_problem
 
 MAX_NOTIFICATION_BYTES: Final = 65_536
 # Data is stored with escapes, which take three times as much as UTF-8 at most.

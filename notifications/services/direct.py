@@ -12,14 +12,14 @@ from typing import Any, Final
 from django.db import connection
 from django.utils import timezone
 
-from notifications.arrays import any_of, array_text, keys_text, sql_type
-from notifications.events import category_of
+from notifications.event_types import category_of
 from notifications.exceptions import HubError
 from notifications.models import Change, ChangeKind, Event, Inbox, Notification, Via, new_public_id
 from notifications.services.content import check_event
 from notifications.services.inboxes import announce_on_commit
 from notifications.services.sequence import count_on_commit
-from notifications.services.statements import Statement, run_at_once
+from notifications.sql.arrays import any_of, array_text, keys_text, sql_type
+from notifications.sql.statements import Statement, run_at_once
 
 _LOCK: Final = (
     "SELECT user_id FROM {inbox} WHERE user_id {any_of} ORDER BY user_id FOR NO KEY UPDATE SKIP LOCKED"

@@ -8,11 +8,11 @@ from uuid import UUID
 
 from django.utils import timezone
 
-from notifications.events import EventType, UntypedEvent
+from notifications.event_types import EventType, UntypedEvent
 from notifications.models import Inbox, new_public_id
-from notifications.receipts import Receipt
 from notifications.services.content import check_transient
 from notifications.services.notify import recipient_key
+from notifications.services.send_receipts import Receipt
 from notifications.signals import event_emitted
 
 

@@ -7,10 +7,10 @@ from typing import Any
 
 from django.db import transaction
 
-from notifications.cursors import new_epoch
 from notifications.models import Inbox
+from notifications.protocol.cursors import new_epoch
 from notifications.services.inboxes import lock_inboxes
-from notifications.services.rows import update_rows
+from notifications.sql.rows import update_rows
 
 
 def renew_epochs(user_ids: Sequence[Any]) -> int:

@@ -20,8 +20,8 @@ from notifications.services.inboxes import announce_on_commit, ensure_inboxes, l
 from notifications.services.log import Listed, LogBatch, in_order
 from notifications.services.notify import recipient_key
 from notifications.services.origin import SYSTEM, Origin
-from notifications.services.rows import update_rows
 from notifications.services.withdraw import withdraw_events
+from notifications.sql.rows import update_rows
 
 CHUNK: Final = 500
 MAX_AT_ONCE: Final = 5_000  # notifications of one user in one call

@@ -10,17 +10,17 @@ from django.db import IntegrityError, transaction
 from django.db.models import F, QuerySet
 
 from notifications import selectors
-from notifications.arrays import AnyOf
 from notifications.conf import hub_config
-from notifications.cursors import new_epoch
 from notifications.exceptions import UserGone
 from notifications.models import Inbox
-from notifications.prepared import Prepared, Slots
+from notifications.protocol.cursors import new_epoch
 from notifications.selectors import InboxState
-from notifications.services.rows import insert_rows
-from notifications.services.statements import Statement, run_at_once
 from notifications.services.users import existing_users
 from notifications.signals import inbox_changed, streams_changed
+from notifications.sql.arrays import AnyOf
+from notifications.sql.prepared import Prepared, Slots
+from notifications.sql.rows import insert_rows
+from notifications.sql.statements import Statement, run_at_once
 
 
 def open_inbox(user_id: Any) -> InboxState:

@@ -6,13 +6,13 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
-from notifications.events import category_of
+from notifications.event_types import category_of
 from notifications.fold import STATE, State, turned, unread_step
 from notifications.models import Change, ChangeKind, Event, Inbox, Notification, Reason, Via
 from notifications.services.origin import Origin
-from notifications.services.rows import insertion, updating
 from notifications.services.staged import Staged
-from notifications.services.statements import write_at_once
+from notifications.sql.rows import insertion, updating
+from notifications.sql.statements import write_at_once
 
 _NO_STATE: Final = State()  # of a change that is about no single notification
 

@@ -12,14 +12,14 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from notifications.events import EventType, UntypedEvent
+from notifications.event_types import EventType, UntypedEvent
 from notifications.exceptions import InvalidInput
 from notifications.models import Event, Inbox, Notification, new_public_id
 from notifications.services.content import build_event, check_schedule, text_errors
 from notifications.services.options import ContentOptions, NotifyOptions
-from notifications.services.rows import Row, insert_row, insert_with_children
 from notifications.services.sequence import sequence_on_commit
 from notifications.services.users import check_users_exist
+from notifications.sql.rows import Row, insert_row, insert_with_children
 
 
 def notify(

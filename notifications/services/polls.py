@@ -17,9 +17,9 @@ from django.contrib.auth import get_user_model
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from notifications.cursors import Cursor
 from notifications.models import EndReason, OpenedBy, StreamSession
 from notifications.models.keys import new_public_id
+from notifications.protocol.cursors import Cursor
 
 logger = logging.getLogger(__name__)
 

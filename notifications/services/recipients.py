@@ -11,9 +11,9 @@ from django.contrib.auth.models import Group
 from django.core.exceptions import FieldDoesNotExist, ValidationError
 from django.db.models import F, Q, QuerySet
 
-from notifications.arrays import AnyOf
 from notifications.exceptions import InvalidInput
 from notifications.services.notify import recipient_key
+from notifications.sql.arrays import AnyOf
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -10,7 +10,6 @@ from uuid import UUID
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
-from notifications import strict_json
 from notifications.exceptions import InvalidInput, NotFound
 from notifications.models import (
     MAX_REASON_LENGTH,
@@ -23,6 +22,7 @@ from notifications.models import (
     ReplayVerb,
     StreamSession,
 )
+from notifications.protocol import strict_json
 from notifications.selectors import is_worker_alive
 from notifications.services import leases
 from notifications.services.notify import recipient_key

@@ -29,9 +29,9 @@ from notifications.services import leases
 from notifications.services.leases import UNAVAILABLE, LeaseLost
 from notifications.services.recipients import active_users
 from notifications.services.replay import Selection, fitting
-from notifications.services.rows import insert_rows
 from notifications.services.sequence import sequence_on_commit
 from notifications.signals import notifications_shown
+from notifications.sql.rows import insert_rows
 
 logger = logging.getLogger(__name__)
 

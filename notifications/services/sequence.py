@@ -17,7 +17,6 @@ from django.db import DatabaseError, OperationalError, transaction
 from django.db.models import F
 from django.utils import timezone
 
-from notifications.arrays import AnyOf
 from notifications.conf import hub_config
 from notifications.exceptions import HubError
 from notifications.models import Event, Notification, Reason, Replay, Via
@@ -25,9 +24,10 @@ from notifications.services.content import check_event
 from notifications.services.inboxes import announce, announce_on_commit, create_inboxes, lock_inboxes
 from notifications.services.log import Listed, LogBatch, StagedMoved, in_order
 from notifications.services.origin import Origin
-from notifications.services.rows import update_rows
 from notifications.services.staged import Staged, events_of, staged_rows
 from notifications.signals import notifications_sequenced
+from notifications.sql.arrays import AnyOf
+from notifications.sql.rows import update_rows
 
 logger = logging.getLogger(__name__)
 

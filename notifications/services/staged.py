@@ -11,9 +11,9 @@ from django.db import connection
 from django.db.models import F, QuerySet
 from django.utils import timezone
 
-from notifications.arrays import AnyOf, any_of, keys_text
 from notifications.models import Event, Inbox, Notification
-from notifications.prepared import Prepared, Slots
+from notifications.sql.arrays import AnyOf, any_of, keys_text
+from notifications.sql.prepared import Prepared, Slots
 
 # Two halves: each has a partial index, and behind an OR SQLite finds neither. Materialized, or it takes an index of all that the
 # recipient ever got, because that has the order. Subqueries rather than joins, which take PostgreSQL twice as long to plan.

@@ -23,7 +23,7 @@ from notifications.exceptions import StreamLimit, UserGone
 from notifications.models import EndReason, OpenedBy, StreamSession, Worker
 from notifications.selectors import InboxState
 from notifications.services.inboxes import announce_streams_on_commit, lock_statements, open_inbox
-from notifications.services.statements import Statement, run_at_once
+from notifications.sql.statements import Statement, run_at_once
 
 MAX_PRUNED: Final = 500  # rows in one transaction of the sweeper's
 

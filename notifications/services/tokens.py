@@ -17,13 +17,14 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 
-from notifications import permissions, selectors, strict_json
+from notifications import permissions, selectors
 from notifications.exceptions import InvalidInput
 from notifications.filters import MAX_VALUES, Filters
 from notifications.models import MAX_TOKEN_NAME_LENGTH, ApiToken, Scope
+from notifications.protocol import strict_json
+from notifications.protocol.times import time_problem
 from notifications.services.inboxes import announce_streams_on_commit
 from notifications.services.users import check_users_exist
-from notifications.times import time_problem
 
 # Recognisable, so that scanners find a token that somebody has committed.
 PREFIX: Final = "nhub_"

@@ -15,7 +15,7 @@ from uuid import UUID
 from django.db import IntegrityError, connection
 from django.utils import timezone
 
-from notifications.events import UntypedEvent
+from notifications.event_types import UntypedEvent
 from notifications.exceptions import (
     EventInDoubt,
     EventNotSent,
@@ -24,13 +24,13 @@ from notifications.exceptions import (
     InvalidInput,
 )
 from notifications.models import EventKey, EventKeyState, Inbox, new_public_id
-from notifications.receipts import Outcome, Receipt
 from notifications.services.audience import Audience, first_keys, resolve
 from notifications.services.content import check_transient
 from notifications.services.emit import send_event
 from notifications.services.idempotency import Request, fingerprint_of
 from notifications.services.patience import Patience
 from notifications.services.publish import MAX_DIRECT, Producer
+from notifications.services.send_receipts import Outcome, Receipt
 from notifications.signals import channel_layer_asked
 
 KEPT: Final = timedelta(minutes=5)

@@ -8,8 +8,8 @@ from typing import Any
 from django.contrib.auth import get_user_model
 from django.db.models import F
 
-from notifications.arrays import AnyOf
 from notifications.exceptions import InvalidInput
+from notifications.sql.arrays import AnyOf
 
 
 def existing_users(keys: Collection[Any]) -> set[Any]:

@@ -16,7 +16,7 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from notifications.conf import hub_config
-from notifications.events import check_name
+from notifications.event_types import check_name
 from notifications.exceptions import InvalidInput
 from notifications.filters import About
 from notifications.models import Event, Notification, Reason, Via

@@ -21,8 +21,8 @@ from django.utils import timezone
 from notifications.conf import hub_config
 from notifications.models import EndReason, StreamSession, Worker
 from notifications.processes import is_dead, machine
-from notifications.services.rows import update_rows
 from notifications.services.streams import Progress
+from notifications.sql.rows import update_rows
 
 CHUNK: Final = 1_000  # rows in one statement
 MAX_LOST: Final = 10  # processes in one run of the sweeper

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple, Protocol
 
-from notifications.events import check_name
+from notifications.event_types import check_name
 from notifications.exceptions import InvalidInput
 from notifications.filters import Filters
 from notifications.streaming.hints.messages import EVERYBODY, Address, addressed
@@ -17,7 +17,7 @@ from notifications.streaming.hints.messages import EVERYBODY, Address, addressed
 # The largest that ``emit`` lets through has some 51,000, where all is written as escapes.
 MAX_FRAME_BYTES: Final = 65_536
 MAX_MESSAGE_BYTES: Final = 2**20  # of frames and keys in one message
-_MESSAGE_TYPE: Final = "notifications.events"
+_MESSAGE_TYPE: Final = "notifications.event_types"
 _LINES: Final = 3  # event, data, and the empty one
 
 

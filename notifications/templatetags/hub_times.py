@@ -8,7 +8,7 @@ from typing import Any
 from django import template
 from django.templatetags.tz import datetimeobject
 
-from notifications import times
+from notifications.protocol import times
 
 register = template.Library()
 

@@ -19,9 +19,9 @@ from django.utils import timezone
 
 from notifications import services
 from notifications.models import EventKey, EventKeyState
-from notifications.receipts import Receipt
 from notifications.services import transient as transient_events
 from notifications.services.patience import Patience
+from notifications.services.send_receipts import Receipt
 from notifications.signals import channel_layer_asked, event_emitted
 from tests.helpers.api import Answer, Api
 from tests.helpers.factories import make_user

@@ -13,8 +13,8 @@ from django.http import QueryDict
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from notifications import strict_json
 from notifications.exceptions import HubError, InvalidInput, MalformedCursor
+from notifications.protocol import strict_json
 from notifications.rest import inputs
 
 IDS = st.uuids().map(str) | st.text(max_size=40)

@@ -13,7 +13,7 @@ from django.contrib.auth.models import User
 from django.utils.dateparse import parse_datetime
 
 from notifications import payloads, selectors, services
-from notifications.events import UntypedEvent
+from notifications.event_types import UntypedEvent
 from notifications.models import Event, Notification
 from tests.helpers.api import Api
 from tests.helpers.factories import make_user, order_event, send

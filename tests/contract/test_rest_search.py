@@ -10,7 +10,7 @@ from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
 from notifications import services
-from notifications.search import MAX_SEARCH_LENGTH, MAX_WORDS, WORD_CHARACTERS
+from notifications.protocol.search_words import MAX_SEARCH_LENGTH, MAX_WORDS, WORD_CHARACTERS
 from tests.helpers.api import Api
 from tests.helpers.factories import make_user, order_event, send
 

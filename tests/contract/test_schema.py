@@ -15,7 +15,7 @@ from django.urls import get_resolver
 from jsonschema_rs import Draft202012Validator
 
 from notifications import services, streaming
-from notifications.problems import PROBLEMS
+from notifications.protocol.problems import PROBLEMS
 from notifications.rest.schema import streams
 from notifications.rest.schema.document import FILE, generate
 from notifications.serving.routing import EVENTS_PATH, SIGNALS_PATH, STREAM_PATH

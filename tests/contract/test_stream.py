@@ -15,7 +15,7 @@ from django.test import override_settings
 
 from notifications import payloads, selectors, services
 from notifications.models import Inbox
-from notifications.problems import PROBLEMS
+from notifications.protocol.problems import PROBLEMS
 from notifications.streaming.database_threads import in_pool
 from notifications.streaming.metrics import METRICS
 from tests.helpers.asgi import AsgiStream, Streams, send_to

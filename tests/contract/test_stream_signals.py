@@ -15,7 +15,7 @@ from django.test import override_settings
 from django.utils import timezone
 
 from notifications import services
-from notifications.events import UntypedEvent
+from notifications.event_types import UntypedEvent
 from notifications.services import prune
 from notifications.streaming import timing
 from notifications.streaming.database_threads import in_pool

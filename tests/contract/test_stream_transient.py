@@ -15,7 +15,7 @@ from django.test import override_settings
 from django.test.utils import CaptureQueriesContext
 
 from notifications import services
-from notifications.events import UntypedEvent
+from notifications.event_types import UntypedEvent
 from notifications.exceptions import InvalidInput, TransientEventTooLarge, UnknownEventType
 from notifications.models import Event, Notification
 from notifications.streaming.database_threads import in_pool

@@ -10,7 +10,7 @@ from django.contrib.auth.models import User
 from django.http.response import HttpResponseBase
 from django.test import Client
 
-from notifications.problems import PROBLEMS
+from notifications.protocol.problems import PROBLEMS
 
 ROOT = "/api/v1/notifications"
 TICKET = "/api/v1/stream/ticket"

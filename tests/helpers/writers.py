@@ -132,7 +132,7 @@ def sweep(users: Sequence[Any], dice: Dice) -> None:
 def send_many(users: Sequence[Any], **options: Any) -> None:
     """An order's event."""
     from notifications import services
-    from notifications.events import UntypedEvent
+    from notifications.event_types import UntypedEvent
 
     services.notify_many(
         users, UntypedEvent(type_name="orders.order.shipped", fields={"order_id": 7}), **options

@@ -19,7 +19,7 @@ from django.test.utils import CaptureQueriesContext
 from notifications import services
 from notifications.admin import export
 from notifications.admin.export_runs import ExportRecord
-from notifications.events import UntypedEvent
+from notifications.event_types import UntypedEvent
 from notifications.models import Event
 from tests.helpers.factories import make_user, send
 from tests.helpers.staff import LIST, client_of, make_staff

@@ -11,7 +11,7 @@ from django.core.checks import CheckMessage, run_checks
 from django.db import connection
 
 from notifications import checks
-from notifications.events import EventType, registry
+from notifications.event_types import EventType, registry
 
 
 def ids(check: Callable[..., Iterable[CheckMessage]]) -> list[str | None]:

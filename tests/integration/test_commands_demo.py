@@ -15,7 +15,7 @@ from django.db import OperationalError
 
 from notifications import services
 from notifications.demo.player import MAX_UNREAD, Player
-from notifications.events import UntypedEvent
+from notifications.event_types import UntypedEvent
 from notifications.models import Change, Event, Notification
 from tests.helpers.factories import make_user, send
 from tests.helpers.oracle import assert_converges, listed

@@ -23,7 +23,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from notifications import services
-from notifications.events import UntypedEvent
+from notifications.event_types import UntypedEvent
 from notifications.fold import VERBS
 from notifications.models import Event, Notification
 from tests.helpers import auditor

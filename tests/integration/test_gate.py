@@ -12,7 +12,7 @@ from django.contrib.auth.models import User
 from django.db import connection
 
 from notifications import services
-from notifications.events import EventType, UntypedEvent, registry
+from notifications.event_types import EventType, UntypedEvent, registry
 from notifications.exceptions import InvalidInput, UnknownEventType
 from notifications.models import Event, Notification
 from notifications.services import Recipients

@@ -12,7 +12,7 @@ from django.contrib.auth.models import AnonymousUser, User
 from django.db import connection, transaction
 
 from notifications import selectors, services
-from notifications.events import UntypedEvent
+from notifications.event_types import UntypedEvent
 from notifications.exceptions import InvalidInput, UserGone
 from notifications.models import Change, Event, Inbox, Notification
 from notifications.services import Recipients

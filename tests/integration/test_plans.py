@@ -16,7 +16,7 @@ from django.utils import timezone
 from notifications import selectors, services
 from notifications.admin.asked import asked
 from notifications.admin.walk import read_page
-from notifications.events import UntypedEvent
+from notifications.event_types import UntypedEvent
 from notifications.models import Event, Notification
 from tests.helpers.factories import make_user, send
 

@@ -16,8 +16,8 @@ from notifications import services
 from notifications.admin.notifications import NotificationAdmin
 from notifications.exceptions import InvalidInput
 from notifications.models import ApiToken, Broadcast, Change, Event, Inbox, Notification
+from notifications.protocol.times import EARLIEST, LATEST, time_problem
 from notifications.services import Recipients
-from notifications.times import EARLIEST, LATEST, time_problem
 from tests.helpers.api import Api
 from tests.helpers.factories import make_user, order_event, send
 from tests.helpers.producers import BATCH, PUBLISH, draft, post, producer_api

@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 
-from notifications import load, selectors, services
+from notifications import selectors, services
 from notifications.conf import hub_config
+from notifications.http import poll_interval
 from notifications.models import Notification
 from tests.helpers.api import Answer, Api
 from tests.helpers.factories import make_user, order_event, send
@@ -210,7 +211,7 @@ def test_paging__while_writers_do_everything__shows_once_all_that_was_there_and_
 def test_poll_interval__while_many_ask_at_once__rises(ada: User, monkeypatch: pytest.MonkeyPatch) -> None:
     now, under_way, real = [0.0], Barrier(7), selectors.changes_after
     for name, value in (("_clock", lambda: now[0]), ("_began_at", 0.0), ("_busy_seconds", 0.0)):
-        monkeypatch.setattr(load.LOAD, name, value)
+        monkeypatch.setattr(poll_interval.LOAD, name, value)
     send(ada)
     after = {"after": f"{services.open_inbox(ada.pk).epoch}-0"}
 
@@ -221,13 +222,13 @@ def test_poll_interval__while_many_ask_at_once__rises(ada: User, monkeypatch: py
 
     def pass_the_time() -> None:
         under_way.wait(PATIENCE_SECONDS)
-        now[0] += load.WINDOW_SECONDS / 2
+        now[0] += poll_interval.WINDOW_SECONDS / 2
         under_way.wait(PATIENCE_SECONDS)
 
     with monkeypatch.context() as slow:
         slow.setattr(selectors, "changes_after", take_half_a_window)
         run_together(*[partial(Api(ada).get, "/changes", after) for _ in range(6)], pass_the_time)
-    now[0] += load.WINDOW_SECONDS / 2
+    now[0] += poll_interval.WINDOW_SECONDS / 2
     interval = int(Api(ada).get("/changes", after).headers["X-Poll-Interval"])
     assert interval == 6 * hub_config().poll_interval_seconds  # three of them under way on average
 

@@ -13,7 +13,7 @@ import pytest
 from django.contrib.auth.models import User
 
 from notifications.models import Change, Inbox
-from notifications.problems import PROBLEMS
+from notifications.protocol.problems import PROBLEMS
 from notifications.rest.handler import MAX_REQUEST_BYTES
 from notifications.rest.parsers import MAX_BODY_BYTES
 from tests.helpers.factories import make_user, send

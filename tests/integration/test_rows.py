@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from notifications.models import Change, Event, Inbox, Notification
-from notifications.services.rows import insert_rows, insert_with_children, update_rows
+from notifications.sql.rows import insert_rows, insert_with_children, update_rows
 from tests.helpers.factories import make_user
 
 pytestmark = pytest.mark.django_db

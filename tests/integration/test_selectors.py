@@ -21,7 +21,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from notifications import payloads, selectors, services
-from notifications.events import UntypedEvent
+from notifications.event_types import UntypedEvent
 from notifications.exceptions import NotFound
 from notifications.filters import Filters
 from notifications.models import Change, Event, Inbox, Notification

@@ -15,7 +15,7 @@ from django.utils import timezone, translation
 from django.utils.translation import gettext_lazy
 
 from notifications import selectors, services
-from notifications.events import EventType, UntypedEvent, registry
+from notifications.event_types import EventType, UntypedEvent, registry
 from notifications.exceptions import InvalidInput, NotificationTooLarge, UnknownEventType
 from notifications.models import Change, Event, Inbox, Notification
 from notifications.signals import inbox_changed

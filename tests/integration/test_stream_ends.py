@@ -9,7 +9,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import override_settings
 
-from notifications.events import UntypedEvent
+from notifications.event_types import UntypedEvent
 from notifications.streaming.connection.connection import Connection
 from notifications.streaming.process.runtime import current_runtime
 from tests.helpers.asgi import AsgiStream, Streams, send_to

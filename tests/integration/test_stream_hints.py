@@ -17,9 +17,9 @@ from django.test import override_settings
 
 from notifications import selectors, services
 from notifications.models import new_public_id
-from notifications.receipts import Outcome, Receipt
 from notifications.services.emit import send_event
 from notifications.services.inboxes import announce_streams_on_commit
+from notifications.services.send_receipts import Outcome, Receipt
 from notifications.serving import routines
 from notifications.streaming.hints import publish_queue
 from notifications.streaming.hints import publisher as hints
@@ -193,7 +193,7 @@ def test_layer__asked_whether_it_takes_anything__shows_nobody_anything(layer: Re
     assert receipt.wait(PATIENCE_SECONDS) is Outcome.TAKEN
     [(name, events)] = layer.sent
     assert name == current_seal().group(EVERYBODY)
-    assert list(read_events({"type": "notifications.events", "events": events})) == []
+    assert list(read_events({"type": "notifications.event_types", "events": events})) == []
 
 
 @pytest.mark.parametrize("layers", [{}, {"default": {"BACKEND": "no.such.Layer"}}])

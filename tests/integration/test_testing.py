@@ -10,7 +10,7 @@ from django.test import TestCase
 from django.utils import timezone
 
 from notifications import selectors, services
-from notifications.events import UntypedEvent
+from notifications.event_types import UntypedEvent
 from notifications.signals import inbox_changed
 from notifications.testing import EmittedEvent, capture_events, capture_notifications
 from tests.helpers.factories import make_user, send

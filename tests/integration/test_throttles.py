@@ -11,8 +11,8 @@ from uuid import uuid4
 import pytest
 from django.contrib.auth.models import User
 
-from notifications import buckets as module
-from notifications.buckets import Allowance, Buckets, MemoryBuckets, RedisBuckets
+from notifications.http import rate_limits as module
+from notifications.http.rate_limits import Allowance, Buckets, MemoryBuckets, RedisBuckets
 from tests.helpers.api import Api
 from tests.helpers.factories import make_user
 from tests.helpers.producers import PUBLISH, draft, make_producer, post, producer_api

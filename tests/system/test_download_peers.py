@@ -24,7 +24,7 @@ from django.db import connection, transaction
 from django.db.models import F
 
 from notifications import services
-from notifications.events import UntypedEvent
+from notifications.event_types import UntypedEvent
 from notifications.models import Inbox
 from notifications.rest.handler import MAX_REQUEST_THREADS
 from notifications.streaming.database_threads import MAX_THREADS

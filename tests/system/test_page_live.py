@@ -9,7 +9,7 @@ import pytest
 from django.contrib.auth.models import User
 
 from notifications import services
-from notifications.events import UntypedEvent
+from notifications.event_types import UntypedEvent
 from tests.helpers.browser import PageFactory, expect, log_in
 from tests.helpers.factories import make_user, send
 from tests.helpers.pages import InboxPage

@@ -14,7 +14,7 @@ import sseclient
 from django.contrib.auth.models import User
 
 from notifications import services
-from notifications.events import UntypedEvent
+from notifications.event_types import UntypedEvent
 from tests.helpers.factories import make_user, order_event, send
 from tests.helpers.processes import HubProcess
 from tests.helpers.tokens import make_token

@@ -17,7 +17,7 @@ import pytest
 from django.contrib.auth.models import User
 
 from notifications import services
-from notifications.events import UntypedEvent
+from notifications.event_types import UntypedEvent
 from tests.helpers.factories import make_user
 from tests.helpers.ports import HOST
 from tests.helpers.processes import HubProcess, session_headers

@@ -16,7 +16,7 @@ from django.contrib.auth.models import User
 from django.test import override_settings
 
 from notifications import services
-from notifications.events import UntypedEvent
+from notifications.event_types import UntypedEvent
 from notifications.streaming.hints import publisher
 from tests.helpers.factories import make_user, send
 from tests.helpers.ports import HOST

@@ -15,7 +15,7 @@ from django.db import connection
 from psycopg import sql
 
 from notifications import selectors, services
-from notifications.events import UntypedEvent
+from notifications.event_types import UntypedEvent
 from notifications.models import Notification
 from notifications.ops.neighbours import look_for_neighbours
 from notifications.streaming.hints import publisher

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from notifications.agents import describe_agent
+from notifications.http.user_agents import describe_agent
 
 MOZILLA = "Mozilla/5.0"
 WEBKIT = "AppleWebKit/537.36 (KHTML, like Gecko)"

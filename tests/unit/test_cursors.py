@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifications.cursors import Cursor, new_epoch
 from notifications.exceptions import CursorAhead, CursorEpoch, CursorExpired, CursorUnusable, MalformedCursor
+from notifications.protocol.cursors import Cursor, new_epoch
 
 # The protocol's own words (section 1).
 GRAMMAR = "[a-z2-7]{8}-(0|[1-9][0-9]{0,15})"

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import pytest
 
-from notifications.events import (
+from notifications.event_types import (
     EventType,
     Registry,
     UntypedEvent,

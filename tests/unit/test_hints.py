@@ -7,7 +7,7 @@ from typing import Any, Literal, NewType, NotRequired, Optional, TypedDict
 
 import pytest
 
-from notifications.hints import fits, fits_json, wanted
+from notifications.protocol.json_types import fits, fits_json, wanted
 
 
 class Color(Enum):

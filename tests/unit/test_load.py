@@ -7,7 +7,7 @@ import threading
 import pytest
 from django.test import override_settings
 
-from notifications.load import WINDOW_SECONDS, Load, poll_interval_seconds
+from notifications.http.poll_interval import WINDOW_SECONDS, Load, poll_interval_seconds
 
 
 class Clock:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.http import HttpRequest
 
-from notifications.agents import MAX_AGENT_LENGTH
+from notifications.http.user_agents import MAX_AGENT_LENGTH
 from notifications.security.clients import NOBODY, client_of
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from notifications.cursors import Cursor
+from notifications.protocol.cursors import Cursor
 from notifications.streaming.connection import log_position as module
 from notifications.streaming.connection.log_position import (
     EARLIEST,

@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifications import strict_json
 from notifications.exceptions import InvalidInput
+from notifications.protocol import strict_json
 
 _text = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
 _values: Any = st.recursive(

@@ -11,11 +11,12 @@ from django.core.exceptions import FieldDoesNotExist, ValidationError
 from django.core.management.base import CommandError, CommandParser
 from django.db import transaction
 
-from notifications import permissions, strict_json
+from notifications import permissions
 from notifications.exceptions import InvalidInput
 from notifications.management.base import HubCommand
 from notifications.management.tokens import add_token_arguments, description, make_token
 from notifications.models import Notification, Scope
+from notifications.protocol import strict_json
 
 CREATED_BY: Final = "manage.py create_producer"
 

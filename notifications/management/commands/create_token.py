@@ -7,11 +7,12 @@ from typing import Any, Final
 from django.contrib.auth import get_user_model
 from django.core.management.base import CommandError, CommandParser
 
-from notifications import selectors, strict_json
+from notifications import selectors
 from notifications.exceptions import InvalidInput
 from notifications.management.base import HubCommand
 from notifications.management.tokens import add_token_arguments, description, make_token
 from notifications.models import Scope
+from notifications.protocol import strict_json
 
 CREATED_BY: Final = "manage.py create_token"
 

@@ -9,10 +9,11 @@ from django.contrib.auth import get_user_model
 from django.core.management.base import CommandError, CommandParser
 from django.utils.dateparse import parse_datetime
 
-from notifications import services, strict_json
-from notifications.events import LEVELS, UntypedEvent, registry
+from notifications import services
+from notifications.event_types import LEVELS, UntypedEvent, registry
 from notifications.exceptions import HubError, InvalidInput
 from notifications.management.base import HubCommand
+from notifications.protocol import strict_json
 
 SOURCE: Final = "manage.py send_notification"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from notifications.events import LEVELS, MAX_NAME_LENGTH
+from notifications.event_types import LEVELS, MAX_NAME_LENGTH
 from notifications.filters import MAX_VALUE_LENGTH, NAMES, PLURALS
 from notifications.fold import CHANGE_NAMES, OBJECT_KINDS, STATE
 from notifications.models import (
@@ -18,9 +18,9 @@ from notifications.models import (
     JobState,
     Reason,
 )
-from notifications.problems import CONTENT_TYPE, PROBLEMS
+from notifications.protocol.problems import CONTENT_TYPE, PROBLEMS
+from notifications.protocol.search_words import MAX_SEARCH_LENGTH
 from notifications.rest.drafts import MAX_NAMES
-from notifications.search import MAX_SEARCH_LENGTH
 
 Schema = dict[str, Any]
 

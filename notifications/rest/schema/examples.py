@@ -6,7 +6,7 @@ import json
 from typing import Any, Final
 
 from notifications.fold import STATE
-from notifications.problems import PROBLEMS, problem_document
+from notifications.protocol.problems import PROBLEMS, problem_document
 
 _ID: Final = "01a1ff43-82ff-7458-84e4-55e6c77c7973"
 _CURSOR: Final = "n2vxi4ww-41"

@@ -14,9 +14,9 @@ from typing import Final
 from uuid import UUID
 
 from notifications.conf import hub_config
-from notifications.cursors import Cursor
 from notifications.exceptions import CursorExpired
 from notifications.models import EndReason
+from notifications.protocol.cursors import Cursor
 from notifications.selectors import InboxState
 from notifications.services import Progress
 from notifications.streaming import timing

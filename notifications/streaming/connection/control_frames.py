@@ -8,8 +8,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from uuid import UUID
 
-from notifications.cursors import Cursor
 from notifications.payloads import inbox_name, timestamp
+from notifications.protocol.cursors import Cursor
 from notifications.selectors import InboxState
 from notifications.streaming import frames, timing
 from notifications.streaming.connection.log_position import Plan

@@ -16,8 +16,8 @@ import enum
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from notifications.cursors import Cursor
 from notifications.exceptions import CursorAhead, CursorEpoch, CursorExpired, CursorUnusable, MalformedCursor
+from notifications.protocol.cursors import Cursor
 from notifications.streaming.frames import ResetReason, Resume
 
 EARLIEST: Final = "earliest"

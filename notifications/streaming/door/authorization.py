@@ -8,9 +8,9 @@ from uuid import UUID
 
 from notifications import services
 from notifications.addresses import normal_address
-from notifications.agents import printable_agent
-from notifications.buckets import Allowance, Buckets
 from notifications.conf import hub_config
+from notifications.http.rate_limits import Allowance, Buckets
+from notifications.http.user_agents import printable_agent
 from notifications.models import OpenedBy, Worker
 from notifications.selectors import InboxState
 from notifications.streaming.connection.log_position import Plan

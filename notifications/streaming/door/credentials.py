@@ -31,7 +31,7 @@ from django.utils.crypto import constant_time_compare
 from notifications import services
 from notifications.exceptions import MissingScope
 from notifications.models import Scope
-from notifications.problems import scope_challenge
+from notifications.protocol.problems import scope_challenge
 from notifications.services.bearer import bearer_of
 from notifications.streaming.door.refusals import Refusal
 from notifications.streaming.door.request import Headers

@@ -12,9 +12,9 @@ from typing import Final
 from django.conf import settings
 from django.http.request import split_domain_port, validate_host
 
-from notifications import cors
 from notifications.conf import hub_config
 from notifications.exceptions import InvalidInput
+from notifications.http import cors
 from notifications.services.bearer import refuse_in_url
 from notifications.streaming import timing
 from notifications.streaming.door.refusals import HeaderList, Refusal

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from notifications import selectors, services
-from notifications.cursors import Cursor
 from notifications.exceptions import HubError
 from notifications.filters import Filters
+from notifications.protocol.cursors import Cursor
 from notifications.selectors import InboxState
 from notifications.services.bearer import refuse_in_url
 from notifications.streaming.database_threads import in_pool

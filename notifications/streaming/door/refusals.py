@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from typing import Any, Final
 
-from notifications.problems import CONTENT_TYPE, PROBLEMS, problem_document, problem_headers
+from notifications.protocol.problems import CONTENT_TYPE, PROBLEMS, problem_document, problem_headers
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]

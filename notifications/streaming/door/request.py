@@ -9,10 +9,10 @@ from typing import Any, Final
 from urllib.parse import unquote_to_bytes
 from uuid import UUID
 
-from notifications import strict_json
 from notifications.conf import hub_config
 from notifications.exceptions import FieldErrors, InvalidInput, UnknownFilter
 from notifications.filters import Filters
+from notifications.protocol import strict_json
 from notifications.selectors import InboxState
 from notifications.streaming import timing
 from notifications.streaming.connection.changes import Form

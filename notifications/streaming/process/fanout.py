@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol
 
-from notifications.cursors import Cursor
+from notifications.protocol.cursors import Cursor
 from notifications.selectors import InboxState
 from notifications.streaming.connection.changes import SharedChange
 from notifications.streaming.connection.delayed_transient import Held

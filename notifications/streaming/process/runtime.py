@@ -10,8 +10,8 @@ from uuid import UUID
 
 from channels.layers import get_channel_layer
 
-from notifications.buckets import MemoryBuckets
 from notifications.conf import hub_config
+from notifications.http.rate_limits import MemoryBuckets
 from notifications.streaming import timing
 from notifications.streaming.connection.admission import Turns
 from notifications.streaming.connection.connection import Connection

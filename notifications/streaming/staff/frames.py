@@ -6,13 +6,13 @@ import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from notifications.cursors import Cursor
-from notifications.events import category_of
+from notifications.event_types import category_of
 from notifications.fold import CHANGE_NAMES, KINDS, Carries
 from notifications.payloads import timestamp
+from notifications.protocol.cursors import Cursor
+from notifications.protocol.times import local_time
 from notifications.selectors import WatchedChange
 from notifications.streaming import frames
-from notifications.times import local_time
 
 
 def frame(

@@ -15,8 +15,8 @@ from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Exists, Expression, Field, Model, OuterRef
 
-from notifications.arrays import array_text, sql_type
-from notifications.services.statements import Statement
+from notifications.sql.arrays import array_text, sql_type
+from notifications.sql.statements import Statement
 
 Row = tuple[Any, ...]
 Values = Sequence[Row]

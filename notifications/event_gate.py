@@ -6,7 +6,7 @@ Once for each event, however many recipients it has.
 from __future__ import annotations
 
 from notifications.conf import hub_config
-from notifications.events import EventType, UntypedEvent, check_name, encode_data, registry
+from notifications.event_types import EventType, UntypedEvent, check_name, encode_data, registry
 from notifications.exceptions import FieldErrors, InvalidInput, TypeNotAllowed, UnknownEventType
 from notifications.filters import Filters
 

@@ -12,7 +12,7 @@ from typing import Any
 from django.db import connection
 from django.db.models import Expression, QuerySet
 
-from notifications.arrays import keys_text
+from notifications.sql.arrays import keys_text
 
 
 class Slot(Expression):

@@ -16,9 +16,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, dataclass, fields
 from typing import Any, ClassVar, Final, Literal, dataclass_transform, get_args, get_type_hints
 
-from notifications import strict_json
 from notifications.exceptions import EventTypeError, InvalidInput
-from notifications.hints import fits, fits_json, wanted
+from notifications.protocol import strict_json
+from notifications.protocol.json_types import fits, fits_json, wanted
 
 Level = Literal["info", "success", "warning", "error"]
 LEVELS: Final[tuple[Level, ...]] = get_args(Level)

@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from notifications import strict_json
 from notifications.exceptions import InvalidInput
+from notifications.protocol import strict_json
 
 MAX_SEARCH_LENGTH: Final = 200
 MAX_WORDS: Final = 20

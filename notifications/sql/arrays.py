@@ -40,7 +40,7 @@ class AnyOf(_AnyLookup):
         """The condition and its parameters."""
         column, params = self.process_lhs(compiler, connection)
         field = self.lhs.output_field
-        # A slot (``notifications.prepared``) is filled later.
+        # A slot (``notifications.sql.prepared``) is filled later.
         is_slot = hasattr(self.rhs, "resolve_expression")
         return f"{column} {any_of(field)}", [*params, self.rhs if is_slot else keys_text(field, self.rhs)]
 
