@@ -10,8 +10,8 @@ from typing import Any
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
-from notifications import environment
 from notifications.conf import values_from_environ
+from notifications.system import environment
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 

@@ -17,8 +17,8 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import DEFAULT_DB_ALIAS, connection
 
 from notifications.conf import hub_config
-from notifications.environment import worker_count
 from notifications.event_types import registry
+from notifications.system.environment import worker_count
 
 MIN_SQLITE: Final = (3, 37, 0)
 

@@ -16,8 +16,8 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 from django.dispatch import receiver
 
-from notifications import environment
-from notifications.addresses import TrustedProxies
+from notifications.system import environment
+from notifications.system.addresses import TrustedProxies
 
 SETTING_NAME: Final = "NOTIFICATION_HUB"
 ENVIRON_PREFIX: Final = "HUB_"

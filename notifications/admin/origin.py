@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from django.http import HttpRequest
 
-from notifications.addresses import normal_address
 from notifications.models import Via
 from notifications.services import Origin
+from notifications.system.addresses import normal_address
 
 
 def origin_of(request: HttpRequest) -> Origin:

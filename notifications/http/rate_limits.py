@@ -20,7 +20,7 @@ from django.conf import settings
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from notifications.outages import Outage
+from notifications.system.outages import Outage
 
 logger = logging.getLogger(__name__)
 

@@ -52,7 +52,7 @@ class Worker(models.Model):
     id = models.UUIDField(primary_key=True, default=new_public_id, editable=False)
     host = models.CharField(_("host"), max_length=255)
     pid = models.PositiveBigIntegerField(_("process id"))
-    # What tells it from all other processes (``notifications.processes``), so that one of the same machine can tell that it is dead.
+    # What tells it from all other processes (``notifications.system.processes``), so that one of the same machine can tell that it is dead.
     process = models.CharField(_("process"), max_length=100, default="", db_default="", editable=False)
     started_at = models.DateTimeField(_("started at"), db_default=Now(), editable=False)
     # The last sign of life. How far its streams had come is on record as of then.

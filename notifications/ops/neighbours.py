@@ -19,9 +19,9 @@ from django.utils.module_loading import import_string
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
-from notifications.installation import Installation
 from notifications.ops.findings import Finding, ok, warning
 from notifications.streaming.hints.messages import EVERYBODY_SUFFIX, GROUP_PREFIX
+from notifications.system.installation import Installation
 
 SECONDS: Final = 3.0
 MAX_NAMED: Final = 5

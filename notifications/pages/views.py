@@ -11,12 +11,12 @@ from django.urls import reverse, reverse_lazy
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
-from notifications.addresses import normal_address
 from notifications.models import Via
 from notifications.pages.context import inbox_context
 from notifications.pages.forms import FORMS, InboxForm
 from notifications.pages.strings import STRINGS
 from notifications.services import Origin
+from notifications.system.addresses import normal_address
 
 
 @require_safe

@@ -6,10 +6,10 @@ from typing import Final
 
 from rest_framework.request import Request
 
-from notifications.addresses import normal_address
 from notifications.models import Via
 from notifications.rest.authentication import token_of
 from notifications.services import Origin
+from notifications.system.addresses import normal_address
 
 MAX_BY_LENGTH: Final = 254
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from django.utils.http import parse_etags
 from rest_framework.request import Request
 
-from notifications.addresses import normal_address
 from notifications.exceptions import MalformedCursor
 from notifications.http.user_agents import printable_agent
 from notifications.models import EndReason
@@ -14,6 +13,7 @@ from notifications.rest.authentication import token_of
 from notifications.rest.inputs import ChangesQuery, ListQuery
 from notifications.selectors import InboxState, Page
 from notifications.services import Answered, Poller, note_answer
+from notifications.system.addresses import normal_address
 
 
 def note_changes(request: Request, query: ChangesQuery, inbox: InboxState, position: int) -> None:

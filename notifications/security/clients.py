@@ -7,8 +7,8 @@ from typing import Final
 
 from django.http import HttpRequest
 
-from notifications.addresses import normal_address
 from notifications.http.user_agents import describe_agent, printable_agent
+from notifications.system.addresses import normal_address
 
 
 @dataclass(frozen=True, kw_only=True)

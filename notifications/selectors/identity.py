@@ -16,8 +16,8 @@ from django.db import ProgrammingError, connection
 from django.dispatch import receiver
 
 from notifications.conf import SETTING_NAME, hub_config
-from notifications.installation import Installation
 from notifications.models import Inbox
+from notifications.system.installation import Installation
 
 # Two databases of one cluster have different oids, two schemas of one database different tables.
 _IDENTITY: Final = """

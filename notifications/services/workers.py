@@ -20,9 +20,9 @@ from django.utils import timezone
 
 from notifications.conf import hub_config
 from notifications.models import EndReason, StreamSession, Worker
-from notifications.processes import is_dead, machine
 from notifications.services.streams import Progress
 from notifications.sql.rows import update_rows
+from notifications.system.processes import is_dead, machine
 
 CHUNK: Final = 1_000  # rows in one statement
 MAX_LOST: Final = 10  # processes in one run of the sweeper
@@ -106,7 +106,7 @@ def close_streams_of_dead(identity: str) -> int:
     Transaction and statements as for ``close_lost_streams``.
 
     Args:
-        identity: of the process (``notifications.processes``); with an empty one nothing is done.
+        identity: of the process (``notifications.system.processes``); with an empty one nothing is done.
     """
     return _close_streams_of(Worker.objects.filter(ended_at=None, process=identity)) if identity else 0
 

@@ -17,8 +17,8 @@ from django.db import close_old_connections, connection, connections
 
 from notifications import services
 from notifications.conf import hub_config
-from notifications.outages import Outage
 from notifications.streaming import serving_process, timing
+from notifications.system.outages import Outage
 
 logger = logging.getLogger(__name__)
 

@@ -19,8 +19,8 @@ from asyncio.subprocess import Process
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Final
 
-from notifications.processes import cpu_seconds, identity_of
 from notifications.streaming.tasks import end_all
+from notifications.system.processes import cpu_seconds, identity_of
 
 logger = logging.getLogger(__name__)
 

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, Self
 
-from notifications.outages import Outage
+from notifications.system.outages import Outage
 
 logger = logging.getLogger(__name__)
 

@@ -12,7 +12,6 @@ from channels.layers import InMemoryChannelLayer
 from channels_redis.core import RedisChannelLayer
 from channels_redis.pubsub import RedisPubSubChannelLayer
 
-from notifications.installation import Installation
 from notifications.streaming import frames, timing
 from notifications.streaming.hints.messages import MAX_KEYS, MAX_SINGLE
 from notifications.streaming.hints.publish_queue import Batch
@@ -20,6 +19,7 @@ from notifications.streaming.hints.publisher import send_batch
 from notifications.streaming.hints.receiver import Membership
 from notifications.streaming.hints.seal import Seal
 from notifications.streaming.transient import Received, TransientEvent, TransientFrame, event_items
+from notifications.system.installation import Installation
 from tests.helpers.servers import RedisServer
 from tests.helpers.waiting import wait_until_async
 

@@ -22,11 +22,11 @@ from django.test import override_settings
 from django.utils import timezone
 
 from notifications import selectors, services
-from notifications.installation import Installation
 from notifications.models import Event, Notification
 from notifications.ops import canary, doctor
 from notifications.ops.neighbours import UNNAMED, judge
 from notifications.selectors import DatabaseIdentity
+from notifications.system.installation import Installation
 from tests.helpers.factories import make_user, send
 from tests.helpers.oracle import listed
 from tests.helpers.processes import HubProcess, manage

@@ -21,10 +21,10 @@ from django.utils import timezone
 from notifications import selectors, services
 from notifications.exceptions import StreamLimit, UserGone
 from notifications.models import EndReason, Inbox, OpenedBy, StreamSession, Worker, new_public_id
-from notifications.processes import identity_of, machine
 from notifications.selectors import InboxState
 from notifications.services import NewStream, Progress
 from notifications.signals import streams_changed
+from notifications.system.processes import identity_of, machine
 from tests.helpers.factories import make_user, send
 from tests.helpers.together import run_together
 from tests.helpers.tokens import make_token

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-from notifications.addresses import TrustedProxies, normal_address
 from notifications.conf import HubConfig, values_from_environ
 from notifications.serving.proxies import settle_client
+from notifications.system.addresses import TrustedProxies, normal_address
 
 
 @pytest.mark.parametrize(

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifications.installation import Installation
 from notifications.streaming.hints import seal as sealing
 from notifications.streaming.hints.messages import EVERYBODY
 from notifications.streaming.hints.seal import Seal
 from notifications.streaming.metrics import METRICS
+from notifications.system.installation import Installation
 
 MESSAGE = {"type": "notifications.event_types", "events": [[["7"], [["7", 42]], b"event: a.b\n", "a.b", "é"]]}
 

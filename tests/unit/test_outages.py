@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from notifications.outages import Outage
+from notifications.system.outages import Outage
 
 LOGGER = logging.getLogger("notifications.tests")
 SOURCES = Path(__file__).resolve().parents[2] / "notifications"

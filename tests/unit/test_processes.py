@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from notifications import processes
+from notifications.system import processes
 from tests.helpers.waiting import wait_until
 
 

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from notifications.event_types import MAX_NAME_LENGTH
 from notifications.filters import Filters
-from notifications.installation import Installation
 from notifications.selectors import InboxState
 from notifications.streaming import frames, timing
 from notifications.streaming.connection import delayed_transient
@@ -32,6 +31,7 @@ from notifications.streaming.transient import (
     event_messages,
     read_events,
 )
+from notifications.system.installation import Installation
 
 AT = "2026-11-21T02:03:04.567890Z"
 ID = "0197a3c4-5d6e-7f80-9a1b-2c3d4e5f6071"

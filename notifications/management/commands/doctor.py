@@ -9,10 +9,10 @@ from urllib.parse import urlsplit
 from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from notifications.environment import read_port
 from notifications.management.users import user_key
 from notifications.ops.canary import send_canary
 from notifications.ops.doctor import examine
+from notifications.system.environment import read_port
 
 
 class Command(BaseCommand):

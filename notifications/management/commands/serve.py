@@ -20,13 +20,13 @@ from django.db.migrations.executor import MigrationExecutor
 from django.utils.autoreload import get_child_arguments
 
 from notifications import services
-from notifications.environment import WORKERS_VARIABLE, worker_count
 from notifications.management.base import advice
 from notifications.ops import prometheus
 from notifications.serving import server, systemd
 from notifications.serving.supervisor import Worker
 from notifications.serving.worker_counts import Scribe, Tally
 from notifications.streaming.connection.transport import tune
+from notifications.system.environment import WORKERS_VARIABLE, worker_count
 
 logger = logging.getLogger(__name__)
 

@@ -7,7 +7,6 @@ from typing import NamedTuple
 from uuid import UUID
 
 from notifications import services
-from notifications.addresses import normal_address
 from notifications.conf import hub_config
 from notifications.http.rate_limits import Allowance, Buckets
 from notifications.http.user_agents import printable_agent
@@ -17,6 +16,7 @@ from notifications.streaming.connection.log_position import Plan
 from notifications.streaming.door.credentials import Credential, identify
 from notifications.streaming.door.refusals import HeaderList, Refusal
 from notifications.streaming.door.request import Headers, Scope, StreamRequest
+from notifications.system.addresses import normal_address
 
 
 class Opened(NamedTuple):

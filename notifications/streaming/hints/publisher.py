@@ -23,7 +23,6 @@ from uuid import UUID
 from channels.layers import InMemoryChannelLayer, get_channel_layer
 
 from notifications.conf import hub_config
-from notifications.outages import Outage
 from notifications.payloads import timestamp
 from notifications.services.send_receipts import Receipt
 from notifications.streaming import frames, serving_process
@@ -34,6 +33,7 @@ from notifications.streaming.metrics import METRICS
 from notifications.streaming.process.fanout import user_key
 from notifications.streaming.tasks import OnDemand
 from notifications.streaming.transient import Outgoing, TransientEvent, TransientFrame, event_items, probe
+from notifications.system.outages import Outage
 
 logger = logging.getLogger(__name__)
 

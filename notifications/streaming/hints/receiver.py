@@ -11,12 +11,12 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from notifications.outages import Outage
 from notifications.streaming import timing
 from notifications.streaming.hints.messages import EVERYBODY, Address, read_hint, read_look, read_show
 from notifications.streaming.hints.seal import Seal, find_seal
 from notifications.streaming.tasks import end_all
 from notifications.streaming.transient import Received, read_events
+from notifications.system.outages import Outage
 
 logger = logging.getLogger(__name__)
 

@@ -18,10 +18,10 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from notifications import selectors
-from notifications.installation import Installation, InstallationKey
 from notifications.streaming.database_threads import in_pool
 from notifications.streaming.hints.messages import GROUP_PREFIX, Address, group_of
 from notifications.streaming.metrics import METRICS
+from notifications.system.installation import Installation, InstallationKey
 
 logger = logging.getLogger(__name__)
 

@@ -13,12 +13,12 @@ from django.db import connection
 
 from notifications import selectors
 from notifications.conf import hub_config
-from notifications.outages import Outage
 from notifications.selectors import InboxState
 from notifications.streaming import timing
 from notifications.streaming.database_threads import in_pool
 from notifications.streaming.metrics import METRICS
 from notifications.streaming.process.fanout import Fanout, SharedInbox
+from notifications.system.outages import Outage
 
 logger = logging.getLogger(__name__)
 

@@ -8,7 +8,6 @@ import time
 
 from notifications import selectors
 from notifications.conf import hub_config
-from notifications.outages import Outage
 from notifications.payloads import ChangeRow
 from notifications.streaming import timing
 from notifications.streaming.connection.changes import SharedChange
@@ -16,6 +15,7 @@ from notifications.streaming.database_threads import in_pool
 from notifications.streaming.metrics import METRICS
 from notifications.streaming.process.fanout import SharedInbox
 from notifications.streaming.tasks import OnDemand
+from notifications.system.outages import Outage
 
 logger = logging.getLogger(__name__)
 

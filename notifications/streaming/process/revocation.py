@@ -13,7 +13,6 @@ from uuid import UUID
 
 from notifications import selectors
 from notifications.conf import hub_config
-from notifications.outages import Outage
 from notifications.streaming import timing
 from notifications.streaming.connection.connection import Connection
 from notifications.streaming.database_threads import in_pool
@@ -22,6 +21,7 @@ from notifications.streaming.frames import CloseReason, Ending
 from notifications.streaming.process.fanout import SharedInbox
 from notifications.streaming.process.open_polls import Poll
 from notifications.streaming.process.stream_records import Presence
+from notifications.system.outages import Outage
 
 logger = logging.getLogger(__name__)
 

@@ -19,12 +19,12 @@ from notifications import selectors, services
 from notifications.conf import hub_config
 from notifications.exceptions import StreamLimit
 from notifications.models import EndReason, Worker
-from notifications.outages import Outage
-from notifications.processes import identity_of
 from notifications.services import Progress
 from notifications.streaming import timing
 from notifications.streaming.database_threads import in_pool
 from notifications.streaming.door.refusals import Refusal
+from notifications.system.outages import Outage
+from notifications.system.processes import identity_of
 
 logger = logging.getLogger(__name__)
 

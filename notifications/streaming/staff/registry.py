@@ -8,7 +8,6 @@ from collections.abc import Collection
 from typing import Final
 
 from notifications.conf import hub_config
-from notifications.outages import Outage
 from notifications.streaming import timing
 from notifications.streaming.database_threads import in_pool
 from notifications.streaming.door.refusals import Receive, Refusal
@@ -16,6 +15,7 @@ from notifications.streaming.staff import authorization
 from notifications.streaming.staff.stream import StaffStream
 from notifications.streaming.staff.tail import Tail
 from notifications.streaming.tasks import OnDemand
+from notifications.system.outages import Outage
 
 logger = logging.getLogger(__name__)
 

@@ -13,7 +13,6 @@ from typing import Final
 from django.db import connection
 
 from notifications import selectors
-from notifications.outages import Outage
 from notifications.selectors import WatchedChange
 from notifications.streaming import timing
 from notifications.streaming.database_threads import in_pool
@@ -22,6 +21,7 @@ from notifications.streaming.staff.id_gaps import Gaps
 from notifications.streaming.staff.stream import StaffStream
 from notifications.streaming.staff.tail_filter import Watch
 from notifications.streaming.tasks import OnDemand
+from notifications.system.outages import Outage
 
 logger = logging.getLogger(__name__)
 
