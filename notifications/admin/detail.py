@@ -27,6 +27,7 @@ from notifications.admin.rights import CONTENT_HIDDEN_WHY
 from notifications.admin.states import explain, state_of
 from notifications.admin.timeline import build_timeline
 from notifications.conf import hub_config
+from notifications.inbox_log.content import MAX_STORED_DATA_BYTES, url_problem
 from notifications.models import (
     MAX_BODY_LENGTH,
     MAX_TITLE_LENGTH,
@@ -37,7 +38,6 @@ from notifications.models import (
     Notification,
     Reason,
 )
-from notifications.services.content import MAX_STORED_DATA_BYTES, url_problem
 
 MAX_OTHERS: Final = 1_000
 # Rows that are read to count people: one of whom was sent an event again has several.

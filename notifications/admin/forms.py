@@ -27,6 +27,7 @@ from notifications.exceptions import (
     UnknownEventType,
 )
 from notifications.filters import NO_FILTERS
+from notifications.inbox_log.content import build_event, check_schedule
 from notifications.models import (
     MAX_COLLAPSE_KEY_LENGTH,
     MAX_REASON_LENGTH,
@@ -36,7 +37,6 @@ from notifications.models import (
     Level,
 )
 from notifications.protocol import strict_json
-from notifications.services.content import build_event, check_schedule
 from notifications.services.recipients import Recipients, user_model_has
 
 # Titles of parts of the form, with their fields.

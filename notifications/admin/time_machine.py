@@ -24,11 +24,11 @@ from notifications.admin.moments import Moment, moment_of, position_of
 from notifications.admin.rights import CONTENT_HIDDEN, CONTENT_HIDDEN_WHY, can
 from notifications.admin.states import listed_state
 from notifications.exceptions import CursorExpired
+from notifications.inbox_log.content import url_problem
 from notifications.models import Change, Inbox, Reason
 from notifications.payloads import NotificationRow
 from notifications.protocol.cursors import Cursor
 from notifications.selectors import PastPage
-from notifications.services.content import url_problem
 
 PAGE: Final = 25
 SPEEDS: Final = (1, 10, 60)

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from notifications.inbox_log.inboxes import announce_streams_on_commit, open_inbox
+from notifications.inbox_log.provenance import Origin, Outcome
+from notifications.inbox_log.retry import retry_failed
+from notifications.inbox_log.sequencer import sequence
+from notifications.inbox_log.sweeper import Swept, sweep
 from notifications.services.aio import (
     aarchive,
     abroadcast,
@@ -23,10 +28,8 @@ from notifications.services.erase import erase_user
 from notifications.services.erase_content import Erased, erase_event, erase_inbox, erase_notifications
 from notifications.services.idempotency import Answer, forget_idempotency_keys, once
 from notifications.services.idempotency import Request as IdempotentRequest
-from notifications.services.inboxes import announce_streams_on_commit, open_inbox
 from notifications.services.notify import notify, notify_many
 from notifications.services.options import NotifyOptions
-from notifications.services.origin import Origin, Outcome
 from notifications.services.polls import Answered, Poller, note_answer, write_answers
 from notifications.services.publish import (
     Draft,
@@ -37,8 +40,6 @@ from notifications.services.publish import (
 from notifications.services.recipients import Recipients
 from notifications.services.replay import Selection, cancel_replay, read_filters_with, start_replay
 from notifications.services.replaying import run_replay_chunk
-from notifications.services.retry import retry_failed
-from notifications.services.sequence import sequence
 from notifications.services.state import (
     ACTIONS,
     archive,
@@ -58,7 +59,6 @@ from notifications.services.streams import (
     open_stream,
     prune_streams,
 )
-from notifications.services.sweep import Swept, sweep
 from notifications.services.tickets import (
     Ticket,
     check_ticket,

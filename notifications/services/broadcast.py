@@ -13,13 +13,13 @@ from django.db.models import Q, QuerySet
 
 from notifications.event_types import EventType, UntypedEvent
 from notifications.exceptions import InvalidInput, NotFound
+from notifications.inbox_log.content import build_event, check_schedule, text_errors
 from notifications.models import Broadcast, BroadcastRecipient, Event, JobState
+from notifications.selectors.existing_users import check_users_exist
 from notifications.services import leases
-from notifications.services.content import build_event, check_schedule, text_errors
 from notifications.services.notify import recipient_key
 from notifications.services.options import ContentOptions
 from notifications.services.recipients import Recipients
-from notifications.services.users import check_users_exist
 from notifications.sql.rows import insert_rows
 
 CHUNK: Final = 5_000

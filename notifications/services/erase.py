@@ -7,8 +7,8 @@ from typing import Any, Final
 from django.contrib.auth import get_user_model
 from django.db import transaction
 
+from notifications.inbox_log.inboxes import announce_streams_on_commit, lock_inboxes
 from notifications.models import Change, Event, Inbox, Notification, ReplayedNotification, StreamSession
-from notifications.services.inboxes import announce_streams_on_commit, lock_inboxes
 from notifications.services.streams import lock_workers_of
 
 CHUNK: Final = 5_000

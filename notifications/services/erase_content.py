@@ -15,11 +15,11 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
 
+from notifications.inbox_log.append import Listed, LogBatch, in_order
+from notifications.inbox_log.inboxes import announce_on_commit, ensure_inboxes, lock_inboxes
+from notifications.inbox_log.provenance import SYSTEM, Origin
 from notifications.models import Broadcast, Change, Event, Notification, Reason
-from notifications.services.inboxes import announce_on_commit, ensure_inboxes, lock_inboxes
-from notifications.services.log import Listed, LogBatch, in_order
 from notifications.services.notify import recipient_key
-from notifications.services.origin import SYSTEM, Origin
 from notifications.services.withdraw import withdraw_events
 from notifications.sql.rows import update_rows
 

@@ -15,12 +15,12 @@ from notifications.event_gate import check_sender
 from notifications.event_types import UntypedEvent
 from notifications.exceptions import FieldErrors, HubError, InvalidInput, OutsideLimits, TypeNotAllowed
 from notifications.filters import About, Filters
+from notifications.inbox_log.content import build_event, check_schedule, text_errors
+from notifications.inbox_log.sequencer import sequence_on_commit
 from notifications.models import Broadcast, Event, Notification, new_public_id
 from notifications.services.audience import Audience, first_keys, resolve
 from notifications.services.broadcast import start_broadcast
-from notifications.services.content import build_event, check_schedule, text_errors
 from notifications.services.recipients import Recipients
-from notifications.services.sequence import sequence_on_commit
 from notifications.sql.rows import Row, insert_rows, insert_with_children
 
 MAX_DIRECT: Final = 1_000  # recipients of one event that are notified within the request

@@ -11,6 +11,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from notifications.exceptions import InvalidInput, NotFound
+from notifications.inbox_log.provenance import Origin
 from notifications.models import (
     MAX_REASON_LENGTH,
     Change,
@@ -26,7 +27,6 @@ from notifications.protocol import strict_json
 from notifications.selectors import is_worker_alive
 from notifications.services import leases
 from notifications.services.notify import recipient_key
-from notifications.services.origin import Origin
 from notifications.services.recipients import active_users, user_model_has
 
 MAX_IDS: Final = 1_000  # named one by one; more by a filter

@@ -16,6 +16,7 @@ from django.db.models import F, Q
 
 from notifications import permissions
 from notifications.conf import hub_config
+from notifications.inbox_log.sequencer import sequence_on_commit
 from notifications.models import (
     Inbox,
     JobState,
@@ -29,7 +30,6 @@ from notifications.services import leases
 from notifications.services.leases import UNAVAILABLE, LeaseLost
 from notifications.services.recipients import active_users
 from notifications.services.replay import Selection, fitting
-from notifications.services.sequence import sequence_on_commit
 from notifications.signals import notifications_shown
 from notifications.sql.rows import insert_rows
 

@@ -16,12 +16,12 @@ from django.utils import timezone
 
 from notifications.exceptions import UserGone
 from notifications.fold import VERBS, check_wish
+from notifications.inbox_log.append import Listed, LogBatch
+from notifications.inbox_log.inboxes import announce_on_commit, ensure_inboxes, lock_inboxes
+from notifications.inbox_log.provenance import SYSTEM, Origin, Outcome
 from notifications.models import Inbox, Notification, Reason
 from notifications.selectors import InboxState
-from notifications.services.inboxes import announce_on_commit, ensure_inboxes, lock_inboxes
-from notifications.services.log import Listed, LogBatch
 from notifications.services.notify import recipient_key
-from notifications.services.origin import SYSTEM, Origin, Outcome
 
 
 def set_state(user: Any, ids: Iterable[UUID], *, origin: Origin = SYSTEM, **wish: bool) -> Outcome:

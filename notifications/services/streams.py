@@ -20,9 +20,9 @@ from django.utils import timezone
 
 from notifications.conf import hub_config
 from notifications.exceptions import StreamLimit, UserGone
+from notifications.inbox_log.inboxes import announce_streams_on_commit, lock_statements, open_inbox
 from notifications.models import EndReason, OpenedBy, StreamSession, Worker
 from notifications.selectors import InboxState
-from notifications.services.inboxes import announce_streams_on_commit, lock_statements, open_inbox
 from notifications.sql.statements import Statement, run_at_once
 
 MAX_PRUNED: Final = 500  # rows in one transaction of the sweeper's

@@ -23,9 +23,9 @@ from notifications.exceptions import (
     IdempotencyKeyReused,
     InvalidInput,
 )
+from notifications.inbox_log.content import check_transient
 from notifications.models import EventKey, EventKeyState, Inbox, new_public_id
 from notifications.services.audience import Audience, first_keys, resolve
-from notifications.services.content import check_transient
 from notifications.services.emit import send_event
 from notifications.services.idempotency import Request, fingerprint_of
 from notifications.services.patience import Patience

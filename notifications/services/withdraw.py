@@ -19,12 +19,12 @@ from notifications.conf import hub_config
 from notifications.event_types import check_name
 from notifications.exceptions import InvalidInput
 from notifications.filters import About
+from notifications.inbox_log.append import Listed, LogBatch
+from notifications.inbox_log.content import text_errors
+from notifications.inbox_log.inboxes import announce_on_commit, ensure_inboxes, lock_inboxes
+from notifications.inbox_log.provenance import Origin
 from notifications.models import Event, Notification, Reason, Via
 from notifications.services.broadcast import cancel_broadcasts_of
-from notifications.services.content import text_errors
-from notifications.services.inboxes import announce_on_commit, ensure_inboxes, lock_inboxes
-from notifications.services.log import Listed, LogBatch
-from notifications.services.origin import Origin
 from notifications.services.publish import Producer
 
 logger = logging.getLogger(__name__)

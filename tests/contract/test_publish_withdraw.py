@@ -206,7 +206,7 @@ def test_service__killed_after_the_commit__is_finished_by_the_sweeper(users: lis
     code = (
         "import django, os, signal; django.setup()\n"
         "from notifications import services\n"
-        "from notifications.services.log import LogBatch\n"
+        "from notifications.inbox_log.append import LogBatch\n"
         "LogBatch.write = lambda self: os.kill(os.getpid(), signal.SIGKILL)\n"
         f"services.withdraw({ids})\n"
     )

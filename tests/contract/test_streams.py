@@ -16,8 +16,8 @@ from django.test.utils import CaptureQueriesContext
 
 from notifications import selectors, services
 from notifications.exceptions import StreamLimit
+from notifications.inbox_log.epochs import renew_epochs
 from notifications.models import StreamSession, Worker
-from notifications.services.epochs import renew_epochs
 from notifications.streaming.database_threads import in_pool
 from notifications.streaming.process.runtime import current_runtime
 from tests.helpers.api import Api

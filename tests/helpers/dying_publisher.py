@@ -18,7 +18,7 @@ PLACES = {
     "claimed": ("notifications.services.idempotency", "_claim"),
     "staged": ("notifications.services.publish", "_store"),
     "answered": ("notifications.models", "IdempotencyKey.save_base"),
-    "committed": ("notifications.services.sequence", "_sequence_noted"),
+    "committed": ("notifications.inbox_log.sequencer", "_sequence_noted"),
     "transient_claimed": ("notifications.services.transient", "_claim"),
     "transient_sent": ("notifications.services.transient", "_sent"),
 }

@@ -23,9 +23,9 @@ Dice = random.Random
 
 # Where a process may be killed: what runs there instead is the end of it.
 PLACES = {
-    "commit": ("notifications.services.sequence", "_sequence"),  # committed, and nothing sequenced yet
+    "commit": ("notifications.inbox_log.sequencer", "_sequence"),  # committed, and nothing sequenced yet
     "positions": (
-        "notifications.services.log",
+        "notifications.inbox_log.append",
         "LogBatch.write",
     ),  # written, but the sequencer has not committed
     "announcement": ("notifications.signals", "inbox_changed.send_robust"),  # sequenced, and nobody told

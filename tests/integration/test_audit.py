@@ -14,8 +14,8 @@ from django.db import connection
 from django.db.models import F
 
 from notifications import services
+from notifications.inbox_log import audit as auditing
 from notifications.models import Change, Event, Inbox, Notification
-from notifications.services import audit as auditing
 from tests.helpers.factories import make_user, order_event, send
 
 pytestmark = pytest.mark.django_db(transaction=True)

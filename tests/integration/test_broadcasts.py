@@ -18,10 +18,10 @@ from django.utils import timezone
 
 from notifications import selectors, services
 from notifications.exceptions import InvalidInput, NotFound
+from notifications.inbox_log.retention import prune_broadcasts
 from notifications.models import Broadcast, BroadcastRecipient, Change, Event, Inbox, Notification
 from notifications.services import Recipients
 from notifications.services.leases import take_lease
-from notifications.services.prune import prune_broadcasts
 from notifications.serving.routines import Broadcaster
 from notifications.signals import inbox_changed
 from tests.helpers import auditor

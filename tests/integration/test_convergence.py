@@ -34,8 +34,8 @@ from tests.helpers.reference import Box, Item, World
 pytestmark = pytest.mark.django_db(transaction=True)
 
 # The names in the package are the functions'.
-sequencer = importlib.import_module("notifications.services.sequence")
-sweeper = importlib.import_module("notifications.services.sweep")
+sequencer = importlib.import_module("notifications.inbox_log.sequencer")
+sweeper = importlib.import_module("notifications.inbox_log.sweeper")
 
 USERS = 2
 START = datetime(2026, 11, 21, 12, tzinfo=UTC)

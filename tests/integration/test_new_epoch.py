@@ -15,8 +15,8 @@ from django.db import OperationalError
 from django.test import override_settings
 
 from notifications import services
+from notifications.inbox_log import audit as auditing
 from notifications.models import Inbox
-from notifications.services import audit as auditing
 from notifications.streaming.database_threads import in_pool
 from tests.helpers.api import Api
 from tests.helpers.asgi import Streams, send_to
@@ -112,7 +112,7 @@ def test_new_epoch__of_an_inbox_that_stays_locked__says_how_far_it_came(
     def locked(*args: Any, **options: Any) -> Any:
         raise OperationalError("canceling statement due to lock timeout")
 
-    monkeypatch.setattr("notifications.services.epochs.lock_inboxes", locked)
+    monkeypatch.setattr("notifications.inbox_log.epochs.lock_inboxes", locked)
     with pytest.raises(CommandError, match=r"^0 inboxes have a new epoch, then one stayed locked"):
         run("--yes")
 

@@ -18,10 +18,10 @@ from django.utils import timezone
 
 from notifications import selectors, services
 from notifications.exceptions import CursorExpired
+from notifications.inbox_log import retention as pruning
+from notifications.inbox_log.audit import audit
+from notifications.inbox_log.retention import Pruned, prune_inbox
 from notifications.models import Change, Event, Inbox, Notification, Replay, ReplayedNotification
-from notifications.services import prune as pruning
-from notifications.services.audit import audit
-from notifications.services.prune import Pruned, prune_inbox
 from notifications.signals import inbox_changed
 from notifications.streaming.connection.changes import read_page
 from notifications.streaming.database_threads import in_pool

@@ -28,7 +28,7 @@ from tests.helpers.waiting import PATIENCE_SECONDS
 pytestmark = pytest.mark.django_db(transaction=True)
 
 # The name in the package is the function's.
-sequencer = importlib.import_module("notifications.services.sequence")
+sequencer = importlib.import_module("notifications.inbox_log.sequencer")
 
 
 @pytest.fixture
@@ -192,7 +192,7 @@ def test_sweep__more_users_than_a_chunk__sequences_all_in_one_run(many: list[Use
 def test_sweep__more_expired_than_a_part__deletes_all_in_one_run(
     many: list[User], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(importlib.import_module("notifications.services.sweep"), "MAX_EXPIRED", 3)
+    monkeypatch.setattr(importlib.import_module("notifications.inbox_log.sweeper"), "MAX_EXPIRED", 3)
     expiry = timezone.now() + timedelta(minutes=1)
     stage(many[:5], count=4, expires_at=expiry)
     services.sweep()

@@ -10,7 +10,7 @@ import pytest
 from notifications.demo.notification_events import ImportProgress, OrderPlaced, TokenExpired, TokenExpiring
 from notifications.demo.player import CATEGORIES
 from notifications.demo.scenarios import SCENARIOS, Scenario, Step, file_import, order, sync_job, token
-from notifications.services.content import build_event
+from notifications.inbox_log.content import build_event
 
 SEEDS = range(200)
 

@@ -12,12 +12,12 @@ from django.conf import settings
 
 from notifications import fold, services
 from notifications.fold import KINDS, STATE, VERBS, WISHES, AllRead, Carries, State, turned, unread_step
+from notifications.inbox_log.append import Listed
 from notifications.models import Change, ChangeKind, Notification
 from notifications.pages.forms import FORMS
 from notifications.payloads import ChangeRow, NotificationRow, change_json, notification_json
 from notifications.rest.inputs import ACTION_NAMES
 from notifications.rest.schema.components import SCHEMAS
-from notifications.services.log import Listed
 from tests.helpers.fold_cases import ALL_READ, AllReadCase
 
 AT = datetime(2026, 11, 21, tzinfo=UTC)

@@ -8,12 +8,12 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 from django.db import OperationalError
 
+from notifications.inbox_log.audit import inbox_keys
+from notifications.inbox_log.epochs import renew_epochs
 from notifications.management.base import HubCommand
 from notifications.management.progress import Progress
 from notifications.management.users import inbox_key
 from notifications.models import Inbox
-from notifications.services.audit import inbox_keys
-from notifications.services.epochs import renew_epochs
 
 EXPLANATION = """\
 A backup that was restored is older than what clients have seen: positions after it will be given out again, to other changes. A client that

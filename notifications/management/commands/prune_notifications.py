@@ -10,10 +10,10 @@ from django.db import transaction
 from django.utils import timezone
 
 from notifications.conf import hub_config
+from notifications.inbox_log.retention import Pruned, inboxes_to_prune, prune_broadcasts, prune_inbox
 from notifications.management.base import HubCommand
 from notifications.management.progress import Progress
 from notifications.models import Inbox
-from notifications.services.prune import Pruned, inboxes_to_prune, prune_broadcasts, prune_inbox
 
 
 class Command(HubCommand):

@@ -15,10 +15,10 @@ from django.db.models import Exists, F, OuterRef, Q, Subquery
 from django.utils import timezone
 
 from notifications.fold import Carries, sql_is_unread, sql_kinds, sql_takes_along
+from notifications.inbox_log.append import Listed, LogBatch, in_order
+from notifications.inbox_log.inboxes import announce_on_commit, lock_inboxes
+from notifications.inbox_log.provenance import SYSTEM
 from notifications.models import Broadcast, Change, Event, Inbox, Notification, Reason, ReplayedNotification
-from notifications.services.inboxes import announce_on_commit, lock_inboxes
-from notifications.services.log import Listed, LogBatch, in_order
-from notifications.services.origin import SYSTEM
 
 MAX_DELETED: Final = 500  # of one inbox in one run, so that a first run does not flood a user's streams
 MIN_KEPT: Final = (

@@ -10,11 +10,11 @@ from django.utils import timezone
 
 from notifications import selectors
 from notifications.conf import hub_config
+from notifications.inbox_log.append import Listed, LogBatch
+from notifications.inbox_log.inboxes import announce_on_commit, lock_inboxes
+from notifications.inbox_log.provenance import SYSTEM
+from notifications.inbox_log.sequencer import sequence
 from notifications.models import Notification, Reason
-from notifications.services.inboxes import announce_on_commit, lock_inboxes
-from notifications.services.log import Listed, LogBatch
-from notifications.services.origin import SYSTEM
-from notifications.services.sequence import sequence
 
 MAX_EXPIRED: Final = 500
 

@@ -19,12 +19,12 @@ from django.utils import timezone
 
 from notifications.conf import hub_config
 from notifications.exceptions import HubError
+from notifications.inbox_log.append import Listed, LogBatch, StagedMoved, in_order
+from notifications.inbox_log.content import check_event
+from notifications.inbox_log.inboxes import announce, announce_on_commit, create_inboxes, lock_inboxes
+from notifications.inbox_log.provenance import Origin
+from notifications.inbox_log.staged import Staged, events_of, staged_rows
 from notifications.models import Event, Notification, Reason, Replay, Via
-from notifications.services.content import check_event
-from notifications.services.inboxes import announce, announce_on_commit, create_inboxes, lock_inboxes
-from notifications.services.log import Listed, LogBatch, StagedMoved, in_order
-from notifications.services.origin import Origin
-from notifications.services.staged import Staged, events_of, staged_rows
 from notifications.signals import notifications_sequenced
 from notifications.sql.arrays import AnyOf
 from notifications.sql.rows import update_rows

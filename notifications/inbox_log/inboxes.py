@@ -15,7 +15,7 @@ from notifications.exceptions import UserGone
 from notifications.models import Inbox
 from notifications.protocol.cursors import new_epoch
 from notifications.selectors import InboxState
-from notifications.services.users import existing_users
+from notifications.selectors.existing_users import existing_users
 from notifications.signals import inbox_changed, streams_changed
 from notifications.sql.arrays import AnyOf
 from notifications.sql.prepared import Prepared, Slots

@@ -8,8 +8,8 @@ from uuid import UUID
 
 from django.db import transaction
 
+from notifications.inbox_log.sequencer import sequence_on_commit
 from notifications.models import Notification
-from notifications.services.sequence import sequence_on_commit
 
 MAX_RETRIED: Final = 1_000
 

@@ -8,9 +8,9 @@ from typing import Any, Final, NamedTuple
 
 from notifications.event_types import category_of
 from notifications.fold import STATE, State, turned, unread_step
+from notifications.inbox_log.provenance import Origin
+from notifications.inbox_log.staged import Staged
 from notifications.models import Change, ChangeKind, Event, Inbox, Notification, Reason, Via
-from notifications.services.origin import Origin
-from notifications.services.staged import Staged
 from notifications.sql.rows import insertion, updating
 from notifications.sql.statements import write_at_once
 

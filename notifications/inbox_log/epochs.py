@@ -7,9 +7,9 @@ from typing import Any
 
 from django.db import transaction
 
+from notifications.inbox_log.inboxes import lock_inboxes
 from notifications.models import Inbox
 from notifications.protocol.cursors import new_epoch
-from notifications.services.inboxes import lock_inboxes
 from notifications.sql.rows import update_rows
 
 

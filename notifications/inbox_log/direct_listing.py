@@ -14,10 +14,10 @@ from django.utils import timezone
 
 from notifications.event_types import category_of
 from notifications.exceptions import HubError
+from notifications.inbox_log.content import check_event
+from notifications.inbox_log.inboxes import announce_on_commit
+from notifications.inbox_log.sequencer import count_on_commit
 from notifications.models import Change, ChangeKind, Event, Inbox, Notification, Via, new_public_id
-from notifications.services.content import check_event
-from notifications.services.inboxes import announce_on_commit
-from notifications.services.sequence import count_on_commit
 from notifications.sql.arrays import any_of, array_text, keys_text, sql_type
 from notifications.sql.statements import Statement, run_at_once
 
