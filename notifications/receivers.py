@@ -14,7 +14,7 @@ from django.dispatch import receiver
 from django.http import HttpRequest
 
 from notifications import services
-from notifications.services.send_receipts import Receipt
+from notifications.services.transient.receipts import Receipt
 from notifications.signals import (
     channel_layer_asked,
     event_emitted,

@@ -17,7 +17,7 @@ from notifications.admin.rights import can
 from notifications.admin.search import exactly, username_field
 from notifications.exceptions import InvalidInput
 from notifications.models import MAX_TOPIC_LENGTH, Event
-from notifications.models.search import few_events_with
+from notifications.models.word_search import few_events_with
 from notifications.protocol.search_words import parse_words
 
 MAX_FEW: Final = 5_000  # events with certain words, whose keys then stand in the statement

@@ -25,7 +25,7 @@ from notifications.event_types import category_of
 from notifications.exceptions import InvalidInput
 from notifications.filters import Filters
 from notifications.models import MAX_KEY_LENGTH, TYPES_CATEGORY, Level, Notification
-from notifications.models.search import events_have_words, has_words
+from notifications.models.word_search import events_have_words, has_words
 
 MAX_ID_DIGITS: Final = 18
 AGES: Final = {

@@ -31,7 +31,7 @@ from notifications.admin.search import username_field
 from notifications.exceptions import InvalidInput
 from notifications.models import MAX_TOKEN_NAME_LENGTH, ApiToken, Scope
 from notifications.services import NewToken
-from notifications.services.tokens import DEFAULT_DAYS
+from notifications.services.credentials.tokens import DEFAULT_DAYS
 
 FIELDSETS = (
     (None, {"fields": ("user", "name", "scopes", "expires_at")}),

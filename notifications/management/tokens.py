@@ -12,7 +12,7 @@ from django.utils import timezone
 from notifications import permissions, services
 from notifications.exceptions import InvalidInput
 from notifications.services import NewToken
-from notifications.services.tokens import DEFAULT_DAYS, MAX_DAYS
+from notifications.services.credentials.tokens import DEFAULT_DAYS, MAX_DAYS
 
 
 def add_token_arguments(parser: CommandParser, *, name: str) -> None:

@@ -2,7 +2,7 @@
 
 import django.db.models.deletion
 import django.db.models.functions.datetime
-import notifications.models.keys
+import notifications.models.public_ids
 from django.conf import settings
 from django.db import migrations, models
 
@@ -20,7 +20,7 @@ class Migration(migrations.Migration):
                 (
                     "id",
                     models.UUIDField(
-                        default=notifications.models.keys.new_public_id,
+                        default=notifications.models.public_ids.new_public_id,
                         editable=False,
                         primary_key=True,
                         serialize=False,
@@ -58,7 +58,7 @@ class Migration(migrations.Migration):
                 (
                     "id",
                     models.UUIDField(
-                        default=notifications.models.keys.new_public_id,
+                        default=notifications.models.public_ids.new_public_id,
                         editable=False,
                         primary_key=True,
                         serialize=False,

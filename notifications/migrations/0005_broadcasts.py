@@ -2,7 +2,7 @@
 
 import django.db.models.deletion
 import django.db.models.functions.datetime
-import notifications.models.keys
+import notifications.models.public_ids
 from django.conf import settings
 from django.db import migrations, models
 
@@ -18,7 +18,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name='Broadcast',
             fields=[
-                ('id', models.UUIDField(default=notifications.models.keys.new_public_id, editable=False, primary_key=True, serialize=False)),
+                ('id', models.UUIDField(default=notifications.models.public_ids.new_public_id, editable=False, primary_key=True, serialize=False)),
                 ('to_everyone', models.BooleanField(db_default=False, default=False, verbose_name='to everyone')),
                 ('group_ids', models.JSONField(default=list, verbose_name='groups')),
                 ('collapse_key', models.CharField(blank=True, db_default='', default='', max_length=200, verbose_name='collapse key')),

@@ -2,7 +2,7 @@
 
 import django.db.models.deletion
 import django.db.models.functions.datetime
-import notifications.models.keys
+import notifications.models.public_ids
 from django.conf import settings
 from django.db import migrations, models
 
@@ -28,7 +28,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name='Replay',
             fields=[
-                ('id', models.UUIDField(default=notifications.models.keys.new_public_id, editable=False, primary_key=True, serialize=False)),
+                ('id', models.UUIDField(default=notifications.models.public_ids.new_public_id, editable=False, primary_key=True, serialize=False)),
                 ('state', models.CharField(choices=[('queued', 'Queued'), ('running', 'Running'), ('done', 'Done'), ('cancelled', 'Cancelled'), ('failed', 'Failed')], db_default='queued', default='queued', max_length=9, verbose_name='state')),
                 ('total_count', models.BigIntegerField(help_text='As counted when it was asked for.', verbose_name='total')),
                 ('done_count', models.BigIntegerField(db_default=0, default=0, verbose_name='done')),

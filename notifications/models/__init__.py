@@ -18,11 +18,11 @@ from notifications.models.events import (
     Event,
     Level,
 )
+from notifications.models.idempotency_keys import MAX_KEY_LENGTH, EventKey, EventKeyState, IdempotencyKey
 from notifications.models.inboxes import Change, ChangeKind, Inbox, Reason, Via
 from notifications.models.jobs import Job, JobState
-from notifications.models.keys import new_public_id, staged_at
 from notifications.models.notifications import Notification
-from notifications.models.publish import MAX_KEY_LENGTH, EventKey, EventKeyState, IdempotencyKey
+from notifications.models.public_ids import new_public_id, staged_at
 from notifications.models.replays import MAX_REASON_LENGTH, Replay, ReplayedNotification, ReplayVerb
 from notifications.models.streams import EndReason, OpenedBy, StreamSession, Worker
 from notifications.models.tokens import (

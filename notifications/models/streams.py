@@ -14,7 +14,7 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 from notifications.http.user_agents import MAX_AGENT_LENGTH
-from notifications.models.keys import new_public_id
+from notifications.models.public_ids import new_public_id
 from notifications.models.tokens import ApiToken
 
 

@@ -14,7 +14,7 @@ from notifications.models import Scope
 from notifications.rest.authentication import token_of
 from notifications.rest.inputs import parse_ticket
 from notifications.rest.views import HubView
-from notifications.services.tickets import TICKET_SECONDS
+from notifications.services.credentials.tickets import TICKET_SECONDS
 
 
 class TicketView(HubView):

@@ -30,7 +30,7 @@ from notifications.rest.origin import origin_of
 from notifications.rest.parsers import HubRequest, StrictJSONParser
 from notifications.rest.renderers import OneRepresentation, OrjsonRenderer
 from notifications.rest.throttles import UserThrottle
-from notifications.services.bearer import refuse_in_url
+from notifications.services.credentials.bearer import refuse_in_url
 
 
 class HubView(APIView):

@@ -13,11 +13,11 @@ from django.db.models import Count, QuerySet, Subquery
 from notifications.exceptions import NotFound
 from notifications.filters import NO_FILTERS, Filters
 from notifications.models import Inbox, Notification
-from notifications.models.search import has_words
+from notifications.models.word_search import has_words
 from notifications.payloads import NotificationRow
 from notifications.protocol.cursors import Cursor
 from notifications.selectors.conditions import condition
-from notifications.selectors.keys import db_key
+from notifications.selectors.user_keys import db_key
 
 # What a row has from its event; for the rest the notification has a copy, so that lists and filters need no join.
 _TEXTS: Final = ("title", "body", "url", "actor", "data")

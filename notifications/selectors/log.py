@@ -17,7 +17,7 @@ from notifications.models import Change, ChangeKind, Inbox
 from notifications.payloads import ChangeRow
 from notifications.protocol.cursors import Cursor
 from notifications.selectors.conditions import condition
-from notifications.selectors.texts import WireId, WireTime
+from notifications.selectors.wire_texts import WireId, WireTime
 from notifications.sql.arrays import sql_type
 from notifications.sql.prepared import Prepared, Slot, Slots
 

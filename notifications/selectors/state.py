@@ -11,7 +11,7 @@ from django.db.models import Count, FilteredRelation, Q
 
 from notifications.models import Inbox
 from notifications.protocol.cursors import Cursor
-from notifications.selectors.keys import db_key, key_rows
+from notifications.selectors.user_keys import db_key, key_rows
 from notifications.sql.arrays import array_text, sql_type
 
 

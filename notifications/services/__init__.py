@@ -22,15 +22,28 @@ from notifications.services.aio import (
 )
 from notifications.services.audience import Audience
 from notifications.services.broadcast import broadcast, cancel_broadcast, cancel_broadcasts_of
-from notifications.services.broadcasting import run_broadcast_chunk
-from notifications.services.emit import emit
-from notifications.services.erase import erase_user
+from notifications.services.credentials.tickets import (
+    Ticket,
+    check_ticket,
+    forget_used_tickets,
+    issue_ticket,
+    use_ticket,
+)
+from notifications.services.credentials.tokens import (
+    NewToken,
+    create_token,
+    revoke_tokens,
+    usable_token,
+    write_token_uses,
+)
 from notifications.services.erase_content import Erased, erase_event, erase_inbox, erase_notifications
+from notifications.services.erase_user import erase_user
 from notifications.services.idempotency import Answer, forget_idempotency_keys, once
 from notifications.services.idempotency import Request as IdempotentRequest
+from notifications.services.jobs.broadcaster import run_broadcast_chunk
+from notifications.services.jobs.replayer import run_replay_chunk
 from notifications.services.notify import notify, notify_many
 from notifications.services.options import NotifyOptions
-from notifications.services.polls import Answered, Poller, note_answer, write_answers
 from notifications.services.publish import (
     Draft,
     Producer,
@@ -38,8 +51,26 @@ from notifications.services.publish import (
     publish_batch,
 )
 from notifications.services.recipients import Recipients
+from notifications.services.records.polls import Answered, Poller, note_answer, write_answers
+from notifications.services.records.streams import (
+    NewStream,
+    OpenedStream,
+    Progress,
+    end_streams,
+    end_streams_of_session,
+    open_stream,
+    prune_streams,
+)
+from notifications.services.records.workers import (
+    close_lost_streams,
+    close_streams_of_dead,
+    close_streams_of_dead_here,
+    end_worker,
+    prune_workers,
+    reopen_streams,
+    show_life,
+)
 from notifications.services.replay import Selection, cancel_replay, read_filters_with, start_replay
-from notifications.services.replaying import run_replay_chunk
 from notifications.services.state import (
     ACTIONS,
     archive,
@@ -50,45 +81,14 @@ from notifications.services.state import (
     set_state,
     unarchive,
 )
-from notifications.services.streams import (
-    NewStream,
-    OpenedStream,
-    Progress,
-    end_streams,
-    end_streams_of_session,
-    open_stream,
-    prune_streams,
-)
-from notifications.services.tickets import (
-    Ticket,
-    check_ticket,
-    forget_used_tickets,
-    issue_ticket,
-    use_ticket,
-)
-from notifications.services.tokens import (
-    NewToken,
-    create_token,
-    revoke_tokens,
-    usable_token,
-    write_token_uses,
-)
-from notifications.services.transient import (
+from notifications.services.transient.emit import emit
+from notifications.services.transient.publishing import (
     Acknowledged,
     Transient,
     forget_event_keys,
     publish_transient,
 )
 from notifications.services.withdraw import finish_withdrawals, withdraw, withdraw_events
-from notifications.services.workers import (
-    close_lost_streams,
-    close_streams_of_dead,
-    close_streams_of_dead_here,
-    end_worker,
-    prune_workers,
-    reopen_streams,
-    show_life,
-)
 
 __all__ = [
     "ACTIONS",

@@ -11,9 +11,9 @@ from typing import Any, ParamSpec, TypeVar
 from asgiref.sync import sync_to_async
 
 from notifications.services.broadcast import broadcast
-from notifications.services.emit import emit
 from notifications.services.notify import notify, notify_many
 from notifications.services.state import archive, delete, mark_all_read, mark_read, mark_unread, unarchive
+from notifications.services.transient.emit import emit
 from notifications.services.withdraw import withdraw
 
 P = ParamSpec("P")

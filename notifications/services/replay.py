@@ -25,7 +25,7 @@ from notifications.models import (
 )
 from notifications.protocol import strict_json
 from notifications.selectors import is_worker_alive
-from notifications.services import leases
+from notifications.services.jobs import leases
 from notifications.services.notify import recipient_key
 from notifications.services.recipients import active_users, user_model_has
 

@@ -19,9 +19,9 @@ from django.utils import timezone
 
 from notifications import services
 from notifications.models import EventKey, EventKeyState
-from notifications.services import transient as transient_events
-from notifications.services.patience import Patience
-from notifications.services.send_receipts import Receipt
+from notifications.services.transient import publishing as transient_events
+from notifications.services.transient.bounded_waits import Patience
+from notifications.services.transient.receipts import Receipt
 from notifications.signals import channel_layer_asked, event_emitted
 from tests.helpers.api import Answer, Api
 from tests.helpers.factories import make_user
@@ -188,7 +188,9 @@ def test_request__whose_key_is_being_sent_with__waits_for_the_outcome(
     sent_count: int,
 ) -> None:
     has_looked = threading.Event()
-    monkeypatch.setattr("notifications.services.transient.time.sleep", lambda seconds: has_looked.set())
+    monkeypatch.setattr(
+        "notifications.services.transient.publishing.time.sleep", lambda seconds: has_looked.set()
+    )
     waiting: list[Future[list[Answer]]] = []
 
     with ThreadPoolExecutor(1) as pool:

@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from notifications import services
 from notifications.models import ApiToken, UsedTicket
-from notifications.services import tickets
+from notifications.services.credentials import tickets
 from notifications.streaming.database_threads import in_pool
 from tests.helpers.api import TICKET, Answer, Api
 from tests.helpers.asgi import AsgiStream, Streams, send_to

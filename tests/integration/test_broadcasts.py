@@ -21,7 +21,7 @@ from notifications.exceptions import InvalidInput, NotFound
 from notifications.inbox_log.retention import prune_broadcasts
 from notifications.models import Broadcast, BroadcastRecipient, Change, Event, Inbox, Notification
 from notifications.services import Recipients
-from notifications.services.leases import take_lease
+from notifications.services.jobs.leases import take_lease
 from notifications.serving.routines import Broadcaster
 from notifications.signals import inbox_changed
 from tests.helpers import auditor
@@ -33,7 +33,7 @@ from tests.helpers.waiting import LONG_SECONDS, wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-broadcasting = importlib.import_module("notifications.services.broadcasting")
+broadcasting = importlib.import_module("notifications.services.jobs.broadcaster")
 
 EVERYONE = Recipients(everyone=True)
 

@@ -19,7 +19,7 @@ from notifications import selectors, services
 from notifications.exceptions import InvalidInput, NotFound
 from notifications.models import Change, Event, Notification, Replay, StreamSession, Worker
 from notifications.services import Origin, Selection
-from notifications.services.leases import take_lease
+from notifications.services.jobs.leases import take_lease
 from notifications.signals import notifications_shown
 from tests.helpers import auditor
 from tests.helpers.factories import make_user, order_event, send
@@ -27,7 +27,7 @@ from tests.helpers.oracle import assert_converges, changes_since
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-replaying = importlib.import_module("notifications.services.replaying")
+replaying = importlib.import_module("notifications.services.jobs.replayer")
 ORIGIN = Origin(by="vera", via="admin", address="203.0.113.9")
 
 

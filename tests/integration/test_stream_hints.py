@@ -18,8 +18,8 @@ from django.test import override_settings
 from notifications import selectors, services
 from notifications.inbox_log.inboxes import announce_streams_on_commit
 from notifications.models import new_public_id
-from notifications.services.emit import send_event
-from notifications.services.send_receipts import Outcome, Receipt
+from notifications.services.transient.emit import send_event
+from notifications.services.transient.receipts import Outcome, Receipt
 from notifications.serving import routines
 from notifications.streaming.hints import publish_queue
 from notifications.streaming.hints import publisher as hints

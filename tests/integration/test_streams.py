@@ -294,7 +294,7 @@ def test_row_of_a_process__that_vanished__is_made_again(ada: User, worker: Worke
 def test_prune__removes_what_was_opened_long_ago_in_parts(
     ada: User, worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("notifications.services.streams.MAX_PRUNED", 2)
+    monkeypatch.setattr("notifications.services.records.streams.MAX_PRUNED", 2)
     milliseconds = int((timezone.now() - timedelta(days=30, hours=1)).timestamp() * 1000)
     for number in range(3):
         old = UUID(int=(milliseconds + number << 80) | 7 << 76)

@@ -15,7 +15,7 @@ from django.utils import timezone
 from notifications import services
 from notifications.exceptions import InvalidInput
 from notifications.models import ApiToken
-from notifications.services import tokens
+from notifications.services.credentials import tokens
 from notifications.serving.routines import Sweeper
 from tests.helpers.factories import make_user
 from tests.helpers.tokens import SPOILT, make_token, spoil

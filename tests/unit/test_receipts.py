@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from notifications.services.patience import Patience
-from notifications.services.send_receipts import Outcome, Receipt
+from notifications.services.transient.bounded_waits import Patience
+from notifications.services.transient.receipts import Outcome, Receipt
 from notifications.streaming.hints import publish_queue
 from notifications.streaming.hints.publish_queue import Batch, Pending
 from notifications.streaming.transient import TransientEvent, TransientFrame, event_items

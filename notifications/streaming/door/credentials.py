@@ -32,7 +32,7 @@ from notifications import services
 from notifications.exceptions import MissingScope
 from notifications.models import Scope
 from notifications.protocol.problems import scope_challenge
-from notifications.services.bearer import bearer_of
+from notifications.services.credentials.bearer import bearer_of
 from notifications.streaming.door.refusals import Refusal
 from notifications.streaming.door.request import Headers
 

@@ -19,7 +19,7 @@ from notifications.exceptions import HubError
 from notifications.filters import Filters
 from notifications.protocol.cursors import Cursor
 from notifications.selectors import InboxState
-from notifications.services.bearer import refuse_in_url
+from notifications.services.credentials.bearer import refuse_in_url
 from notifications.streaming.database_threads import in_pool
 from notifications.streaming.door import guard
 from notifications.streaming.door.credentials import identify

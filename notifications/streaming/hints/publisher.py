@@ -24,7 +24,7 @@ from channels.layers import InMemoryChannelLayer, get_channel_layer
 
 from notifications.conf import hub_config
 from notifications.payloads import timestamp
-from notifications.services.send_receipts import Receipt
+from notifications.services.transient.receipts import Receipt
 from notifications.streaming import frames, serving_process
 from notifications.streaming.hints.announced_heads import Announced
 from notifications.streaming.hints.publish_queue import Batch, Pending

@@ -9,7 +9,7 @@ from django.db import transaction
 
 from notifications.inbox_log.inboxes import announce_streams_on_commit, lock_inboxes
 from notifications.models import Change, Event, Inbox, Notification, ReplayedNotification, StreamSession
-from notifications.services.streams import lock_workers_of
+from notifications.services.records.streams import lock_workers_of
 
 CHUNK: Final = 5_000
 

@@ -20,7 +20,7 @@ from django.utils import timezone
 
 from notifications.conf import hub_config
 from notifications.models import EndReason, StreamSession, Worker
-from notifications.services.streams import Progress
+from notifications.services.records.streams import Progress
 from notifications.sql.rows import update_rows
 from notifications.system.processes import is_dead, machine
 

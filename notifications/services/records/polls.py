@@ -18,7 +18,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from notifications.models import EndReason, OpenedBy, StreamSession
-from notifications.models.keys import new_public_id
+from notifications.models.public_ids import new_public_id
 from notifications.protocol.cursors import Cursor
 
 logger = logging.getLogger(__name__)

@@ -16,9 +16,9 @@ from notifications.conf import hub_config
 from notifications.inbox_log.direct_listing import list_directly
 from notifications.inbox_log.sequencer import sequence_on_commit
 from notifications.models import Broadcast, BroadcastRecipient, JobState, Notification, new_public_id
-from notifications.services import leases
 from notifications.services.broadcast import end_broadcasts
-from notifications.services.leases import UNAVAILABLE, LeaseLost, release
+from notifications.services.jobs import leases
+from notifications.services.jobs.leases import UNAVAILABLE, LeaseLost, release
 from notifications.services.recipients import matching_users
 from notifications.sql.rows import insert_rows
 

@@ -26,11 +26,11 @@ from notifications.exceptions import (
 from notifications.inbox_log.content import check_transient
 from notifications.models import EventKey, EventKeyState, Inbox, new_public_id
 from notifications.services.audience import Audience, first_keys, resolve
-from notifications.services.emit import send_event
 from notifications.services.idempotency import Request, fingerprint_of
-from notifications.services.patience import Patience
 from notifications.services.publish import MAX_DIRECT, Producer
-from notifications.services.send_receipts import Outcome, Receipt
+from notifications.services.transient.bounded_waits import Patience
+from notifications.services.transient.emit import send_event
+from notifications.services.transient.receipts import Outcome, Receipt
 from notifications.signals import channel_layer_asked
 
 KEPT: Final = timedelta(minutes=5)

@@ -26,8 +26,8 @@ from notifications.models import (
     ReplayVerb,
     new_public_id,
 )
-from notifications.services import leases
-from notifications.services.leases import UNAVAILABLE, LeaseLost
+from notifications.services.jobs import leases
+from notifications.services.jobs.leases import UNAVAILABLE, LeaseLost
 from notifications.services.recipients import active_users
 from notifications.services.replay import Selection, fitting
 from notifications.signals import notifications_shown

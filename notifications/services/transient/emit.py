@@ -12,7 +12,7 @@ from notifications.event_types import EventType, UntypedEvent
 from notifications.inbox_log.content import check_transient
 from notifications.models import Inbox, new_public_id
 from notifications.services.notify import recipient_key
-from notifications.services.send_receipts import Receipt
+from notifications.services.transient.receipts import Receipt
 from notifications.signals import event_emitted
 
 
