@@ -18,7 +18,7 @@ django.setup(set_prefix=False)
 # Django must be set up before anything of the app is imported.
 from notifications.ops.requests import RequestIds  # noqa: E402
 from notifications.ops.routing import ops_routes  # noqa: E402
-from notifications.rest.handler import HubASGIHandler  # noqa: E402
+from notifications.rest.http.handler import HubASGIHandler  # noqa: E402
 from notifications.serving.routing import Serving, http_routes, lifespan, refuse_websocket  # noqa: E402
 
 application = Serving(

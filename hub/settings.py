@@ -59,12 +59,12 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    "notifications.middleware.ApiCors",
-    "notifications.middleware.ApiProblems",
+    "notifications.rest.http.middleware.ApiCors",
+    "notifications.rest.http.middleware.ApiProblems",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "hub.csp.ContentSecurityPolicy",
-    "notifications.middleware.RefuseUnstorableText",
+    "notifications.rest.http.middleware.RefuseUnstorableText",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",

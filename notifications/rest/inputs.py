@@ -15,7 +15,7 @@ from notifications.filters import MAX_VALUE_LENGTH, Filters
 from notifications.fold import VERBS, WISHES, check_wish
 from notifications.protocol.cursors import Cursor
 from notifications.protocol.search_words import parse_words
-from notifications.rest.ids import parse_id
+from notifications.rest.public_ids import parse_id
 
 DEFAULT_LIST_LIMIT: Final = 25
 MAX_LIST_LIMIT: Final = 200

@@ -11,8 +11,8 @@ from rest_framework.response import Response
 from notifications import selectors, services
 from notifications.models import Scope
 from notifications.rest import answers
-from notifications.rest.authentication import HasScope, IsProducer
-from notifications.rest.views import HubView
+from notifications.rest.http.authentication import HasScope, IsProducer
+from notifications.rest.inbox import HubView
 
 
 class JobView(HubView):

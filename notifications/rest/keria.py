@@ -22,10 +22,10 @@ from notifications.exceptions import InvalidInput, NotFound
 from notifications.filters import Filters
 from notifications.payloads import note_json
 from notifications.rest.answers import rendered
-from notifications.rest.ids import parse_id
+from notifications.rest.http.provenance import origin_of
+from notifications.rest.inbox import HubView
 from notifications.rest.inputs import parse_nothing
-from notifications.rest.origin import origin_of
-from notifications.rest.views import HubView
+from notifications.rest.public_ids import parse_id
 
 DEFAULT_COUNT: Final = 25
 MAX_COUNT: Final = 200

@@ -16,12 +16,12 @@ from rest_framework.request import Request
 from notifications import services
 from notifications.models import Broadcast, Scope
 from notifications.rest.answers import job_body
-from notifications.rest.authentication import HasScope, IsProducer, token_of
 from notifications.rest.drafts import parse_batch, parse_draft, parse_key, parse_withdrawal
-from notifications.rest.origin import origin_of
-from notifications.rest.parsers import BatchJSONParser
-from notifications.rest.throttles import ProducerThrottle
-from notifications.rest.views import HubView
+from notifications.rest.http.authentication import HasScope, IsProducer, token_of
+from notifications.rest.http.parsers import BatchJSONParser
+from notifications.rest.http.provenance import origin_of
+from notifications.rest.http.throttles import ProducerThrottle
+from notifications.rest.inbox import HubView
 from notifications.services import Answer, Producer
 
 

@@ -11,7 +11,7 @@ from notifications import selectors, services
 from notifications.exceptions import NotFound
 from notifications.models import EndReason
 from notifications.rest import answers
-from notifications.rest.views import HubView
+from notifications.rest.inbox import HubView
 
 
 class StreamsView(HubView):

@@ -11,9 +11,9 @@ from rest_framework.response import Response
 from notifications import permissions, selectors, services
 from notifications.exceptions import InvalidInput, NotAProducer, OutsideLimits
 from notifications.models import Scope
-from notifications.rest.authentication import token_of
+from notifications.rest.http.authentication import token_of
+from notifications.rest.inbox import HubView
 from notifications.rest.inputs import parse_ticket
-from notifications.rest.views import HubView
 from notifications.services.credentials.tickets import TICKET_SECONDS
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from django.urls import path, register_converter
 
-from notifications.rest import views
+from notifications.rest import inbox
 from notifications.rest.events import EventsView
-from notifications.rest.ids import IdConverter
 from notifications.rest.jobs import JobView
+from notifications.rest.public_ids import IdConverter
 from notifications.rest.publish import BatchView, PublishView, WithdrawView
 from notifications.rest.schema.views import SchemaView
 from notifications.rest.streams import StreamsView, StreamView
@@ -17,10 +17,10 @@ register_converter(IdConverter, "hub_id")
 
 app_name = "notifications_api"
 urlpatterns = [
-    path("notifications", views.ListView.as_view(), name="list"),
-    path("notifications/actions", views.ActionsView.as_view(), name="actions"),
-    path("notifications/changes", views.ChangesView.as_view(), name="changes"),
-    path("notifications/counts", views.CountsView.as_view(), name="counts"),
+    path("notifications", inbox.ListView.as_view(), name="list"),
+    path("notifications/actions", inbox.ActionsView.as_view(), name="actions"),
+    path("notifications/changes", inbox.ChangesView.as_view(), name="changes"),
+    path("notifications/counts", inbox.CountsView.as_view(), name="counts"),
     path("publish/jobs/<hub_id:broadcast_id>", JobView.as_view(), name="job"),
     path("schema", SchemaView.as_view(), name="schema"),
     path("events", EventsView.as_view(), name="events"),
@@ -30,5 +30,5 @@ urlpatterns = [
     path("streams", StreamsView.as_view(), name="streams"),
     path("streams/<hub_id:stream_id>", StreamView.as_view(), name="stream"),
     path("stream/ticket", TicketView.as_view(), name="ticket"),
-    path("notifications/<hub_id:public_id>", views.NotificationView.as_view(), name="notification"),
+    path("notifications/<hub_id:public_id>", inbox.NotificationView.as_view(), name="notification"),
 ]

@@ -15,7 +15,7 @@ from django.test import override_settings
 
 from notifications import payloads, services
 from notifications.models import Inbox
-from notifications.rest.handler import HubASGIHandler
+from notifications.rest.http.handler import HubASGIHandler
 from notifications.selectors import InboxState
 from notifications.serving.routing import http_routes
 from notifications.signals import streams_changed

@@ -13,7 +13,7 @@ import pytest
 from notifications import exceptions
 from notifications.exceptions import CursorUnusable, EventTypeError, HubError
 from notifications.protocol.problems import PROBLEMS, code_of_status, problem_document, problem_headers
-from notifications.rest import errors
+from notifications.rest.http import errors
 
 DOCUMENTED = dict(
     re.findall(

@@ -14,8 +14,8 @@ from django.contrib.auth.models import User
 
 from notifications.models import Change, Inbox
 from notifications.protocol.problems import PROBLEMS
-from notifications.rest.handler import MAX_REQUEST_BYTES
-from notifications.rest.parsers import MAX_BODY_BYTES
+from notifications.rest.http.handler import MAX_REQUEST_BYTES
+from notifications.rest.http.parsers import MAX_BODY_BYTES
 from tests.helpers.factories import make_user, send
 from tests.helpers.processes import CSRF_TOKEN, HubProcess, ServerName, session_headers
 from tests.helpers.waiting import PATIENCE_SECONDS

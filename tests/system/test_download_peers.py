@@ -26,7 +26,7 @@ from django.db.models import F
 from notifications import services
 from notifications.event_types import UntypedEvent
 from notifications.models import Inbox
-from notifications.rest.handler import MAX_REQUEST_THREADS
+from notifications.rest.http.handler import MAX_REQUEST_THREADS
 from notifications.streaming.database_threads import MAX_THREADS
 from tests.helpers.factories import make_user, send
 from tests.helpers.ports import HOST

@@ -6,7 +6,7 @@ from typing import Any, Final, NamedTuple
 
 from notifications.fold import IMPOSSIBLE, WISHES
 from notifications.models import MAX_KEY_LENGTH, MAX_TOPIC_LENGTH, OpenedBy, Scope
-from notifications.rest import drafts, events, inputs, jobs, keria, publish, streams, tickets, views
+from notifications.rest import drafts, events, inbox, inputs, jobs, keria, publish, streams, tickets
 from notifications.rest.schema import examples
 from notifications.rest.schema.components import (
     BOOLEAN,
@@ -143,7 +143,7 @@ _ACTION: Final[Schema] = {
 }  # fmt: skip
 
 READING: Final[dict[tuple[Any, str], Operation]] = {
-    (views.ListView, "get"): Operation(
+    (inbox.ListView, "get"): Operation(
         "The list, newest first",
         {
             "200": answer(
@@ -167,13 +167,13 @@ READING: Final[dict[tuple[Any, str], Operation]] = {
             _limit(inputs.DEFAULT_LIST_LIMIT, inputs.MAX_LIST_LIMIT), _BEFORE, IF_NONE_MATCH,
         ),
     ),
-    (views.NotificationView, "get"): Operation(
+    (inbox.NotificationView, "get"): Operation(
         "One notification",
         {"200": answer(NOTIFICATION, "It.")},
         (*CREDENTIAL, "not_found"),
         (_ID_IN_PATH,),
     ),
-    (views.NotificationView, "patch"): Operation(
+    (inbox.NotificationView, "patch"): Operation(
         "Mark read or unread",
         {"200": answer(NOTIFICATION, "It, as it is then.")},
         (*BODY, "not_found"),
@@ -183,14 +183,14 @@ READING: Final[dict[tuple[Any, str], Operation]] = {
         Scope.INBOX,
         examples=examples.READ,
     ),
-    (views.NotificationView, "delete"): Operation(
+    (inbox.NotificationView, "delete"): Operation(
         "Take it off the list for good",
         {"204": answer(None, "It is gone.")},
         (*UNSAFE, "not_found"),
         (_ID_IN_PATH,),
         scope=Scope.INBOX,
     ),
-    (views.ActionsView, "post"): Operation(
+    (inbox.ActionsView, "post"): Operation(
         "Read, unread or delete many, or mark all read as of what was seen",
         {"200": _OUTCOME},
         (*BODY, "cursor_malformed", "cursor_epoch", "cursor_ahead"),
@@ -198,7 +198,7 @@ READING: Final[dict[tuple[Any, str], Operation]] = {
         scope=Scope.INBOX,
         examples=examples.ACTIONS,
     ),
-    (views.ChangesView, "get"): Operation(
+    (inbox.ChangesView, "get"): Operation(
         "The polling delta",
         {
             "200": answer(
@@ -221,7 +221,7 @@ READING: Final[dict[tuple[Any, str], Operation]] = {
         ),
         refusal_headers=_INTERVAL,
     ),
-    (views.CountsView, "get"): Operation(
+    (inbox.CountsView, "get"): Operation(
         "How much is unread",
         {
             "200": answer(

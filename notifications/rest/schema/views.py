@@ -15,8 +15,8 @@ from django.views.decorators.http import require_safe
 from rest_framework.request import Request
 
 from notifications.exceptions import InvalidInput
-from notifications.rest.errors import PRIVATE_HEADERS
-from notifications.rest.views import HubView
+from notifications.rest.http.errors import PRIVATE_HEADERS
+from notifications.rest.inbox import HubView
 
 FILE: Final = Path(__file__).parent / "openapi.json"
 FORMATS: Final = {"json": "application/vnd.oai.openapi+json", "yaml": "application/vnd.oai.openapi"}

@@ -10,7 +10,7 @@ from rest_framework.parsers import BaseParser
 from rest_framework.request import Request
 
 from notifications.protocol import strict_json
-from notifications.rest.errors import BodyTooLarge
+from notifications.rest.http.errors import BodyTooLarge
 
 MAX_BODY_BYTES: Final = 1_048_576
 MAX_BATCH_BYTES: Final = 4 * MAX_BODY_BYTES

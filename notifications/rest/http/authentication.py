@@ -13,7 +13,7 @@ from notifications import permissions, selectors, services
 from notifications.exceptions import MissingScope, NotAProducer
 from notifications.models import ApiToken
 from notifications.protocol.problems import CHALLENGE
-from notifications.rest.errors import CsrfFailed
+from notifications.rest.http.errors import CsrfFailed
 from notifications.services.credentials.bearer import bearer_of
 
 

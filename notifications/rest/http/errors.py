@@ -26,7 +26,7 @@ from notifications.protocol.problems import (
     problem_headers,
     scope_challenge,
 )
-from notifications.rest.throttles import Throttled
+from notifications.rest.http.throttles import Throttled
 
 logger = logging.getLogger(__name__)
 

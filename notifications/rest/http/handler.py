@@ -24,7 +24,7 @@ from django.http import HttpResponseBase
 from django.urls import set_script_prefix
 
 from notifications.protocol.problems import code_of_status
-from notifications.rest.errors import problem_response
+from notifications.rest.http.errors import problem_response
 from notifications.streaming.database_threads import release_connections
 from notifications.streaming.tasks import run_until_gone
 

@@ -23,13 +23,14 @@ from notifications.exceptions import NotFound
 from notifications.http.poll_interval import LOAD, poll_interval_seconds
 from notifications.http.rate_limits import Allowance
 from notifications.models import Scope
-from notifications.rest import answers, errors, etags, polls
-from notifications.rest.authentication import BearerAuthentication, HasScope, SessionLogin
+from notifications.rest import answered_polls, answers
+from notifications.rest.http import errors, etags
+from notifications.rest.http.authentication import BearerAuthentication, HasScope, SessionLogin
+from notifications.rest.http.parsers import HubRequest, StrictJSONParser
+from notifications.rest.http.provenance import origin_of
+from notifications.rest.http.renderers import OneRepresentation, OrjsonRenderer
+from notifications.rest.http.throttles import UserThrottle
 from notifications.rest.inputs import ChangesQuery, IdsAction, ListQuery, parse_action, parse_wish
-from notifications.rest.origin import origin_of
-from notifications.rest.parsers import HubRequest, StrictJSONParser
-from notifications.rest.renderers import OneRepresentation, OrjsonRenderer
-from notifications.rest.throttles import UserThrottle
 from notifications.services.credentials.bearer import refuse_in_url
 
 
@@ -103,7 +104,7 @@ class ListView(HubView):
         """Part of the list, newest first; 304 from one row while nothing has changed."""
         query = ListQuery.parse(request.query_params)
         inbox = services.open_inbox(request.user.pk)
-        polls.note_etag(request, inbox)
+        answered_polls.note_etag(request, inbox)
         if etags.is_current(request, inbox.cursor):
             return etags.not_modified(inbox.cursor)
         page = selectors.list_page(
@@ -115,7 +116,7 @@ class ListView(HubView):
             before=query.before,
             limit=query.limit,
         )
-        polls.note_list(request, query, page)
+        answered_polls.note_list(request, query, page)
         return Response(
             answers.list_body(page, query.filters, request), headers=etags.etag_header(page.cursor)
         )
@@ -186,7 +187,7 @@ class ChangesView(HubView):
         )
         shown = rows[: query.limit]
         up_to = shown[-1].position if len(rows) > len(shown) else inbox.head
-        polls.note_changes(request, query, inbox, up_to)
+        answered_polls.note_changes(request, query, inbox, up_to)
         return Response(answers.changes_body(inbox, shown, up_to=up_to))
 
 

@@ -7,7 +7,7 @@ from typing import Final
 from rest_framework.request import Request
 
 from notifications.models import Via
-from notifications.rest.authentication import token_of
+from notifications.rest.http.authentication import token_of
 from notifications.services import Origin
 from notifications.system.addresses import normal_address
 

@@ -18,7 +18,7 @@ from django.utils.deprecation import MiddlewareMixin
 from notifications.conf import hub_config
 from notifications.http import cors
 from notifications.protocol.problems import CONTENT_TYPE, code_of_status
-from notifications.rest.errors import problem_response
+from notifications.rest.http.errors import problem_response
 
 API_PREFIX: Final = "/api/"
 API_METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")

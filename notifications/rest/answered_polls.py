@@ -9,7 +9,7 @@ from notifications.exceptions import MalformedCursor
 from notifications.http.user_agents import printable_agent
 from notifications.models import EndReason
 from notifications.protocol.cursors import Cursor
-from notifications.rest.authentication import token_of
+from notifications.rest.http.authentication import token_of
 from notifications.rest.inputs import ChangesQuery, ListQuery
 from notifications.selectors import InboxState, Page
 from notifications.services import Answered, Poller, note_answer
