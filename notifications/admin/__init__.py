@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from notifications.admin.broadcasts import BroadcastAdmin
-from notifications.admin.inboxes import InboxAdmin
-from notifications.admin.notifications import NotificationAdmin
-from notifications.admin.replays import ReplayAdmin
+from notifications.admin.inbox.inbox_admin import InboxAdmin
+from notifications.admin.jobs.broadcast_admin import BroadcastAdmin
+from notifications.admin.jobs.replay_admin import ReplayAdmin
+from notifications.admin.notification_list.notification_admin import NotificationAdmin
 from notifications.admin.streams import StreamSessionAdmin
 from notifications.admin.tokens import ApiTokenAdmin
 

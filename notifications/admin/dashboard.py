@@ -14,10 +14,10 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from notifications.admin.jobs import CHIPS, number
+from notifications.admin.jobs.job_admin import CHIPS, number
 from notifications.admin.links import brief
+from notifications.admin.permissions import can
 from notifications.admin.plots import Buckets, stacked
-from notifications.admin.rights import can
 from notifications.conf import hub_config
 from notifications.event_types import category_of
 from notifications.models import (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Any, Final
 
-from notifications.admin.bases import AnyPaginator
+from notifications.admin.base_admin import AnyPaginator
 
 MAX_COUNT: Final = 10_000
 

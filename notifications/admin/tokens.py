@@ -21,13 +21,13 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from notifications import permissions, services
-from notifications.admin.bases import BoundedList
-from notifications.admin.forms import LocalTimeInput
+from notifications.admin.base_admin import BoundedList
+from notifications.admin.jobs.compose_form import LocalTimeInput
 from notifications.admin.links import chip_html, name_of, time_html
-from notifications.admin.origin import username_of
+from notifications.admin.notification_list.search_box import username_field
 from notifications.admin.paginator import BoundedPaginator
-from notifications.admin.people import user_field
-from notifications.admin.search import username_field
+from notifications.admin.provenance import username_of
+from notifications.admin.user_fields import user_field
 from notifications.exceptions import InvalidInput
 from notifications.models import MAX_TOKEN_NAME_LENGTH, ApiToken, Scope
 from notifications.services import NewToken

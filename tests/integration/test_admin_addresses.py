@@ -9,7 +9,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
-from notifications.admin.inboxes import InboxAdmin
+from notifications.admin.inbox.inbox_admin import InboxAdmin
 from notifications.models import Change, Replay
 from tests.helpers.factories import make_user, send
 from tests.helpers.staff import (

@@ -11,7 +11,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from notifications import services
-from notifications.admin import actions
+from notifications.admin.notification_list import actions
 from notifications.models import Change, Event, Inbox, Notification
 from tests.helpers.factories import make_user, send
 from tests.helpers.oracle import assert_converges

@@ -15,7 +15,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from notifications import selectors, services
-from notifications.admin import jobs
+from notifications.admin.jobs import job_admin
 from notifications.models import Broadcast, Event, Notification
 from notifications.services import Recipients
 from tests.helpers.factories import make_user, order_event
@@ -32,7 +32,7 @@ REASON = {"reason": "It was wrong."}
 @pytest.fixture(autouse=True)
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is small is done within the request, however busy the machine is."""
-    monkeypatch.setattr(jobs, "INLINE_SECONDS", PATIENCE_SECONDS)
+    monkeypatch.setattr(job_admin, "INLINE_SECONDS", PATIENCE_SECONDS)
 
 
 @pytest.fixture
@@ -118,7 +118,7 @@ def test_compose__previews_what_users_will_see_and_how_many_they_are__then_sends
 def test_compose__to_very_many__goes_on_in_the_background_and_can_be_cancelled(
     staff: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(jobs, "INLINE_SECONDS", 0)
+    monkeypatch.setattr(job_admin, "INLINE_SECONDS", 0)
     page = staff.post(ADD, form(everyone="on"), follow=True)
     job = Broadcast.objects.get()
     assert page.context["progress"]["is_live"]

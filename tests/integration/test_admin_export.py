@@ -17,8 +17,8 @@ from django.test import AsyncClient, Client, override_settings
 from django.test.utils import CaptureQueriesContext
 
 from notifications import services
-from notifications.admin import export
-from notifications.admin.export_runs import ExportRecord
+from notifications.admin.notification_list import export
+from notifications.admin.notification_list.export_runs import ExportRecord
 from notifications.event_types import UntypedEvent
 from notifications.models import Event
 from tests.helpers.factories import make_user, send

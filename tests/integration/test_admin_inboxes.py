@@ -11,7 +11,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from notifications import services
-from notifications.admin import inboxes
+from notifications.admin.inbox import inbox_admin
 from notifications.models import Inbox
 from notifications.services import Origin
 from tests.helpers.factories import make_user, send
@@ -86,7 +86,7 @@ def test_page__shows_the_log_newest_first_with_who_and_where(staff: Client, ada:
 def test_page__long_log__is_walked_by_position(
     staff: Client, ada: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(inboxes, "LOG_PAGE", 3)
+    monkeypatch.setattr(inbox_admin, "LOG_PAGE", 3)
     for _ in range(7):
         send(ada)
     first = staff.get(page(ada))

@@ -15,8 +15,8 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from notifications import services
-from notifications.admin import walk
-from notifications.admin.notifications import NotificationAdmin
+from notifications.admin.notification_list import keyset_pages
+from notifications.admin.notification_list.notification_admin import NotificationAdmin
 from notifications.models import Event, IdempotencyKey, Inbox, Notification
 from tests.helpers.factories import make_user, order_event, send
 from tests.helpers.staff import LIST, client_of, make_staff, row_of, shown_titles
@@ -261,9 +261,9 @@ def test_pages__however_they_are_walked__have_everything_once_and_in_order(
     staff: Client, ada: User, grace: User, monkeypatch: pytest.MonkeyPatch, rows: int, patience: float
 ) -> None:
     monkeypatch.setattr(NotificationAdmin, "list_per_page", 2)
-    monkeypatch.setattr(walk, "MAX_ROWS", rows)
-    monkeypatch.setattr(walk, "FIRST_EVENTS", 1)
-    monkeypatch.setattr(walk, "LOOK_SECONDS", patience)
+    monkeypatch.setattr(keyset_pages, "MAX_ROWS", rows)
+    monkeypatch.setattr(keyset_pages, "FIRST_EVENTS", 1)
+    monkeypatch.setattr(keyset_pages, "LOOK_SECONDS", patience)
     services.notify_many([ada, grace], order_event(), title="0")
     for number in range(1, 6):
         public_id = send(ada, str(number), event=order_event(type_name=f"a{number % 2}.b.c"))
@@ -290,7 +290,7 @@ def test_pages__however_they_are_walked__have_everything_once_and_in_order(
 def test_page__that_found_nothing_yet__offers_to_look_further_back(
     staff: Client, ada: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(walk, "MAX_ROWS", 2)
+    monkeypatch.setattr(keyset_pages, "MAX_ROWS", 2)
     oldest, *_others = [send(ada, f"order {number}") for number in range(3)]
     services.mark_read(ada, [oldest])
     response = staff.get(LIST, {"state": "read"})

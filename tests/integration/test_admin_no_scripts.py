@@ -10,7 +10,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from notifications import selectors
-from notifications.admin import jobs
+from notifications.admin.jobs import job_admin
 from notifications.models import ApiToken, Replay
 from tests.helpers.factories import make_user, send
 from tests.helpers.staff import BROADCASTS, REPLAYS, TOKENS, client_of
@@ -82,7 +82,7 @@ def grace() -> User:
 @pytest.fixture
 def staff(monkeypatch: pytest.MonkeyPatch) -> Client:
     """One who may look users up, and is offered to."""
-    monkeypatch.setattr(jobs, "INLINE_SECONDS", PATIENCE_SECONDS)
+    monkeypatch.setattr(job_admin, "INLINE_SECONDS", PATIENCE_SECONDS)
     return client_of(make_user("root", is_staff=True, is_superuser=True))
 
 

@@ -14,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from notifications import services
-from notifications.admin import detail, timeline
+from notifications.admin.notification import detail, timeline
 from notifications.models import Change, Event, Inbox, Notification
 from notifications.services import Origin
 from tests.helpers.factories import make_user, order_event, send, stage_at

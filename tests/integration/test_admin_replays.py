@@ -16,7 +16,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from notifications import selectors, services
-from notifications.admin import jobs, replay_preview
+from notifications.admin.jobs import job_admin, replay_preview
 from notifications.models import Notification, Replay, ReplayedNotification, Worker, new_public_id
 from notifications.services import NewStream
 from tests.helpers.factories import make_user, send, stage_at
@@ -32,7 +32,7 @@ ADD = f"{REPLAYS}add/"
 @pytest.fixture(autouse=True)
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is small is done within the request, however busy the machine is."""
-    monkeypatch.setattr(jobs, "INLINE_SECONDS", PATIENCE_SECONDS)
+    monkeypatch.setattr(job_admin, "INLINE_SECONDS", PATIENCE_SECONDS)
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ def test_replay__of_one__asks_shows_and_only_then_does_it_and_leaves_a_record(
 def test_replay__of_a_filter__takes_what_the_list_shows_in_the_background(
     staff: Client, ada: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(jobs, "INLINE_SECONDS", 0)
+    monkeypatch.setattr(job_admin, "INLINE_SECONDS", 0)
     monkeypatch.setattr(replay_preview, "MAX_COUNT", 2)
     for number in range(3):
         send(ada, f"wanted {number}", topic="site:1")
@@ -194,7 +194,7 @@ def test_without_the_right__every_address_is_refused_and_nothing_is_sent(staff: 
 def test_cancel__ends_it_once_and_is_on_record(
     staff: Client, ada: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(jobs, "INLINE_SECONDS", 0)
+    monkeypatch.setattr(job_admin, "INLINE_SECONDS", 0)
     staff.post(ADD, form(ids=str(send(ada))))
     url = f"{REPLAYS}{Replay.objects.get().pk}/cancel/"
     said = [messages_of(staff.post(url, follow=True))[0] for _ in range(2)]

@@ -12,7 +12,7 @@ from django.test import Client
 from django.utils import timezone
 
 from notifications import services
-from notifications.admin import withdrawing
+from notifications.admin.notification import withdrawing
 from notifications.models import Change, Event, Notification
 from tests.helpers.factories import make_user, order_event, send
 from tests.helpers.oracle import assert_converges

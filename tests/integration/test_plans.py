@@ -14,8 +14,8 @@ from django.test import RequestFactory
 from django.utils import timezone
 
 from notifications import selectors, services
-from notifications.admin.asked import asked
-from notifications.admin.walk import read_page
+from notifications.admin.notification_list.keyset_pages import read_page
+from notifications.admin.notification_list.search_query import asked
 from notifications.event_types import UntypedEvent
 from notifications.models import Event, Notification
 from tests.helpers.factories import make_user, send

@@ -13,7 +13,7 @@ from django.db import connection
 from django.test import Client, override_settings
 
 from notifications import services
-from notifications.admin.notifications import NotificationAdmin
+from notifications.admin.notification_list.notification_admin import NotificationAdmin
 from notifications.exceptions import InvalidInput
 from notifications.models import ApiToken, Broadcast, Change, Event, Inbox, Notification
 from notifications.protocol.times import EARLIEST, LATEST, time_problem

@@ -21,12 +21,12 @@ from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_POST
 
 from notifications import services
-from notifications.admin.forms import ComposeForm, ReasonForm
-from notifications.admin.jobs import JobAdmin, history, number
+from notifications.admin.jobs.compose_form import ComposeForm, ReasonForm
+from notifications.admin.jobs.job_admin import JobAdmin, history, number
+from notifications.admin.jobs.send_once import repeated
 from notifications.admin.links import name_of, notifications_url
-from notifications.admin.origin import origin_of, username_of
-from notifications.admin.rights import CONTENT_HIDDEN, can
-from notifications.admin.sending import repeated
+from notifications.admin.permissions import CONTENT_HIDDEN, can
+from notifications.admin.provenance import origin_of, username_of
 from notifications.event_types import category_of, registry
 from notifications.models import Broadcast, JobState, Notification
 from notifications.payloads import NotificationRow

@@ -18,9 +18,9 @@ from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
 from django.utils.translation import gettext as _
 
-from notifications.admin import keys
-from notifications.admin.search import username_field
-from notifications.admin.states import INDEXED, State, condition
+from notifications.admin.notification_list import idempotency_keys
+from notifications.admin.notification_list.search_box import username_field
+from notifications.admin.notification_list.states import INDEXED, State, condition
 from notifications.event_types import category_of
 from notifications.exceptions import InvalidInput
 from notifications.filters import Filters
@@ -197,7 +197,7 @@ def _producer(criteria: Criteria, username: str) -> Criteria:
 
 
 def _key(criteria: Criteria, key: str) -> Criteria:
-    found = keys.events_sent_with(key) if len(key) <= MAX_KEY_LENGTH else []
+    found = idempotency_keys.events_sent_with(key) if len(key) <= MAX_KEY_LENGTH else []
     if not found:
         return criteria.without("key")
     return replace(criteria, base=criteria.base & Q(event_id__in=found))

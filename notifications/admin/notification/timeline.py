@@ -10,10 +10,10 @@ from typing import Any, Final, NamedTuple
 from django.db.models import Q
 from django.utils.translation import gettext as _
 
-from notifications.admin.deliveries import Deliveries, Delivery, deliveries_of
 from notifications.admin.links import name_of, notification_url, replay_job_url
-from notifications.admin.replay_traces import Source, Trace, source_of, traces_of
-from notifications.admin.states import State
+from notifications.admin.notification.deliveries import Deliveries, Delivery, deliveries_of
+from notifications.admin.notification.replay_traces import Source, Trace, source_of, traces_of
+from notifications.admin.notification_list.states import State
 from notifications.fold import OBJECT_KINDS
 from notifications.models import Change, ChangeKind, Inbox, Notification, Replay, ReplayVerb
 from notifications.protocol.cursors import Cursor

@@ -18,7 +18,7 @@ from django.db import connection
 from django.db.models import DateTimeField, OuterRef, Q, QuerySet, Subquery, Value
 from django.db.models.functions import Coalesce
 
-from notifications.admin.criteria import BadCriteria, Criteria
+from notifications.admin.notification_list.criteria import BadCriteria, Criteria
 from notifications.models import Event, Notification
 
 # What one page may look through by rows: some 50 ms of the database.

@@ -15,12 +15,12 @@ from django.http import HttpRequest, StreamingHttpResponse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from notifications.admin.criteria import Criteria
-from notifications.admin.export_runs import ExportRun, InThreads, Part
-from notifications.admin.rights import can
-from notifications.admin.search import username_field
-from notifications.admin.states import state_of
-from notifications.admin.walk import iterate
+from notifications.admin.notification_list.criteria import Criteria
+from notifications.admin.notification_list.export_runs import ExportRun, InThreads, Part
+from notifications.admin.notification_list.keyset_pages import iterate
+from notifications.admin.notification_list.search_box import username_field
+from notifications.admin.notification_list.states import state_of
+from notifications.admin.permissions import can
 from notifications.models import Change, ChangeKind, Notification
 from notifications.payloads import data_as_json
 

@@ -10,6 +10,7 @@ from django.template.response import TemplateResponse
 from django.utils.translation import gettext as _
 
 from notifications import selectors
+from notifications.admin.inbox.moment import Moment, moment_of, position_of
 from notifications.admin.links import (
     chip_html,
     inbox_url,
@@ -20,9 +21,8 @@ from notifications.admin.links import (
     time_html,
     user_url,
 )
-from notifications.admin.moments import Moment, moment_of, position_of
-from notifications.admin.rights import CONTENT_HIDDEN, CONTENT_HIDDEN_WHY, can
-from notifications.admin.states import listed_state
+from notifications.admin.notification_list.states import listed_state
+from notifications.admin.permissions import CONTENT_HIDDEN, CONTENT_HIDDEN_WHY, can
 from notifications.exceptions import CursorExpired
 from notifications.inbox_log.content import url_problem
 from notifications.models import Change, Inbox, Reason

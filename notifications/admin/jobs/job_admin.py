@@ -31,11 +31,11 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_POST, require_safe
 
-from notifications.admin.bases import BoundedList, RecordsOnly
+from notifications.admin.base_admin import BoundedList, RecordsOnly
+from notifications.admin.jobs.send_once import AlreadySent, send_once
 from notifications.admin.links import chip_html, time_html, to_list
 from notifications.admin.paginator import BoundedPaginator
-from notifications.admin.rights import Right, can
-from notifications.admin.sending import AlreadySent, send_once
+from notifications.admin.permissions import Right, can
 from notifications.exceptions import HubError
 from notifications.models import Job, JobState
 

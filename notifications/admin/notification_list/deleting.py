@@ -12,10 +12,10 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
 
-from notifications.admin import actions
-from notifications.admin.bases import BoundedList
+from notifications.admin.base_admin import BoundedList
 from notifications.admin.links import name_of, notification_url, title_of
-from notifications.admin.rights import can
+from notifications.admin.notification_list import actions
+from notifications.admin.permissions import can
 from notifications.models import Notification
 
 

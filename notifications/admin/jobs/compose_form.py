@@ -15,8 +15,8 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from notifications.admin.people import users_field
-from notifications.admin.sending import KeyField
+from notifications.admin.jobs.send_once import KeyField
+from notifications.admin.user_fields import users_field
 from notifications.event_gate import check_sender
 from notifications.event_types import UntypedEvent, registry
 from notifications.exceptions import (

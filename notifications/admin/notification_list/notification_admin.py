@@ -26,24 +26,25 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST, require_safe
 
 from notifications import services
-from notifications.admin import actions, detail, permalinks
-from notifications.admin.asked import asked, check_names
-from notifications.admin.changelist import NotificationList
-from notifications.admin.columns import NotificationColumns
-from notifications.admin.criteria import PARAMETERS, BadCriteria
-from notifications.admin.deleting import DeletesThroughServices
-from notifications.admin.erase import erase_page
-from notifications.admin.export import CONTENT, FORMATS, export
-from notifications.admin.export_runs import ExportsFull, full_answer
-from notifications.admin.filters import FILTERS
 from notifications.admin.links import (
     notification_url,
     replay_url,
     to_list,
     withdraw_url,
 )
-from notifications.admin.rights import can, needs
-from notifications.admin.withdrawing import withdraw_page
+from notifications.admin.notification import detail, permalinks
+from notifications.admin.notification.erase import erase_page
+from notifications.admin.notification.withdrawing import withdraw_page
+from notifications.admin.notification_list import actions
+from notifications.admin.notification_list.changelist import NotificationList
+from notifications.admin.notification_list.columns import NotificationColumns
+from notifications.admin.notification_list.criteria import PARAMETERS, BadCriteria
+from notifications.admin.notification_list.deleting import DeletesThroughServices
+from notifications.admin.notification_list.export import CONTENT, FORMATS, export
+from notifications.admin.notification_list.export_runs import ExportsFull, full_answer
+from notifications.admin.notification_list.search_query import asked, check_names
+from notifications.admin.notification_list.sidebar_filters import FILTERS
+from notifications.admin.permissions import can, needs
 from notifications.models import Notification
 
 

@@ -14,8 +14,8 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy
 
-from notifications.admin.changelist import NotificationList
-from notifications.admin.states import State
+from notifications.admin.notification_list.changelist import NotificationList
+from notifications.admin.notification_list.states import State
 from notifications.event_types import category_of, registry
 from notifications.models import Event, Level, Notification
 

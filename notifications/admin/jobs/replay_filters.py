@@ -10,8 +10,8 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from notifications import services
-from notifications.admin.asked import asked
-from notifications.admin.criteria import AGES, PARAMETERS
+from notifications.admin.notification_list.criteria import AGES, PARAMETERS
+from notifications.admin.notification_list.search_query import asked
 from notifications.models import Notification
 from notifications.services.replay import Rows
 

@@ -11,10 +11,10 @@ from django.db.models import Max, Prefetch, QuerySet, prefetch_related_objects
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
-from notifications.admin.asked import Asked, understood
-from notifications.admin.bases import AnyChangeList
-from notifications.admin.criteria import BEFORE, BadCriteria
-from notifications.admin.walk import Page, read_page
+from notifications.admin.base_admin import AnyChangeList
+from notifications.admin.notification_list.criteria import BEFORE, BadCriteria
+from notifications.admin.notification_list.keyset_pages import Page, read_page
+from notifications.admin.notification_list.search_query import Asked, understood
 from notifications.admin_lists import reaches_past_the_page, say_wrong
 from notifications.models import Change, ChangeKind, Notification
 

@@ -19,7 +19,7 @@ from notifications.admin.links import (
     time_html,
     title_of,
 )
-from notifications.admin.states import State, state_of
+from notifications.admin.notification_list.states import State, state_of
 from notifications.models import Change, Notification, Reason
 
 

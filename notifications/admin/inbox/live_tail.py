@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy
 
 from notifications import selectors
 from notifications.admin.links import brief, chip_html, level_html, live_url, notification_url, past_url
-from notifications.admin.rights import CONTENT_HIDDEN, can
+from notifications.admin.permissions import CONTENT_HIDDEN, can
 from notifications.exceptions import InvalidInput
 from notifications.filters import NAMES, Filters
 from notifications.models import ChangeKind, Level, Reason

@@ -12,9 +12,16 @@ from django.db.models import Q
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
-from notifications.admin.criteria import BEFORE, PARAMETERS, BadCriteria, Criteria, check_text, parse
-from notifications.admin.rights import can
-from notifications.admin.search import exactly, username_field
+from notifications.admin.notification_list.criteria import (
+    BEFORE,
+    PARAMETERS,
+    BadCriteria,
+    Criteria,
+    check_text,
+    parse,
+)
+from notifications.admin.notification_list.search_box import exactly, username_field
+from notifications.admin.permissions import can
 from notifications.exceptions import InvalidInput
 from notifications.models import MAX_TOPIC_LENGTH, Event
 from notifications.models.word_search import few_events_with

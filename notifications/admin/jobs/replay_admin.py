@@ -18,20 +18,20 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from notifications import services
-from notifications.admin.jobs import JobAdmin, history, number
-from notifications.admin.links import name_of, notification_url, notifications_url
-from notifications.admin.origin import origin_of
-from notifications.admin.replay_filters import described
-from notifications.admin.replay_forms import (
+from notifications.admin.jobs.job_admin import JobAdmin, history, number
+from notifications.admin.jobs.replay_filters import described
+from notifications.admin.jobs.replay_form import (
     BadSelection,
     ReplayForm,
     list_url,
     selection_fields,
     selection_in,
 )
-from notifications.admin.replay_preview import Preview, preview
-from notifications.admin.rights import can
-from notifications.admin.sending import repeated
+from notifications.admin.jobs.replay_preview import Preview, preview
+from notifications.admin.jobs.send_once import repeated
+from notifications.admin.links import name_of, notification_url, notifications_url
+from notifications.admin.permissions import can
+from notifications.admin.provenance import origin_of
 from notifications.models import Notification, Replay, ReplayVerb
 from notifications.services import Selection
 

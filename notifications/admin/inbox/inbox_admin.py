@@ -18,7 +18,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_safe
 
-from notifications.admin.bases import BoundedList, RecordsOnly
+from notifications.admin.base_admin import BoundedList, RecordsOnly
+from notifications.admin.inbox.live_tail import show_tail
+from notifications.admin.inbox.moment import position_of
+from notifications.admin.inbox.time_machine import show_past
 from notifications.admin.links import (
     inbox_url,
     name_of,
@@ -29,13 +32,10 @@ from notifications.admin.links import (
     to_list,
     user_url,
 )
-from notifications.admin.moments import position_of
+from notifications.admin.notification_list.search_box import username_field
 from notifications.admin.paginator import BoundedPaginator
-from notifications.admin.rights import CONTENT_HIDDEN, can, require
-from notifications.admin.search import username_field
+from notifications.admin.permissions import CONTENT_HIDDEN, can, require
 from notifications.admin.streams import streams_of
-from notifications.admin.tail import show_tail
-from notifications.admin.time_machine import show_past
 from notifications.exceptions import MalformedCursor
 from notifications.models import Change, Inbox, Reason
 from notifications.protocol.cursors import Cursor

@@ -12,9 +12,9 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from notifications.admin.jobs import number
+from notifications.admin.jobs.job_admin import number
 from notifications.admin.links import name_of, title_of
-from notifications.admin.states import State, state_of
+from notifications.admin.notification_list.states import State, state_of
 from notifications.models import Notification, ReplayVerb
 from notifications.services.replay import Selection, fitting
 

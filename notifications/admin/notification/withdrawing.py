@@ -18,14 +18,14 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from notifications import services
-from notifications.admin.forms import ReasonForm
-from notifications.admin.jobs import number
+from notifications.admin.jobs.compose_form import ReasonForm
+from notifications.admin.jobs.job_admin import number
+from notifications.admin.jobs.replay_filters import described
+from notifications.admin.jobs.replay_form import BadSelection, list_url, selection_fields, selection_in
+from notifications.admin.jobs.replay_preview import Shown, Total, count_rows, newest_of
 from notifications.admin.links import notification_url
-from notifications.admin.origin import origin_of
-from notifications.admin.replay_filters import described
-from notifications.admin.replay_forms import BadSelection, list_url, selection_fields, selection_in
-from notifications.admin.replay_preview import Shown, Total, count_rows, newest_of
-from notifications.admin.rights import can
+from notifications.admin.permissions import can
+from notifications.admin.provenance import origin_of
 from notifications.models import Broadcast, Event, Notification
 from notifications.services import Selection
 

@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from notifications import services
 from notifications.admin.links import replay_url, withdraw_url
-from notifications.admin.origin import origin_of
+from notifications.admin.provenance import origin_of
 from notifications.exceptions import NotFound
 from notifications.models import Notification, Reason
 from notifications.services import Outcome

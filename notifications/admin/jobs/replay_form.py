@@ -12,13 +12,13 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from notifications.admin.asked import LIST_NAMES, check_names
-from notifications.admin.criteria import BadCriteria
-from notifications.admin.forms import sentence
+from notifications.admin.jobs.compose_form import sentence
+from notifications.admin.jobs.replay_filters import KNOWN, frozen, rows_of
+from notifications.admin.jobs.send_once import KeyField
 from notifications.admin.links import notifications_url
-from notifications.admin.people import users_field
-from notifications.admin.replay_filters import KNOWN, frozen, rows_of
-from notifications.admin.sending import KeyField
+from notifications.admin.notification_list.criteria import BadCriteria
+from notifications.admin.notification_list.search_query import LIST_NAMES, check_names
+from notifications.admin.user_fields import users_field
 from notifications.exceptions import HubError, InvalidInput
 from notifications.models import MAX_REASON_LENGTH, ReplayVerb
 from notifications.services import Selection

@@ -21,7 +21,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from notifications.admin.search import username_field
+from notifications.admin.notification_list.search_box import username_field
 from notifications.models import Notification
 
 MAX_NAMED: Final = 500

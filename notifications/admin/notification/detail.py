@@ -23,9 +23,9 @@ from notifications.admin.links import (
     user_url,
     withdraw_url,
 )
-from notifications.admin.rights import CONTENT_HIDDEN_WHY
-from notifications.admin.states import explain, state_of
-from notifications.admin.timeline import build_timeline
+from notifications.admin.notification.timeline import build_timeline
+from notifications.admin.notification_list.states import explain, state_of
+from notifications.admin.permissions import CONTENT_HIDDEN_WHY
 from notifications.conf import hub_config
 from notifications.inbox_log.content import MAX_STORED_DATA_BYTES, url_problem
 from notifications.models import (
