@@ -54,8 +54,8 @@ INSTALLED_APPS = [
     "drf_spectacular_sidecar",  # the files of the page at /api/docs/
     "csp",
     "notifications",
-    "notifications.security",
-    *(["notifications.demo"] if DEBUG else []),
+    "notifications.contrib.security",
+    *(["notifications.contrib.demo"] if DEBUG else []),
 ]
 
 MIDDLEWARE = [
@@ -69,7 +69,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "notifications.security.middleware.sign_in_middleware",
+    "notifications.contrib.security.middleware.sign_in_middleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
@@ -89,7 +89,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
-                *(["notifications.demo.context.demo_users"] if DEBUG else []),
+                *(["notifications.contrib.demo.context.demo_users"] if DEBUG else []),
             ],
         },
     },
@@ -141,7 +141,7 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
     {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
-    {"NAME": "notifications.security.validators.PasswordChangeNotifier"},
+    {"NAME": "notifications.contrib.security.validators.PasswordChangeNotifier"},
 ]
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "home"
@@ -174,7 +174,7 @@ CONTENT_SECURITY_POLICY = {
     }
 }
 X_FRAME_OPTIONS = "DENY"
-SESSION_ENGINE = "notifications.security.sessions"
+SESSION_ENGINE = "notifications.contrib.security.sessions"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 SECURE_REFERRER_POLICY = "same-origin"

@@ -14,7 +14,7 @@ from django.core.management import CommandError, call_command
 from django.db import OperationalError
 
 from notifications import services
-from notifications.demo.player import MAX_UNREAD, Player
+from notifications.contrib.demo.player import MAX_UNREAD, Player
 from notifications.event_types import UntypedEvent
 from notifications.models import Change, Event, Notification
 from tests.helpers.factories import make_user, send

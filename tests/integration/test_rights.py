@@ -16,8 +16,8 @@ from django.test import Client
 from django.utils import timezone
 
 from notifications import services
-from notifications.security import services as security_services
-from notifications.security.models import SignIn
+from notifications.contrib.security import services as security_services
+from notifications.contrib.security.models import SignIn
 from notifications.signals import streams_changed
 from notifications.streaming.door.credentials import Credential, identify, session_mark
 from notifications.streaming.door.refusals import Refusal

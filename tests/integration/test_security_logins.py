@@ -19,8 +19,8 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from notifications import services
+from notifications.contrib.security.models import EndReason, FailedLogin, SignIn
 from notifications.models import Change, Notification
-from notifications.security.models import EndReason, FailedLogin, SignIn
 from tests.helpers.factories import make_user
 from tests.helpers.oracle import assert_converges, listed
 from tests.helpers.waiting import PATIENCE_SECONDS
@@ -248,7 +248,9 @@ def test_failed_login__when_telling_fails__the_login_form_still_answers(
     log_in("ada", "ada", client=client)
     assert client.get(reverse("admin:index")).status_code == 200
     assert [
-        record.message for record in caplog.records if record.name.startswith("notifications.security")
+        record.message
+        for record in caplog.records
+        if record.name.startswith("notifications.contrib.security")
     ] == [
         "Could not tell of a failed login",
         "Could not tell of a login",

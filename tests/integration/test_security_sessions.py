@@ -16,9 +16,9 @@ from django.db import transaction
 from django.test import AsyncClient, Client
 from django.urls import reverse
 
+from notifications.contrib.security import services
+from notifications.contrib.security.models import EndReason, SignIn
 from notifications.models import Notification
-from notifications.security import services
-from notifications.security.models import EndReason, SignIn
 from tests.helpers.factories import make_user
 from tests.helpers.oracle import assert_converges, listed
 

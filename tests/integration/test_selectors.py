@@ -21,11 +21,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from notifications import payloads, selectors, services
+from notifications.contrib.security.sessions import SessionStore
 from notifications.event_types import UntypedEvent
 from notifications.exceptions import NotFound
 from notifications.filters import Filters
 from notifications.models import Change, Event, Inbox, Notification
-from notifications.security.sessions import SessionStore
 from tests.helpers.factories import make_user, send
 
 pytestmark = pytest.mark.django_db(transaction=True)

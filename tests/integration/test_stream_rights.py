@@ -14,9 +14,9 @@ from django.contrib.sessions.models import Session
 from django.test import Client, override_settings
 
 from notifications import services
+from notifications.contrib.security import services as security_services
+from notifications.contrib.security.models import SignIn
 from notifications.models import ApiToken
-from notifications.security import services as security_services
-from notifications.security.models import SignIn
 from notifications.signals import streams_changed
 from notifications.streaming.database_threads import in_pool
 from notifications.streaming.metrics import METRICS

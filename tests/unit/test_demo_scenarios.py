@@ -7,9 +7,22 @@ from random import Random
 
 import pytest
 
-from notifications.demo.notification_events import ImportProgress, OrderPlaced, TokenExpired, TokenExpiring
-from notifications.demo.player import CATEGORIES
-from notifications.demo.scenarios import SCENARIOS, Scenario, Step, file_import, order, sync_job, token
+from notifications.contrib.demo.notification_events import (
+    ImportProgress,
+    OrderPlaced,
+    TokenExpired,
+    TokenExpiring,
+)
+from notifications.contrib.demo.player import CATEGORIES
+from notifications.contrib.demo.scenarios import (
+    SCENARIOS,
+    Scenario,
+    Step,
+    file_import,
+    order,
+    sync_job,
+    token,
+)
 from notifications.inbox_log.content import build_event
 
 SEEDS = range(200)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from django.http import HttpRequest
 
+from notifications.contrib.security.clients import NOBODY, client_of
 from notifications.http.user_agents import MAX_AGENT_LENGTH
-from notifications.security.clients import NOBODY, client_of
 
 
 def test_client_of__takes_only_what_can_be_stored_from_the_agent() -> None:

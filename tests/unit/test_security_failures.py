@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifications.security.failures import (
+from notifications.contrib.security.failures import (
     EXACT_BELOW,
     MAX_GROUPS,
     MAX_TURNS,

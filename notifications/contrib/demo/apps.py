@@ -9,6 +9,6 @@ from django.utils.translation import gettext_lazy as _
 class DemoConfig(AppConfig):
     """Has no models: it brings the demo's event types, and the scenarios that ``manage.py demo`` plays."""
 
-    name = "notifications.demo"
+    name = "notifications.contrib.demo"
     label = "notifications_demo"
     verbose_name = _("Demo")

@@ -9,7 +9,7 @@ from django.contrib.auth import get_user_model
 from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
 
-from notifications.demo.users import DEMO_USERS
+from notifications.contrib.demo.users import DEMO_USERS
 
 
 def demo_users(request: HttpRequest) -> dict[str, Any]:

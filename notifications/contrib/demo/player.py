@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 from django.utils import timezone
 
 from notifications import selectors, services
-from notifications.demo.scenarios import SCENARIOS, Step
+from notifications.contrib.demo.scenarios import SCENARIOS, Step
 from notifications.filters import Filters
 
 SOURCE: Final = "manage.py demo"

@@ -11,7 +11,7 @@ from datetime import timedelta
 from random import Random
 from typing import Final
 
-from notifications.demo.notification_events import (
+from notifications.contrib.demo.notification_events import (
     ImportProgress,
     OrderPaid,
     OrderPlaced,

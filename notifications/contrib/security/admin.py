@@ -14,8 +14,8 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from notifications.admin_lists import SayingList
-from notifications.security import services
-from notifications.security.models import SignIn
+from notifications.contrib.security import services
+from notifications.contrib.security.models import SignIn
 
 if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin[SignIn]

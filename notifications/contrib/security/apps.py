@@ -9,13 +9,13 @@ from django.utils.translation import gettext_lazy as _
 class SecurityConfig(AppConfig):
     """Notifies people of what happens to their account."""
 
-    name = "notifications.security"
+    name = "notifications.contrib.security"
     label = "notifications_security"
     verbose_name = _("Account security")
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
         """Connect to Django's signals and register the checks."""
-        from notifications.security import checks, receivers  # noqa: F401 (needs the models)
+        from notifications.contrib.security import checks, receivers  # noqa: F401 (needs the models)
 
         receivers.connect()

@@ -7,8 +7,8 @@ from typing import Any, Final
 from django.conf import settings
 from django.core import checks
 
-MIDDLEWARE: Final = "notifications.security.middleware.sign_in_middleware"
-VALIDATOR: Final = "notifications.security.validators.PasswordChangeNotifier"
+MIDDLEWARE: Final = "notifications.contrib.security.middleware.sign_in_middleware"
+VALIDATOR: Final = "notifications.contrib.security.validators.PasswordChangeNotifier"
 _SESSIONS: Final = "django.contrib.sessions.middleware.SessionMiddleware"
 
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from django.http import HttpRequest
 
-from notifications.security.models import SignIn
+from notifications.contrib.security.models import SignIn
 
 # What a session calls its sign-in: a value inside it, because Django gives a session a new key whenever the password changes.
 SESSION_MARK: Final = "notifications_security_sign_in"

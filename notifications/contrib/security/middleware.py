@@ -9,9 +9,9 @@ from asgiref.sync import iscoroutinefunction, sync_to_async
 from django.http import HttpRequest, HttpResponseBase
 from django.utils.decorators import sync_and_async_middleware
 
-from notifications.security import services
-from notifications.security.current import current_request
-from notifications.security.guard import best_effort
+from notifications.contrib.security import services
+from notifications.contrib.security.current import current_request
+from notifications.contrib.security.guard import best_effort
 
 
 @sync_and_async_middleware

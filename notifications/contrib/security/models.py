@@ -1,6 +1,6 @@
 """Sign-ins and failed sign-ins: what the hub must remember to tell people what happens to their account.
 
-Rows are written by ``notifications.security.services`` alone.
+Rows are written by ``notifications.contrib.security.services`` alone.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from django.conf import settings
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from notifications.contrib.security.failures import Group
 from notifications.http.user_agents import MAX_AGENT_LENGTH
-from notifications.security.failures import Group
 
 MAX_ADDRESS_LENGTH = 45
 

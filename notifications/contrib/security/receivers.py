@@ -10,9 +10,9 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.db.models.signals import post_save
 from django.http import HttpRequest
 
-from notifications.security import services
-from notifications.security.clients import client_of
-from notifications.security.guard import best_effort
+from notifications.contrib.security import services
+from notifications.contrib.security.clients import client_of
+from notifications.contrib.security.guard import best_effort
 
 _CREATED: Final = "_notifications_security_created"
 

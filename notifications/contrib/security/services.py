@@ -20,21 +20,21 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from notifications import services
-from notifications.payloads import timestamp
-from notifications.security.clients import Client, client_of
-from notifications.security.current import SESSION_MARK, current_request, current_sign_in
-from notifications.security.failures import Group, add_failure, is_told
-from notifications.security.models import EndReason, FailedLogin, SignIn
-from notifications.security.notification_events import (
+from notifications.contrib.security.clients import Client, client_of
+from notifications.contrib.security.current import SESSION_MARK, current_request, current_sign_in
+from notifications.contrib.security.failures import Group, add_failure, is_told
+from notifications.contrib.security.models import EndReason, FailedLogin, SignIn
+from notifications.contrib.security.notification_events import (
     LoginFailed,
     PasswordChanged,
     RevokedBy,
     SessionNew,
     SessionRevoked,
 )
+from notifications.payloads import timestamp
 
 TOPIC: Final = "account"
-SOURCE: Final = "notifications.security"
+SOURCE: Final = "notifications.contrib.security"
 
 
 def signed_in(request: HttpRequest, user: AbstractBaseUser) -> SignIn:

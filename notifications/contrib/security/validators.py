@@ -6,9 +6,9 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from notifications.security import services
-from notifications.security.guard import best_effort
-from notifications.security.receivers import was_just_created
+from notifications.contrib.security import services
+from notifications.contrib.security.guard import best_effort
+from notifications.contrib.security.receivers import was_just_created
 
 
 class PasswordChangeNotifier:

@@ -9,7 +9,7 @@ from django.contrib.auth import get_user_model
 from django.core.management.base import CommandError
 from django.db import transaction
 
-from notifications.demo.users import DEMO_USERS, DemoUser
+from notifications.contrib.demo.users import DEMO_USERS, DemoUser
 from notifications.management.base import HubCommand
 
 

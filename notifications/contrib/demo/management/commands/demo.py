@@ -15,8 +15,8 @@ from django.core.management.base import CommandError, CommandParser
 from django.db import OperationalError, connection
 from django.utils import timezone
 
-from notifications.demo.player import Played, Player
-from notifications.demo.users import DEMO_USERS
+from notifications.contrib.demo.player import Played, Player
+from notifications.contrib.demo.users import DEMO_USERS
 from notifications.management.base import HubCommand
 
 MAX_RATE: Final = 6_000
