@@ -24,7 +24,7 @@ from prometheus_client.registry import Collector
 
 from notifications.conf import hub_config
 from notifications.serving.worker_counts import Scribe
-from notifications.streaming.door.request import Headers, Scope
+from notifications.streaming.asgi import Headers, Scope
 from notifications.streaming.metrics import BUCKETS, METRICS, Durations, Metrics
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"

@@ -9,8 +9,7 @@ from typing import Any, Final
 
 from structlog.contextvars import bind_contextvars, reset_contextvars
 
-from notifications.streaming.door.refusals import Receive, Send
-from notifications.streaming.door.request import Headers, Scope
+from notifications.streaming.asgi import Headers, Receive, Scope, Send
 
 # What a proxy or a client may call its request; anything else could forge a log line.
 _SANE: Final = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)

@@ -15,8 +15,8 @@ from django.urls import path
 
 from notifications.ops.prometheus import CONTENT_TYPE, exposition, may_see
 from notifications.ops.readiness import Readiness
-from notifications.streaming.door.refusals import SECURITY_HEADERS, HeaderList, Receive, Send, send_whole
-from notifications.streaming.door.request import Scope
+from notifications.streaming.asgi import SECURITY_HEADERS, HeaderList, Receive, Scope, Send
+from notifications.streaming.door.refusals import send_whole
 
 RETRY_SECONDS: Final = 1
 _UNCACHED: Final[HeaderList] = [(b"cache-control", b"no-store"), *SECURITY_HEADERS]

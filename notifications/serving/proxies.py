@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from notifications.conf import hub_config
-from notifications.streaming.door.request import Headers, Scope
+from notifications.streaming.asgi import Headers, Scope
 from notifications.system.addresses import normal_address, trusted_proxies
 
 FORWARDED_PREFIX = b"x-forwarded-"

@@ -24,13 +24,12 @@ from notifications.conf import hub_config
 from notifications.serving import routines
 from notifications.serving.access_log import keep_out_secrets
 from notifications.serving.proxies import settle_client
+from notifications.streaming.asgi import Receive, Scope, Send, join_cookies
 from notifications.streaming.connection.transport import SERVER_SEND
 from notifications.streaming.door.endpoint import stream
 from notifications.streaming.door.guard import METHODS, SIGNALS
 from notifications.streaming.door.long_poll import poll
 from notifications.streaming.door.paced_answers import paced
-from notifications.streaming.door.refusals import Receive, Send
-from notifications.streaming.door.request import Scope, join_cookies
 from notifications.streaming.staff import STAFF_PATH
 from notifications.streaming.staff.endpoint import replay, tail
 

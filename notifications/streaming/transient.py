@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple, Protocol
 from notifications.event_types import check_name
 from notifications.exceptions import InvalidInput
 from notifications.filters import Filters
-from notifications.streaming.hints.messages import EVERYBODY, Address, addressed
+from notifications.streaming.addressing import EVERYBODY, Address, addressed
 
 # The largest that ``emit`` lets through has some 51,000, where all is written as escapes.
 MAX_FRAME_BYTES: Final = 65_536

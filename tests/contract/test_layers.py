@@ -13,7 +13,7 @@ from channels_redis.core import RedisChannelLayer
 from channels_redis.pubsub import RedisPubSubChannelLayer
 
 from notifications.streaming import frames, timing
-from notifications.streaming.hints.messages import MAX_KEYS, MAX_SINGLE
+from notifications.streaming.addressing import MAX_KEYS, MAX_SINGLE
 from notifications.streaming.hints.publish_queue import Batch
 from notifications.streaming.hints.publisher import send_batch
 from notifications.streaming.hints.receiver import Membership

@@ -12,9 +12,9 @@ from django.test import override_settings
 
 from notifications import services
 from notifications.models import Notification
+from notifications.streaming.addressing import EVERYBODY
 from notifications.streaming.database_threads import in_pool
 from notifications.streaming.hints import publisher
-from notifications.streaming.hints.messages import EVERYBODY
 from notifications.streaming.hints.seal import find_seal
 from notifications.streaming.process.runtime import current_runtime
 from tests.helpers.asgi import AsgiStream, Streams

@@ -11,9 +11,10 @@ from django.contrib.auth.models import User
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from notifications.streaming.asgi import Headers
+from notifications.streaming.connection.credential import Credential
 from notifications.streaming.database_threads import in_pool
 from notifications.streaming.door import credentials
-from notifications.streaming.door.request import Headers
 from tests.helpers.asgi import AsgiStream, Streams, send_to, stream_scope
 from tests.helpers.factories import make_user
 from tests.helpers.tokens import SPOILT, make_token, spoil
@@ -113,5 +114,5 @@ def test_identity__by_token__one_query() -> None:
     token, text = make_token(make_user("ada"))
     headers = Headers(stream_scope(headers={"authorization": f"Bearer {text}"}))
     with CaptureQueriesContext(connection) as captured:
-        assert credentials.identify(headers, None, True) == credentials.Credential(token.user_id, token.pk)
+        assert credentials.identify(headers, None, True) == Credential(token.user_id, token.pk)
     assert len(captured) == 1

@@ -18,9 +18,9 @@ from notifications import services
 from notifications.event_types import UntypedEvent
 from notifications.exceptions import InvalidInput, TransientEventTooLarge, UnknownEventType
 from notifications.models import Event, Notification
+from notifications.streaming.addressing import MAX_SINGLE
 from notifications.streaming.database_threads import in_pool
 from notifications.streaming.hints import receiver
-from notifications.streaming.hints.messages import MAX_SINGLE
 from notifications.streaming.hints.seal import find_seal
 from notifications.streaming.process.runtime import current_runtime
 from tests.helpers.asgi import AsgiStream, Streams, send_to

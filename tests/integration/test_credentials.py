@@ -18,9 +18,10 @@ from django.test import override_settings
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from notifications.streaming.door.credentials import Credential, identify
-from notifications.streaming.door.refusals import Refusal
-from notifications.streaming.door.request import Headers
+from notifications.streaming.asgi import Headers
+from notifications.streaming.connection.credential import Credential
+from notifications.streaming.door.credentials import identify
+from notifications.streaming.refusal import Refusal
 from tests.helpers.factories import make_user
 
 pytestmark = pytest.mark.django_db

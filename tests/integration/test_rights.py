@@ -19,10 +19,11 @@ from notifications import services
 from notifications.contrib.security import services as security_services
 from notifications.contrib.security.models import SignIn
 from notifications.signals import streams_changed
-from notifications.streaming.door.credentials import Credential, identify, session_mark
-from notifications.streaming.door.refusals import Refusal
-from notifications.streaming.door.request import Headers
+from notifications.streaming.asgi import Headers
+from notifications.streaming.connection.credential import Credential, session_mark
+from notifications.streaming.door.credentials import identify
 from notifications.streaming.process import ended_rights
+from notifications.streaming.refusal import Refusal
 from tests.helpers.factories import make_user
 from tests.helpers.tokens import SPOILT, make_token, spoil
 

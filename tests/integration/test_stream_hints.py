@@ -21,9 +21,9 @@ from notifications.models import new_public_id
 from notifications.services.transient.emit import send_event
 from notifications.services.transient.receipts import Outcome, Receipt
 from notifications.serving import routines
+from notifications.streaming.addressing import EVERYBODY
 from notifications.streaming.hints import publish_queue
 from notifications.streaming.hints import publisher as hints
-from notifications.streaming.hints.messages import EVERYBODY
 from notifications.streaming.hints.publish_queue import Batch
 from notifications.streaming.hints.seal import current_seal
 from notifications.streaming.metrics import METRICS

@@ -9,7 +9,7 @@ from django.contrib.auth import get_user_model
 
 from notifications import selectors, services
 from notifications.models import Event, Inbox, Notification
-from notifications.streaming.door.credentials import Credential, session_mark
+from notifications.streaming.connection.credential import Credential, session_mark
 from notifications.streaming.process import ended_rights
 from tests.helpers import auditor
 from tests.helpers.factories import make_user, order_event

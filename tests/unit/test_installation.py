@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from notifications.streaming.addressing import EVERYBODY
 from notifications.streaming.hints import seal as sealing
-from notifications.streaming.hints.messages import EVERYBODY
 from notifications.streaming.hints.seal import Seal
 from notifications.streaming.metrics import METRICS
 from notifications.system.installation import Installation

@@ -13,14 +13,15 @@ import pytest
 
 from notifications.payloads import ChangeRow
 from notifications.selectors import InboxState
+from notifications.streaming.asgi import Headers
 from notifications.streaming.connection import write_batching
 from notifications.streaming.connection.admission import Turns
 from notifications.streaming.connection.changes import SharedChange
 from notifications.streaming.connection.connection import Connection
+from notifications.streaming.connection.credential import Credential
 from notifications.streaming.connection.log_position import Plan
+from notifications.streaming.connection.request import StreamRequest
 from notifications.streaming.connection.transport import UvicornWire
-from notifications.streaming.door.credentials import Credential
-from notifications.streaming.door.request import Headers, StreamRequest
 from notifications.streaming.frames import CloseReason
 from notifications.streaming.process.fanout import Fanout
 from notifications.streaming.transient import TransientEvent, TransientFrame

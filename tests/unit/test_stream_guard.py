@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from notifications.streaming import timing
+from notifications.streaming.asgi import Headers
+from notifications.streaming.connection.request import StreamRequest, parse_query
 from notifications.streaming.door import guard
-from notifications.streaming.door.refusals import Refusal
-from notifications.streaming.door.request import Headers, StreamRequest, parse_query
+from notifications.streaming.refusal import Refusal
 
 
 def scope(

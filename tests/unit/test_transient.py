@@ -12,16 +12,16 @@ from notifications.event_types import MAX_NAME_LENGTH
 from notifications.filters import Filters
 from notifications.selectors import InboxState
 from notifications.streaming import frames, timing
+from notifications.streaming.addressing import EVERYBODY, MAX_KEYS, MAX_SINGLE
 from notifications.streaming.connection import delayed_transient
 from notifications.streaming.connection.delayed_transient import Held
+from notifications.streaming.connection.inbox import SharedInbox
 from notifications.streaming.connection.send_queue import Outbox
 from notifications.streaming.hints import announced_heads, publish_queue
 from notifications.streaming.hints.announced_heads import Announced
-from notifications.streaming.hints.messages import EVERYBODY, MAX_KEYS, MAX_SINGLE
 from notifications.streaming.hints.publish_queue import Batch, Pending
 from notifications.streaming.hints.seal import MAX_SEALED_BYTES, Seal
 from notifications.streaming.metrics import METRICS
-from notifications.streaming.process.fanout import SharedInbox
 from notifications.streaming.transient import (
     MAX_FRAME_BYTES,
     Received,

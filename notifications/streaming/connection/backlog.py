@@ -14,8 +14,8 @@ from notifications.streaming import timing
 from notifications.streaming.connection.admission import Turns
 from notifications.streaming.connection.changes import Page, read_page
 from notifications.streaming.connection.log_position import Session
+from notifications.streaming.connection.request import StreamRequest
 from notifications.streaming.database_threads import in_pool
-from notifications.streaming.door.request import StreamRequest
 
 logger = logging.getLogger(__name__)
 

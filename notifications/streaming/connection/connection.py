@@ -20,20 +20,20 @@ from notifications.protocol.cursors import Cursor
 from notifications.selectors import InboxState
 from notifications.services import Progress
 from notifications.streaming import timing
+from notifications.streaming.asgi import HeaderList, Receive, Send
 from notifications.streaming.connection import control_frames
 from notifications.streaming.connection.admission import Turns
 from notifications.streaming.connection.backlog import Backlog
 from notifications.streaming.connection.changes import SharedChange
+from notifications.streaming.connection.credential import Credential
+from notifications.streaming.connection.inbox import Feeder
 from notifications.streaming.connection.log_position import Plan, Session, Verdict
 from notifications.streaming.connection.open_stream import OpenStream
+from notifications.streaming.connection.request import StreamRequest
 from notifications.streaming.connection.send_queue import Outbox
 from notifications.streaming.connection.transport import Wire
-from notifications.streaming.door.credentials import Credential
-from notifications.streaming.door.refusals import HeaderList, Receive, Send
-from notifications.streaming.door.request import StreamRequest
 from notifications.streaming.frames import Ending, ResetReason
 from notifications.streaming.metrics import METRICS
-from notifications.streaming.process.fanout import Fanout
 from notifications.streaming.transient import TransientEvent
 
 # What waits in the queue is still sent before these; a client resumes after all of them.
@@ -70,7 +70,7 @@ class Connection(OpenStream):
         wire: Wire,
         request: StreamRequest,
         credential: Credential,
-        fanout: Fanout,
+        fanout: Feeder,
         backlog_turns: Turns,
         state: InboxState,
         plan: Plan,

@@ -13,7 +13,7 @@ from notifications.protocol.cursors import Cursor
 from notifications.selectors import InboxState
 from notifications.streaming import frames, timing
 from notifications.streaming.connection.log_position import Plan
-from notifications.streaming.door.request import StreamRequest
+from notifications.streaming.connection.request import StreamRequest
 from notifications.streaming.frames import Ending, ResetReason
 
 

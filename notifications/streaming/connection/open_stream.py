@@ -10,11 +10,11 @@ from typing import Final
 
 from notifications.conf import hub_config
 from notifications.streaming import timing
+from notifications.streaming.asgi import Receive, Send
 from notifications.streaming.connection.send_queue import joined
 from notifications.streaming.connection.transport import LAST_WORD_PART, Wire
 from notifications.streaming.connection.wakeup import Alarm
 from notifications.streaming.connection.writer import Sender
-from notifications.streaming.door.refusals import Receive, Send
 from notifications.streaming.frames import CloseReason
 from notifications.streaming.tasks import run_until_gone
 

@@ -16,7 +16,7 @@ from functools import partial
 from typing import Any, Final, NamedTuple, Protocol
 
 from notifications.conf import hub_config
-from notifications.streaming.door.refusals import Send
+from notifications.streaming.asgi import Send
 from notifications.streaming.frames import CloseReason
 
 logger = logging.getLogger(__name__)

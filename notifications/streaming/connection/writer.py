@@ -10,9 +10,9 @@ import contextlib
 from typing import Final
 
 from notifications.conf import hub_config
+from notifications.streaming.asgi import STREAM_HEADERS, HeaderList, Send
 from notifications.streaming.connection.transport import Wire
 from notifications.streaming.connection.wakeup import Alarm
-from notifications.streaming.door.refusals import STREAM_HEADERS, HeaderList, Send
 
 DISCONNECT_SECONDS: Final = 1.0  # what a server may take to say that a dropped connection is gone
 

@@ -12,10 +12,12 @@ from notifications.http.rate_limits import Allowance, Buckets
 from notifications.http.user_agents import printable_agent
 from notifications.models import OpenedBy, Worker
 from notifications.selectors import InboxState
+from notifications.streaming.asgi import HeaderList, Headers, Scope
+from notifications.streaming.connection.credential import Credential
 from notifications.streaming.connection.log_position import Plan
-from notifications.streaming.door.credentials import Credential, identify
-from notifications.streaming.door.refusals import HeaderList, Refusal
-from notifications.streaming.door.request import Headers, Scope, StreamRequest
+from notifications.streaming.connection.request import StreamRequest
+from notifications.streaming.door.credentials import identify
+from notifications.streaming.refusal import Refusal
 from notifications.system.addresses import normal_address
 
 

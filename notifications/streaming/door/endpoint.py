@@ -11,28 +11,25 @@ import logging
 from notifications.conf import hub_config
 from notifications.exceptions import StreamLimit
 from notifications.models import EndReason, new_public_id
+from notifications.streaming.asgi import SECURITY_HEADERS, HeaderList, Headers, Receive, Scope, Send
 from notifications.streaming.connection import control_frames
 from notifications.streaming.connection.admission import LineFull
 from notifications.streaming.connection.connection import Connection
+from notifications.streaming.connection.request import StreamRequest
 from notifications.streaming.connection.transport import SERVER_SEND, wire_under
 from notifications.streaming.database_threads import in_pool
 from notifications.streaming.door import guard
 from notifications.streaming.door.authorization import Opening
 from notifications.streaming.door.refusals import (
-    SECURITY_HEADERS,
-    HeaderList,
-    Receive,
-    Refusal,
-    Send,
     send_closed_stream,
     send_refusal,
     send_stream_headers,
     send_whole,
 )
-from notifications.streaming.door.request import Headers, Scope, StreamRequest
 from notifications.streaming.frames import CloseReason, Ending
 from notifications.streaming.metrics import METRICS
 from notifications.streaming.process.runtime import Runtime, current_runtime
+from notifications.streaming.refusal import Refusal
 from notifications.streaming.tasks import disconnected, ended_before
 
 logger = logging.getLogger(__name__)

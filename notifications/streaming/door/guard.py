@@ -17,8 +17,9 @@ from notifications.exceptions import InvalidInput
 from notifications.http import cors
 from notifications.services.credentials.bearer import refuse_in_url
 from notifications.streaming import timing
-from notifications.streaming.door.refusals import HeaderList, Refusal
-from notifications.streaming.door.request import Headers, Scope, StreamRequest, parse_query
+from notifications.streaming.asgi import HeaderList, Headers, Scope
+from notifications.streaming.connection.request import StreamRequest, parse_query
+from notifications.streaming.refusal import Refusal
 
 METHODS: Final = ("GET", "HEAD")
 SIGNALS: Final = "hub.signals"  # in the scope of a request for the Range dialect's stream

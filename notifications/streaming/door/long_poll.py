@@ -20,13 +20,14 @@ from notifications.filters import Filters
 from notifications.protocol.cursors import Cursor
 from notifications.selectors import InboxState
 from notifications.services.credentials.bearer import refuse_in_url
+from notifications.streaming.asgi import Headers, Receive, Scope, Send
+from notifications.streaming.connection.request import parse_query
 from notifications.streaming.database_threads import in_pool
 from notifications.streaming.door import guard
 from notifications.streaming.door.credentials import identify
-from notifications.streaming.door.refusals import Receive, Refusal, Send
-from notifications.streaming.door.request import Headers, Scope, parse_query
 from notifications.streaming.process.open_polls import Poll
 from notifications.streaming.process.runtime import Runtime, current_runtime
+from notifications.streaming.refusal import Refusal
 
 logger = logging.getLogger(__name__)
 

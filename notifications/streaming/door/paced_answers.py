@@ -12,10 +12,9 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from notifications.conf import hub_config
+from notifications.streaming.asgi import Receive, Scope, Send
 from notifications.streaming.connection.transport import SERVER_SEND, Wire, wire_under
 from notifications.streaming.connection.writer import DISCONNECT_SECONDS
-from notifications.streaming.door.refusals import Receive, Send
-from notifications.streaming.door.request import Scope
 from notifications.streaming.tasks import disconnected
 
 logger = logging.getLogger(__name__)

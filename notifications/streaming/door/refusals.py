@@ -2,62 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
-from typing import Any, Final
-
-from notifications.protocol.problems import CONTENT_TYPE, PROBLEMS, problem_document, problem_headers
-
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-HeaderList = list[tuple[bytes, bytes]]
-
-# Django's middleware never sees these answers, so they say for themselves what it would have said.
-SECURITY_HEADERS: Final[HeaderList] = [
-    (b"x-content-type-options", b"nosniff"),
-    (b"x-frame-options", b"DENY"),
-    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
-    (b"referrer-policy", b"same-origin"),
-    (b"vary", b"Cookie, Authorization, Origin"),
-]
-STREAM_HEADERS: Final[HeaderList] = [
-    (b"content-type", b"text/event-stream; charset=utf-8"),
-    (b"cache-control", b"no-store, no-transform"),
-    (b"x-accel-buffering", b"no"),
-    *SECURITY_HEADERS,
-]
-
-
-class Refusal(Exception):
-    """No stream for this request; nothing was changed.
-
-    Attributes:
-        code: out of the closed list of problem codes.
-        detail: a sentence for a person; empty for the code's own.
-        errors: for bad fields, each with a sentence.
-        headers: what the answer carries on top of, or instead of, those of its code.
-        more: of a limit that was met, what it is and when there is room again.
-    """
-
-    def __init__(
-        self,
-        code: str,
-        detail: str = "",
-        *,
-        errors: Mapping[str, str] | None = None,
-        headers: Iterable[tuple[bytes, bytes]] = (),
-        more: Mapping[str, object] | None = None,
-    ) -> None:
-        super().__init__(code, detail)
-        self.code = code
-        self.detail = detail
-        self.errors = dict(errors or {})
-        self.headers = list(headers)
-        self.more = more
-
-    @property
-    def status(self) -> int:
-        """The HTTP status that the code always has."""
-        return PROBLEMS[self.code].status
+from notifications.protocol.problems import CONTENT_TYPE, problem_document, problem_headers
+from notifications.streaming.asgi import SECURITY_HEADERS, STREAM_HEADERS, HeaderList, Send
+from notifications.streaming.refusal import Refusal
 
 
 async def send_refusal(send: Send, refusal: Refusal, headers: HeaderList) -> None:

@@ -8,25 +8,18 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, Final, TypeVar
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final
 
-# Whom a message is for: the processes where one user, by key, is connected, or every serving process.
-Address = str | None
-EVERYBODY: Final = None  # what concerns very many users costs few messages
+from notifications.streaming.addressing import Address
 
 GROUP_PREFIX: Final = "notifications."
 EVERYBODY_SUFFIX: Final = ".all"
-MAX_SINGLE: Final = 32  # users at once from which on messages go to every process
-MAX_KEYS: Final = 500  # users that one message names
 _HINT: Final = "notifications.hint"
 _LOOK: Final = "notifications.look"
 _SHOW: Final = "notifications.show"
 _KEY_LENGTH: Final = 48  # with all that stands before it, a name that every layer takes
 _SAFE: Final = re.compile(rf"[A-Za-z0-9_-]{{1,{_KEY_LENGTH - 1}}}", re.ASCII)
-
-_Item = TypeVar("_Item")
-_Message = TypeVar("_Message")
 
 
 def group_of(address: Address, *, installation: str) -> str:
@@ -41,18 +34,6 @@ def group_of(address: Address, *, installation: str) -> str:
     # A digest is longer than any key that goes by itself, so that the two never meet.
     digest = hashlib.sha256(address.encode("utf-8", "surrogatepass")).hexdigest()[:_KEY_LENGTH]
     return f"{GROUP_PREFIX}{installation}.inbox.{address if _SAFE.fullmatch(address) else digest}"
-
-
-def addressed(
-    items: list[_Item], key_of: Callable[[_Item], str], message_of: Callable[[Iterable[_Item]], _Message]
-) -> Iterator[tuple[Address, _Message]]:
-    """Address and message for what concerns users: each user alone; for very many of them, every process instead."""
-    if len(items) <= MAX_SINGLE:
-        for item in items:
-            yield key_of(item), message_of([item])
-        return
-    for start in range(0, len(items), MAX_KEYS):
-        yield EVERYBODY, message_of(items[start : start + MAX_KEYS])
 
 
 def hint_message(heads: Iterable[tuple[str, int]]) -> dict[str, Any]:

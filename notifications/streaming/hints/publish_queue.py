@@ -10,13 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeVar
 
-from notifications.streaming.hints.messages import (
-    Address,
-    addressed,
-    hint_message,
-    look_message,
-    show_message,
-)
+from notifications.streaming.addressing import Address, addressed
+from notifications.streaming.hints.messages import hint_message, look_message, show_message
 from notifications.streaming.transient import Outgoing, event_messages
 
 MAX_PENDING: Final = 100_000  # users of whom each kind of hint may wait; what comes on top is dropped

@@ -26,11 +26,11 @@ from notifications.conf import hub_config
 from notifications.payloads import timestamp
 from notifications.services.transient.receipts import Receipt
 from notifications.streaming import frames, serving_process
+from notifications.streaming.addressing import user_key
 from notifications.streaming.hints.announced_heads import Announced
 from notifications.streaming.hints.publish_queue import Batch, Pending
 from notifications.streaming.hints.seal import Seal, current_seal, find_seal
 from notifications.streaming.metrics import METRICS
-from notifications.streaming.process.fanout import user_key
 from notifications.streaming.tasks import OnDemand
 from notifications.streaming.transient import Outgoing, TransientEvent, TransientFrame, event_items, probe
 from notifications.system.outages import Outage

@@ -12,7 +12,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from notifications.streaming import timing
-from notifications.streaming.hints.messages import EVERYBODY, Address, read_hint, read_look, read_show
+from notifications.streaming.addressing import EVERYBODY, Address
+from notifications.streaming.hints.messages import read_hint, read_look, read_show
 from notifications.streaming.hints.seal import Seal, find_seal
 from notifications.streaming.tasks import end_all
 from notifications.streaming.transient import Received, read_events

@@ -18,8 +18,9 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from notifications import selectors
+from notifications.streaming.addressing import Address
 from notifications.streaming.database_threads import in_pool
-from notifications.streaming.hints.messages import GROUP_PREFIX, Address, group_of
+from notifications.streaming.hints.messages import GROUP_PREFIX, group_of
 from notifications.streaming.metrics import METRICS
 from notifications.system.installation import Installation, InstallationKey
 

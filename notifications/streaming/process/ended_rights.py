@@ -19,7 +19,7 @@ from django.db import connection, models
 from django.utils import timezone
 
 from notifications.models import ApiToken
-from notifications.streaming.door.credentials import Credential, has_plain_users, session_mark
+from notifications.streaming.connection.credential import Credential, has_plain_users, session_mark
 from notifications.streaming.frames import Ending
 
 MAX_KEYS: Final = 1_000

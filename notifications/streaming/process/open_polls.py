@@ -9,10 +9,10 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from notifications.filters import Filters
+from notifications.streaming.addressing import user_key
 from notifications.streaming.connection.changes import SharedChange
-from notifications.streaming.door.credentials import Credential
+from notifications.streaming.connection.credential import Credential
 from notifications.streaming.frames import CloseReason, ResetReason
-from notifications.streaming.process.fanout import user_key
 from notifications.streaming.transient import TransientEvent
 
 MAX_POLLS: Final = 1_000  # each is a socket and some 10 KB; further ones are answered at once

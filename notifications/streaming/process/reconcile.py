@@ -15,9 +15,10 @@ from notifications import selectors
 from notifications.conf import hub_config
 from notifications.selectors import InboxState
 from notifications.streaming import timing
+from notifications.streaming.connection.inbox import SharedInbox
 from notifications.streaming.database_threads import in_pool
 from notifications.streaming.metrics import METRICS
-from notifications.streaming.process.fanout import Fanout, SharedInbox
+from notifications.streaming.process.fanout import Fanout
 from notifications.system.outages import Outage
 
 logger = logging.getLogger(__name__)

@@ -15,10 +15,10 @@ from notifications import selectors
 from notifications.conf import hub_config
 from notifications.streaming import timing
 from notifications.streaming.connection.connection import Connection
+from notifications.streaming.connection.credential import Credential
+from notifications.streaming.connection.inbox import SharedInbox
 from notifications.streaming.database_threads import in_pool
-from notifications.streaming.door.credentials import Credential
 from notifications.streaming.frames import CloseReason, Ending
-from notifications.streaming.process.fanout import SharedInbox
 from notifications.streaming.process.open_polls import Poll
 from notifications.streaming.process.stream_records import Presence
 from notifications.system.outages import Outage

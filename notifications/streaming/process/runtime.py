@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 from collections.abc import Collection, Coroutine
-from typing import Any, Final
+from typing import Any, Final, Protocol
 from uuid import UUID
 
 from channels.layers import get_channel_layer
@@ -13,28 +13,42 @@ from channels.layers import get_channel_layer
 from notifications.conf import hub_config
 from notifications.http.rate_limits import MemoryBuckets
 from notifications.streaming import timing
+from notifications.streaming.asgi import Receive
 from notifications.streaming.connection.admission import Turns
 from notifications.streaming.connection.connection import Connection
+from notifications.streaming.connection.inbox import SharedInbox
 from notifications.streaming.connection.transport import watch_peers
-from notifications.streaming.door.refusals import Receive
 from notifications.streaming.frames import CloseReason
 from notifications.streaming.hints import publisher
 from notifications.streaming.hints.receiver import Membership
 from notifications.streaming.metrics import METRICS
 from notifications.streaming.process import ended_rights
-from notifications.streaming.process.fanout import Fanout, SharedInbox
+from notifications.streaming.process.fanout import Fanout
 from notifications.streaming.process.open_polls import Polls
 from notifications.streaming.process.reconcile import Reconciler, watch_database, watched_database
 from notifications.streaming.process.refill import Refill
 from notifications.streaming.process.revocation import Standing
 from notifications.streaming.process.show_again import Shown
 from notifications.streaming.process.stream_records import Presence
-from notifications.streaming.staff.registry import StaffStreams
 from notifications.streaming.tasks import end_all
 from notifications.streaming.transient import Received
 
 # Of the time for a stop: the first part is for readers to take their last frame, the rest to end what hangs.
 POLITE_PART: Final = 0.6
+
+
+class Beside(Protocol):
+    """Streams of another kind on the same loop, which are drained and stopped with the users' own."""
+
+    @property
+    def tasks(self) -> Collection[asyncio.Task[None]]:
+        """Those that serve one."""
+
+    def drain(self) -> None:
+        """Take no more, and close those that are open."""
+
+    async def stop(self) -> None:
+        """End what feeds them."""
 
 
 class Runtime:
@@ -66,7 +80,7 @@ class Runtime:
         self.presence = Presence()
         self.polls = Polls()
         self._standing = Standing(self._serving, self.polls.waiting, self.presence, ended_rights.ended)
-        self.staff = StaffStreams()
+        self.beside: list[Beside] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._unrepaired: list[str] = []
 
@@ -108,7 +122,8 @@ class Runtime:
         self.is_draining = True
         for connection in self._serving:
             connection.close("shutdown")
-        self.staff.drain()
+        for others in self.beside:
+            others.drain()
         self.polls.end_all()
         seconds = hub_config().drain_seconds
         if serving := self._all_serving():
@@ -120,14 +135,15 @@ class Runtime:
         await self.stop()
 
     def _all_serving(self) -> list[asyncio.Task[None]]:
-        return [*self._serving.values(), *self.staff.tasks]
+        return [*self._serving.values(), *(task for others in self.beside for task in others.tasks)]
 
     async def stop(self) -> None:
         """End everything that feeds streams."""
         publisher.stop_in(asyncio.get_running_loop())
         await end_all(self._tasks)
         await self.presence.stop()
-        await self.staff.stop()
+        for others in self.beside:
+            await others.stop()
         await self._refill.stop()
         await self._shown.stop()
         await self._membership.stop()

@@ -14,9 +14,10 @@ from typing import Any, Final, NamedTuple
 from notifications import selectors
 from notifications.payloads import notification_json, timestamp
 from notifications.streaming import frames
+from notifications.streaming.addressing import user_key
 from notifications.streaming.database_threads import in_pool
 from notifications.streaming.metrics import METRICS
-from notifications.streaming.process.fanout import Fanout, user_key
+from notifications.streaming.process.fanout import Fanout
 from notifications.streaming.tasks import OnDemand
 from notifications.streaming.transient import TransientEvent, TransientFrame
 

@@ -22,7 +22,7 @@ from notifications.models import EndReason, Worker
 from notifications.services import Progress
 from notifications.streaming import timing
 from notifications.streaming.database_threads import in_pool
-from notifications.streaming.door.refusals import Refusal
+from notifications.streaming.refusal import Refusal
 from notifications.system.outages import Outage
 from notifications.system.processes import identity_of
 

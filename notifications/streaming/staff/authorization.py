@@ -8,11 +8,12 @@ from typing import Any, NamedTuple
 from django.contrib.auth import get_user_model
 
 from notifications import permissions
-from notifications.streaming.door.credentials import Credential, identify_session
-from notifications.streaming.door.refusals import Refusal
-from notifications.streaming.door.request import Headers
+from notifications.streaming.asgi import Headers
+from notifications.streaming.connection.credential import Credential
+from notifications.streaming.door.credentials import identify_session
 from notifications.streaming.frames import Ending
 from notifications.streaming.process import ended_rights
+from notifications.streaming.refusal import Refusal
 
 
 class StaffRight(NamedTuple):

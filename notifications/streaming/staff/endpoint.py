@@ -15,21 +15,16 @@ from notifications.exceptions import MAX_ERRORS, InvalidInput, UnknownFilter
 from notifications.filters import MAX_VALUE_LENGTH, Filters
 from notifications.models import ChangeKind
 from notifications.streaming import frames, timing
+from notifications.streaming.asgi import Headers, Receive, Scope, Send
 from notifications.streaming.connection.transport import SERVER_SEND, wire_under
 from notifications.streaming.database_threads import in_pool
 from notifications.streaming.door import guard
-from notifications.streaming.door.refusals import (
-    Receive,
-    Refusal,
-    Send,
-    send_closed_stream,
-    send_refusal,
-    send_stream_headers,
-)
-from notifications.streaming.door.request import Headers, Scope
+from notifications.streaming.door.refusals import send_closed_stream, send_refusal, send_stream_headers
 from notifications.streaming.frames import CloseReason
 from notifications.streaming.process.runtime import current_runtime
+from notifications.streaming.refusal import Refusal
 from notifications.streaming.staff.authorization import StaffRight, admit
+from notifications.streaming.staff.registry import current_staff_streams
 from notifications.streaming.staff.replay import ReplayFeed
 from notifications.streaming.staff.replay_speed import SPEEDS
 from notifications.streaming.staff.stream import Feed, StaffStream
@@ -63,7 +58,7 @@ async def _serve(
     needs_inbox: bool,
 ) -> None:
     headers = Headers(scope)
-    staff = current_runtime().staff
+    staff = current_staff_streams()
     try:
         parameters = guard.check_own_site(scope, headers)
         feed = _read(feed_for, parameters, headers)
@@ -119,7 +114,7 @@ def _tail_feed(parameters: Parameters, headers: Headers) -> Feed:
         raise InvalidInput({"recipient": f"1 to {MAX_RECIPIENTS} usernames may be given"})
     watch = Watch(filters=Filters.parse(parameters), recipients=recipients, kinds=kinds)
     after = headers.get("last-event-id") or ""
-    return TailFeed(current_runtime().staff.tail, watch, int(after) if _NUMBER.fullmatch(after) else None)
+    return TailFeed(current_staff_streams().tail, watch, int(after) if _NUMBER.fullmatch(after) else None)
 
 
 def _replay_feed(parameters: Parameters, headers: Headers) -> Feed:

@@ -13,9 +13,9 @@ from typing import Final
 
 from notifications.conf import hub_config
 from notifications.streaming import frames, timing
+from notifications.streaming.asgi import Receive, Send
 from notifications.streaming.connection.open_stream import OpenStream
 from notifications.streaming.connection.transport import Wire
-from notifications.streaming.door.refusals import Receive, Send
 from notifications.streaming.frames import Ending
 from notifications.streaming.staff import frames as wording
 from notifications.streaming.staff.authorization import StaffRight

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 from urllib.parse import unquote_to_bytes
 from uuid import UUID
 
@@ -15,44 +15,12 @@ from notifications.filters import Filters
 from notifications.protocol import strict_json
 from notifications.selectors import InboxState
 from notifications.streaming import timing
+from notifications.streaming.asgi import Headers
 from notifications.streaming.connection.changes import Form
 from notifications.streaming.connection.log_position import Plan, plan
 
-Scope = MutableMapping[str, Any]
-
 _UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
 _AFTER_NAMES: Final = ("after", "last_event_id", "lastEventId")
-
-
-class Headers:
-    """The headers of a request by lower-case name, as text; bytes outside ASCII as in ISO 8859-1."""
-
-    def __init__(self, scope: Scope) -> None:
-        self._values: dict[str, list[str]] = {}
-        for name, value in scope["headers"]:
-            self._values.setdefault(name.decode("latin-1").lower(), []).append(
-                value.decode("latin-1").strip()
-            )
-
-    def all(self, name: str) -> list[str]:
-        """Every value of a header, in order."""
-        return self._values.get(name, [])
-
-    def get(self, name: str) -> str | None:
-        """The value of a header, several joined by comma as HTTP says; None when there is none."""
-        values = self._values.get(name)
-        return ", ".join(values) if values else None
-
-
-def join_cookies(scope: Scope) -> None:
-    """Make one ``Cookie`` header of several, as HTTP/2 lets a client send them (RFC 9113, 8.2.3).
-
-    Django would join them with a comma, which loses every cookie but the first. In place, as the server keeps the same list.
-    """
-    lines = [value for name, value in scope["headers"] if name.lower() == b"cookie"]
-    if len(lines) > 1:
-        others = [header for header in scope["headers"] if header[0].lower() != b"cookie"]
-        scope["headers"][:] = [*others, (b"cookie", b"; ".join(lines))]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
