@@ -17,7 +17,7 @@ from notifications.streaming.addressing import EVERYBODY, Address, addressed
 # The largest that ``emit`` lets through has some 51,000, where all is written as escapes.
 MAX_FRAME_BYTES: Final = 65_536
 MAX_MESSAGE_BYTES: Final = 2**20  # of frames and keys in one message
-_MESSAGE_TYPE: Final = "notifications.event_types"
+_MESSAGE_TYPE: Final = "notifications.events"
 _LINES: Final = 3  # event, data, and the empty one
 
 

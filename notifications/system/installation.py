@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 KEY_BYTES: Final = 32
 _NAME_BYTES: Final = 8  # told apart by accident alone: what an attacker may do is the seal's concern
-_SALT: Final = b"notifications.system.installation"
+_SALT: Final = b"notifications.installation"
 
 
 @dataclass(frozen=True, slots=True)

@@ -345,7 +345,7 @@ async def test_names_type__a_created_notification_goes_by_its_type(ada: User, st
 async def test_refusal__before_the_database_is_touched__is_a_problem(
     streams: Streams, options: dict[str, Any], status: int, code: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in ("endpoint", "presence"):
+    for module in ("door.endpoint", "process.stream_records"):
         monkeypatch.setattr(f"notifications.streaming.{module}.in_pool", None)
     answer = await streams.answer(**options)
     assert (answer.status, problem(answer)["code"]) == (status, code)

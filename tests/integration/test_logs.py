@@ -138,7 +138,7 @@ async def test_request_id__never_reaches_what_serves_everybody(monkeypatch: pyte
         seen.append(get_contextvars())
 
     monkeypatch.setattr(Reconciler, "run", note)
-    monkeypatch.setattr(Refill, "_run", note)
+    monkeypatch.setattr(Refill, "_read_all", note)
     refill = Refill()
     with bound_contextvars(request_id="first"):
         runtime = current_runtime()

@@ -20,7 +20,7 @@ from notifications.inbox_log.inboxes import announce_streams_on_commit
 from notifications.models import new_public_id
 from notifications.services.transient.emit import send_event
 from notifications.services.transient.receipts import Outcome, Receipt
-from notifications.serving import routines
+from notifications.streaming import serving_process
 from notifications.streaming.addressing import EVERYBODY
 from notifications.streaming.hints import publish_queue
 from notifications.streaming.hints import publisher as hints
@@ -193,7 +193,7 @@ def test_layer__asked_whether_it_takes_anything__shows_nobody_anything(layer: Re
     assert receipt.wait(PATIENCE_SECONDS) is Outcome.TAKEN
     [(name, events)] = layer.sent
     assert name == current_seal().group(EVERYBODY)
-    assert list(read_events({"type": "notifications.event_types", "events": events})) == []
+    assert list(read_events({"type": "notifications.events", "events": events})) == []
 
 
 @pytest.mark.parametrize("layers", [{}, {"default": {"BACKEND": "no.such.Layer"}}])
@@ -215,7 +215,7 @@ def test_events__of_a_process_that_nobody_can_hear__are_said_to_be_lost_once(
 ) -> None:
     monkeypatch.setattr(hints, "get_channel_layer", InMemoryChannelLayer)
     monkeypatch.setattr(hints, "_loop_publishers", {})
-    monkeypatch.setattr(routines, "is_running", lambda: False)
+    monkeypatch.setattr(serving_process, "is_serving", lambda: False)
     hints._warn_of_nobody.cache_clear()
     for _ in range(2):
         services.emit(1, order_event())

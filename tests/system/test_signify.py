@@ -42,6 +42,10 @@ class Notifications:
         """Break the connection, as a network does."""
         self.client.resp.raw._fp.fp.raw._sock.shutdown(socket.SHUT_RDWR)
 
+    def close(self) -> None:
+        """Close the connection; the client forgets the one before without closing it."""
+        self.client.resp.close()
+
 
 class Handler(threading.Thread):
     """Runs the loop until the note that says to stop, and keeps what it was told to handle."""
@@ -87,6 +91,7 @@ def test_loop__over_cuts_a_stop_and_a_crash__handles_each_note_once_and_in_order
     def pause(seconds: float) -> None:
         """The client's own wait, without its length: the hub may take longer to start on a busy machine."""
         pauses.append(seconds)
+        notifications.close()
         assert is_up.wait(PATIENCE_SECONDS)
 
     monkeypatch.setattr(sseclient, "time", SimpleNamespace(sleep=pause))
@@ -123,6 +128,7 @@ def test_loop__over_cuts_a_stop_and_a_crash__handles_each_note_once_and_in_order
     wait_until(handler.has(4))
     send(ada, event=UntypedEvent(type_name="test.over", fields={}))
     handler.join(PATIENCE_SECONDS)
+    notifications.close()
     assert (handler.is_alive(), handler.error) == (False, None)
     assert handler.handled == [1, 2, 3, 4]
     assert handler.others == 4

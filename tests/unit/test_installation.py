@@ -17,7 +17,7 @@ from notifications.streaming.hints.seal import Seal
 from notifications.streaming.metrics import METRICS
 from notifications.system.installation import Installation
 
-MESSAGE = {"type": "notifications.event_types", "events": [[["7"], [["7", 42]], b"event: a.b\n", "a.b", "é"]]}
+MESSAGE = {"type": "notifications.events", "events": [[["7"], [["7", 42]], b"event: a.b\n", "a.b", "é"]]}
 
 
 def seal(secret: str = "new", *former: str, identity: str = "a database") -> Seal:

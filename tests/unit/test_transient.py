@@ -117,13 +117,13 @@ def test_messages__a_burst_to_many__is_few() -> None:
 )
 def test_forged__frame__is_passed_over(frame: Any) -> None:
     item = [["1"], [], frame, "imports.file.progress", ""]
-    assert list(read_events({"type": "notifications.event_types", "events": [item]})) == []
+    assert list(read_events({"type": "notifications.events", "events": [item]})) == []
 
 
 @pytest.mark.parametrize("name", ["stream.close", "notification.created", "inbox.read", "x", "", 5])
 def test_forged__name__is_passed_over(name: Any) -> None:
     item = [["1"], [], f"event: {name}\ndata: {{}}\n\n".encode(), name, ""]
-    assert list(read_events({"type": "notifications.event_types", "events": [item]})) == []
+    assert list(read_events({"type": "notifications.events", "events": [item]})) == []
 
 
 @pytest.mark.parametrize(
@@ -132,9 +132,9 @@ def test_forged__name__is_passed_over(name: Any) -> None:
         None,
         {},
         {"events": []},
-        {"type": "notifications.event_types"},
-        {"type": "notifications.event_types", "events": 5},
-        {"type": "notifications.event_types", "events": [None, [], "abcde", [1, 2, 3, 4, 5]]},
+        {"type": "notifications.events"},
+        {"type": "notifications.events", "events": 5},
+        {"type": "notifications.events", "events": [None, [], "abcde", [1, 2, 3, 4, 5]]},
     ],
 )
 def test_forged__message__is_passed_over(message: Any) -> None:
@@ -150,7 +150,7 @@ def test_forged__keys_and_heads__only_what_can_be_is_read() -> None:
         shown.type,
         shown.topic,
     ]
-    received = list(read_events({"type": "notifications.event_types", "events": [item]}))
+    received = list(read_events({"type": "notifications.events", "events": [item]}))
     assert received == [Received(shown, ["1"], {"1": 5})]
 
 
@@ -169,7 +169,7 @@ def test_pending__events__go_after_the_hints_and_in_parts(monkeypatch: pytest.Mo
     assert list(first.events) == items[:2]
     assert [message["type"] for _, message in first.messages()] == [
         "notifications.hint",
-        "notifications.event_types",
+        "notifications.events",
     ]
     assert waiting
     assert list(waiting.take().events) == items[2:]

@@ -34,7 +34,7 @@ from notifications.contrib.security.notification_events import (
 from notifications.payloads import timestamp
 
 TOPIC: Final = "account"
-SOURCE: Final = "notifications.contrib.security"
+SOURCE: Final = "notifications.security"
 
 
 def signed_in(request: HttpRequest, user: AbstractBaseUser) -> SignIn:
