@@ -10,6 +10,7 @@ from uuid import UUID
 
 from django.conf import settings
 
+from notifications.streaming.addressing import user_key
 from notifications.streaming.database_threads import in_pool
 from notifications.streaming.door.endpoint import stream
 from notifications.streaming.process.runtime import current_runtime
@@ -17,7 +18,7 @@ from tests.helpers.factories import send
 from tests.helpers.processes import new_session_key
 from tests.helpers.sse import ServerSentEvent, StreamRecord
 from tests.helpers.streams import Where, anything
-from tests.helpers.waiting import PATIENCE_SECONDS
+from tests.helpers.waiting import PATIENCE_SECONDS, wait_until_async
 
 
 class AsgiStream(StreamRecord):
@@ -169,3 +170,9 @@ class Streams:
 async def send_to(user: Any, title: str = "Your order is on its way", **options: Any) -> UUID:
     """`factories.send` from a coroutine."""
     return await in_pool(send, user, title, **options)
+
+
+async def hears_hints(user_id: Any) -> None:
+    """Wait until this process is in a user's group: what was sent before that is not heard, and only the log brings it."""
+    joined = current_runtime()._membership._joined
+    await wait_until_async(lambda: user_key(user_id) in joined, what="a place in the user's group")

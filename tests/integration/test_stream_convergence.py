@@ -128,7 +128,10 @@ async def test_clients__after_any_faults__hold_what_the_list_shows(
     await steady.expect(
         "stream.heartbeat",
         "inbox.read",
-        *(f"notification.{name}" for name in ("created", "read", "unread", "deleted")),
+        *(
+            f"notification.{name}"
+            for name in ("created", "read", "unread", "archived", "unarchived", "deleted")
+        ),
         where=lambda event: event.json.get("position") == fresh.position,
     )
     clients.append(Client())

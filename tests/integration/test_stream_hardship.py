@@ -20,7 +20,7 @@ from notifications.streaming.connection.changes import Form, SharedChange, read_
 from notifications.streaming.database_threads import in_pool
 from notifications.streaming.hints import publisher
 from notifications.streaming.process.runtime import current_runtime
-from tests.helpers.asgi import AsgiStream, Streams, send_to
+from tests.helpers.asgi import AsgiStream, Streams, hears_hints, send_to
 from tests.helpers.factories import make_user, send
 from tests.helpers.waiting import PATIENCE_SECONDS, wait_until_async
 
@@ -65,6 +65,7 @@ def count_refills(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 async def live_stream(streams: Streams, user: User, query: str = "") -> AsgiStream:
     stream = await streams.open(user, query)
     await stream.expect("stream.live")
+    await hears_hints(user.pk)
     return stream
 
 
@@ -85,7 +86,8 @@ async def test_every_hint_lost__reconciliation_alone_brings_the_change(ada: User
 
 @override_settings(NOTIFICATION_HUB=FAST, CHANNEL_LAYERS={})
 async def test_no_channel_layer__only_makes_it_slower(ada: User, streams: Streams) -> None:
-    stream = await live_stream(streams, ada)
+    stream = await streams.open(ada)
+    await stream.expect("stream.live")
     await send_to(ada)
     await stream.expect("notification.created")
 
@@ -235,12 +237,8 @@ async def test_database_fails_for_a_while__streams_stay_open_and_miss_nothing(
     with monkeypatch.context() as broken:
         broken.setattr(selectors, "changes_since", fail)
         broken.setattr(selectors, "inboxes", fail)
-
-        async def hint_until_it_has_failed() -> bool:
-            await in_pool(publisher.publish, {ada.pk: 1})  # of which a busy machine may lose one
-            return len(failures) > 3
-
-        await wait_until_async(hint_until_it_has_failed)
+        await in_pool(publisher.publish, {ada.pk: 1})
+        await wait_until_async(lambda: len(failures) > 3)
     await send_to(ada)
     await stream.expect("notification.created")
     told = [record for record in caplog.records if "tried again" in record.message]

@@ -22,7 +22,7 @@ from notifications.streaming.database_threads import in_pool
 from notifications.streaming.metrics import METRICS
 from notifications.streaming.process import ended_rights, revocation
 from notifications.streaming.process.runtime import current_runtime
-from tests.helpers.asgi import AsgiStream, Streams, send_to
+from tests.helpers.asgi import AsgiStream, Streams, hears_hints, send_to
 from tests.helpers.factories import make_user, order_event
 from tests.helpers.tokens import make_token
 from tests.helpers.waiting import PATIENCE_SECONDS, wait_until_async
@@ -80,6 +80,7 @@ async def open_by(streams: Streams, ada: Ada, how: str) -> AsgiStream:
         cookie = f"{django_settings.SESSION_COOKIE_NAME}={ada.session_key}"
         stream = await streams.open(cookie=cookie)
     await stream.expect("stream.live")
+    await hears_hints(ada.user.pk)
     return stream
 
 

@@ -185,7 +185,13 @@ def test_stream__that_comes_back_with_anothers_cookie__is_not_shown(
     adas = ShopPage(page, shared_hub).visit()
     adas.keep_toasts()
     become(adas, grace)
-    services.end_streams([stream.pk for stream in selectors.open_streams(ada.pk)], EndReason.ROTATE)
+
+    def rotate() -> int:
+        return services.end_streams(
+            [stream.pk for stream in selectors.open_streams(ada.pk)], EndReason.ROTATE
+        )
+
+    wait_until(rotate, what="a stream to rotate")
     adas.expect_state("signed-out")
     expect(adas.badge).to_be_hidden()
     wait_until(lambda: not selectors.open_streams(grace.pk), what="the end of the stream that was not ours")
