@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import timedelta
+from collections.abc import Iterable
+from datetime import datetime, timedelta
 from statistics import median
 from typing import Any, Final, NamedTuple
 
@@ -107,9 +108,6 @@ def build(chosen: str) -> dict[str, Any]:
                 waits.setdefault(row.source, []).append(row.waited.total_seconds())
         elif row.kind in (ChangeKind.READ, ChangeKind.READ_ALL):
             read[place] += sample.weight
-    streams = [0] * span.size
-    for at in opened.times:
-        streams[buckets.place(at)] += 1
     later = [all_ - one for all_, one in zip(sent, live, strict=True)]
     return {
         "made_at": now,
@@ -130,12 +128,18 @@ def build(chosen: str) -> dict[str, Any]:
             ),
             stacked("category", _("Sent, by category"), buckets, _top(by_category, span.size)),
             stacked("read", _("Read"), buckets, {_("read"): read}),
-            stacked("streams", _("Streams opened"), buckets, {_("opened"): streams}),
+            stacked("streams", _("Streams opened"), buckets, {_("opened"): _counted(opened.times, buckets)}),
         ],
         "health": _health(),
         "producers": _producers(sources, waits),
         "tokens_ending": _tokens_ending(now),
     }
+
+
+def _counted(times: Iterable[datetime], buckets: Buckets) -> list[int]:
+    """How many of some times fall into each bucket."""
+    counts = Counter(map(buckets.place, times))
+    return [counts[place] for place in range(buckets.size)]
 
 
 def _top(counts: dict[str, list[int]], size: int) -> dict[str, list[int]]:

@@ -23,7 +23,7 @@ from notifications.admin.links import (
     user_url,
     withdraw_url,
 )
-from notifications.admin.notification.timeline import build_timeline
+from notifications.admin.notification.timeline import Timeline, build_timeline
 from notifications.admin.notification_list.states import explain, state_of
 from notifications.admin.permissions import CONTENT_HIDDEN_WHY
 from notifications.conf import hub_config
@@ -74,14 +74,12 @@ def context_of(
     event, recipient = notification.event, notification.recipient
     if has_content:
         event.refresh_from_db(fields=["body", "data"])
-    is_safe = has_content and len(event.url) <= MAX_URL_LENGTH and url_problem(event.url) is None
+    url = event.url
     _cut(event, with_content=has_content)
     state = state_of(notification, now)
     inbox = Inbox.objects.filter(pk=notification.recipient_id).first()
     timeline = build_timeline(notification, state, inbox, may_replay=may_replay)
     others = count_others(notification)
-    is_there = notification.deleted_at is None and notification.failed_at is None
-    is_out = event.withdrawn_at is None and (is_there or bool(others))
     return {
         "original": notification,
         "event": event,
@@ -94,22 +92,47 @@ def context_of(
         "state": state,
         "is_listed": notification.is_listed,
         "explanation": explain(notification, state, now),
-        "reason": _reason(timeline.deletion.reason) if timeline.deletion else "",
+        **_story(timeline),
+        "flush_seconds": _flush_seconds(),
+        "data": pretty_data(event.data) if has_content else "",
+        "url_is_safe": has_content and _is_safe(url),
+        "inbox": inbox,
+        **_recipient_urls(recipient, inbox),
+        "others": others,
+        "withdraw_url": withdraw_url([notification.public_id])
+        if may_withdraw and _may_be_out(notification, others)
+        else "",
+        "others_url": notifications_url(event=event.pk),
+    }
+
+
+def _story(timeline: Timeline) -> dict[str, Any]:
+    """What the timeline says, and what of it stands elsewhere on the page."""
+    return {
         "timeline": timeline.entries,
         "origins": timeline.origins,
         "successors": timeline.successors,
         "deliveries": timeline.deliveries,
-        "flush_seconds": _flush_seconds(),
-        "data": pretty_data(event.data) if has_content else "",
-        "url_is_safe": is_safe,
-        "inbox": inbox,
+        "reason": _reason(timeline.deletion.reason) if timeline.deletion else "",
+    }
+
+
+def _recipient_urls(recipient: Any, inbox: Inbox | None) -> dict[str, str | None]:
+    return {
         "inbox_url": inbox_url(inbox.pk) if inbox else "",
         "user_url": user_url(recipient),
         "same_recipient_url": of_recipient_url(recipient),
-        "others": others,
-        "withdraw_url": withdraw_url([notification.public_id]) if may_withdraw and is_out else "",
-        "others_url": notifications_url(event=event.pk),
     }
+
+
+def _is_safe(url: str) -> bool:
+    return len(url) <= MAX_URL_LENGTH and url_problem(url) is None
+
+
+def _may_be_out(notification: Notification, others: Any) -> bool:
+    """Whether its recipient or anybody else may still have what it says."""
+    is_there = notification.deleted_at is None and notification.failed_at is None
+    return notification.event.withdrawn_at is None and (is_there or bool(others))
 
 
 def pretty_data(text: str) -> str:
