@@ -1,7 +1,7 @@
 """Lists one event for many at once, past the staging, where nothing waits that would have to go first: for broadcasts.
 
 A row that is staged is written twice, and each time into most of its indexes. Here the notification is stored with its position,
-by one statement for all (ADR 16). What ``services.sequence`` and ``services.log`` would have written is written, to the letter.
+by one statement for all (ADR 16). What ``inbox_log.sequencer`` and ``inbox_log.append`` would have written is written, to the letter.
 """
 
 from __future__ import annotations

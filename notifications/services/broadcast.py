@@ -1,4 +1,4 @@
-"""The producer's verb for very many: what is asked for here is sent by ``services.broadcasting``, outside the request."""
+"""The producer's verb for very many: what is asked for here is sent by ``services.jobs.broadcaster``, outside the request."""
 
 from __future__ import annotations
 

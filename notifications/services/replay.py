@@ -1,4 +1,4 @@
-"""The staff's verb on what was sent before: what is asked for here is done by ``services.replaying``, a chunk at a time."""
+"""The staff's verb on what was sent before: what is asked for here is done by ``services.jobs.replayer``, a chunk at a time."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Streams on record: each takes one of its user's slots, and leaves a row that says what was delivered to whom.
 
 A slot is taken under the lock of the user's inbox, so that the limit holds over all workers. Everything else about the rows is
-bookkeeping (``services.workers``): no stream ever waits for it, or fails with it.
+bookkeeping (``services.records.workers``): no stream ever waits for it, or fails with it.
 """
 
 from __future__ import annotations
