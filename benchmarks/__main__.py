@@ -4,7 +4,8 @@
     make bench ARGS="--short"           fewer connections and rounds: whether everything runs, not how fast
     make bench ARGS="durable idle"      some of them
 
-Each scenario is a module of `benchmarks.scenarios` with `measure(run)`, which yields figures. The result is a table, and `var/bench.json`.
+Each scenario is a module of `benchmarks.scenarios` with `measure(run)`, which yields figures. The result is a
+table, and `var/bench.json`.
 """
 
 from __future__ import annotations

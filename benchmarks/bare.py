@@ -2,8 +2,9 @@
 
     python -m benchmarks.bare PORT
 
-It runs on the event loop that the hub's server takes. A connection that sends the line `COUNT PER_SECOND SIZE` has it write COUNT times SIZE bytes to all
-others, at that pace (0: all at once, and then each write joined as far as the loop joins them), and is told `done`.
+It runs on the event loop that the hub's server takes. A connection that sends the line `COUNT PER_SECOND
+SIZE` has it write COUNT times SIZE bytes to all others, at that pace (0: all at once, and then each write
+joined as far as the loop joins them), and is told `done`.
 """
 
 from __future__ import annotations

@@ -18,7 +18,8 @@ CHUNK_BYTES = 65_536
 POLL_SECONDS = 0.2
 WINDOW = 32  # streams that may be opening at once, where nothing else is said
 WAIT_SECONDS = 120
-# A frame ends with its only empty line; neither the head of the answer nor the framing of its chunks holds two line feeds in a row.
+# A frame ends with its only empty line; neither the head of the answer nor the framing of its chunks holds
+# two line feeds in a row.
 END_OF_FRAME = b"\n\n"
 # `stream.open` and `stream.live`.
 FRAMES_WHEN_LIVE = 2
@@ -55,7 +56,8 @@ class Clients:
     def open(
         self, port: int, requests: Iterable[bytes], *, frames: int = FRAMES_WHEN_LIVE, window: int = WINDOW
     ) -> None:
-        """Open one stream for each request, at most `window` at a time, and wait until each has had this many frames.
+        """Open one stream for each request, at most `window` at a time, and wait until each has had this many
+        frames.
 
         Raises `RuntimeError` when one is refused, `TimeoutError` when one does not come.
         """
@@ -134,7 +136,10 @@ def stream_request(port: int, cookie: str, query: str = "") -> bytes:
         "Sec-Fetch-Dest: empty",
         "Sec-Fetch-Mode: cors",
         "Sec-Fetch-Site: same-origin",
-        "User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/150.0.0.0 Safari/537.36",
+        (
+            "User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/150.0.0.0 "
+            "Safari/537.36"
+        ),
         f"Cookie: {cookie}",
     ]
     return "\r\n".join([*lines, "", ""]).encode("ascii")

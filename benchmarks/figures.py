@@ -17,8 +17,10 @@ class Figure:
         name: what was measured.
         value: how much.
         unit: of the value.
-        baseline: what the same run measured for the least that could be done, in the same unit; None for figures without one.
-        limit: the most that the value, or with a baseline its ratio to it, is to be; None when nothing is asked for.
+        baseline: what the same run measured for the least that could be done, in the same unit; None for
+            figures without one.
+        limit: the most that the value, or with a baseline its ratio to it, is to be; None when nothing is
+            asked for.
         at_least: the limit is the least instead.
     """
 

@@ -1,4 +1,6 @@
-"""What a process has used, as the kernel counts it: wall time says more about the neighbours than about the hub."""
+"""What a process has used, as the kernel counts it: wall time says more about the neighbours than about the
+hub.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,8 @@ CPUCLOCK_SCHED = 2
 def cpu_seconds(pid: int) -> float:
     """The CPU time of a process, all its threads and the kernel's work for it included, to the nanosecond.
 
-    The clock's number is what `clock_getcpuclockid()` gives. `/proc/PID/stat` counts the same in steps of 10 ms.
+    The clock's number is what `clock_getcpuclockid()` gives. `/proc/PID/stat` counts the same in steps of 10
+    ms.
     """
     return time.clock_gettime((~pid << 3) | CPUCLOCK_SCHED)
 
@@ -28,7 +31,9 @@ def resident_bytes(pid: int) -> int:
 
 
 def allow_open_files() -> int:
-    """Raise the limit of open files as far as it goes, for this process and those that it starts; the limit."""
+    """Raise the limit of open files as far as it goes, for this process and those that it starts; the
+    limit.
+    """
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     return hard

@@ -1,4 +1,6 @@
-"""The production shape for a run: PostgreSQL, Redis and hub processes, all on loopback and gone afterwards."""
+"""The production shape for a run: PostgreSQL, Redis and hub processes, all on loopback and gone
+afterwards.
+"""
 
 from __future__ import annotations
 

@@ -47,7 +47,9 @@ class Run:
         return min(self.size(wanted, 200), self.open_files - SPARE_FILES)
 
     def bare_write(self, size: int = FRAME_BYTES) -> float:
-        """Microseconds of CPU for a bare write of so many bytes to one of ``connections``: the median of three."""
+        """Microseconds of CPU for a bare write of so many bytes to one of ``connections``: the median of
+        three.
+        """
         with BareServer(self.connections) as server:
             return MICRO * statistics.median(
                 server.seconds_per_write(count=self.events // 2, per_second=PER_SECOND, size=size)

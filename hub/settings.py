@@ -40,7 +40,8 @@ if PLAIN_HTTP and not DEBUG and not set(ALLOWED_HOSTS) <= set(LOOPBACK_HOSTS):
     )
 
 INSTALLED_APPS = [
-    # Its runserver takes the place of Django's; nothing else needs it, and importing it takes 0.3 s and 15 MB of each command.
+    # Its runserver takes the place of Django's; nothing else needs it, and importing it takes 0.3 s and 15 MB
+    # of each command.
     *(["daphne"] if sys.argv[1:2] == ["runserver"] else []),
     "hub.apps.HubAdminConfig",
     "django.contrib.auth",
@@ -95,8 +96,8 @@ TEMPLATES = [
     },
 ]
 
-# One database. SQLite takes its write lock when a transaction begins (IMMEDIATE): with the default, DEFERRED, two writers
-# that both began by reading fail at once with "database is locked" instead of waiting.
+# One database. SQLite takes its write lock when a transaction begins (IMMEDIATE): with the default, DEFERRED,
+# two writers that both began by reading fail at once with "database is locked" instead of waiting.
 DATABASE_URL = environment.read_database_url(
     os.environ, "DATABASE_URL", default=environment.sqlite_url(BASE_DIR / "var" / "hub.sqlite3")
 )
@@ -190,7 +191,8 @@ if not DEBUG and not PLAIN_HTTP:
 
 NOTIFICATION_HUB = values_from_environ(os.environ)
 
-# The API takes nothing from here, so that it is the same in every project. This is for views that somebody adds beside it.
+# The API takes nothing from here, so that it is the same in every project. This is for views that somebody
+# adds beside it.
 REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],

@@ -22,15 +22,21 @@ def say_wrong(request: HttpRequest, texts: Iterable[str]) -> None:
 
 
 def reaches_past_the_page(request: HttpRequest) -> bool:
-    """Whether an action is to take all that is listed, on other pages too: then nothing may be left out of the filters."""
+    """Whether an action is to take all that is listed, on other pages too: then nothing may be left out of
+    the filters.
+    """
     return request.method == "POST" and request.POST.get("select_across", "0") not in ("", "0")
 
 
 class SayingList(ChangeList):
-    """A list that says what it cannot read in its address and holds to the rest, where Django would show everything."""
+    """A list that says what it cannot read in its address and holds to the rest, where Django would show
+    everything.
+    """
 
     def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Any]:
-        """Django's, without the parameters that have impossible values. An action on all that is listed then finds nothing."""
+        """Django's, without the parameters that have impossible values. An action on all that is listed then
+        finds nothing.
+        """
         if exclude_parameters is not None:
             return super().get_queryset(request, exclude_parameters)
         given = dict(self.filter_params)

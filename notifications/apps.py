@@ -17,7 +17,9 @@ class NotificationsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Import receivers, checks and every app's event types; threads start later, with the first ASGI scope."""
+        """Import receivers, checks and every app's event types; threads start later, with the first ASGI
+        scope.
+        """
         for module in ("receivers", "checks"):
             importlib.import_module(f"notifications.{module}")
         autodiscover_modules("notification_events")

@@ -51,7 +51,8 @@ def check_sqlite(app_configs: AppConfigs, **kwargs: Any) -> Iterable[CheckMessag
     options = connection.settings_dict.get("OPTIONS", {})
     if str(options.get("transaction_mode", "")).upper() != "IMMEDIATE":
         yield Error(
-            "SQLite must take its write lock when a transaction begins: otherwise concurrent writers fail at once.",
+            "SQLite must take its write lock when a transaction begins: otherwise concurrent writers fail at "
+            "once.",
             hint='Set OPTIONS["transaction_mode"] = "IMMEDIATE".',
             id="notifications.E003",
         )
@@ -73,7 +74,9 @@ def check_sqlite(app_configs: AppConfigs, **kwargs: Any) -> Iterable[CheckMessag
 def check_postgresql(
     app_configs: AppConfigs, databases: Collection[str] | None = None, **kwargs: Any
 ) -> Iterable[CheckMessage]:
-    """PostgreSQL gives each statement of the sequencer a fresh view. It is asked only by who names it, as by Django's own checks."""
+    """PostgreSQL gives each statement of the sequencer a fresh view. It is asked only by who names it, as by
+    Django's own checks.
+    """
     if connection.vendor != "postgresql" or DEFAULT_DB_ALIAS not in (databases or ()):
         return
     with connection.cursor() as cursor:
@@ -92,7 +95,8 @@ def check_transactions(app_configs: AppConfigs, **kwargs: Any) -> Iterable[Check
     """No transaction lies around every request."""
     if any(database.get("ATOMIC_REQUESTS") for database in settings.DATABASES.values()):
         yield Error(
-            "With ATOMIC_REQUESTS every reader of the hub would hold a transaction, on SQLite the write lock.",
+            "With ATOMIC_REQUESTS every reader of the hub would hold a transaction, on SQLite the write "
+            "lock.",
             hint="Set it to False, and use transaction.atomic where you need it.",
             id="notifications.E006",
         )
@@ -114,7 +118,8 @@ def check_sessions(app_configs: AppConfigs, **kwargs: Any) -> Iterable[CheckMess
     """A session that ends can be seen to have ended."""
     if settings.SESSION_ENGINE == "django.contrib.sessions.backends.signed_cookies":
         yield CheckWarning(
-            "Sessions that are kept in cookies alone leave no trace when they end: a logout closes no stream.",
+            "Sessions that are kept in cookies alone leave no trace when they end: a logout closes no "
+            "stream.",
             hint='Set SESSION_ENGINE = "django.contrib.sessions.backends.cached_db" or "…db".',
             id="notifications.W004",
         )
@@ -122,7 +127,9 @@ def check_sessions(app_configs: AppConfigs, **kwargs: Any) -> Iterable[CheckMess
 
 @register
 def check_event_types(app_configs: AppConfigs, **kwargs: Any) -> Iterable[CheckMessage]:
-    """What the fields of event types are annotated with can be looked up, so that every door can hold data to it."""
+    """What the fields of event types are annotated with can be looked up, so that every door can hold data to
+    it.
+    """
     for event_type in registry:
         try:
             event_type.field_hints()

@@ -1,6 +1,7 @@
 """The hub's own settings: one frozen, typed object, read once from Django's ``NOTIFICATION_HUB``.
 
-Each field states its unit, its default and why. An unknown name or an absurd value refuses to start, by its name.
+Each field states its unit, its default and why. An unknown name or an absurd value refuses to start, by its
+name.
 """
 
 from __future__ import annotations
@@ -35,7 +36,8 @@ def option(
     is_secret: bool = False,
     why: str,
 ) -> Any:
-    """A field with its bounds (inclusive), a check that raises ``ValueError`` for what cannot be, and its reason.
+    """A field with its bounds (inclusive), a check that raises ``ValueError`` for what cannot be, and its
+    reason.
 
     The reason is what the documentation shows.
     """
@@ -44,7 +46,9 @@ def option(
 
 
 def check_origins(origins: Iterable[str]) -> None:
-    """Refuse what no browser ever sends as ``Origin``, and what would let everybody in. Raises ``ValueError`` with it."""
+    """Refuse what no browser ever sends as ``Origin``, and what would let everybody in. Raises ``ValueError``
+    with it.
+    """
     for origin in origins:
         if not environment.is_origin(origin):
             raise ValueError(origin)
@@ -58,7 +62,9 @@ def check_installation(name: str) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class HubConfig:
-    """Everything that can be tuned. Durations carry their unit in the name; counts and sizes begin with ``max_``."""
+    """Everything that can be tuned. Durations carry their unit in the name; counts and sizes begin with
+    ``max_``.
+    """
 
     heartbeat_seconds: int = option(
         15,
@@ -94,7 +100,8 @@ class HubConfig:
         6,
         minimum=1,
         maximum=1_000,
-        why="streams that one user may have open over all workers; browsers open six connections to a host over HTTP/1.1",
+        why="streams that one user may have open over all workers; browsers open six connections to a host "
+        "over HTTP/1.1",
     )
     max_staff_streams: int = option(
         20,
@@ -125,7 +132,8 @@ class HubConfig:
         30.0,
         minimum=0.5,
         maximum=600,
-        why="seconds that a reader may take nothing before its stream is closed, and any other answer broken off",
+        why="seconds that a reader may take nothing before its stream is closed, and any other answer broken "
+        "off",
     )
     drain_seconds: float = option(
         5.0,
@@ -155,7 +163,8 @@ class HubConfig:
         16_777_216,
         minimum=65_536,
         maximum=2**40,
-        why="bytes after which a stream is rotated under a server that does not say whether its reader keeps up",
+        why="bytes after which a stream is rotated under a server that does not say whether its reader keeps "
+        "up",
     )
     max_backlog_page: int = option(
         200,
@@ -167,13 +176,15 @@ class HubConfig:
         1_000,
         minimum=0,
         maximum=10_000_000,
-        why="changes that a client may be behind and still get each one; a longer backlog is compacted, with 0 every one",
+        why="changes that a client may be behind and still get each one; a longer backlog is compacted, with "
+        "0 every one",
     )
     max_backlog: int = option(
         250_000,
         minimum=0,
         maximum=2**53,
-        why="changes behind which a cursor is reset with `too_far`, because a new list is cheaper; 0 for no such limit",
+        why="changes behind which a cursor is reset with `too_far`, because a new list is cheaper; 0 for no "
+        "such limit",
     )
     max_openings: int = option(
         3,
@@ -227,19 +238,22 @@ class HubConfig:
         6_000,
         minimum=0,
         maximum=100_000_000,
-        why="requests of one user in a minute, at once or evenly; then 429. To open a stream is one, and each process counts those for itself. 0 is no limit",
+        why="requests of one user in a minute, at once or evenly; then 429. To open a stream is one, and "
+        "each process counts those for itself. 0 is no limit",
     )
     max_publish_per_minute: int = option(
         30_000,
         minimum=0,
         maximum=100_000_000,
-        why="publishing requests of one producer in a minute, at once or evenly; a batch is one. 0 is no limit",
+        why="publishing requests of one producer in a minute, at once or evenly; a batch is one. 0 is no "
+        "limit",
     )
     retention_days: int = option(
         0,
         minimum=0,
         maximum=36_500,
-        why="days that notifications and changes are kept by `manage.py prune_notifications`; 0 keeps them for ever",
+        why="days that notifications and changes are kept by `manage.py prune_notifications`; 0 keeps them "
+        "for ever",
     )
     metrics_token: str = option(
         "",
@@ -248,7 +262,8 @@ class HubConfig:
     )
     range_dialect: bool = option(
         True,
-        why="serve the Range dialect of KERIA/SignifyPy clients, where the project mounts it: `/notifications` at the root",
+        why="serve the Range dialect of KERIA/SignifyPy clients, where the project mounts it: "
+        "`/notifications` at the root",
     )
     strict_event_types: bool = option(
         False,
@@ -257,19 +272,22 @@ class HubConfig:
     cors_origins: tuple[str, ...] = option(
         (),
         check=check_origins,
-        why="exact origins (`https://app.example`) of other sites, whose pages may use the stream and the API with credentials",
+        why="exact origins (`https://app.example`) of other sites, whose pages may use the stream and the "
+        "API with credentials",
     )
 
     installation: str = option(
         "",
         check=check_installation,
-        why="a name for this installation, the same in all its processes and in no other's; empty: the database tells it apart",
+        why="a name for this installation, the same in all its processes and in no other's; empty: the "
+        "database tells it apart",
     )
 
     trusted_proxies: tuple[str, ...] = option(
         (),
         check=TrustedProxies,
-        why="addresses, networks (`10.0.0.0/8`) or `unix` of the proxies whose X-Forwarded headers are believed",
+        why="addresses, networks (`10.0.0.0/8`) or `unix` of the proxies whose X-Forwarded headers are "
+        "believed",
     )
 
     def __post_init__(self) -> None:
@@ -295,10 +313,12 @@ class HubConfig:
 
 
 def values_from_environ(environ: Mapping[str, str]) -> dict[str, Any]:
-    """Read ``HUB_HEARTBEAT_SECONDS=10`` and the like, by the type of each field's default; an empty one counts as not set.
+    """Read ``HUB_HEARTBEAT_SECONDS=10`` and the like, by the type of each field's default; an empty one
+    counts as not set.
 
     Raises:
-        ImproperlyConfigured: a ``HUB_…`` variable that names no setting, or whose text does not read as its type.
+        ImproperlyConfigured: a ``HUB_…`` variable that names no setting, or whose text does not read as its
+            type.
     """
     known = {ENVIRON_PREFIX + item.name.upper(): item for item in fields(HubConfig)}
     values: dict[str, Any] = {}

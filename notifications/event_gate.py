@@ -1,4 +1,5 @@
-"""The gate that every event passes, whichever door it comes by (protocol, section 9): Python, HTTP, the admin, or a row found in the database.
+"""The gate that every event passes, whichever door it comes by (protocol, section 9): Python, HTTP, the
+admin, or a row found in the database.
 
 Once for each event, however many recipients it has.
 """
@@ -18,7 +19,8 @@ def admit(event: EventType | UntypedEvent) -> str:
         Its data, as the JSON that is stored and sent on.
 
     Raises:
-        InvalidInput: one entry for each key of the data that does not fit (``data.order_id``), or for ``type`` or ``data``.
+        InvalidInput: one entry for each key of the data that does not fit (``data.order_id``), or for
+            ``type`` or ``data``.
         UnknownEventType: the registry is strict and does not know the type.
     """
     if not isinstance(event, (EventType, UntypedEvent)):

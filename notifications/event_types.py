@@ -55,7 +55,9 @@ def route_of(name: str) -> str:
 
 
 def type_of_route(route: str) -> str:
-    """The event type whose route this is; for a route that no event type can have, the route itself, which is no type's name."""
+    """The event type whose route this is; for a route that no event type can have, the route itself, which is
+    no type's name.
+    """
     name = route[1:].replace("/", ".")
     return name if route_of(name) == route and "." not in route else route
 
@@ -67,10 +69,12 @@ class EventType:
     Class arguments:
         name: the dotted name on the wire; unique over all installed apps.
         level: ``info`` (default), ``success``, ``warning`` or ``error``; ``notify(level=…)`` overrides it.
-        over_http: whether every producer may send it over HTTP; otherwise only one whose token names it among its types.
+        over_http: whether every producer may send it over HTTP; otherwise only one whose token names it among
+            its types.
 
     Raises:
-        EventTypeError: at import for a bad or doubled declaration, at construction for a field of the wrong type.
+        EventTypeError: at import for a bad or doubled declaration, at construction for a field of the wrong
+            type.
     """
 
     type_name: ClassVar[str]
@@ -117,7 +121,9 @@ class EventType:
 
     @classmethod
     def data_errors(cls, data: Mapping[str, Any]) -> dict[str, str]:
-        """What is wrong with JSON data that is to be of this type, by the path of its key, such as ``data.order_id``."""
+        """What is wrong with JSON data that is to be of this type, by the path of its key, such as
+        ``data.order_id``.
+        """
         hints, declared = cls.field_hints(), {field.name: field for field in fields(cls)}  # type: ignore[arg-type]
         errors: dict[str, str] = {}
         for name, field in declared.items():
@@ -192,7 +198,8 @@ class Registry:
     def is_guarded(self, name: str) -> bool:
         """Whether a producer over HTTP must have a token that names the type.
 
-        A type that is declared says so itself; one of the hub's own categories that is not declared might be taken for the hub's.
+        A type that is declared says so itself; one of the hub's own categories that is not declared might be
+        taken for the hub's.
         """
         declared = self._types.get(name)
         return not declared.over_http if declared else category_of(name) in GUARDED_CATEGORIES
@@ -211,7 +218,8 @@ registry: Final = Registry()
 
 
 def encode_data(data: Mapping[str, Any]) -> str:
-    """The one encoding of ``data``: a line of ASCII JSON, stored once and spliced into every frame and answer.
+    """The one encoding of ``data``: a line of ASCII JSON, stored once and spliced into every frame and
+    answer.
 
     Raises:
         InvalidInput: something in it is not JSON, or not what the protocol admits.

@@ -12,7 +12,8 @@ MAX_ERRORS: Final = 20  # named in one answer
 class HubError(Exception):
     """Root of every error that the hub raises on purpose.
 
-    ``code`` is stable and stands in the closed list of problem codes (docs/protocol.md); the message is for a person.
+    ``code`` is stable and stands in the closed list of problem codes (docs/protocol.md); the message is for a
+    person.
     """
 
     code: ClassVar[str] = "error"
@@ -23,7 +24,9 @@ class HubError(Exception):
 
 
 class InvalidInput(HubError):
-    """Input that breaks a rule of the protocol; ``errors`` names each bad field with a sentence of its own."""
+    """Input that breaks a rule of the protocol; ``errors`` names each bad field with a sentence of its
+    own.
+    """
 
     code = "invalid"
     message = "Some fields are not valid; see errors."
@@ -172,7 +175,9 @@ class EventInDoubt(HubError):
 
 
 class NotFound(HubError):
-    """A notification, a stream or a job that does not exist, is gone, or belongs to somebody else: the three look the same."""
+    """A notification, a stream or a job that does not exist, is gone, or belongs to somebody else: the three
+    look the same.
+    """
 
     code = "not_found"
     message = "There is no such notification."
@@ -200,7 +205,9 @@ class MalformedCursor(HubError):
 
 
 class CursorUnusable(HubError):
-    """A well-formed cursor from which nothing can be resumed exactly; ``head`` is the inbox's newest one, as text."""
+    """A well-formed cursor from which nothing can be resumed exactly; ``head`` is the inbox's newest one, as
+    text.
+    """
 
     def __init__(self, *, head: str) -> None:
         self.head = head

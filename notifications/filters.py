@@ -1,7 +1,8 @@
 """The filters of lists, changes and stream (protocol, section 5), which have the same names everywhere.
 
-Pure. A notification is admitted when, for each filter that is given, it has one of the filter's values. A filter never fails open:
-what was meant as one and cannot be understood is refused, because a client that is given everything instead would not notice.
+Pure. A notification is admitted when, for each filter that is given, it has one of the filter's values. A
+filter never fails open: what was meant as one and cannot be understood is refused, because a client that is
+given everything instead would not notice.
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ NAMES: Final = ("category", "type", "topic", "level")
 # Each filter may be given by either name, and by both.
 PLURALS: Final = {"category": "categories", "type": "types", "topic": "topics", "level": "levels"}
 _KNOWN: Final = frozenset([*NAMES, *PLURALS.values()])
-# What other services call their filters. These, and our own names in another spelling, can be meant as nothing else.
+# What other services call their filters. These, and our own names in another spelling, can be meant as
+# nothing else.
 _MISTAKEN: Final = frozenset(
     [*_KNOWN, "event", "events", "eventtype", "eventtypes", "tag", "tags", "channel", "channels"]
 )
@@ -42,7 +44,9 @@ _SEPARATORS: Final = re.compile(r"[-_\s]")
 
 
 class Subject(Protocol):
-    """What filters look at: events, notifications and changes as they are, by the names that they have there."""
+    """What filters look at: events, notifications and changes as they are, by the names that they have
+    there.
+    """
 
     @property
     def type(self) -> str | None:
@@ -86,7 +90,8 @@ class Filters:
         """Read query parameters: several values by comma, by repetition, or under the plural of the name.
 
         Args:
-            given: for each name, its values as they stand in the query string; names that cannot be meant as a filter's are ignored.
+            given: for each name, its values as they stand in the query string; names that cannot be meant as
+                a filter's are ignored.
 
         Raises:
             UnknownFilter: a name that is meant as a filter's, and is none.
@@ -115,7 +120,8 @@ class Filters:
 
     @classmethod
     def parse_dialect(cls, given: Mapping[str, Sequence[str]]) -> Filters:
-        """Read the query parameters of the Range dialect: those of ``parse``, and ``route``, which names event types as KERIA does.
+        """Read the query parameters of the Range dialect: those of ``parse``, and ``route``, which names
+        event types as KERIA does.
 
         Raises:
             InvalidInput: as for ``parse``; or a route is none, or comes with a type.
@@ -136,7 +142,9 @@ class Filters:
 
     @property
     def by_name(self) -> dict[str, list[str]]:
-        """The sorted values of each filter that was given, by its name: what a client is told of how it was understood."""
+        """The sorted values of each filter that was given, by its name: what a client is told of how it was
+        understood.
+        """
         types = self.types | {f"{prefix}*" for prefix in self.type_prefixes}
         given = zip(NAMES, (self.categories, types, self.topics, self.levels), strict=True)
         return {name: sorted(values) for name, values in given if values}
@@ -160,7 +168,9 @@ class Filters:
         return bool(self.categories or self.types or self.type_prefixes or self.topics or self.levels)
 
     def names_type(self, event_type: str) -> bool:
-        """Whether an event type is among those that are given, by its name or a prefix; without any, none is."""
+        """Whether an event type is among those that are given, by its name or a prefix; without any, none
+        is.
+        """
         return event_type in self.types or event_type.startswith(self.type_prefixes)
 
     def admits(self, subject: Subject) -> bool:
@@ -174,7 +184,9 @@ class Filters:
         )
 
     def admits_all_of(self, category: str) -> bool:
-        """Whether what is about a whole category is wanted, or about all of them (empty): it has nothing else to be filtered by."""
+        """Whether what is about a whole category is wanted, or about all of them (empty): it has nothing else
+        to be filtered by.
+        """
         if self.types or self.type_prefixes or self.topics or self.levels:
             return False
         return not self.categories or not category or category in self.categories
@@ -184,7 +196,9 @@ NO_FILTERS: Final = Filters()
 
 
 def _refuse_mistaken(names: Iterable[str]) -> None:
-    """Refuse names that are meant as a filter's: those of other services, ours in another spelling, and all with brackets."""
+    """Refuse names that are meant as a filter's: those of other services, ours in another spelling, and all
+    with brackets.
+    """
     mistaken = [
         name
         for name in names

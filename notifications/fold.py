@@ -1,9 +1,11 @@
-"""What the kinds of changes mean, and how a log of them folds into the state of an inbox: the one place that says so.
+"""What the kinds of changes mean, and how a log of them folds into the state of an inbox: the one place that
+says so.
 
-Each change of a notification holds its whole state after that change, so a later one of the same notification supersedes all
-earlier ones: compaction keeps the last. Only an all-read change says nothing of a single notification; it takes along what
-stands unread before it, up to a position and within a category. The database, Python and the recipe in CONTRIBUTING.md read
-the table below; ``static/notifications/fold.js`` is held to it by the cases of ``tests/helpers/fold_cases.py``.
+Each change of a notification holds its whole state after that change, so a later one of the same notification
+supersedes all earlier ones: compaction keeps the last. Only an all-read change says nothing of a single
+notification; it takes along what stands unread before it, up to a position and within a category. The
+database, Python and the recipe in CONTRIBUTING.md read the table below; ``static/notifications/fold.js`` is
+held to it by the cases of ``tests/helpers/fold_cases.py``.
 """
 
 from __future__ import annotations
@@ -19,7 +21,8 @@ from notifications.exceptions import InvalidInput
 class State(NamedTuple):
     """What is so of a notification that is listed, each with the time since when; None for what is not so.
 
-    The fields are columns of ``Notification`` and of ``Change``, and fields of the notification object on the wire.
+    The fields are columns of ``Notification`` and of ``Change``, and fields of the notification object on the
+    wire.
     """
 
     read_at: datetime | None = None
@@ -27,7 +30,8 @@ class State(NamedTuple):
 
 
 STATE: Final = State._fields
-# What may be asked of notifications by name, at every door, and what it makes so of them: the arguments of ``turned``.
+# What may be asked of notifications by name, at every door, and what it makes so of them: the arguments of
+# ``turned``.
 VERBS: Final[Mapping[str, Mapping[str, bool]]] = {
     "read": {"read": True},
     "unread": {"read": False},
@@ -92,7 +96,8 @@ def turned(state: State, at: datetime, **wish: bool) -> tuple[str, State] | None
     Args:
         state: before.
         at: the time of the change.
-        wish: what is to be so, by the names of ``WISHES``; the rest stays, but that archiving reads, and marking unread unarchives.
+        wish: what is to be so, by the names of ``WISHES``; the rest stays, but that archiving reads, and
+            marking unread unarchives.
 
     Returns:
         The kind of the change and the state after it; None if everything is so already.
@@ -133,7 +138,9 @@ class AllRead(NamedTuple):
 
 
 def sql_takes_along(all_read: str, own: str, category: str) -> str:
-    """``AllRead.takes_along`` in SQL, of two rows of the log by their aliases, and an expression for the category."""
+    """``AllRead.takes_along`` in SQL, of two rows of the log by their aliases, and an expression for the
+    category.
+    """
     return (
         f"{all_read}.position > {own}.position AND {all_read}.up_to >= {own}.created_position"
         f" AND {all_read}.category IN ('', {category})"

@@ -1,7 +1,7 @@
 """The bytes of the wire: notification objects and changes, rendered from rows.
 
-A row's bytes are a function of the row alone, so they are the same live, resumed and polled (invariant I4). All output is
-one line of ASCII JSON; ``data`` is spliced in as it is stored.
+A row's bytes are a function of the row alone, so they are the same live, resumed and polled (invariant I4).
+All output is one line of ASCII JSON; ``data`` is spliced in as it is stored.
 """
 
 from __future__ import annotations
@@ -30,8 +30,9 @@ MAX_EVENTS: Final = 32
 def inbox_name(user_id: Any) -> str:
     """What a user's inbox is called on the wire: 16 hexadecimal digits, the same in every answer about it.
 
-    It tells clients of one browser whose inbox an answer is about. It is no secret, and told to the user alone: whoever guesses a
-    primary key can work it out. A key in it would move when SECRET_KEY is rotated, and every open page would take itself for signed out.
+    It tells clients of one browser whose inbox an answer is about. It is no secret, and told to the user
+    alone: whoever guesses a primary key can work it out. A key in it would move when SECRET_KEY is rotated,
+    and every open page would take itself for signed out.
 
     Args:
         user_id: primary key of the user.
@@ -60,8 +61,8 @@ class NotificationRow(NamedTuple):
 
 
 class ChangeRow(NamedTuple):
-    """A change with its notification's state after it, and the immutable parts of its notification and event; all of those
-    are empty for ``read_all``.
+    """A change with its notification's state after it, and the immutable parts of its notification and event;
+    all of those are empty for ``read_all``.
 
     Times and ids are texts, as the wire has them.
     """
@@ -133,7 +134,9 @@ def signal_json(row: ChangeRow) -> bytes:
 
 @lru_cache(maxsize=MAX_EVENTS)
 def _attributes(data: str, title: str, body: str, url: str, type_: str) -> str:
-    """The fields of ``data`` as they stand, and after them title, body and url where it has none of that name."""
+    """The fields of ``data`` as they stand, and after them title, body and url where it has none of that
+    name.
+    """
     text = _data(data, type_)
     own = json.loads(text)
     texts = {"title": title, "body": body, "url": url}
@@ -201,7 +204,9 @@ def _quoted(text: object) -> str:
 
 
 def _data(text: str, type_: str) -> str:
-    """The stored text, unless somebody rewrote it past the services: a bad row may break nothing but itself (I18)."""
+    """The stored text, unless somebody rewrote it past the services: a bad row may break nothing but itself
+    (I18).
+    """
     try:
         return data_as_json(text)
     except ValueError:

@@ -9,8 +9,8 @@ from typing import Final
 
 APP_LABEL: Final = "notifications"
 
-# Staff see that a notification is there, and what became of it, if they have any one of these: who may change it sees it, as
-# everywhere in Django's admin.
+# Staff see that a notification is there, and what became of it, if they have any one of these: who may change
+# it sees it, as everywhere in Django's admin.
 VIEW: Final = (f"{APP_LABEL}.view_notification", f"{APP_LABEL}.change_notification")
 # What notifications say, in addition.
 VIEW_CONTENT: Final = f"{APP_LABEL}.view_content"

@@ -38,8 +38,8 @@ def erase_deleted_user(*, instance: Any, **kwargs: Any) -> None:
 
 @receiver(user_logged_out)
 def end_streams_of_logout(*, request: HttpRequest | None, user: Any, **kwargs: Any) -> None:
-    """The session's streams end at once. Of its polls and the like only the session itself tells, which Django ends a moment after
-    this signal: so whoever looks because of it looks twice.
+    """The session's streams end at once. Of its polls and the like only the session itself tells, which
+    Django ends a moment after this signal: so whoever looks because of it looks twice.
     """
     if user is None:
         return
@@ -49,7 +49,8 @@ def end_streams_of_logout(*, request: HttpRequest | None, user: Any, **kwargs: A
     services.announce_streams_on_commit([user.pk])
 
 
-# The signal names the class that was saved, which may be a proxy of the user model: this one is heard of every class.
+# The signal names the class that was saved, which may be a proxy of the user model: this one is heard of
+# every class.
 @receiver(post_save)
 def announce_saved_user(
     *, instance: Any, created: bool, update_fields: frozenset[str] | None, **kwargs: Any
@@ -63,13 +64,17 @@ def announce_saved_user(
 
 @receiver(inbox_changed)
 def hint_at_new_heads(*, heads: Mapping[Any, int], **kwargs: Any) -> None:
-    """After the commit: tell every process that streams to these users; a hint may be lost, a change never is."""
+    """After the commit: tell every process that streams to these users; a hint may be lost, a change never
+    is.
+    """
     publisher.publish(heads)
 
 
 @receiver(streams_changed)
 def look_at_streams(*, user_ids: Collection[Any], **kwargs: Any) -> None:
-    """After the commit: every process looks again at the rights and rows of these users' streams; so it does by itself, later."""
+    """After the commit: every process looks again at the rights and rows of these users' streams; so it does
+    by itself, later.
+    """
     publisher.publish_looks(user_ids)
 
 
@@ -85,7 +90,9 @@ def pass_on_event(
     receipt: Receipt | None,
     **kwargs: Any,
 ) -> None:
-    """At once: to every process that streams to these users; best effort, and a receipt says what came of it."""
+    """At once: to every process that streams to these users; best effort, and a receipt says what came of
+    it.
+    """
     publisher.publish_event(
         user_ids,
         event_id=event_id,
@@ -105,7 +112,9 @@ def ask_channel_layer(*, receipt: Receipt, **kwargs: Any) -> None:
 
 @receiver(notifications_shown)
 def show_again(*, shows: Collection[tuple[Any, int]], **kwargs: Any) -> None:
-    """After the commit: the processes that stream to these users read what they are to show once more; best effort."""
+    """After the commit: the processes that stream to these users read what they are to show once more; best
+    effort.
+    """
     publisher.publish_shows(shows)
 
 

@@ -1,4 +1,5 @@
-"""Run the project's checks, all of them whatever fails, and close with a summary: first those that read the code, two at a time, then the tests.
+"""Run the project's checks, all of them whatever fails, and close with a summary: first those that read the
+code, two at a time, then the tests.
 
 check.py                linters, types, system checks, migrations and the embedded tests
 check.py --everything   the production tests (PostgreSQL and Redis) too
@@ -83,7 +84,9 @@ class Step:
             print(f"── {self.name} FAILED\n{outcome.stdout}", flush=True)
 
     def count(self, report: Path) -> None:
-        """Read how many tests there were out of pytest's JUnit file; a run that ended before it wrote one has failed."""
+        """Read how many tests there were out of pytest's JUnit file; a run that ended before it wrote one has
+        failed.
+        """
         if not report.exists():
             self.ok = False
             return

@@ -1,9 +1,11 @@
-"""Run the whole production shape on this machine until Ctrl+C: PostgreSQL, Redis, and several workers of `manage.py serve`.
+"""Run the whole production shape on this machine until Ctrl+C: PostgreSQL, Redis, and several workers of
+`manage.py serve`.
 
 run_production.py [--folder var/production] [--port 8000] [--workers 2]
 
-The folder keeps the database, the secret key, and `environment`, by which other commands reach this very hub. Redis keeps nothing: it carries hints
-alone. It is a demonstration: plain http, loopback only, PostgreSQL without passwords. docs/operations.md says how to deploy.
+The folder keeps the database, the secret key, and `environment`, by which other commands reach this very hub.
+Redis keeps nothing: it carries hints alone. It is a demonstration: plain http, loopback only, PostgreSQL
+without passwords. docs/operations.md says how to deploy.
 """
 
 from __future__ import annotations
@@ -85,7 +87,9 @@ def write_environment(folder: Path, values: dict[str, str]) -> dict[str, str]:
 
 
 def prepare(environ: dict[str, str], folder: Path, *, is_new: bool) -> None:
-    """Bring tables and static files up to date; a new database gets a superuser, whose password is shown this once."""
+    """Bring tables and static files up to date; a new database gets a superuser, whose password is shown this
+    once.
+    """
     manage(environ, "migrate", "--verbosity=0")
     manage(environ, "collectstatic", "--noinput", "--verbosity=0")
     if is_new:

@@ -35,7 +35,9 @@ def shape(pytestconfig: pytest.Config) -> str:
 
 @pytest.fixture(scope="session")
 def django_db_keepdb() -> bool:
-    """The test database goes with its server or folder, so nobody has to wait for its last connection to drop it."""
+    """The test database goes with its server or folder, so nobody has to wait for its last connection to drop
+    it.
+    """
     return "TEST_DATABASE_URL" not in os.environ
 
 
@@ -55,7 +57,9 @@ def redis_server() -> Iterator[RedisServer]:
 
 @pytest.fixture
 def start_hub(transactional_db: None) -> Iterator[Callable[..., HubProcess]]:
-    """Starts real hub processes on this test's database and Redis: `start_hub("daphne", env={"HUB_…": "1"})`. They end before the database is emptied."""
+    """Starts real hub processes on this test's database and Redis: `start_hub("daphne", env={"HUB_…": "1"})`.
+    They end before the database is emptied.
+    """
     with ExitStack() as running:
 
         def start(server: ServerName = "serve", *, env: Mapping[str, str] | None = None) -> HubProcess:
@@ -83,8 +87,10 @@ def hubs_of_module(django_db_setup: None) -> Iterator[dict[object, HubProcess]]:
 def share_hub(
     hubs_of_module: dict[object, HubProcess], transactional_db: None
 ) -> Iterator[Callable[..., HubProcess]]:
-    """Like `start_hub`, but the tests of a module share a process that is started alike: to start one takes longer than most tests. Its streams
-    and clients end with each test; a test that ends the process leaves the next one a new one."""
+    """Like `start_hub`, but the tests of a module share a process that is started alike: to start one takes
+    longer than most tests. Its streams and clients end with each test; a test that ends the process leaves
+    the next one a new one.
+    """
 
     def share(
         server: ServerName = "serve",
@@ -122,7 +128,9 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def page_factory(browser: Browser, request: pytest.FixtureRequest) -> Iterator[PageFactory]:
-    """Makes pages: `page = page_factory()`. At the end none of them may have complained, and where one did, or the test failed, they leave a picture."""
+    """Makes pages: `page = page_factory()`. At the end none of them may have complained, and where one did,
+    or the test failed, they leave a picture.
+    """
     factory = PageFactory(browser)
     try:
         yield factory

@@ -14,11 +14,13 @@ PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 # Nothing is collected for the tests, not even for those of a process without DEBUG.
 STORAGES["staticfiles"] = {"BACKEND": "notifications.http.static_files.PlainFiles"}
 
-# A file rather than SQLite's memory: threads and other processes open the same database. pytest-django adds the worker's name.
+# A file rather than SQLite's memory: threads and other processes open the same database. pytest-django adds
+# the worker's name.
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3" and "TEST_FOLDER" in os.environ:
     DATABASES["default"]["TEST"] = {"NAME": str(Path(os.environ["TEST_FOLDER"]) / "test.sqlite3")}
 
-# SQLite lets its writers wait in no order, and the pool its clients: on a busy machine one of many may wait for long, which is no failure.
+# SQLite lets its writers wait in no order, and the pool its clients: on a busy machine one of many may wait
+# for long, which is no failure.
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     DATABASES["default"]["OPTIONS"]["timeout"] = 60
 else:

@@ -1,4 +1,6 @@
-"""Two million notifications in the admin: the server's time for each list, filter and search page, and for each other page."""
+"""Two million notifications in the admin: the server's time for each list, filter and search page, and for
+each other page.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""A durable notification to all connected users, sent by another process: the server's CPU from hint to socket."""
+"""A durable notification to all connected users, sent by another process: the server's CPU from hint to
+socket.
+"""
 
 from __future__ import annotations
 

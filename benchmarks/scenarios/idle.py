@@ -1,4 +1,6 @@
-"""Streams that are merely open: the CPU of opening one, its memory, and the CPU of many with their heartbeats."""
+"""Streams that are merely open: the CPU of opening one, its memory, and the CPU of many with their
+heartbeats.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,8 @@ def measure(run: Run) -> Iterator[Figure]:
     some, many = run.connections_up_to(SOME), run.connections_up_to(MANY)
     everybody = people(many)
     with hub() as server, Clients() as clients:
-        # What the first streams of a process bring with them, such as imports and database connections, is no stream's own.
+        # What the first streams of a process bring with them, such as imports and database connections, is no
+        # stream's own.
         clients.open(server.port, [stream_request(server.port, person.cookie) for person in everybody[:50]])
         settle()
         before, memory, opened = cpu_seconds(server.pid), resident_bytes(server.pid), 50

@@ -1,4 +1,6 @@
-"""How soon the first frame of a stream comes, and how soon a committed notification: by wall clock, so only a quiet machine tells."""
+"""How soon the first frame of a stream comes, and how soon a committed notification: by wall clock, so only a
+quiet machine tells.
+"""
 
 from __future__ import annotations
 

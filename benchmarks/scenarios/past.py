@@ -1,4 +1,6 @@
-"""The time machine: any position of an inbox of 100,000 changes, as the admin answers it; and what a look of the live tail costs."""
+"""The time machine: any position of an inbox of 100,000 changes, as the admin answers it; and what a look of
+the live tail costs.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,8 @@ LIMIT_MS = 200
 MILLI = 1_000
 TYPE: Final = "bench.past.sent"
 
-# Past the services, which would take minutes. Each notification takes two positions: it is created, and then something happens to it.
+# Past the services, which would take minutes. Each notification takes two positions: it is created, and then
+# something happens to it.
 EVENTS = """
     INSERT INTO notifications_event (type, level, title, body)
     SELECT %(type)s, 'info', 'Your order number ' || n || ' is on its way', 'It will be with you within three days.'
@@ -37,7 +40,8 @@ CREATED = """
         (inbox_id, position, kind, at, unread_count, notification_id, event_id, created_position, created_at)
     SELECT recipient_id, position, 'created', now() - make_interval(secs => %(head)s - position), 1, id, event_id, position, now()
     FROM notifications_notification WHERE recipient_id = %(user)s"""
-# `lively`: most are read, some deleted, and now and then everything is marked read. `emptied`: all are deleted in the end.
+# `lively`: most are read, some deleted, and now and then everything is marked read. `emptied`: all are
+# deleted in the end.
 AFTERWARDS = """
     INSERT INTO notifications_change
         (inbox_id, position, kind, at, unread_count, notification_id, event_id, created_position, created_at, up_to, reason,
@@ -57,7 +61,9 @@ DELETED = """
 
 
 def measure(run: Run) -> Iterator[Figure]:
-    """As the slider asks for it, over HTTP, with all that the admin does for a request; the slowest position of five, each the median of its rounds."""
+    """As the slider asks for it, over HTTP, with all that the admin does for a request; the slowest position
+    of five, each the median of its rounds.
+    """
     staff, ada, grace = people(3)
     get_user_model()._default_manager.filter(pk=staff.pk).update(is_staff=True, is_superuser=True)
     head = run.size(CHANGES, 2_000)

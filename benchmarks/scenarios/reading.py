@@ -1,4 +1,6 @@
-"""An inbox of a million: the first page and the ten-thousandth, word searches, and what a poll without news costs."""
+"""An inbox of a million: the first page and the ten-thousandth, word searches, and what a poll without news
+costs.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,8 @@ PAGE = 25
 ROUNDS = 200
 POLLS = 1_000
 
-# Past the services, which would take minutes: one event for each notification. All have `order`, one in ten `tenth`, and ten `rare`.
+# Past the services, which would take minutes: one event for each notification. All have `order`, one in ten
+# `tenth`, and ten `rare`.
 EVENTS = """
     INSERT INTO notifications_event (type, level, title, body)
     SELECT 'bench.reading.sent', 'info',
@@ -61,7 +64,8 @@ def fill(ada: Person, rows: int) -> None:
         cursor.execute(EVENTS, {"rows": rows, "every": rows // 10})
         cursor.execute(NOTIFICATIONS, {"user": ada.pk, "head": head})
         cursor.execute(
-            "UPDATE notifications_inbox SET head = head + %s, unread_count = unread_count + %s WHERE user_id = %s",
+            "UPDATE notifications_inbox SET head = head + %s, unread_count = unread_count + %s WHERE user_id "
+            "= %s",
             [rows, rows, ada.pk],
         )
         cursor.execute("VACUUM ANALYZE")
@@ -78,7 +82,9 @@ def milliseconds(run: Run, read: Callable[[], object]) -> float:
 
 
 def poll_cpu(run: Run, ada: Person) -> tuple[float, float]:
-    """What the server spends on one request whose ETag is current, and on one of a bare view, on one connection."""
+    """What the server spends on one request whose ETag is current, and on one of a bare view, on one
+    connection.
+    """
     count = run.size(POLLS, 50)
     with (
         hub(

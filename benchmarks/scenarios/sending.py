@@ -26,7 +26,8 @@ FILL = (
        SELECT id, translate(left(md5(id::text), 8), '0189', 'wxyz') FROM auth_user WHERE username LIKE %s
        ON CONFLICT DO NOTHING""",
 )
-# The same rows as one statement for each chunk: what the database alone takes, with its indexes and foreign keys.
+# The same rows as one statement for each chunk: what the database alone takes, with its indexes and foreign
+# keys.
 EVENT = (
     "INSERT INTO notifications_event (type, title) VALUES ('bench.bare.sent', 'To all of you') RETURNING id"
 )

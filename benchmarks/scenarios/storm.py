@@ -1,4 +1,6 @@
-"""Everybody comes back at once, as after a killed worker: the CPU of a resume, how long it takes, and what a stream that is open feels of it."""
+"""Everybody comes back at once, as after a killed worker: the CPU of a resume, how long it takes, and what a
+stream that is open feels of it.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ PAUSE_SECONDS = 0.02
 
 
 def measure(run: Run) -> Iterator[Figure]:
-    """All of them resume after their own cursor, while one stream that was open all the time gets notifications."""
+    """All of them resume after their own cursor, while one stream that was open all the time gets
+    notifications.
+    """
     bystander, *everybody = people(run.connections + 1)
     for number in range(BEHIND):
         event = UntypedEvent(type_name="bench.storm.missed", fields={"number": number})

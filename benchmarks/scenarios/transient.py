@@ -1,4 +1,6 @@
-"""A transient event to all connected users, sent by another process: at a steady pace, and a hundred at once."""
+"""A transient event to all connected users, sent by another process: at a steady pace, and a hundred at
+once.
+"""
 
 from __future__ import annotations
 
@@ -57,7 +59,9 @@ def _delivered(
 
 
 def _emit_paced(clients: Clients, everybody: list[Person], count: int) -> None:
-    """Each event only once the one before has come: on a busy machine they would be joined, and seem cheap."""
+    """Each event only once the one before has come: on a busy machine they would be joined, and seem
+    cheap.
+    """
     for _ in paced(count, PER_SECOND):
         expected = clients.frame_count + len(clients)
         _emit(everybody, 1)

@@ -1,4 +1,6 @@
-"""The staff's side of the hub in Django's admin. Registered with the default site; loaded by its autodiscovery."""
+"""The staff's side of the hub in Django's admin. Registered with the default site; loaded by its
+autodiscovery.
+"""
 
 from __future__ import annotations
 

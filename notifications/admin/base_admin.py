@@ -1,4 +1,6 @@
-"""What our admin classes begin with: lists that are bounded and say something when they are empty, and rows that are records."""
+"""What our admin classes begin with: lists that are bounded and say something when they are empty, and rows
+that are records.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,8 @@ __all__ = ["AnyChangeList", "AnyPaginator", "BoundedList", "RecordsOnly"]
 
 
 class BoundedList(AnyModelAdmin):
-    """A list that costs the same whatever there is: one order, pages of fifty, and nothing is counted only to be shown.
+    """A list that costs the same whatever there is: one order, pages of fifty, and nothing is counted only to
+    be shown.
 
     Attributes:
         empty_words: said where there is nothing at all.
@@ -56,7 +59,9 @@ class BoundedList(AnyModelAdmin):
         return SayingList
 
     def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest | None = None) -> bool:
-        """The filters' own parameters and nothing else: a lookup on any column would be an oracle, or a slow scan."""
+        """The filters' own parameters and nothing else: a lookup on any column would be an oracle, or a slow
+        scan.
+        """
         return lookup in {getattr(used, "parameter_name", None) for used in self.list_filter}
 
     def list_context(self, request: HttpRequest) -> dict[str, Any]:
@@ -85,7 +90,9 @@ class BoundedList(AnyModelAdmin):
 
 
 def _failing_alone(page: BoundedList, name: str) -> Callable[[Any], Any]:
-    """A column whose cells say so where a row that was written past the services cannot be shown; the rest of the page is."""
+    """A column whose cells say so where a row that was written past the services cannot be shown; the rest of
+    the page is.
+    """
 
     @wraps(getattr(page, name))
     def cell(row: Any) -> Any:

@@ -1,4 +1,6 @@
-"""What the front page of the admin shows: how much was sent and read, who is connected, what works and what does not."""
+"""What the front page of the admin shows: how much was sent and read, who is connected, what works and what
+does not.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +43,8 @@ CACHE_SECONDS: Final = 15
 TOP: Final = 5
 MAX_PRODUCERS: Final = 20
 MAX_SHOWN_NAME: Final = 80
-# Half of what a producer sends takes longer from being stored to being listed: its transactions are long, or the sweeper had to find it.
+# Half of what a producer sends takes longer from being stored to being listed: its transactions are long, or
+# the sweeper had to find it.
 SLOW_SECONDS: Final = 2.0
 MAX_WORKERS: Final = 32
 
@@ -87,7 +90,9 @@ def dashboard_context(request: HttpRequest) -> dict[str, Any]:
 
 
 def build(chosen: str) -> dict[str, Any]:
-    """All numbers, anew. Some 45 queries, most of them of one row by its key; none reads more than some thousand rows of what grows."""
+    """All numbers, anew. Some 45 queries, most of them of one row by its key; none reads more than some
+    thousand rows of what grows.
+    """
     span, now = RANGES[chosen], timezone.now()
     buckets = Buckets(now - span.step * span.size, span.step, span.size)
     sample = activity.changes_since(buckets.since)
@@ -191,7 +196,9 @@ def _quantile(durations: Durations, part: float) -> str:
 
 
 def _producers(sources: Counter[str], waits: dict[str, list[float]]) -> list[dict[str, Any]]:
-    """Those who sent most in the span, those whose notifications failed, and those whose took longest to be listed."""
+    """Those who sent most in the span, those whose notifications failed, and those whose took longest to be
+    listed.
+    """
     slow = {name: median(seconds) for name, seconds in waits.items()}
     failures: Counter[str] = Counter()
     texts: dict[str, str] = {}

@@ -41,7 +41,9 @@ def replay_url(public_ids: Iterable[Any]) -> str:
 
 
 def withdraw_url(public_ids: Iterable[Any] = ()) -> str:
-    """The page that asks whether to withdraw some notifications; without any, it wants the filters of the list."""
+    """The page that asks whether to withdraw some notifications; without any, it wants the filters of the
+    list.
+    """
     ids = ",".join(map(str, public_ids))
     query = f"?{urlencode({'ids': ids})}" if ids else ""
     return reverse("admin:notifications_notification_withdraw") + query
@@ -84,7 +86,9 @@ def user_url(user: Any) -> str | None:
 
 
 def brief(text: str, limit: int = MAX_NAME) -> str:
-    """A text that is no longer than the hub admits is shown whole; one that was written past the services, cut."""
+    """A text that is no longer than the hub admits is shown whole; one that was written past the services,
+    cut.
+    """
     return text if len(text) <= limit else f"{text[:limit]}…"
 
 
@@ -102,13 +106,17 @@ def of_recipient_url(user: Any, **parameters: Any) -> str:
 
 
 def title_of(event: Event) -> str:
-    """An event's title as it is shown: none is blank, but that of one that was erased, or written past the services."""
+    """An event's title as it is shown: none is blank, but that of one that was erased, or written past the
+    services.
+    """
     title = brief(event.title, MAX_TITLE_LENGTH).strip()
     return title or (_("(no title)") if event.title else _("(erased)"))
 
 
 def to_list(request: HttpRequest, name: str) -> HttpResponseRedirect:
-    """For an address that leads to nothing: a sentence, and the list of what is called so (``notification``, ``inbox`` …)."""
+    """For an address that leads to nothing: a sentence, and the list of what is called so (``notification``,
+    ``inbox`` …).
+    """
     messages.warning(request, _("There is nothing at that address; it may have been erased."))
     return HttpResponseRedirect(reverse(f"admin:notifications_{name}_changelist"))
 

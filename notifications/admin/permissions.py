@@ -1,4 +1,6 @@
-"""What a member of staff may do in the hub's admin. Each page asks here by itself; that a button is hidden protects nothing."""
+"""What a member of staff may do in the hub's admin. Each page asks here by itself; that a button is hidden
+protects nothing.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,9 @@ CONTENT_HIDDEN_WHY: Final = gettext_lazy(
 
 
 def can(request: HttpRequest, right: Right) -> bool:
-    """Whether the member of staff has a right. To see content one must also see the notification that has it."""
+    """Whether the member of staff has a right. To see content one must also see the notification that has
+    it.
+    """
     has = any(request.user.has_perm(permission) for permission in _PERMISSIONS[right])
     return has and (right != "view_content" or can(request, "view"))
 
@@ -44,7 +48,9 @@ def require(request: HttpRequest, *rights: Right) -> None:
 
 
 def needs(*rights: Right) -> Callable[[View], View]:
-    """For a view, a function or a method of an admin class: 403 for whoever lacks one of the rights, whatever the method of HTTP."""
+    """For a view, a function or a method of an admin class: 403 for whoever lacks one of the rights, whatever
+    the method of HTTP.
+    """
 
     def decorate(view: View) -> View:
         @wraps(view)

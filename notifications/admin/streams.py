@@ -1,4 +1,6 @@
-"""Streams in the admin: who is online, from which device, and what is on record as written there; and disconnecting one."""
+"""Streams in the admin: who is online, from which device, and what is on record as written there; and
+disconnecting one.
+"""
 
 from __future__ import annotations
 
@@ -51,7 +53,9 @@ class DisconnectForm(forms.Form):
 
 
 class OnlineFilter(admin.SimpleListFilter):
-    """Whether a stream is open now, in a process that shows signs of life. Without a choice it is those: who is connected."""
+    """Whether a stream is open now, in a process that shows signs of life. Without a choice it is those: who
+    is connected.
+    """
 
     title = gettext_lazy("state")
     parameter_name = "state"
@@ -170,14 +174,18 @@ class StreamSessionAdmin(RecordsOnly, BoundedList):
 
     @admin.display(description=gettext_lazy("written"))
     def written(self, row: StreamSession) -> str:
-        """The positions that are on record as written to it, as far as its filters admit them; of an open one there may be more."""
+        """The positions that are on record as written to it, as far as its filters admit them; of an open one
+        there may be more.
+        """
         if row.position <= row.start_position:
             text = _("nothing after %(position)d") if row.closed_at else _("nothing after %(position)d yet")
             return text % {"position": row.start_position}
         return _("%(first)d to %(last)d") % {"first": row.start_position + 1, "last": row.position}
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
-        """Django's. Where answered polls and lists are among the rows, they are not all streams, and are counted as records."""
+        """Django's. Where answered polls and lists are among the rows, they are not all streams, and are
+        counted as records.
+        """
         changelist: Any = super().get_changelist_instance(request)
         if OnlineFilter.parameter_name in changelist.params:
             changelist.noun = ngettext("record", "records", changelist.result_count)
@@ -213,7 +221,9 @@ class StreamSessionAdmin(RecordsOnly, BoundedList):
         return [path("<path:object_id>/disconnect/", view, name=name), *super().get_urls()]
 
     def disconnect_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Ask, and by POST disconnect. The client is told that its right has ended, and does not come back by itself."""
+        """Ask, and by POST disconnect. The client is told that its right has ended, and does not come back by
+        itself.
+        """
         require(request, "disconnect")
         row = self.get_object(request, unquote(object_id))
         if not self.has_view_permission(request, row):
@@ -255,8 +265,8 @@ def device_of(row: StreamSession) -> str:
 def recorded_text(row: StreamSession, inbox: Inbox) -> str:
     """How far an open stream has come, as far as that is known.
 
-    The record is written every few seconds. What it does not cover may have been written to the stream long since, so it says no
-    more than up to where it goes, and how old it is.
+    The record is written every few seconds. What it does not cover may have been written to the stream long
+    since, so it says no more than up to where it goes, and how old it is.
 
     Args:
         row: with its worker.

@@ -1,4 +1,6 @@
-"""API tokens in the admin: made, looked at and revoked. The text of one is shown once, when it is made, and never again."""
+"""API tokens in the admin: made, looked at and revoked. The text of one is shown once, when it is made, and
+never again.
+"""
 
 from __future__ import annotations
 
@@ -70,7 +72,8 @@ class TokenForm(forms.Form):
         required=False,
         widget=AdminTextInputWidget(attrs={"autocomplete": "off", "spellcheck": "false"}),
         help_text=gettext_lazy(
-            "With the scope to send: the only event types, separated by commas; orders.* takes a prefix. Empty: all."
+            "With the scope to send: the only event types, separated by commas; orders.* takes a prefix. "
+            "Empty: all."
         ),
     )
     topics = forms.CharField(
@@ -92,7 +95,9 @@ class TokenForm(forms.Form):
         self.fields = {"user": user, **self.fields}
 
     def clean_user(self) -> Any:
-        """An active user; a superuser for superusers only, because whoever has the token can act as its user."""
+        """An active user; a superuser for superusers only, because whoever has the token can act as its
+        user.
+        """
         user = self.cleaned_data["user"]
         if not user.is_active:
             raise forms.ValidationError(_("This user is not active."))
@@ -149,7 +154,9 @@ class StateFilter(admin.SimpleListFilter):
 
 @admin.register(ApiToken)
 class ApiTokenAdmin(BoundedList):
-    """The list of tokens, the form that makes one, and the action that revokes. Nothing here shows or edits a hash."""
+    """The list of tokens, the form that makes one, and the action that revokes. Nothing here shows or edits a
+    hash.
+    """
 
     list_display = ("name", "owner", "scopes", "state", "expires", "last_used")
     list_filter = (StateFilter,)
@@ -186,7 +193,9 @@ class ApiTokenAdmin(BoundedList):
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: ApiToken | None = None) -> bool:
-        """Only on the pages that delete a user, whose tokens go along: they ask here whether that is allowed."""
+        """Only on the pages that delete a user, whose tokens go along: they ask here whether that is
+        allowed.
+        """
         users = get_user_model()._meta
         name = request.resolver_match.url_name if request.resolver_match else None
         return bool(name and name.startswith(f"{users.app_label}_{users.model_name}_"))
@@ -273,7 +282,8 @@ class ApiTokenAdmin(BoundedList):
         self.log_addition(request, made.token, _("Made."))
         if made.lacks_permission:
             text = _(
-                "The user %(user)s may not send notifications. Until they have the permission %(permission)s, whatever this token sends is refused."
+                "The user %(user)s may not send notifications. Until they have the permission "
+                "%(permission)s, whatever this token sends is refused."
             )
             names = {"user": name_of(made.token.user), "permission": permissions.SEND}
             self.message_user(request, text % names, messages.WARNING)

@@ -1,4 +1,6 @@
-"""Form fields that name users: typed, which needs no JavaScript, or looked up, where that works and the member of staff may."""
+"""Form fields that name users: typed, which needs no JavaScript, or looked up, where that works and the
+member of staff may.
+"""
 
 from __future__ import annotations
 
@@ -91,7 +93,8 @@ class LookedUpOrTyped(forms.MultiWidget):
         attrs = attrs or {}
         id_ = attrs.get("id", f"id_{name}")
         return format_html(
-            '<div class="hub-people"><div class="hub-looked-up">{}</div><noscript>{} <p class="help" id="{}_help">{}</p></noscript></div>',
+            '<div class="hub-people"><div class="hub-looked-up">{}</div><noscript>{} <p class="help" '
+            'id="{}_help">{}</p></noscript></div>',
             self.widgets[0].render(name, looked_up, {**attrs, "id": f"{id_}_0"}, renderer),
             self.widgets[1].render(
                 f"{name}_typed",
@@ -126,7 +129,9 @@ class PeopleField(forms.MultiValueField):
 
 
 def user_field(request: HttpRequest, admin_site: AdminSite, *, label: Any) -> forms.Field:
-    """One user, by the exact username; where the admin has a search among the users and the member of staff may use it, by that, too."""
+    """One user, by the exact username; where the admin has a search among the users and the member of staff
+    may use it, by that, too.
+    """
     if not _may_look_up(request, admin_site):
         return UsernameField(label=label, help_text=EXACT_NAME)
     looked_up = forms.ModelChoiceField(

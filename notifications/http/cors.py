@@ -1,4 +1,5 @@
-"""What a page of another site needs in order to use the hub: only if its origin is on the exact list (``HUB_CORS_ORIGINS``).
+"""What a page of another site needs in order to use the hub: only if its origin is on the exact list
+(``HUB_CORS_ORIGINS``).
 
 For the stream and the API alike. Without the list there is nothing of it in any answer.
 """
@@ -12,12 +13,14 @@ from notifications.conf import hub_config
 
 PREFLIGHT_SECONDS: Final = 600  # a browser remembers so long that it may ask
 _REQUEST_HEADERS: Final = (
-    "Accept, Authorization, Cache-Control, Content-Type, Idempotency-Key, If-None-Match, Last-Event-ID, Range, X-CSRFToken, "
+    "Accept, Authorization, Cache-Control, Content-Type, Idempotency-Key, If-None-Match, Last-Event-ID, "
+    "Range, X-CSRFToken, "
     "X-Request-ID"
 )
 # Beyond those that any page may read.
 _ANSWER_HEADERS: Final = (
-    "Content-Range, ETag, Idempotency-Replayed, Location, RateLimit, RateLimit-Policy, Retry-After, WWW-Authenticate, "
+    "Content-Range, ETag, Idempotency-Replayed, Location, RateLimit, RateLimit-Policy, Retry-After, "
+    "WWW-Authenticate, "
     "X-Poll-Interval, X-Request-ID"
 )
 

@@ -1,8 +1,9 @@
 """How busy this process is with the API, and how often polling clients are therefore asked to come.
 
-The measure is the mean number of requests under way: the time that all of them took together, for each second. It rises with
-their rate and with whatever makes them slow (the processor, the database, its pool), so clients that are asked to come more
-seldom bring it down again. Long polls, which wait on purpose, do not count.
+The measure is the mean number of requests under way: the time that all of them took together, for each
+second. It rises with their rate and with whatever makes them slow (the processor, the database, its pool), so
+clients that are asked to come more seldom bring it down again. Long polls, which wait on purpose, do not
+count.
 """
 
 from __future__ import annotations
@@ -34,7 +35,9 @@ class Load:
 
     @contextmanager
     def request(self) -> Iterator[None]:
-        """Around the work of one request. It counts, when it ends, with the part that fits into a window at most."""
+        """Around the work of one request. It counts, when it ends, with the part that fits into a window at
+        most.
+        """
         began_at = self._clock()
         try:
             yield
@@ -64,7 +67,9 @@ LOAD: Final = Load()
 
 
 def poll_interval_seconds(load: Load = LOAD) -> int:
-    """What ``X-Poll-Interval`` says: the setting while half a request is under way on average, and in proportion above that."""
+    """What ``X-Poll-Interval`` says: the setting while half a request is under way on average, and in
+    proportion above that.
+    """
     config = hub_config()
     wanted = round(config.poll_interval_seconds * 2 * load.mean)
     return max(config.poll_interval_seconds, min(wanted, config.max_poll_interval_seconds))

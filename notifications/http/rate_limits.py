@@ -1,6 +1,7 @@
 """Token buckets, taken from atomically: in Redis for all processes of a hub, in memory for one.
 
-A bucket holds one minute's worth of requests and is refilled evenly. Limits are a courtesy between clients and never a reason to
+A bucket holds one minute's worth of requests and is refilled evenly. Limits are a courtesy between clients
+and never a reason to
 fail: with Redis down or slow, each process counts by itself for a while.
 """
 
@@ -24,7 +25,8 @@ from notifications.system.outages import Outage
 
 logger = logging.getLogger(__name__)
 
-# To connect and to be answered, so that a request waits for twice this at most; Redis itself needs a tenth of a millisecond.
+# To connect and to be answered, so that a request waits for twice this at most; Redis itself needs a tenth of
+# a millisecond.
 REDIS_SECONDS: Final = 0.02
 REDIS_PAUSE_SECONDS: Final = 5.0
 MAX_BUCKETS: Final = (
@@ -52,7 +54,8 @@ return {is_empty and 0 or 1, tostring(tokens)}
 
 
 class Allowance(NamedTuple):
-    """What one request got from its bucket, and what is left for the next: all that a client is told (protocol, section 3).
+    """What one request got from its bucket, and what is left for the next: all that a client is told
+    (protocol, section 3).
 
     Attributes:
         policy: the name of the limit.
@@ -73,7 +76,9 @@ class Allowance(NamedTuple):
 
     @property
     def seconds(self) -> int:
-        """After how many seconds the bucket is full again; of an empty one, after how many there is a request to be had."""
+        """After how many seconds the bucket is full again; of an empty one, after how many there is a request
+        to be had.
+        """
         wanted = self.limit if self.remaining else 1
         return max(1, ceil((wanted - self.tokens) * MINUTE / self.limit))
 

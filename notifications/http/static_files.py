@@ -1,6 +1,7 @@
 """Where a browser finds static files when the site is served below a path (``--root-path /hub``).
 
-Django reads ``STATIC_URL`` once for the process, but the path may be known to the server alone. So it is put before each URL.
+Django reads ``STATIC_URL`` once for the process, but the path may be known to the server alone. So it is put
+before each URL.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """What a ``User-Agent`` header says in words that a person knows: "Firefox on Linux".
 
-Pure. The header is whatever the client wrote: it helps a person to recognise their own devices and proves nothing. Products
-imitate each other (Edge names Chrome, Chrome names Safari), so the tables are read from the most particular down.
+Pure. The header is whatever the client wrote: it helps a person to recognise their own devices and proves
+nothing. Products imitate each other (Edge names Chrome, Chrome names Safari), so the tables are read from the
+most particular down.
 """
 
 from __future__ import annotations
@@ -60,7 +61,9 @@ def printable_agent(text: str) -> str:
 
 
 def describe_agent(agent: str) -> str:
-    """Name the browser and the system of a ``User-Agent``; of a part that is not known, only the other; empty if neither is."""
+    """Name the browser and the system of a ``User-Agent``; of a part that is not known, only the other; empty
+    if neither is.
+    """
     text = agent.lower()
     client = _first(_BROWSERS, text) or _first(_TOOLS, text)
     system = _first(_SYSTEMS, text)

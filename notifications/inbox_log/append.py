@@ -1,4 +1,6 @@
-"""The one place where an inbox's log grows: each change takes the next position, and all are written as sets."""
+"""The one place where an inbox's log grows: each change takes the next position, and all are written as
+sets.
+"""
 
 from __future__ import annotations
 
@@ -50,8 +52,8 @@ _CREATED_COLUMNS: Final = (
 class LogBatch:
     """Changes of locked inboxes, collected in order, then written by at most five statements, in one trip.
 
-    Positions are gapless because the inbox is locked from before the first change until after ``write``; times never go
-    back within an inbox, whatever the clock does.
+    Positions are gapless because the inbox is locked from before the first change until after ``write``;
+    times never go back within an inbox, whatever the clock does.
     """
 
     def __init__(self, inboxes: Mapping[Any, Inbox], *, now: datetime) -> None:
@@ -113,7 +115,9 @@ class LogBatch:
         return True
 
     def read_all(self, inbox: Inbox, count: int, up_to: int, category: str, origin: Origin) -> datetime:
-        """Note that ``count`` unread notifications were read at once; the caller updates their rows with the time returned."""
+        """Note that ``count`` unread notifications were read at once; the caller updates their rows with the
+        time returned.
+        """
         self._append(inbox, ChangeKind.READ_ALL, -count, None, origin, up_to=up_to, category=category)
         return self._time(inbox)
 
@@ -121,7 +125,8 @@ class LogBatch:
         """Write everything; returns the new heads by user, to be announced after the commit.
 
         Raises:
-            StagedMoved: a notification was no longer staged when it was to be listed; the transaction must be rolled back.
+            StagedMoved: a notification was no longer staged when it was to be listed; the transaction must be
+                rolled back.
         """
         touched = [self._inboxes[user_id] for user_id in sorted(self._touched)]
         if not touched:

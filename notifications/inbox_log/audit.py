@@ -1,6 +1,8 @@
-"""Holds a live database to the invariants of the log: each check is one statement, so one snapshot, over a run of inboxes.
+"""Holds a live database to the invariants of the log: each check is one statement, so one snapshot, over a
+run of inboxes.
 
-Nothing is locked and nothing is written; writers may go on meanwhile. What a check finds was wrong at one moment.
+Nothing is locked and nothing is written; writers may go on meanwhile. What a check finds was wrong at one
+moment.
 """
 
 from __future__ import annotations
@@ -59,7 +61,8 @@ def inbox_keys(*, after: Any = None, limit: int = MAX_INBOXES) -> list[Any]:
 
 
 def audit(user_ids: Sequence[Any]) -> Iterator[Problem]:
-    """What is wrong with the inboxes from the first to the last of these users; nothing comes when nothing is.
+    """What is wrong with the inboxes from the first to the last of these users; nothing comes when nothing
+    is.
 
     Queries: one for each check. Memory: at most ``MAX_FINDINGS`` findings of one check at a time.
 
@@ -146,7 +149,8 @@ CHECKS: Final = (
     Check(
         "fold",
         "notification {0} is not as the log leaves it: its newest change is {1} at {2}",
-        # The last change of each notification but all-read, and the first all-read after it that took it along: the fold.
+        # The last change of each notification but all-read, and the first all-read after it that took it
+        # along: the fold.
         f"""WITH own AS (
                SELECT c.*, row_number() OVER (PARTITION BY c.notification_id ORDER BY c.position DESC) AS age
                FROM {{change}} c WHERE c.inbox_id BETWEEN %s AND %s AND NOT {_OF_MANY}

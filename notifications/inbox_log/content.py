@@ -1,4 +1,6 @@
-"""What a notification may hold (protocol, section 4), checked at the door and once more when it enters the log."""
+"""What a notification may hold (protocol, section 4), checked at the door and once more when it enters the
+log.
+"""
 
 from __future__ import annotations
 
@@ -93,10 +95,11 @@ def build_event(
 
 
 def check_event(event: Event) -> None:
-    """Refuse a stored event that could not be shown, or that came past every door and is not what its type declares.
+    """Refuse a stored event that could not be shown, or that came past every door and is not what its type
+    declares.
 
-    One that a door has let in is not held to its type again: it may have been declared otherwise, or by another version of the
-    application.
+    One that a door has let in is not held to its type again: it may have been declared otherwise, or by
+    another version of the application.
 
     Raises:
         InvalidInput: one entry for each bad field.
@@ -158,8 +161,8 @@ def text_errors(texts: Mapping[str, Any]) -> dict[str, str]:
 def url_problem(url: str) -> str | None:
     """Why a url is refused, or None. Only a path on this site and http(s) are let through.
 
-    Browsers drop tabs and newlines and read ``\\`` as ``/``, so ``/\\host`` and ``/<tab>/host`` would leave the site; both
-    are refused by their characters before anything is parsed.
+    Browsers drop tabs and newlines and read ``\\`` as ``/``, so ``/\\host`` and ``/<tab>/host`` would leave
+    the site; both are refused by their characters before anything is parsed.
     """
     wanted = "must be a path on this site (/orders/7/) or an http(s) address"
     if not url:
@@ -177,7 +180,8 @@ def url_problem(url: str) -> str | None:
 
 
 def check_schedule(deliver_at: Any, expires_at: Any) -> None:
-    """Refuse what is no time, times without a zone or that some zone cannot show, and an expiry that comes before the delivery.
+    """Refuse what is no time, times without a zone or that some zone cannot show, and an expiry that comes
+    before the delivery.
 
     Raises:
         InvalidInput: with the field at fault.

@@ -1,7 +1,9 @@
-"""Lists one event for many at once, past the staging, where nothing waits that would have to go first: for broadcasts.
+"""Lists one event for many at once, past the staging, where nothing waits that would have to go first: for
+broadcasts.
 
-A row that is staged is written twice, and each time into most of its indexes. Here the notification is stored with its position,
-by one statement for all (ADR 16). What ``inbox_log.sequencer`` and ``inbox_log.append`` would have written is written, to the letter.
+A row that is staged is written twice, and each time into most of its indexes. Here the notification is stored
+with its position, by one statement for all (ADR 16). What ``inbox_log.sequencer`` and ``inbox_log.append``
+would have written is written, to the letter.
 """
 
 from __future__ import annotations
@@ -28,7 +30,8 @@ _WAITING: Final = """
     SELECT recipient_id FROM {notification} WHERE position IS NULL AND failed_at IS NULL AND deliver_at IS NULL AND recipient_id {any_of}
     UNION SELECT recipient_id FROM {notification}
     WHERE position IS NULL AND failed_at IS NULL AND deliver_at IS NOT NULL AND recipient_id {any_of}"""
-# The parts of one statement see what was there before it: the lock, a statement before this, is what makes that certain.
+# The parts of one statement see what was there before it: the lock, a statement before this, is what makes
+# that certain.
 _LIST: Final = """
     WITH listed AS (
         INSERT INTO {notification}
@@ -53,8 +56,9 @@ _LIST: Final = """
 def list_directly(event: Event, user_ids: Sequence[Any]) -> set[Any]:
     """Notify those of some users who have an inbox that nobody else has locked, and in which nothing waits.
 
-    Transaction: the caller's, which must be short: it holds their inboxes to its end, waits for none, and announces them once
-    it has committed. Two trips, on PostgreSQL; elsewhere nobody is notified, and nothing asked.
+    Transaction: the caller's, which must be short: it holds their inboxes to its end, waits for none, and
+    announces them once it has committed. Two trips, on PostgreSQL; elsewhere nobody is notified, and nothing
+    asked.
 
     Args:
         event: one that is stored.

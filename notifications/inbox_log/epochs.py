@@ -1,4 +1,6 @@
-"""New epochs: after a restore from a backup, positions are used again, and no cursor from before may be taken for a new one."""
+"""New epochs: after a restore from a backup, positions are used again, and no cursor from before may be taken
+for a new one.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,8 @@ from notifications.sql.rows import update_rows
 def renew_epochs(user_ids: Sequence[Any]) -> int:
     """Give each of these inboxes a new epoch: every cursor that anybody holds of them ends.
 
-    Transaction: one, which waits for the locks of all these inboxes; give it no more than some hundred. Nothing is
+    Transaction: one, which waits for the locks of all these inboxes; give it no more than some hundred.
+    Nothing is
     announced: open streams are reset at the next reconciliation, the polling delta answers 410 at once.
 
     Returns:

@@ -24,7 +24,8 @@ from notifications.sql.statements import Statement, run_at_once
 
 
 def open_inbox(user_id: Any) -> InboxState:
-    """The inbox of a user, made if this is its first touch. One read when it exists, three and a write otherwise.
+    """The inbox of a user, made if this is its first touch. One read when it exists, three and a write
+    otherwise.
 
     Args:
         user_id: primary key of a user.
@@ -39,7 +40,9 @@ def open_inbox(user_id: Any) -> InboxState:
 
 
 def ensure_inboxes(user_ids: Collection[Any]) -> None:
-    """Make those inboxes that are missing, but for users who do not exist. One query; for a first touch two more."""
+    """Make those inboxes that are missing, but for users who do not exist. One query; for a first touch two
+    more.
+    """
     known = set(Inbox.objects.filter(pk__in=user_ids).values_list("pk", flat=True))
     if missing := set(user_ids) - known:
         _create_for_existing(missing)
@@ -67,15 +70,15 @@ def create_inboxes(user_ids: Iterable[Any]) -> None:
 def lock_inboxes(user_ids: Iterable[Any], *, skip_locked: bool = False) -> dict[Any, Inbox]:
     """Lock existing inboxes in user order until the transaction ends, and return them by user.
 
-    Inbox rows are the only locks that the hub takes, and all take them in this order, so nothing can deadlock. On SQLite
-    the transaction itself is the lock.
+    Inbox rows are the only locks that the hub takes, and all take them in this order, so nothing can
+    deadlock. On SQLite the transaction itself is the lock.
 
     Args:
         skip_locked: leave out those that another transaction has, instead of waiting.
 
     Raises:
-        OperationalError: a lock was not had within ``lock_timeout_seconds``, or inside a caller's transaction within
-            whatever is set there.
+        OperationalError: a lock was not had within ``lock_timeout_seconds``, or inside a caller's transaction
+            within whatever is set there.
     """
     db = transaction.get_connection()
     if not db.in_atomic_block:
@@ -107,7 +110,8 @@ _LOCK_FREE: Final = Prepared(partial(_locked, skip_locked=True))
 
 
 def lock_statements(user_id: Any) -> list[Statement]:
-    """What locks one existing inbox for the transaction that it begins, or goes on with: the last one gives a row, or none.
+    """What locks one existing inbox for the transaction that it begins, or goes on with: the last one gives a
+    row, or none.
 
     As ``lock_inboxes`` does, for those who send what follows in the same trip.
     """
@@ -122,7 +126,9 @@ def lock_statements(user_id: Any) -> list[Statement]:
 
 
 def announce_on_commit(heads: Mapping[Any, int]) -> None:
-    """Send ``inbox_changed`` once the running transaction has committed; a rolled-back one is never announced."""
+    """Send ``inbox_changed`` once the running transaction has committed; a rolled-back one is never
+    announced.
+    """
     if heads:
         transaction.on_commit(
             partial(inbox_changed.send_robust, sender=Inbox, heads=dict(heads)), robust=True

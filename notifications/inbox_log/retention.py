@@ -1,7 +1,8 @@
-"""Retention: notifications that are older than it are deleted, and the part of the log that is older is compacted.
+"""Retention: notifications that are older than it are deleted, and the part of the log that is older is
+compacted.
 
-What stays at or below the floor is the base state: the changes from which a fold gives the inbox as it was at the floor.
-Rows that no change needs any more are removed.
+What stays at or below the floor is the base state: the changes from which a fold gives the inbox as it was at
+the floor. Rows that no change needs any more are removed.
 """
 
 from __future__ import annotations
@@ -54,7 +55,8 @@ class Pruned(NamedTuple):
 
 
 def inboxes_to_prune(cutoff: datetime, *, after: Any = None, limit: int = MAX_INBOXES) -> list[Any]:
-    """The next users in whose inbox there is something to prune, in the order of their keys. One query, no lock.
+    """The next users in whose inbox there is something to prune, in the order of their keys. One query, no
+    lock.
 
     Args:
         cutoff: what is older is to go.
@@ -132,7 +134,9 @@ def _compact(user_id: Any, cutoff: datetime) -> Pruned | None:
 
 
 def _remove_unneeded(user_id: Any) -> int:
-    """Remove the deleted notifications of an inbox that no change refers to, and their events unless others need them."""
+    """Remove the deleted notifications of an inbox that no change refers to, and their events unless others
+    need them.
+    """
     gone = Notification.objects.filter(
         ~Exists(Change.objects.filter(notification_id=OuterRef("pk"))),
         recipient_id=user_id,
@@ -149,7 +153,8 @@ def _remove_unneeded(user_id: Any) -> int:
 
 
 def prune_broadcasts(cutoff: datetime) -> int:
-    """Remove the broadcasts that ended before ``cutoff``, and those of their events that nothing needs any more.
+    """Remove the broadcasts that ended before ``cutoff``, and those of their events that nothing needs any
+    more.
 
     Transaction: one for each ``MAX_INBOXES`` of them.
 
@@ -175,8 +180,8 @@ def _remove_orphans(event_ids: Collection[int]) -> int:
     return orphans.delete()[0]
 
 
-# What goes: all of a notification but its last change, that too if it is its deletion, and each all-read that was not the
-# first to take along something that stays. By `IN`, and over small sets that are made once: with
+# What goes: all of a notification but its last change, that too if it is its deletion, and each all-read that
+# was not the first to take along something that stays. By `IN`, and over small sets that are made once: with
 # `NOT IN` over all of them PostgreSQL took 99 s for 90,000 changes instead of 3.
 _COMPACT: Final = f"""
     DELETE FROM {{change}} WHERE id IN (

@@ -17,8 +17,8 @@ MAX_RETRIED: Final = 1_000
 def retry_failed(ids: Iterable[UUID] = (), *, event_id: int | None = None) -> int:
     """Let the sequencer try notifications again that it has marked failed. What is still wrong fails again.
 
-    Transaction: the caller's; they are sequenced right after the commit. Three statements before that. Others than failed ones
-    are left alone, so doing it again changes nothing.
+    Transaction: the caller's; they are sequenced right after the commit. Three statements before that. Others
+    than failed ones are left alone, so doing it again changes nothing.
 
     Args:
         ids: public ids.

@@ -1,7 +1,8 @@
-"""The sequencer: gives staged notifications their positions, in a short transaction of its own, after the commit.
+"""The sequencer: gives staged notifications their positions, in a short transaction of its own, after the
+commit.
 
-Inbox rows are locked in user order; staged rows are never locked. Whoever comes second finds nothing staged and does
-nothing, so the sequencer may be called by anybody, any number of times.
+Inbox rows are locked in user order; staged rows are never locked. Whoever comes second finds nothing staged
+and does nothing, so the sequencer may be called by anybody, any number of times.
 """
 
 from __future__ import annotations
@@ -41,13 +42,14 @@ _CollapseKey = tuple[Any, str, str, str]
 def sequence_on_commit(user_ids: Iterable[Any], events: Iterable[Event] = ()) -> None:
     """Sequence what these users have staged, once the running transaction has committed.
 
-    Every call registers a hook, because a savepoint that is rolled back takes its hooks along; the first hook to run takes
-    all users noted on the connection, so that a transaction with many sends is sequenced at once.
+    Every call registers a hook, because a savepoint that is rolled back takes its hooks along; the first hook
+    to run takes all users noted on the connection, so that a transaction with many sends is sequenced at
+    once.
 
     Args:
         user_ids: primary keys of users.
-        events: what this transaction has checked and stored, which then need not be read. The hook holds them, so that none
-            outlives a transaction that is rolled back: SQLite gives its key to another.
+        events: what this transaction has checked and stored, which then need not be read. The hook holds
+            them, so that none outlives a transaction that is rolled back: SQLite gives its key to another.
     """
     noted: set[Any] = transaction.get_connection().__dict__.setdefault(_NOTED, set())
     noted.update(user_ids)
@@ -62,16 +64,17 @@ def sequence_on_commit(user_ids: Iterable[Any], events: Iterable[Event] = ()) ->
 def _sequence_noted(known: Events) -> None:
     noted: set[Any] = transaction.get_connection().__dict__.pop(_NOTED, set())
     if missed := noted - _sequence(noted, known, skip_locked=False).keys():
-        # Another process's sweeper was quicker, and announced it. What this process emits next comes after it all the same (I19).
+        # Another process's sweeper was quicker, and announced it. What this process emits next comes after it
+        # all the same (I19).
         announce(missed)
 
 
 def sequence(user_ids: Collection[Any], *, skip_locked: bool = False) -> int:
     """Give positions to everything that these users have staged and that is due.
 
-    Transaction: one for each ``max_sequence_chunk`` inboxes, each announced by ``inbox_changed`` after its commit. A row
-    that cannot be sequenced is marked ``failed_at`` and stops nobody else; an inbox whose lock is not had in time is left to
-    the sweeper.
+    Transaction: one for each ``max_sequence_chunk`` inboxes, each announced by ``inbox_changed`` after its
+    commit. A row that cannot be sequenced is marked ``failed_at`` and stops nobody else; an inbox whose lock
+    is not had in time is left to the sweeper.
 
     Args:
         user_ids: primary keys of users; those without staged notifications cost little.
@@ -139,7 +142,9 @@ def _sequence_singly(user_id: Any) -> int:
 def _sequence_rows(
     user_ids: Sequence[Any], known: Events, *, skip_locked: bool, max_rows: int
 ) -> Counter[Any]:
-    """One transaction: lock what has something staged, write the log. Returns how many rows of each user are done, failed ones included."""
+    """One transaction: lock what has something staged, write the log. Returns how many rows of each user are
+    done, failed ones included.
+    """
     while True:
         staged = staged_rows(user_ids, max_rows=max_rows)
         if not staged:
@@ -151,7 +156,9 @@ def _sequence_rows(
 
 
 def _list_rows(staged: Sequence[Staged], known: Events, *, skip_locked: bool, max_rows: int) -> Counter[Any]:
-    """What was read without a lock is taken as it is, unless a look at the locked inboxes shows that it may be old."""
+    """What was read without a lock is taken as it is, unless a look at the locked inboxes shows that it may
+    be old.
+    """
     heads = {row.recipient_id: row.head for row in staged}
     events = events_of(staged, known)
     create_inboxes(user_id for user_id, head in heads.items() if head is None)
@@ -232,7 +239,9 @@ def _list(batch: LogBatch, staged: Sequence[Staged], events: dict[int, Event]) -
 
 
 def _replayed(staged: Sequence[Staged]) -> dict[tuple[Any, UUID | None], list[Listed]]:
-    """What is still listed of that which staged rows show anew, by recipient and public id. One query, or none."""
+    """What is still listed of that which staged rows show anew, by recipient and public id. One query, or
+    none.
+    """
     wanted = [row.replay_of for row in staged if row.replay_of is not None]
     if not wanted:
         return {}

@@ -15,8 +15,9 @@ from notifications.models import Event, Inbox, Notification
 from notifications.sql.arrays import AnyOf, any_of, keys_text
 from notifications.sql.prepared import Prepared, Slots
 
-# Two halves: each has a partial index, and behind an OR SQLite finds neither. Materialized, or it takes an index of all that the
-# recipient ever got, because that has the order. Subqueries rather than joins, which take PostgreSQL twice as long to plan.
+# Two halves: each has a partial index, and behind an OR SQLite finds neither. Materialized, or it takes an
+# index of all that the recipient ever got, because that has the order. Subqueries rather than joins, which
+# take PostgreSQL twice as long to plan.
 _STAGED: Final = """
     WITH staged AS MATERIALIZED (
         SELECT id, recipient_id, event_id, collapse_key, replay_of, replay_id,
@@ -39,8 +40,8 @@ class Staged(NamedTuple):
         replay_id: the staff's replay that made it.
         is_read: it is to be read from the beginning, and never counted as unread.
         is_withdrawn: its event was, so nobody is to see it.
-        head: of its inbox, in the same snapshot; None without an inbox. While it is the same, the notification still waits,
-            unless it was deleted.
+        head: of its inbox, in the same snapshot; None without an inbox. While it is the same, the
+            notification still waits, unless it was deleted.
     """
 
     id: int
@@ -55,7 +56,9 @@ class Staged(NamedTuple):
 
 
 def staged_rows(user_ids: Sequence[Any], *, max_rows: int) -> list[Staged]:
-    """What these users have staged for at once, or for a time that has come, in staging order. One query, no lock."""
+    """What these users have staged for at once, or for a time that has come, in staging order. One query, no
+    lock.
+    """
     key: Any = Inbox._meta.pk
     keys = keys_text(key, user_ids)
     now = connection.ops.adapt_datetimefield_value(timezone.now())

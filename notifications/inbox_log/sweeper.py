@@ -29,15 +29,17 @@ class Swept(NamedTuple):
 def sweep() -> Swept:
     """Sequence everything staged that is due, and expire everything past its ``expires_at``.
 
-    Transaction: several short ones; must not be called inside another. Inboxes that somebody else has locked are left for
-    the next run. Any number of processes may sweep at once.
+    Transaction: several short ones; must not be called inside another. Inboxes that somebody else has locked
+    are left for the next run. Any number of processes may sweep at once.
     """
     now = timezone.now()
     return Swept(_sequence_due(now), _expire_due(now))
 
 
 def _sequence_due(now: datetime) -> int:
-    """Part by part in user order, so that each user is looked at once, and locked ones keep nobody else waiting."""
+    """Part by part in user order, so that each user is looked at once, and locked ones keep nobody else
+    waiting.
+    """
     size = hub_config().max_sequence_chunk
     done, last = 0, None
     while user_ids := selectors.recipients_with_staged(now, after=last, limit=size):

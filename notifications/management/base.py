@@ -1,4 +1,6 @@
-"""What all commands have in common that work on the hub's tables: where those cannot be had, one line that says what to do."""
+"""What all commands have in common that work on the hub's tables: where those cannot be had, one line that
+says what to do.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""How far a long command has come, on its error output and now and then, so that its output stays what it found."""
+"""How far a long command has come, on its error output and now and then, so that its output stays what it
+found.
+"""
 
 from __future__ import annotations
 

@@ -26,7 +26,8 @@ def add_token_arguments(parser: CommandParser, *, name: str) -> None:
         dest="types",
         action="append",
         default=[],
-        help="with the scope publish: the only event type that it may send (orders.order.shipped, or all under orders.*); may be given several times",
+        help="with the scope publish: the only event type that it may send (orders.order.shipped, or all "
+        "under orders.*); may be given several times",
     )
     parser.add_argument(
         "--topic",
@@ -72,7 +73,10 @@ def description(made: NewToken) -> str:
     text = f"The token has the scopes {made.token.scopes}, {until}, and is not shown again."
     if made.lacks_permission:
         name = made.token.user.get_username()
-        text += f"\n{name} may not send notifications: until they have the permission {permissions.SEND}, whatever this token sends is refused."
+        text += (
+            f"\n{name} may not send notifications: until they have the permission {permissions.SEND}, "
+            "whatever this token sends is refused."
+        )
     return text
 
 

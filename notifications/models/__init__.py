@@ -1,4 +1,5 @@
-"""The tables of the hub: inboxes and what is in them, broadcasts and replays, credentials of programs, keys of producers, who is connected.
+"""The tables of the hub: inboxes and what is in them, broadcasts and replays, credentials of programs, keys
+of producers, who is connected.
 
 Rows are written by ``notifications.services`` alone.
 """

@@ -1,4 +1,6 @@
-"""Broadcasts: sends to very many, each a queue of its own that any serving process works on, chunk by chunk."""
+"""Broadcasts: sends to very many, each a queue of its own that any serving process works on, chunk by
+chunk.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +19,8 @@ from notifications.models.times import ReadableDateTimeField
 class Broadcast(Job):
     """One event to very many users, outside any request.
 
-    Its recipients are taken in the order of their keys. ``last_recipient`` is written by the transaction that notifies the
-    users up to there.
+    Its recipients are taken in the order of their keys. ``last_recipient`` is written by the transaction that
+    notifies the users up to there.
     """
 
     event = models.ForeignKey(

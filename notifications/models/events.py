@@ -50,7 +50,8 @@ class Event(models.Model):
     body = models.TextField(_("body"), blank=True, default="", db_default="")
     url = models.CharField(_("URL"), max_length=MAX_URL_LENGTH, blank=True, default="", db_default="")
     actor = models.CharField(_("actor"), max_length=MAX_ACTOR_LENGTH, blank=True, default="", db_default="")
-    # Text, not a JSON column: jsonb reorders keys and rewrites numbers, and this text is spliced into frames as it is.
+    # Text, not a JSON column: jsonb reorders keys and rewrites numbers, and this text is spliced into frames
+    # as it is.
     data = models.TextField(_("data"), default="{}", db_default="{}")
     expires_at = ReadableDateTimeField(_("expires at"), null=True, blank=True)
     source = models.CharField(
@@ -61,8 +62,9 @@ class Event(models.Model):
         db_default="",
         help_text=_("Who sent it: the code, command, member of staff or token."),
     )
-    # Who may withdraw it; `source` is for people, and text that a producer can have some influence on. Without a constraint:
-    # it would lock the producer's row with every send, and whether that user still exists is nobody's concern.
+    # Who may withdraw it; `source` is for people, and text that a producer can have some influence on.
+    # Without a constraint: it would lock the producer's row with every send, and whether that user still
+    # exists is nobody's concern.
     producer = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         null=True,

@@ -15,8 +15,8 @@ MAX_PATH_LENGTH = 200
 class IdempotencyKey(models.Model):
     """One answered request of a producer.
 
-    The row is inserted before the work and in its transaction, so that it exists if, and only if, the work was done; a second
-    request with the key waits at the unique index until it is known which.
+    The row is inserted before the work and in its transaction, so that it exists if, and only if, the work
+    was done; a second request with the key waits at the unique index until it is known which.
     """
 
     producer = models.ForeignKey(
@@ -65,8 +65,8 @@ class EventKeyState(models.IntegerChoices):
 class EventKey(models.Model):
     """One transient event that a producer sent with an idempotency key.
 
-    Redis takes part in no transaction, so this row is committed before the event is sent: whatever is killed in between, the event
-    goes out at most once. The row goes again if it is certain that nothing was sent.
+    Redis takes part in no transaction, so this row is committed before the event is sent: whatever is killed
+    in between, the event goes out at most once. The row goes again if it is certain that nothing was sent.
     """
 
     producer = models.ForeignKey(

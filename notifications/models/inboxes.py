@@ -92,7 +92,9 @@ class Inbox(models.Model):
 
 
 class Change(models.Model):
-    """One entry of an inbox's log. Immutable; a frame is a function of its change and that change's event alone."""
+    """One entry of an inbox's log. Immutable; a frame is a function of its change and that change's event
+    alone.
+    """
 
     inbox = models.ForeignKey(
         Inbox,
@@ -146,7 +148,8 @@ class Change(models.Model):
         verbose_name_plural = _("changes")
         indexes: ClassVar[list[models.Index]] = [
             models.Index(
-                name="change_superseded",  # compacted backlogs: whether a later one follows; and the foreign key's own look
+                # compacted backlogs: whether a later one follows; and the foreign key's own look
+                name="change_superseded",
                 fields=["notification", "position"],
             ),
         ]

@@ -1,4 +1,6 @@
-"""What broadcasts and replays have in common: work in chunks, outside any request, by whichever serving process comes first."""
+"""What broadcasts and replays have in common: work in chunks, outside any request, by whichever serving
+process comes first.
+"""
 
 from __future__ import annotations
 
@@ -25,9 +27,9 @@ class JobState(models.TextChoices):
 class Job(models.Model):
     """A queue of its own, with its progress.
 
-    How far it is stands in its row, written by the transaction that does the work up to there, so whoever goes on after a crash
-    does nothing twice. While ``leased_until`` has not come, by the database's clock, nobody but the holder of ``lease`` works on
-    it.
+    How far it is stands in its row, written by the transaction that does the work up to there, so whoever
+    goes on after a crash does nothing twice. While ``leased_until`` has not come, by the database's clock,
+    nobody but the holder of ``lease`` works on it.
     """
 
     id = models.UUIDField(primary_key=True, default=new_public_id, editable=False)

@@ -23,8 +23,9 @@ from notifications.models.times import ReadableDateTimeField
 class Notification(models.Model):
     """One event at one recipient.
 
-    *Staged* while ``position`` is null: committed, but not yet in the log, and seen by no reader. *Listed* from its created
-    change to its deleted change. The primary key is the order of staging; ``public_id`` is the ``id`` of the wire.
+    *Staged* while ``position`` is null: committed, but not yet in the log, and seen by no reader. *Listed*
+    from its created change to its deleted change. The primary key is the order of staging; ``public_id`` is
+    the ``id`` of the wire.
     """
 
     public_id = models.UUIDField(_("id"), unique=True, default=new_public_id, editable=False)
@@ -51,7 +52,8 @@ class Notification(models.Model):
         db_default="",
     )
     replay_of = models.UUIDField(_("replay of"), null=True, blank=True, editable=False)
-    # Which of the staff's replays made it: its changes then say who that was. No constraint, as for the event's producer.
+    # Which of the staff's replays made it: its changes then say who that was. No constraint, as for the
+    # event's producer.
     replay = models.ForeignKey(
         "notifications.Replay",
         null=True,
@@ -110,7 +112,8 @@ class Notification(models.Model):
         verbose_name = _("notification")
         verbose_name_plural = _("notifications")
         permissions = (
-            # To view a notification is to see that it is there and what became of it; what it says is a right of its own.
+            # To view a notification is to see that it is there and what became of it; what it says is a right
+            # of its own.
             ("view_content", "Can view the content of notifications"),
             ("replay", "Can replay notifications to users"),
             ("compose", "Can compose notifications"),
@@ -122,7 +125,8 @@ class Notification(models.Model):
                 fields=["recipient", "id"],
             ),
             models.Index(
-                name="notif_event",  # the admin: who was sent an event, newest first; and the foreign key's own look
+                # the admin: who was sent an event, newest first; and the foreign key's own look
+                name="notif_event",
                 fields=["event", "id"],
             ),
             models.Index(
@@ -131,7 +135,8 @@ class Notification(models.Model):
                 condition=Q(failed_at__isnull=False),
             ),
             models.Index(
-                name="notif_replay_of",  # the admin: by what a notification was followed, few of which there are
+                # the admin: by what a notification was followed, few of which there are
+                name="notif_replay_of",
                 fields=["replay_of"],
                 condition=Q(replay_of__isnull=False),
             ),

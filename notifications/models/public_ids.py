@@ -14,7 +14,9 @@ def new_public_id() -> uuid.UUID:
 
 
 def made_at(key: uuid.UUID) -> datetime | None:
-    """Tell when a UUIDv7 was made, to the millisecond; None of a key of another kind, which somebody else must have made."""
+    """Tell when a UUIDv7 was made, to the millisecond; None of a key of another kind, which somebody else
+    must have made.
+    """
     if key.version != 7:
         return None
     return datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=key.int >> 80)
@@ -23,11 +25,12 @@ def made_at(key: uuid.UUID) -> datetime | None:
 def staged_at(public_id: uuid.UUID, stored_at: datetime) -> datetime:
     """Tell when a notification was staged.
 
-    That may be long after its event was stored: a chunk of a broadcast waits for its turn, and what staff deliver again or copy
-    is of an event that happened before.
+    That may be long after its event was stored: a chunk of a broadcast waits for its turn, and what staff
+    deliver again or copy is of an event that happened before.
 
     Args:
         public_id: the notification's.
-        stored_at: when its event was stored. It is the answer where the id does not tell, or tells of a time before that.
+        stored_at: when its event was stored. It is the answer where the id does not tell, or tells of a time
+            before that.
     """
     return max(made_at(public_id) or stored_at, stored_at)

@@ -1,4 +1,6 @@
-"""Replays: what staff show users again, hand to them anew, or copy to others; each a job of its own, and the record of who did it and why."""
+"""Replays: what staff show users again, hand to them anew, or copy to others; each a job of its own, and the
+record of who did it and why.
+"""
 
 from __future__ import annotations
 
@@ -26,10 +28,12 @@ class ReplayVerb(models.TextChoices):
 
 
 class Replay(Job):
-    """One verb for some notifications: those named in ``ids``, or all that ``filters`` admit, up to ``until_id``.
+    """One verb for some notifications: those named in ``ids``, or all that ``filters`` admit, up to
+    ``until_id``.
 
-    They are taken in the order of their keys. ``last_id`` is written by the transaction that replays the notifications up to
-    there. What was staged after ``until_id`` is left out: a replay never takes what it has made itself.
+    They are taken in the order of their keys. ``last_id`` is written by the transaction that replays the
+    notifications up to there. What was staged after ``until_id`` is left out: a replay never takes what it
+    has made itself.
     """
 
     verb = models.CharField(_("verb"), max_length=9, choices=ReplayVerb)
@@ -83,9 +87,11 @@ class Replay(Job):
 
 
 class ReplayedNotification(models.Model):
-    """That a replay did something with a notification: showed it again, delivered it again, or copied it to somebody.
+    """That a replay did something with a notification: showed it again, delivered it again, or copied it to
+    somebody.
 
-    Its timeline and the copies tell from it; a filter cannot say afterwards what it admitted. It is removed with the notification.
+    Its timeline and the copies tell from it; a filter cannot say afterwards what it admitted. It is removed
+    with the notification.
     """
 
     # No constraints: services remove these rows together with their notifications.

@@ -1,6 +1,8 @@
-"""Who is connected: a row for each serving process, and one for each stream, which proves what was delivered to which device.
+"""Who is connected: a row for each serving process, and one for each stream, which proves what was delivered
+to which device.
 
-Neither row refers to a worker or a token by a constraint: a stream must not wait for them, nor fail because they are gone.
+Neither row refers to a worker or a token by a constraint: a stream must not wait for them, nor fail because
+they are gone.
 """
 
 from __future__ import annotations
@@ -21,7 +23,8 @@ from notifications.models.tokens import ApiToken
 class EndReason(models.TextChoices):
     """Why a stream ended: the reasons of ``stream.close``, and those that nobody could be told.
 
-    ``streaming.frames`` owns the former, and all of them are here, so that whatever closes a stream can be put on record.
+    ``streaming.frames`` owns the former, and all of them are here, so that whatever closes a stream can be
+    put on record.
     """
 
     CLIENT = "client", _("The client went")
@@ -52,7 +55,8 @@ class Worker(models.Model):
     id = models.UUIDField(primary_key=True, default=new_public_id, editable=False)
     host = models.CharField(_("host"), max_length=255)
     pid = models.PositiveBigIntegerField(_("process id"))
-    # What tells it from all other processes (``notifications.system.processes``), so that one of the same machine can tell that it is dead.
+    # What tells it from all other processes (``notifications.system.processes``), so that one of the same
+    # machine can tell that it is dead.
     process = models.CharField(_("process"), max_length=100, default="", db_default="", editable=False)
     started_at = models.DateTimeField(_("started at"), db_default=Now(), editable=False)
     # The last sign of life. How far its streams had come is on record as of then.
@@ -69,11 +73,12 @@ class Worker(models.Model):
 
 
 class StreamSession(models.Model):
-    """One stream. It takes one of its user's slots from ``opened_at`` to ``closed_at``, as long as its worker shows signs of life.
+    """One stream. It takes one of its user's slots from ``opened_at`` to ``closed_at``, as long as its worker
+    shows signs of life.
 
-    Every change of the log after ``start_position`` and up to ``position`` that its filters admit was written to it.
-    An answered poll is on record as a stream that began and ended in one moment, and took no slot.
-    The primary key is the ``stream`` of ``stream.open``, and ascends with time.
+    Every change of the log after ``start_position`` and up to ``position`` that its filters admit was written
+    to it. An answered poll is on record as a stream that began and ended in one moment, and took no slot. The
+    primary key is the ``stream`` of ``stream.open``, and ascends with time.
     """
 
     id = models.UUIDField(primary_key=True, default=new_public_id, editable=False)

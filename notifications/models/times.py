@@ -15,8 +15,8 @@ else:  # at run time it takes no parameters
 class ReadableDateTimeField(_AnyDateTimeField):
     """A time; one that Python cannot read is read as none.
 
-    PostgreSQL has times, and infinity, for which Python has no form: its driver raises, and whatever else the query has found is
-    lost. From SQLite Django reads as none what is no time.
+    PostgreSQL has times, and infinity, for which Python has no form: its driver raises, and whatever else the
+    query has found is lost. From SQLite Django reads as none what is no time.
     """
 
     def select_format(self, compiler: Any, sql: str, params: Any) -> tuple[str, Any]:

@@ -26,8 +26,8 @@ class Scope(models.TextChoices):
 class ApiToken(models.Model):
     """A program's credential: what it may do for its user, and until when.
 
-    Only a hash of its text is stored. The text has 256 random bits, so nothing is gained by a slow hash, and whoever reads
-    the table learns nothing.
+    Only a hash of its text is stored. The text has 256 random bits, so nothing is gained by a slow hash, and
+    whoever reads the table learns nothing.
     """
 
     user = models.ForeignKey(

@@ -1,7 +1,8 @@
 """The condition that an event has certain words, in the terms of the database at hand.
 
-PostgreSQL answers it by its own full-text search, from a column that migration 0006 adds beside Django's: it is generated
-from title and body, indexed, and never seen by the models. SQLite looks at title and body themselves.
+PostgreSQL answers it by its own full-text search, from a column that migration 0006 adds beside Django's: it
+is generated from title and body, indexed, and never seen by the models. SQLite looks at title and body
+themselves.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ _RARE: Final = 0.006
 
 
 def has_words(words: Collection[str]) -> Q:
-    """What is true of notifications whose event has each of ``words``, whole and in either case; nothing has no words."""
+    """What is true of notifications whose event has each of ``words``, whole and in either case; nothing has
+    no words.
+    """
     if not words:
         return Q(position__lt=0)  # true of none, and still a statement, whose one row says where the inbox is
     if connection.vendor == "postgresql":
@@ -46,10 +49,12 @@ def events_have_words(words: Collection[str]) -> Q:
 
 
 def few_events_with(words: Collection[str], *, limit: int) -> list[int] | None:
-    """The keys of all events with all words, in no order, where these are few; None where they are many, or only a look can tell.
+    """The keys of all events with all words, in no order, where these are few; None where they are many, or
+    only a look can tell.
 
-    PostgreSQL's own estimate decides which it is. Two queries or three, by the index ``event_words`` whatever is wanted of the
-    events besides: for words that it has no statistics of, the planner would rather walk the whole table in order.
+    PostgreSQL's own estimate decides which it is. Two queries or three, by the index ``event_words`` whatever
+    is wanted of the events besides: for words that it has no statistics of, the planner would rather walk the
+    whole table in order.
     """
     if connection.vendor != "postgresql" or not words:
         return None
@@ -87,7 +92,9 @@ def _has_all(words: Collection[str]) -> tuple[str, list[Any]]:
 
 
 def _spellings(word: str) -> list[str]:
-    """A word as it may stand in a text. In a database with the locale C, PostgreSQL folds the case of ASCII letters only."""
+    """A word as it may stand in a text. In a database with the locale C, PostgreSQL folds the case of ASCII
+    letters only.
+    """
     lower = word.lower()
     if word.isascii():
         return [lower]
@@ -96,7 +103,8 @@ def _spellings(word: str) -> list[str]:
 
 def _in_either_text(word: str, of: str) -> Q:
     pattern = f"(?<![{WORD_CHARACTERS}]){re.escape(word)}(?![{WORD_CHARACTERS}])"
-    # SQLite's own LIKE folds ASCII alone; it goes first, because it passes over most rows many times faster than Python can.
+    # SQLite's own LIKE folds ASCII alone; it goes first, because it passes over most rows many times faster
+    # than Python can.
     likely = Q()
     if word.isascii():
         likely = Q(**{f"{of}title__icontains": word}) | Q(**{f"{of}body__icontains": word})

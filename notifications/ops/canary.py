@@ -21,7 +21,8 @@ EVENT_TYPE: Final = "hub.doctor.canary"
 
 
 def send_canary(url: str, user: Any) -> Iterator[Finding]:
-    """Open a stream of ``user`` at ``url``, notify them, and look at how it arrives. The notification is deleted afterwards.
+    """Open a stream of ``user`` at ``url``, notify them, and look at how it arrives. The notification is
+    deleted afterwards.
 
     Args:
         url: where the hub is for its clients, such as ``https://hub.example.com``.
@@ -38,7 +39,8 @@ def send_canary(url: str, user: Any) -> Iterator[Finding]:
     except TimeoutError:
         yield error(
             "canary",
-            f"nothing came within {WAIT_SECONDS:.0f} s: a proxy holds the stream back; turn its buffering off (deploy/nginx.conf)",
+            f"nothing came within {WAIT_SECONDS:.0f} s: a proxy holds the stream back; turn its buffering "
+            "off (deploy/nginx.conf)",
         )
     except (OSError, HTTPException) as failure:
         yield error("canary", f"{url} cannot be reached, or cuts the stream off: {failure!r}")

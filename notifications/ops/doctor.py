@@ -29,7 +29,9 @@ WAITING: Final = timedelta(minutes=1)
 
 
 def examine() -> Iterator[Finding]:
-    """Everything that can be seen from here. Reads the database, sends one message to itself, and changes nothing."""
+    """Everything that can be seen from here. Reads the database, sends one message to itself, and changes
+    nothing.
+    """
     yield from _settings()
     try:
         yield from _database()
@@ -110,7 +112,8 @@ def _waiting() -> Iterator[Finding]:
     if overdue or expired:
         yield warning(
             "sweeper",
-            f"{overdue:,} notifications wait for their position and {expired:,} are past their end, for more than a minute: "
+            f"{overdue:,} notifications wait for their position and {expired:,} are past their end, for more "
+            "than a minute: "
             "no process serves, or none can lock those inboxes",
         )
     else:
@@ -134,20 +137,26 @@ def _installation(*, is_layer_well: bool) -> Iterator[Finding]:
     else:
         yield warning(
             "identity",
-            f"{known.name}, but the database's role may not tell one cluster from another: another hub on the same Redis server, made by the "
-            "same steps and with the same SECRET_KEY, would have the same. Set HUB_INSTALLATION, or GRANT EXECUTE ON FUNCTION pg_control_system()",
+            f"{known.name}, but the database's role may not tell one cluster from another: another hub on "
+            "the same Redis server, made by the "
+            "same steps and with the same SECRET_KEY, would have the same. Set HUB_INSTALLATION, or GRANT "
+            "EXECUTE ON FUNCTION pg_control_system()",
         )
     if is_layer_well:
         yield from look_for_neighbours(known)
 
 
 def look_at_layer() -> Finding:
-    """Whether messages come through the channel layer. Takes a round trip, or ``LAYER_SECONDS``; in a thread without a loop."""
+    """Whether messages come through the channel layer. Takes a round trip, or ``LAYER_SECONDS``; in a thread
+    without a loop.
+    """
     return asyncio.run(_layer())
 
 
 async def _layer() -> Finding:
-    """A message to oneself, over a group. On a layer of its own: connections belong to the loop that made them."""
+    """A message to oneself, over a group. On a layer of its own: connections belong to the loop that made
+    them.
+    """
     if get_channel_layer() is None:
         return warning("layer", "there is none: streams are live only by reconciliation, seconds late")
     layer: Any = channel_layers.make_backend("default")

@@ -1,4 +1,5 @@
-"""How log lines look: one for each event, with the request that it belongs to, for people or as JSON, and without secrets.
+"""How log lines look: one for each event, with the request that it belongs to, for people or as JSON, and
+without secrets.
 
 Named by Django's ``LOGGING``, so it is imported before the apps are there.
 """
@@ -17,7 +18,8 @@ from structlog.typing import EventDict, Processor
 HIDDEN: Final = "…"
 SELDOM_SECONDS: Final = 60.0
 MAX_TEXTS: Final = 100  # that are remembered; a library has a few
-# Whoever writes a credential into a line, in a URL, a header or a field, it does not come out. Cookies by any name.
+# Whoever writes a credential into a line, in a URL, a header or a field, it does not come out. Cookies by any
+# name.
 _SECRET: Final = re.compile(
     r"""((?:ticket|token|api_key|password|secret|sessionid|csrftoken)["']?\s?[=:]\s?["']?|\b(?:Bearer|Basic)\s+)[^\s"'&;,)}\]]+""",
     re.IGNORECASE,
@@ -59,7 +61,8 @@ class WithoutTraceback(logging.Filter):
 class Seldom(logging.Filter):
     """Lets one record of each text through in a minute, with the reason in place of the traceback.
 
-    For libraries that say the same again and again while something is away, of which the hub says by itself that it is.
+    For libraries that say the same again and again while something is away, of which the hub says by itself
+    that it is.
     """
 
     def __init__(self) -> None:

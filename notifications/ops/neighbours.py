@@ -1,7 +1,9 @@
-"""Finds out who listens on the channel layer's Redis server: this installation, others, or processes that should be of this one and are not.
+"""Finds out who listens on the channel layer's Redis server: this installation, others, or processes that
+should be of this one and are not.
 
-Redis's pub/sub ignores the numbers of databases, so all hubs of a server meet there. They do not hear each other, because their groups have
-different names; but neither do processes of one hub that were not set up alike.
+Redis's pub/sub ignores the numbers of databases, so all hubs of a server meet there. They do not hear each
+other, because their groups have different names; but neither do processes of one hub that were not set up
+alike.
 """
 
 from __future__ import annotations
@@ -35,7 +37,9 @@ _PATTERNS: Final = (
 
 
 def look_for_neighbours(installation: Installation) -> Iterable[Finding]:
-    """Say who listens, where the channel layer is Redis's pub/sub; elsewhere numbers of databases keep hubs apart. In a thread without a loop."""
+    """Say who listens, where the channel layer is Redis's pub/sub; elsewhere numbers of databases keep hubs
+    apart. In a thread without a loop.
+    """
     layer: Mapping[str, Any] = settings.CHANNEL_LAYERS["default"]
     if not issubclass(import_string(layer["BACKEND"]), RedisPubSubChannelLayer):
         return
@@ -66,7 +70,8 @@ def judge(installation: Installation, found: Mapping[str, int]) -> Finding:
     more = f" and {len(others) - MAX_NAMED} more" if len(others) > MAX_NAMED else ""
     return warning(
         "neighbours",
-        f"{text}, and on the same Redis server {', '.join(shown)}{more}. Other hubs may be there: they and this one do not hear each other. "
+        f"{text}, and on the same Redis server {', '.join(shown)}{more}. Other hubs may be there: they and "
+        "this one do not hear each other. "
         "But if those are processes of this hub, they have another SECRET_KEY, HUB_INSTALLATION or database, "
         "and what happens in one is seen in the other seconds late, transient events never",
     )

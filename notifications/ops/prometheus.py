@@ -1,7 +1,9 @@
-"""``/metrics`` for Prometheus: the numbers of all workers of one ``serve``, or of this process, to those who may see them.
+"""``/metrics`` for Prometheus: the numbers of all workers of one ``serve``, or of this process, to those who
+may see them.
 
-What streams and notifications count is added up over the workers, ended ones included, so it never goes back. What the operating
-system knows of each process (memory, CPU, open files) has the worker's number as a label, and begins anew with each.
+What streams and notifications count is added up over the workers, ended ones included, so it never goes back.
+What the operating system knows of each process (memory, CPU, open files) has the worker's number as a label,
+and begins anew with each.
 """
 
 from __future__ import annotations
@@ -130,7 +132,9 @@ def share(scribe: Scribe) -> None:
 
 
 def totals() -> tuple[Metrics, bool]:
-    """What was counted, and whether that is of all workers, ended ones included; else of this process alone."""
+    """What was counted, and whether that is of all workers, ended ones included; else of this process
+    alone.
+    """
     if _scribe is None or not _scribe.write():
         return METRICS, False
     return Metrics.from_counts(_scribe.tally.read()[0]), True
@@ -152,9 +156,11 @@ def exposition() -> bytes:
 
 
 def may_see(scope: Scope) -> bool:
-    """Whether a request may see the page: by the token ``HUB_METRICS_TOKEN`` or, when none is set, from this machine.
+    """Whether a request may see the page: by the token ``HUB_METRICS_TOKEN`` or, when none is set, from this
+    machine.
 
-    The Host is then this machine's too: what a proxy here passes on comes from here, but under the public name.
+    The Host is then this machine's too: what a proxy here passes on comes from here, but under the public
+    name.
     """
     headers, token = Headers(scope), hub_config().metrics_token
     if token:

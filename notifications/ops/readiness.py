@@ -1,4 +1,6 @@
-"""Whether this process can do its work: what it needs is asked at most once a second, whoever asks how often."""
+"""Whether this process can do its work: what it needs is asked at most once a second, whoever asks how
+often.
+"""
 
 from __future__ import annotations
 

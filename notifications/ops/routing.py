@@ -1,8 +1,8 @@
 """The paths for machines that watch the hub: ``/healthz/live``, ``/healthz/ready`` and ``/metrics``.
 
-They stand beside Django, not in it: a probe comes by plain http, from inside, under whatever host name or address it likes.
-So there is no redirect to https and no ALLOWED_HOSTS here, nor is there a session; what they answer depends on nothing that
-is in the request, but for the credential of ``/metrics``.
+They stand beside Django, not in it: a probe comes by plain http, from inside, under whatever host name or
+address it likes. So there is no redirect to https and no ALLOWED_HOSTS here, nor is there a session; what
+they answer depends on nothing that is in the request, but for the credential of ``/metrics``.
 """
 
 from __future__ import annotations

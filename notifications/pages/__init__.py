@@ -1,1 +1,3 @@
-"""The user's own pages: the inbox, logging in and out, and the password. Without a script they work as well."""
+"""The user's own pages: the inbox, logging in and out, and the password. Without a script they work as
+well.
+"""

@@ -1,7 +1,7 @@
 """The one cursor of stream, polling delta, ETag and admin: ``<epoch>-<position>`` (protocol, section 1).
 
-Pure: no database, no clock. A cursor is *usable* for an inbox when it names the inbox's epoch and a position from its
-floor to its head; from such a cursor the log resumes exactly at the next change.
+Pure: no database, no clock. A cursor is *usable* for an inbox when it names the inbox's epoch and a position
+from its floor to its head; from such a cursor the log resumes exactly at the next change.
 """
 
 from __future__ import annotations

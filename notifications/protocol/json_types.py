@@ -23,7 +23,9 @@ def fits(value: object, hint: Any) -> bool:
 
 
 def fits_json(value: object, hint: Any) -> bool:
-    """Whether a value of JSON has the annotated type: a list may stand for any sequence, a text for a member of an enumeration."""
+    """Whether a value of JSON has the annotated type: a list may stand for any sequence, a text for a member
+    of an enumeration.
+    """
     return _fits(value, hint, is_json=True)
 
 

@@ -1,4 +1,5 @@
-"""The closed list of problem codes, and the one form an error has on the wire (protocol, section 3; docs/errors.md).
+"""The closed list of problem codes, and the one form an error has on the wire (protocol, section 3;
+docs/errors.md).
 
 Shared by REST, by the stream's refusals and by the middleware, so that one cause looks the same everywhere.
 """
@@ -96,7 +97,9 @@ def code_of_status(status: int) -> str:
 
 
 def problem_headers(code: str) -> dict[str, str]:
-    """The headers that a problem brings beside its ``Content-Type``: what would help, to wait or another credential."""
+    """The headers that a problem brings beside its ``Content-Type``: what would help, to wait or another
+    credential.
+    """
     problem = PROBLEMS[code]
     headers = {"WWW-Authenticate": problem.challenge} if problem.challenge else {}
     if (seconds := problem.retry_after_seconds) is not None:

@@ -1,7 +1,8 @@
 """What ``q`` means: the words that a notification's title and body must have (protocol, section 5).
 
-Pure. A word is a run of letters and digits; everything else separates words, so there are no operators and nothing to
-escape. The characters of words are listed here rather than asked of a locale: both databases cut text at the same places.
+Pure. A word is a run of letters and digits; everything else separates words, so there are no operators and
+nothing to escape. The characters of words are listed here rather than asked of a locale: both databases cut
+text at the same places.
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ from notifications.protocol import strict_json
 MAX_SEARCH_LENGTH: Final = 200
 MAX_WORDS: Final = 20
 
-# The inside of a regular expression's brackets, which Python and PostgreSQL read alike: ASCII letters and digits, and beyond
-# them all scripts with their marks, but not the blocks of punctuation, arrows, symbols and pictures. Migration 0006 holds a
-# copy; another set of characters needs another migration.
+# The inside of a regular expression's brackets, which Python and PostgreSQL read alike: ASCII letters and
+# digits, and beyond them all scripts with their marks, but not the blocks of punctuation, arrows, symbols and
+# pictures. Migration 0006 holds a copy; another set of characters needs another migration.
 WORD_CHARACTERS: Final = (
     r"0-9A-Za-z\u00c0-\u1fff\u2070-\u218f\u2c00-\u2dff\u3040-\ud7ff\uf900-\ufdff\ufe70-\ufefe\uff10-\uff19\uff21-\uff3a"
     r"\uff41-\uff5a\uff66-\uffdc\U00010000-\U0001efff\U00020000-\U0003ffff"
@@ -29,8 +30,8 @@ def parse_words(text: str) -> frozenset[str] | None:
     """Cut what somebody typed into words.
 
     Returns:
-        The words; the empty set when there are none among other characters, which finds nothing; None for a blank text,
-        which is no search at all.
+        The words; the empty set when there are none among other characters, which finds nothing; None for a
+        blank text, which is no search at all.
 
     Raises:
         InvalidInput: it is too long, has too many words, or holds what no text may hold.

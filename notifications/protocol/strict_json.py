@@ -1,7 +1,8 @@
 """JSON as the protocol admits it (section 3), the same on every database.
 
-Refused: duplicate keys, NaN and infinities, integers outside signed 64 bit, lone surrogates, NUL, more than 32 levels.
-What passes can be stored as text, read by any JSON library, and comes back with its keys in order and its numbers equal.
+Refused: duplicate keys, NaN and infinities, integers outside signed 64 bit, lone surrogates, NUL, more than
+32 levels. What passes can be stored as text, read by any JSON library, and comes back with its keys in order
+and its numbers equal.
 """
 
 from __future__ import annotations
@@ -53,7 +54,9 @@ def dumps(value: JSONValue, *, field: str = "data") -> str:
 
 
 def size(text: str) -> int:
-    """How many bytes JSON text has as UTF-8, without blanks and needless escapes, as nearly every client would send it."""
+    """How many bytes JSON text has as UTF-8, without blanks and needless escapes, as nearly every client
+    would send it.
+    """
     if "\\u" not in text and text.isascii():
         return len(text)
     compact = json.dumps(json.loads(text), ensure_ascii=False, separators=(",", ":"))

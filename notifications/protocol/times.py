@@ -1,4 +1,6 @@
-"""Which times the hub takes, those that can be shown in any time zone; and how it shows one that came past it all the same."""
+"""Which times the hub takes, those that can be shown in any time zone; and how it shows one that came past it
+all the same.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,9 @@ def time_problem(at: Any) -> str | None:
 
 
 def local_time(at: datetime) -> datetime:
-    """By the clock of the site; in UTC where its zone cannot show it, so that no page is lost to a row that was written by SQL."""
+    """By the clock of the site; in UTC where its zone cannot show it, so that no page is lost to a row that
+    was written by SQL.
+    """
     try:
         return timezone.localtime(at)
     except (OverflowError, ValueError):

@@ -1,4 +1,6 @@
-"""Notes what polls were answered, for the staff's timelines: which client was given what, and what it came back with."""
+"""Notes what polls were answered, for the staff's timelines: which client was given what, and what it came
+back with.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,9 @@ def note_changes(request: Request, query: ChangesQuery, inbox: InboxState, posit
 
 
 def note_list(request: Request, query: ListQuery, page: Page) -> None:
-    """A part of the list is its answer. Of a search, and of what is unread or archived, the record could not say what was in it."""
+    """A part of the list is its answer. Of a search, and of what is unread or archived, the record could not
+    say what was in it.
+    """
     if query.words is not None or query.unread_only or query.archived or not page.rows:
         return
     note_answer(

@@ -1,4 +1,6 @@
-"""The bodies of answers, put together from rows; notifications and changes are spliced in as the payloads' bytes."""
+"""The bodies of answers, put together from rows; notifications and changes are spliced in as the payloads'
+bytes.
+"""
 
 from __future__ import annotations
 
@@ -69,9 +71,9 @@ def changes_body(inbox: InboxState, rows: list[ChangeRow], *, up_to: int) -> dic
     Args:
         inbox: as it was before the rows were read; the log was read up to its head.
         rows: those that the client gets.
-        up_to: the position up to which it has everything then: the last row's, or the head with nothing more to come. That holds
-            also where filters left the last changes out: a filtered client's cursor would otherwise stay behind until the log is
-            compacted past it.
+        up_to: the position up to which it has everything then: the last row's, or the head with nothing more
+            to come. That holds also where filters left the last changes out: a filtered client's cursor would
+            otherwise stay behind until the log is compacted past it.
     """
     return {
         "changes": rendered(rows, lambda row: change_json(row, inbox.epoch)),

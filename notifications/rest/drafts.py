@@ -1,6 +1,8 @@
-"""What producers ask for: the bodies of publishing requests, checked and typed. Pure: no database, no request object.
+"""What producers ask for: the bodies of publishing requests, checked and typed. Pure: no database, no request
+object.
 
-Lengths, characters and urls are checked by the services, for every producer; here it is what JSON could get wrong.
+Lengths, characters and urls are checked by the services, for every producer; here it is what JSON could get
+wrong.
 """
 
 from __future__ import annotations

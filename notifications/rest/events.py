@@ -1,4 +1,6 @@
-"""``POST /events``: transient events by producers. ``GET`` is the stream, which stands among the ASGI applications."""
+"""``POST /events``: transient events by producers. ``GET`` is the stream, which stands among the ASGI
+applications.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ class EventsView(ProducerView):
         return ["GET", "HEAD", *super().served_methods]
 
     def post(self, request: Request) -> HttpResponse:
-        """Show an event on the open streams of its recipients, once for each idempotency key; nothing but the key is stored."""
+        """Show an event on the open streams of its recipients, once for each idempotency key; nothing but the
+        key is stored.
+        """
         key = parse_key(request.headers.get("Idempotency-Key"))
         transient = parse_transient(request.data)
         known = None if key is None else known_by(request, key)

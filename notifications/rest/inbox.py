@@ -152,7 +152,8 @@ class ActionsView(HubView):
             outcome = services.ACTIONS[action.verb](request.user, action.ids, origin=origin)
         else:
             inbox = services.open_inbox(request.user.pk)
-            # A cursor below the floor will do: nothing is resumed from it, it only says what the user had seen.
+            # A cursor below the floor will do: nothing is resumed from it, it only says what the user had
+            # seen.
             action.up_to.check_usable(epoch=inbox.epoch, floor=0, head=inbox.head)
             outcome = services.mark_all_read(
                 request.user, up_to=action.up_to.position, category=action.category, origin=origin

@@ -1,4 +1,6 @@
-"""What requests ask for: query parameters and bodies, checked and typed. Pure: no database, no request object."""
+"""What requests ask for: query parameters and bodies, checked and typed. Pure: no database, no request
+object.
+"""
 
 from __future__ import annotations
 
@@ -244,7 +246,8 @@ def _number(params: QueryDict, name: str, *, minimum: int, maximum: int) -> int 
     text = params.get(name)
     if text is None:
         return None
-    # The length goes first: turning very long digits into a number takes long, or is refused with a ValueError.
+    # The length goes first: turning very long digits into a number takes long, or is refused with a
+    # ValueError.
     if not _NUMBER.fullmatch(text) or not minimum <= int(text) <= maximum:
         raise InvalidInput({name: f"must be a whole number from {minimum} to {maximum}"})
     return int(text)

@@ -1,7 +1,8 @@
-"""The Range dialect of KERIA and SignifyPy clients: the same inbox as notes, at the site's root (protocol, section 5).
+"""The Range dialect of KERIA and SignifyPy clients: the same inbox as notes, at the site's root (protocol,
+section 5).
 
-A project mounts it with ``path("", include("notifications.rest.keria"))``; ``range_dialect`` in the settings switches it off.
-Its stream is routed with the other one: ``http_routes(…, with_dialect=True)``.
+A project mounts it with ``path("", include("notifications.rest.keria"))``; ``range_dialect`` in the settings
+switches it off. Its stream is routed with the other one: ``http_routes(…, with_dialect=True)``.
 """
 
 from __future__ import annotations
@@ -48,7 +49,8 @@ class Wanted(NamedTuple):
 
     @classmethod
     def parse(cls, header: str | None) -> Wanted:
-        """Read ``Range: notes=<first>-<last>``; the last may be left out. A range of another unit is none (RFC 9110).
+        """Read ``Range: notes=<first>-<last>``; the last may be left out. A range of another unit is none
+        (RFC 9110).
 
         More than 200 are cut to 200, as ``Content-Range`` then shows.
 
@@ -79,7 +81,9 @@ class NotesView(DialectView):
     """``/notifications``"""
 
     def get(self, request: Request) -> Response:
-        """Part of the list as notes, oldest first; 206 when a range was asked for. Filtered, it is a list of its own."""
+        """Part of the list as notes, oldest first; 206 when a range was asked for. Filtered, it is a list of
+        its own.
+        """
         wanted = Wanted.parse(request.headers.get("Range"))
         params = request.query_params
         order = params.get("order", "asc")

@@ -1,4 +1,6 @@
-"""The endpoints of producers: each parses, calls one service, and answers; again with the same key, as the first time."""
+"""The endpoints of producers: each parses, calls one service, and answers; again with the same key, as the
+first time.
+"""
 
 from __future__ import annotations
 

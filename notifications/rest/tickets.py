@@ -48,14 +48,17 @@ def _recipient(request: Request, name: str) -> Any:
     if not selectors.has_permission(request.user, permissions.SEND):
         raise NotAProducer
     token = token_of(request)
-    # A token says `publish` on purpose. By a session, whoever may send to people could read what others send to them.
+    # A token says `publish` on purpose. By a session, whoever may send to people could read what others send
+    # to them.
     if token is None and not selectors.has_permission(request.user, permissions.VIEW_CONTENT):
         raise NotAProducer(
-            "A ticket for another's stream needs the permission to view the content of notifications, or a token with the scope publish."
+            "A ticket for another's stream needs the permission to view the content of notifications, or a "
+            "token with the scope publish."
         )
     if token is not None and token.send_limits:
         raise OutsideLimits(
-            "This token may send some types or topics only, and a stream shows all; ask with one that is not limited."
+            "This token may send some types or topics only, and a stream shows all; ask with one that is not "
+            "limited."
         )
     user = selectors.active_user(**{get_user_model().USERNAME_FIELD: name})
     if user is None:

@@ -1,7 +1,9 @@
-"""Every read that the hub serves. Readers use autocommit, take no lock and look at no clock (but the database's, for who is alive).
+"""Every read that the hub serves. Readers use autocommit, take no lock and look at no clock (but the
+database's, for who is alive).
 
-A list is one statement, so that its rows and its cursor are one snapshot (I11). Elsewhere the inbox is read first and its
-rows second, up to the head that was seen: what came in between is then read next time, and never missed.
+A list is one statement, so that its rows and its cursor are one snapshot (I11). Elsewhere the inbox is read
+first and its rows second, up to the head that was seen: what came in between is then read next time, and
+never missed.
 """
 
 from notifications.selectors import activity

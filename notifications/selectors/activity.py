@@ -1,4 +1,6 @@
-"""How much happened when: counted where that is little, estimated from an even sample of the log where it is much. Each read is bounded."""
+"""How much happened when: counted where that is little, estimated from an even sample of the log where it is
+much. Each read is bounded.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,8 @@ class Happened(NamedTuple):
         type, source: of its event; empty for all read.
         was_live: a stream without filters was open when it came, and has had it written to it.
         is_replayed: staff sent it again, so its source did not send it.
-        waited: from staging it to listing it; None where it was meant to wait, or waited for staff: scheduled, or sent again by them.
+        waited: from staging it to listing it; None where it was meant to wait, or waited for staff:
+            scheduled, or sent again by them.
     """
 
     at: datetime
@@ -58,9 +61,11 @@ class Sample(NamedTuple):
 
 
 def changes_since(since: datetime) -> Sample:
-    """The changes since a time. Some 30 queries, each of one row by its key, and one of ``MAX_SAMPLE`` rows at most.
+    """The changes since a time. Some 30 queries, each of one row by its key, and one of ``MAX_SAMPLE`` rows
+    at most.
 
-    The log has no index by time, which every change would pay for; but keys ascend with time, but for moments.
+    The log has no index by time, which every change would pay for; but keys ascend with time, but for
+    moments.
     """
     last = Change.objects.order_by("-pk").values_list("pk", flat=True).first()
     if last is None:
@@ -86,10 +91,12 @@ def changes_since(since: datetime) -> Sample:
 
 
 def _sampled_keys(first: int, last: int, weight: int) -> Iterable[int]:
-    """Give one key of each ``weight`` that follow each other, from those that have the first to those that have the last.
+    """Give one key of each ``weight`` that follow each other, from those that have the first to those that
+    have the last.
 
-    Which one it is looks like chance. Always the same one would meet nothing but creations in a log in which each is followed by a
-    deletion, or none. It is not chance: whoever looks again, in whichever process, sees the same sample of the same changes.
+    Which one it is looks like chance. Always the same one would meet nothing but creations in a log in which
+    each is followed by a deletion, or none. It is not chance: whoever looks again, in whichever process, sees
+    the same sample of the same changes.
     """
     for part in range(first // weight, last // weight + 1):
         digest = blake2b(part.to_bytes(8), digest_size=8).digest()
@@ -116,7 +123,9 @@ def _happened(
 
 
 def unread_total() -> int:
-    """How many notifications are unread, of all users. One query over the inboxes, whose rows are few and small."""
+    """How many notifications are unread, of all users. One query over the inboxes, whose rows are few and
+    small.
+    """
     return int(Inbox.objects.aggregate(total=Sum("unread_count"))["total"] or 0)
 
 
@@ -135,8 +144,8 @@ class Opened(NamedTuple):
 def opened_streams(since: datetime) -> Opened:
     """Tell when streams were opened since a time. Two queries, by the key, which ascends with time.
 
-    Answered polls and lists are on record beside streams, and are none. There may be very many of them, so the newest
-    ``MAX_RECORDS`` of all records are looked through and no more.
+    Answered polls and lists are on record beside streams, and are none. There may be very many of them, so
+    the newest ``MAX_RECORDS`` of all records are looked through and no more.
     """
     records = StreamSession.objects.order_by("-pk")
     oldest = records.values_list("pk", "opened_at")[MAX_RECORDS - 1 : MAX_RECORDS].first()
@@ -154,7 +163,9 @@ def failed_sources() -> Iterable[tuple[str, str]]:
 
 
 def _first_key(since: datetime, last: int) -> int:
-    """The first key from which on changes are not older: found by halving. Keys before it that nobody has, or has any more, are left out."""
+    """The first key from which on changes are not older: found by halving. Keys before it that nobody has, or
+    has any more, are left out.
+    """
     low, high = 1, last + 1
     while low < high:
         middle = (low + high) // 2

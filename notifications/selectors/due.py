@@ -8,7 +8,8 @@ from notifications.models import Notification
 
 
 def recipients_with_staged(now: Any, *, after: Any = None, limit: int) -> list[Any]:
-    """Users who have staged notifications that are not, or no longer, scheduled for later. One query, no lock.
+    """Users who have staged notifications that are not, or no longer, scheduled for later. One query, no
+    lock.
 
     Args:
         now: the time at which they are due.

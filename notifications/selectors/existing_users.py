@@ -13,7 +13,9 @@ from notifications.sql.arrays import AnyOf
 
 
 def existing_users(keys: Collection[Any]) -> set[Any]:
-    """Those of some primary keys that are of a user, also of one whom the model's manager hides. One query."""
+    """Those of some primary keys that are of a user, also of one whom the model's manager hides. One
+    query.
+    """
     users = get_user_model()._base_manager.filter(AnyOf(F("pk"), keys))
     return set(users.values_list("pk", flat=True))
 

@@ -1,7 +1,8 @@
 """Tells this installation's database from any other, and derives from it who the installation is.
 
-What is stored in a database is copied along with it, and its address differs behind a pooler or by another name. So it is told by what its
-server knows of it, which is the same by whatever way it is reached, and which no copy made by PostgreSQL's own tools has.
+What is stored in a database is copied along with it, and its address differs behind a pooler or by another
+name. So it is told by what its server knows of it, which is the same by whatever way it is reached, and which
+no copy made by PostgreSQL's own tools has.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ class DatabaseIdentity(NamedTuple):
 
     Attributes:
         text: the same in every process, and of no other database.
-        is_certain: False where the role may not ask the cluster who it is; then two clusters that were made by the same steps look the same.
+        is_certain: False where the role may not ask the cluster who it is; then two clusters that were made
+            by the same steps look the same.
     """
 
     text: str
@@ -40,9 +42,11 @@ class DatabaseIdentity(NamedTuple):
 
 
 def installation() -> Installation:
-    """Who this installation is. Two statements at the first call of a process, which may be made in any thread; then none.
+    """Who this installation is. Two statements at the first call of a process, which may be made in any
+    thread; then none.
 
-    A process that has lost its database before it could ask knows nothing yet, rather than something else than the others.
+    A process that has lost its database before it could ask knows nothing yet, rather than something else
+    than the others.
 
     Raises:
         DatabaseError: the database cannot be had, or has no tables of the hub yet; the next call asks again.
@@ -87,7 +91,9 @@ def _postgresql() -> DatabaseIdentity:
 
 
 def _file() -> DatabaseIdentity:
-    """By its path with every link resolved, and by its inode: in containers the same path may be another file."""
+    """By its path with every link resolved, and by its inode: in containers the same path may be another
+    file.
+    """
     _, _, name = _row("PRAGMA database_list")
     if not name:
         return DatabaseIdentity(f"sqlite:memory of process {os.getpid()}")

@@ -19,7 +19,8 @@ from notifications.protocol.cursors import Cursor
 from notifications.selectors.conditions import condition
 from notifications.selectors.user_keys import db_key
 
-# What a row has from its event; for the rest the notification has a copy, so that lists and filters need no join.
+# What a row has from its event; for the rest the notification has a copy, so that lists and filters need no
+# join.
 _TEXTS: Final = ("title", "body", "url", "actor", "data")
 
 
@@ -149,16 +150,18 @@ def listed_by_key(ids: Collection[int]) -> list[tuple[Any, NotificationRow]]:
 
 
 def _with_inbox(page: QuerySet[Notification], user_id: Any) -> list[Any]:
-    """The page's notifications with what their events say, each beside its inbox; an empty page is one row of the inbox alone.
+    """The page's notifications with what their events say, each beside its inbox; an empty page is one row of
+    the inbox alone.
 
     Raises:
         Inbox.DoesNotExist: the user has no inbox yet.
     """
-    # Without the one column of which a statement has an expression (``ReadableDateTimeField``): nothing listed has to wait.
+    # Without the one column of which a statement has an expression (``ReadableDateTimeField``): nothing
+    # listed has to wait.
     rows, params = page.defer("deliver_at").query.sql_with_params()
     quote = connection.ops.quote_name
-    # The inbox drives the join, so that an empty page has a cursor too; the limit is inside, so that the index on
-    # (recipient, position) is walked and the depth of the page does not matter.
+    # The inbox drives the join, so that an empty page has a cursor too; the limit is inside, so that the
+    # index on (recipient, position) is walked and the depth of the page does not matter.
     found = list(
         Notification.objects.raw(
             f"""SELECT n.*, e.title AS event_title, e.body AS event_body, e.url AS event_url, e.actor AS event_actor,

@@ -39,20 +39,25 @@ def changes_after(
     floor: int = 0,
     compacted_to: int = 0,
 ) -> list[ChangeRow]:
-    """The log of one inbox from ``after`` (exclusive) to ``up_to`` (inclusive), oldest first. One query, two for no rows.
+    """The log of one inbox from ``after`` (exclusive) to ``up_to`` (inclusive), oldest first. One query, two
+    for no rows.
 
     With ``filters``, changes of notifications that do not match are left out; ``read_all`` always stays.
 
     Args:
-        floor: for reading the base state itself, the floor when that reading began: it must still be the same.
-        compacted_to: leave out each change that a later one of the same notification, at or below this position, supersedes.
+        floor: for reading the base state itself, the floor when that reading began: it must still be the
+            same.
+        compacted_to: leave out each change that a later one of the same notification, at or below this
+            position, supersedes.
 
     Raises:
-        CursorExpired: meanwhile the log has been compacted past ``after``, so that a fold from there would be wrong.
+        CursorExpired: meanwhile the log has been compacted past ``after``, so that a fold from there would be
+            wrong.
     """
     matching = condition(filters, source="event__") | Q(kind=ChangeKind.READ_ALL) if filters else Q()
     if compacted_to:
-        # One look at an index for each change, which ends at the first later one. All-read has no notification.
+        # One look at an index for each change, which ends at the first later one. All-read has no
+        # notification.
         later = Change.objects.filter(
             notification_id=OuterRef("notification_id"),
             position__gt=OuterRef("position"),
@@ -103,8 +108,9 @@ class _Pairs(Slot):
 
 
 def _after_each() -> RawSQL:
-    """The keys of up to ``limit`` changes after each inbox's position; as one condition for each inbox it would take
-    some 100 µs of Python an inbox, and SQLite nests no more than 1,000."""
+    """The keys of up to ``limit`` changes after each inbox's position; as one condition for each inbox it
+    would take some 100 µs of Python an inbox, and SQLite nests no more than 1,000.
+    """
     key, number = Inbox._meta.pk, Inbox._meta.get_field("head")
     if connection.vendor == "postgresql":
         given = f"unnest(%s::{sql_type(key)}[], %s::bigint[]) AS w(inbox_id, after)"

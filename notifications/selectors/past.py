@@ -1,7 +1,7 @@
 """An inbox as its user had it at any position of its log: a fold of the log, done by the database and paged.
 
-What stays at or below the floor is the base state, so every position from the floor to the head can be shown. Reads alone: whoever
-looks at the past of an inbox leaves no trace in it.
+What stays at or below the floor is the base state, so every position from the floor to the head can be shown.
+Reads alone: whoever looks at the past of an inbox leaves no trace in it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ _READS: Final = 500  # all-read changes that are read at a time
 
 
 class PastPage(NamedTuple):
-    """Part of the list as it was at a position, newest first, with the whole inbox's counts at that position."""
+    """Part of the list as it was at a position, newest first, with the whole inbox's counts at that
+    position.
+    """
 
     rows: list[NotificationRow]
     next_before: int | None
@@ -46,7 +48,8 @@ def past_page(
         limit: rows at most.
 
     Raises:
-        CursorExpired: meanwhile the log has been compacted past ``position``, so that what was read may be wrong.
+        CursorExpired: meanwhile the log has been compacted past ``position``, so that what was read may be
+            wrong.
     """
     unread_count, at = _said_at(user_id, floor, position)
     found = _listed_at(user_id, position, at, before=before, limit=limit + 1)
@@ -77,7 +80,9 @@ def first_change_at(user_id: Any) -> datetime | None:
 
 
 class _Listed(NamedTuple):
-    """A notification that was listed: as it is now, its category, and the position of its newest change until then."""
+    """A notification that was listed: as it is now, its category, and the position of its newest change until
+    then.
+    """
 
     row: NotificationRow
     category: str
@@ -89,7 +94,8 @@ def _listed_at(
 ) -> list[_Listed]:
     """What was listed at a position, the latest created first.
 
-    By the time of its deletion most of what was gone is left out without a look at the log, which knows exactly.
+    By the time of its deletion most of what was gone is left out without a look at the log, which knows
+    exactly.
 
     Args:
         at: the time of the position; None when its change was compacted away.
@@ -111,7 +117,9 @@ def _listed_at(
 
 
 def _states(user_id: Any, shown: list[_Listed], position: int) -> dict[int, State]:
-    """What was so of each shown notification, by its position: what its newest change says, or that all were read after it."""
+    """What was so of each shown notification, by its position: what its newest change says, or that all were
+    read after it.
+    """
     changes = Change.objects.filter(inbox_id=user_id, position__in=[each.newest for each in shown])
     own = {newest: State(*state) for newest, *state in changes.values_list("position", *State._fields)}
     # One that is missing was compacted away just now, which the look at the floor finds.
@@ -156,7 +164,9 @@ def _listed_count(user_id: Any, floor: int, position: int) -> int:
 
 
 def _said_at(user_id: Any, floor: int, position: int) -> tuple[int, datetime | None]:
-    """How many were unread, and the time; at the floor itself the change that said so may be gone, and it is counted."""
+    """How many were unread, and the time; at the floor itself the change that said so may be gone, and it is
+    counted.
+    """
     rows = Change.objects.filter(inbox_id=user_id)
     said = rows.filter(position=position).values_list("unread_count", "at").first()
     if said is not None or position == 0:

@@ -31,7 +31,9 @@ class InboxState(NamedTuple):
 
 
 class Counts(NamedTuple):
-    """How much is unread, with the cursor of the same snapshot; categories with nothing unread are left out."""
+    """How much is unread, with the cursor of the same snapshot; categories with nothing unread are left
+    out.
+    """
 
     cursor: Cursor
     unread_count: int
@@ -45,9 +47,11 @@ def inboxes(user_ids: Iterable[Any]) -> dict[Any, InboxState]:
 
 
 def moved_inboxes(user_ids: list[Any], epochs: list[str], heads: list[int]) -> dict[Any, InboxState]:
-    """Those of some users' inboxes whose epoch or head is another one now; a user without one is left out. One query.
+    """Those of some users' inboxes whose epoch or head is another one now; a user without one is left out.
+    One query.
 
-    Every process asks for all that are connected to it, seconds after seconds, and hardly any has moved: so the database compares.
+    Every process asks for all that are connected to it, seconds after seconds, and hardly any has moved: so
+    the database compares.
 
     Args:
         user_ids, epochs, heads: of each inbox, in the same order.

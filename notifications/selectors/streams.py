@@ -14,13 +14,17 @@ from notifications.models import StreamSession, Worker
 
 
 def is_worker_alive() -> Exists:
-    """Whether the worker of a stream's row has shown a sign of life of late, by the database's clock; a part of other queries."""
+    """Whether the worker of a stream's row has shown a sign of life of late, by the database's clock; a part
+    of other queries.
+    """
     seen_after = Now() - timedelta(seconds=hub_config().worker_lost_seconds)
     return Exists(Worker.objects.filter(pk=OuterRef("worker_id"), ended_at=None, seen_at__gt=seen_after))
 
 
 def open_streams(user_id: Any) -> list[StreamSession]:
-    """A user's open streams with their processes, oldest first; those of processes that are lost are none. One query."""
+    """A user's open streams with their processes, oldest first; those of processes that are lost are none.
+    One query.
+    """
     rows = StreamSession.objects.filter(StreamSession.OPEN, is_worker_alive(), user_id=user_id)
     return list(rows.select_related("worker").order_by("pk"))
 

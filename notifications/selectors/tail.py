@@ -1,4 +1,6 @@
-"""Changes as staff watch and replay them: of all inboxes in the order of their ids, or of one in the order of its log."""
+"""Changes as staff watch and replay them: of all inboxes in the order of their ids, or of one in the order of
+its log.
+"""
 
 from __future__ import annotations
 
@@ -56,13 +58,16 @@ def change_ids(*, after: int, up_to: int) -> list[int]:
 def changes_by_id(*, after: int, limit: int) -> list[WatchedChange]:
     """The first changes with greater ids, in order. One query.
 
-    Ids of transactions that run together are committed in any order: what is read here may be followed by lesser ids.
+    Ids of transactions that run together are committed in any order: what is read here may be followed by
+    lesser ids.
     """
     return _watched(Change.objects.filter(pk__gt=after).order_by("pk")[:limit])
 
 
 def changes_within(spans: Sequence[tuple[int, int]], *, limit: int) -> list[WatchedChange]:
-    """The changes whose ids lie in any of some spans, both ends included, in order. One query; PostgreSQL only."""
+    """The changes whose ids lie in any of some spans, both ends included, in order. One query; PostgreSQL
+    only.
+    """
     table = connection.ops.quote_name(Change._meta.db_table)
     keys = RawSQL(  # noqa: S611 (no input)
         f"""SELECT c.id FROM unnest(%s::bigint[], %s::bigint[]) AS s(first, last)
@@ -79,12 +84,16 @@ def changes_of_inbox(user_id: Any, *, after: int, up_to: int, limit: int) -> lis
 
 
 def transaction_horizon() -> int:
-    """The oldest transaction that has not ended: what all older ones did is seen by whoever reads from now on. PostgreSQL only."""
+    """The oldest transaction that has not ended: what all older ones did is seen by whoever reads from now
+    on. PostgreSQL only.
+    """
     return _number("SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
 
 
 def transaction_mark() -> int:
-    """A number above that of every transaction that has one by now. Uses up one number, and writes nothing. PostgreSQL only."""
+    """A number above that of every transaction that has one by now. Uses up one number, and writes nothing.
+    PostgreSQL only.
+    """
     return _number("SELECT pg_current_xact_id()::text::bigint")
 
 

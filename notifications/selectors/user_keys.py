@@ -13,7 +13,9 @@ from notifications.models import Inbox
 
 
 def key_rows(user_ids: Iterable[Any]) -> RawSQL:
-    """The users' keys as one parameter: each on its own would cost some 5 µs, and SQLite takes no more than 32,766."""
+    """The users' keys as one parameter: each on its own would cost some 5 µs, and SQLite takes no more than
+    32,766.
+    """
     keys = db_keys(user_ids)
     if connection.vendor == "postgresql":
         return RawSQL(f"SELECT unnest(%s::{Inbox._meta.pk.db_type(connection)}[])", [keys])  # noqa: S611 (no input)

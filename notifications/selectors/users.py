@@ -22,7 +22,9 @@ _MODEL_BACKEND: Final = "django.contrib.auth.backends.ModelBackend"
 
 
 def active_user(**key: Any) -> Any | None:
-    """The user with this key (``pk``, or the field of the username); None when there is none or is not active. One query."""
+    """The user with this key (``pk``, or the field of the username); None when there is none or is not
+    active. One query.
+    """
     user: Any = get_user_model()._default_manager.filter(**key).first()
     return user if user is not None and user.is_active else None
 
@@ -48,8 +50,9 @@ def user_of_session(session: Any) -> Any | None:
     """The active user of a session that Django's rules admit beyond doubt. One query.
 
     Returns:
-        None where anybody else has a say: no login, another backend than Django's, users that a manager chooses among, a
-        session made under another password or under a secret key of former days. ``django.contrib.auth.get_user`` decides then.
+        None where anybody else has a say: no login, another backend than Django's, users that a manager
+        chooses among, a session made under another password or under a secret key of former days.
+        ``django.contrib.auth.get_user`` decides then.
     """
     users: Any = get_user_model()
     path = session.get(BACKEND_SESSION_KEY)
@@ -70,7 +73,8 @@ def user_of_session(session: Any) -> Any | None:
 
 
 def has_permission(user: Any, name: str) -> bool:
-    """Whether a user has a permission, now: what ``user.has_perm`` says. One query where Django's own rules decide alone.
+    """Whether a user has a permission, now: what ``user.has_perm`` says. One query where Django's own rules
+    decide alone.
 
     Args:
         name: such as ``permissions.SEND``.

@@ -1,6 +1,7 @@
 """Async twins of the services, for async views and consumers: the same arguments, results and guarantees.
 
-Each runs its twin in Django's thread for synchronous code, so a transaction that the caller holds there includes it.
+Each runs its twin in Django's thread for synchronous code, so a transaction that the caller holds there
+includes it.
 """
 
 from __future__ import annotations

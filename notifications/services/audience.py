@@ -1,4 +1,6 @@
-"""To whom a producer sends: users by name, groups by name, everyone; each recipient once, inactive users never."""
+"""To whom a producer sends: users by name, groups by name, everyone; each recipient once, inactive users
+never.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,8 @@ class Audience:
 
 
 def resolve(audiences: Sequence[Audience], *, prefixes: Sequence[str] = ("",)) -> list[Recipients]:
-    """Find the users and groups of some audiences. One query for users, one for groups, each only if any is named.
+    """Find the users and groups of some audiences. One query for users, one for groups, each only if any is
+    named.
 
     Args:
         audiences: what is wanted.
@@ -67,7 +70,8 @@ def resolve(audiences: Sequence[Audience], *, prefixes: Sequence[str] = ("",)) -
 
 
 def first_keys(recipients: Recipients, limit: int) -> list[Any]:
-    """The primary keys of ``limit`` recipients at most: the named ones in their order, then the others in that of their keys.
+    """The primary keys of ``limit`` recipients at most: the named ones in their order, then the others in
+    that of their keys.
 
     One query, none when users alone are named, who were found to be active.
     """

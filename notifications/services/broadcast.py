@@ -1,4 +1,6 @@
-"""The producer's verb for very many: what is asked for here is sent by ``services.jobs.broadcaster``, outside the request."""
+"""The producer's verb for very many: what is asked for here is sent by ``services.jobs.broadcaster``, outside
+the request.
+"""
 
 from __future__ import annotations
 
@@ -37,14 +39,17 @@ def broadcast(
 ) -> Broadcast:
     """Notify very many users of one event, outside the caller's request.
 
-    Transaction: the broadcast is part of the caller's transaction. Once that has committed, the processes that serve send it,
-    in transactions of at most ``max_sequence_chunk`` recipients each; the first of them begins within ``sweep_seconds``.
-    Guarantee: each recipient is notified once, whatever is killed meanwhile. Who belongs to the groups, and who is active, is
-    decided when the turn comes to that user; somebody who is made a user meanwhile may be left out.
+    Transaction: the broadcast is part of the caller's transaction. Once that has committed, the processes
+    that serve send it, in transactions of at most ``max_sequence_chunk`` recipients each; the first of them
+    begins within ``sweep_seconds``.
+    Guarantee: each recipient is notified once, whatever is killed meanwhile. Who belongs to the groups, and
+    who is active, is decided when the turn comes to that user; somebody who is made a user meanwhile may be
+    left out.
 
     Args:
         to: its recipients.
-        owner: the user who may look at its progress and cancel it through the REST interface, or their primary key.
+        owner: the user who may look at its progress and cancel it through the REST interface, or their
+            primary key.
         event: what happened; this and all others as for ``notify``.
 
     Returns:
@@ -93,7 +98,8 @@ def start_broadcast(
 
 
 def cancel_broadcast(broadcast_id: UUID, *, owner_id: Any = None) -> Broadcast:
-    """End a broadcast where it is; those who have been notified stay so. One that has ended already stays as it is.
+    """End a broadcast where it is; those who have been notified stay so. One that has ended already stays as
+    it is.
 
     Args:
         owner_id: only if it is this user's.

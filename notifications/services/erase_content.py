@@ -1,8 +1,10 @@
-"""Erasing what notifications say: title, body, link, data and actor. What is left says that there was one of this type, and its positions stay.
+"""Erasing what notifications say: title, body, link, data and actor. What is left says that there was one of
+this type, and its positions stay.
 
-An event that others were sent too keeps its content for them: the erased copies are pointed at a blank event of the same type, and
-so are their changes. Whoever reads the log again, by a stream, a poll or the time machine, finds the blank. What is listed is deleted
-(reason ``erased``), so that it goes from open pages; what is staged is removed, and never seen.
+An event that others were sent too keeps its content for them: the erased copies are pointed at a blank event
+of the same type, and so are their changes. Whoever reads the log again, by a stream, a poll or the time
+machine, finds the blank. What is listed is deleted (reason ``erased``), so that it goes from open pages; what
+is staged is removed, and never seen.
 """
 
 from __future__ import annotations
@@ -38,10 +40,11 @@ class Erased(NamedTuple):
 
 
 def erase_notifications(user: Any, ids: Iterable[UUID], *, origin: Origin = SYSTEM) -> Erased:
-    """Erase notifications of one user, and whatever else of the same events this user has, such as what was delivered again.
+    """Erase notifications of one user, and whatever else of the same events this user has, such as what was
+    delivered again.
 
-    Transaction: its own, or the caller's, under the lock of the inbox. Nine statements at most, whatever the number. Doing it
-    again changes nothing.
+    Transaction: its own, or the caller's, under the lock of the inbox. Nine statements at most, whatever the
+    number. Doing it again changes nothing.
 
     Args:
         user: the recipient, or its primary key.
@@ -58,7 +61,8 @@ def erase_notifications(user: Any, ids: Iterable[UUID], *, origin: Origin = SYST
 def erase_inbox(user: Any, *, origin: Origin = SYSTEM) -> Erased:
     """Erase everything that a user was ever sent, 5,000 notifications in one call.
 
-    Transaction: its own for each ``CHUNK``; must not be called inside another. Arguments as for ``erase_notifications``.
+    Transaction: its own for each ``CHUNK``; must not be called inside another. Arguments as for
+    ``erase_notifications``.
     """
     user_id = recipient_key(user)
     full = Event.objects.filter(HAS_CONTENT, notifications__recipient_id=user_id)
@@ -74,8 +78,9 @@ def erase_inbox(user: Any, *, origin: Origin = SYSTEM) -> Erased:
 def erase_event(event_id: int, *, origin: Origin = SYSTEM) -> Erased:
     """Erase an event at all its recipients.
 
-    Transaction: the caller's, or its own: from its commit on nobody is shown anything of it. Its notifications go after that, as
-    they do when it is withdrawn, with the reason ``erased``. Doing it again changes nothing.
+    Transaction: the caller's, or its own: from its commit on nobody is shown anything of it. Its
+    notifications go after that, as they do when it is withdrawn, with the reason ``erased``. Doing it again
+    changes nothing.
 
     Args:
         event_id: its primary key.

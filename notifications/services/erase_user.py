@@ -15,13 +15,15 @@ CHUNK: Final = 5_000
 
 
 def erase_user(user_id: Any) -> None:
-    """Remove a user's inbox, its log, its notifications and the records of its streams, and the events that nobody else was told of.
+    """Remove a user's inbox, its log, its notifications and the records of its streams, and the events that
+    nobody else was told of.
 
-    Transaction: the caller's; meant for ``pre_delete`` of the user, which it must precede because of the foreign keys.
+    Transaction: the caller's; meant for ``pre_delete`` of the user, which it must precede because of the
+    foreign keys.
     """
     with transaction.atomic():
-        # First the log, which then no longer grows, then the user, whom nobody can refer to any more: what commits in
-        # between would make the deletion fail by its foreign key.
+        # First the log, which then no longer grows, then the user, whom nobody can refer to any more: what
+        # commits in between would make the deletion fail by its foreign key.
         lock_inboxes([user_id])
         get_user_model()._base_manager.select_for_update().filter(pk=user_id).values_list("pk").first()
         lock_workers_of(StreamSession.objects.filter(StreamSession.OPEN, user_id=user_id))

@@ -1,8 +1,9 @@
-"""One key, one piece of work: a producer that sends a request again gets the first answer again (protocol, section 5).
+"""One key, one piece of work: a producer that sends a request again gets the first answer again (protocol,
+section 5).
 
-The key's row is inserted before the work and in its transaction. Whoever comes second waits at the unique index on PostgreSQL,
-at the write lock on SQLite; once the first has committed they find its answer, and if it was rolled back, or its process died,
-they do the work.
+The key's row is inserted before the work and in its transaction. Whoever comes second waits at the unique
+index on PostgreSQL, at the write lock on SQLite; once the first has committed they find its answer, and if it
+was rolled back, or its process died, they do the work.
 """
 
 from __future__ import annotations
@@ -59,8 +60,8 @@ class _Taken(Exception):
 def once(request: Request, work: Callable[[], Answer]) -> tuple[Answer, bool]:
     """Do the work of a request, unless it was done already.
 
-    Transaction: its own, which the work is part of; whatever the work raises rolls everything back and leaves no key.
-    Costs three statements more than the work; the first answer again costs three in all.
+    Transaction: its own, which the work is part of; whatever the work raises rolls everything back and leaves
+    no key. Costs three statements more than the work; the first answer again costs three in all.
 
     Args:
         request: the key and what it goes with.
@@ -89,7 +90,9 @@ def once(request: Request, work: Callable[[], Answer]) -> tuple[Answer, bool]:
 
 
 def fingerprint_of(body: Any) -> str:
-    """The same for bodies that are the same JSON value, whatever the order of their keys or the spelling of their numbers."""
+    """The same for bodies that are the same JSON value, whatever the order of their keys or the spelling of
+    their numbers.
+    """
     canonical = orjson.dumps(_plain(body), option=orjson.OPT_SORT_KEYS)
     return hashlib.sha256(canonical).hexdigest()
 

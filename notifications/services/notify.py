@@ -31,22 +31,24 @@ def notify(
 ) -> UUID:
     """Notify one user.
 
-    Transaction: the notification is part of the caller's transaction and takes no lock; if that is rolled back, it never
-    happened. Right after the commit it is given its position and pushed. Guarantee: once committed it is never lost; if
-    the process dies right then, any serving process sequences it within ``sweep_seconds``.
+    Transaction: the notification is part of the caller's transaction and takes no lock; if that is rolled
+    back, it never happened. Right after the commit it is given its position and pushed. Guarantee: once
+    committed it is never lost; if the process dies right then, any serving process sequences it within
+    ``sweep_seconds``.
 
     Args:
         recipient: a saved user, or its primary key.
         event: what happened.
         title: up to 200 characters of plain text; lazy translations are read in the active language.
-        options: ``body``, ``url``, ``topic``, ``level``, ``actor``, ``collapse_key``, ``deliver_at``, ``expires_at`` and more,
-            as ``NotifyOptions`` says.
+        options: ``body``, ``url``, ``topic``, ``level``, ``actor``, ``collapse_key``, ``deliver_at``,
+            ``expires_at`` and more, as ``NotifyOptions`` says.
 
     Returns:
         The notification's public id.
 
     Raises:
-        InvalidInput: one entry for each bad field; ``recipient`` for a user who does not exist, or does not any more.
+        InvalidInput: one entry for each bad field; ``recipient`` for a user who does not exist, or does not
+            any more.
         NotificationTooLarge: over 64 KiB.
         UnknownEventType: the registry is strict and does not know the type.
     """
@@ -65,8 +67,8 @@ def notify_many(
 ) -> list[UUID]:
     """Notify many users of one event: all of them or, if anything is wrong, none.
 
-    Transaction, guarantee, arguments and errors as for ``notify``. The event is stored once. Each recipient gets one
-    notification, also when given twice.
+    Transaction, guarantee, arguments and errors as for ``notify``. The event is stored once. Each recipient
+    gets one notification, also when given twice.
 
     Returns:
         The public ids, in the order in which the recipients first came.
@@ -93,7 +95,9 @@ def notify_many(
 
 
 def _savepoint() -> AbstractContextManager[object]:
-    """Within a transaction, so that an error leaves the caller's to go on; alone, what is stored at once needs no transaction around it."""
+    """Within a transaction, so that an error leaves the caller's to go on; alone, what is stored at once
+    needs no transaction around it.
+    """
     return nullcontext() if transaction.get_autocommit() else transaction.atomic()
 
 
@@ -102,7 +106,8 @@ def _insert(event: Event, rows: Sequence[Row]) -> None:
     if not rows:
         insert_row(event)
         return
-    # Within a transaction the database looks at its end alone whether a recipient exists; the caller would hear it from there.
+    # Within a transaction the database looks at its end alone whether a recipient exists; the caller would
+    # hear it from there.
     owner = "" if transaction.get_autocommit() else "recipient_id"
     if insert_with_children(event, Notification, "event_id", columns, rows, owner=owner) < len(rows):
         check_users_exist([row[0] for row in rows], field="recipient")

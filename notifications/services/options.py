@@ -1,4 +1,5 @@
-"""What may be said of a notification beside its event and its title: the options of ``notify``, ``notify_many`` and ``broadcast``.
+"""What may be said of a notification beside its event and its title: the options of ``notify``,
+``notify_many`` and ``broadcast``.
 
 They stand here once. A type checker holds every call to them, and so it does your own function that takes
 ``**options: Unpack[NotifyOptions]`` and passes them on.
@@ -37,8 +38,8 @@ class SendOptions(ContentOptions, total=False):
     """How it is sent, too.
 
     Attributes:
-        collapse_key: a listed notification of the same recipient, type, topic and key is deleted (reason ``replaced``)
-            in the transaction that lists this one; up to 200 characters.
+        collapse_key: a listed notification of the same recipient, type, topic and key is deleted (reason
+            ``replaced``) in the transaction that lists this one; up to 200 characters.
         deliver_at: not before this time; it stays staged until then.
     """
 

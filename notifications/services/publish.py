@@ -32,7 +32,8 @@ class Producer:
     """Who sends.
 
     Attributes:
-        user_id: primary key of the user who sends, or for whom a token does; what they sent they may withdraw.
+        user_id: primary key of the user who sends, or for whom a token does; what they sent they may
+            withdraw.
         source: the same for people: username and token.
         limits: the types and topics that may be sent; empty for all.
     """
@@ -111,8 +112,8 @@ def publish(producer: Producer, draft: Draft) -> list[UUID] | Broadcast:
 def publish_batch(producer: Producer, drafts: Sequence[Draft]) -> list[list[UUID]]:
     """Send several events: all of them or, if anything is wrong, none.
 
-    As ``publish``; errors name the draft, such as ``items.3.title``. Each event may have 1,000 recipients, and all of them
-    together 10,000.
+    As ``publish``; errors name the draft, such as ``items.3.title``. Each event may have 1,000 recipients,
+    and all of them together 10,000.
 
     Returns:
         The public ids for each draft.
@@ -175,7 +176,9 @@ def _told_of(prefix: str, sentence: str) -> str:
 def _store(
     drafts: Sequence[Draft], events: Sequence[Event], keys: Sequence[Sequence[Any]]
 ) -> list[list[UUID]]:
-    """Store events and what they are for their recipients, all or none; an event without a recipient is not stored."""
+    """Store events and what they are for their recipients, all or none; an event without a recipient is not
+    stored.
+    """
     ids = [[new_public_id() for _ in found] for found in keys]
     rows = [
         [
@@ -204,7 +207,8 @@ def _insert(events: Sequence[tuple[Event, Sequence[Row]]]) -> None:
         [(event, rows)] = events
         insert_with_children(event, Notification, "event_id", columns, rows)
         return
-    # Without a savepoint: inside another transaction, that of an idempotency key, an error ends that one anyhow.
+    # Without a savepoint: inside another transaction, that of an idempotency key, an error ends that one
+    # anyhow.
     with transaction.atomic(savepoint=False):
         Event.objects.bulk_create([event for event, _ in events])
         insert_rows(

@@ -57,7 +57,8 @@ class Recipients:
 def matching_users(
     named: Q | None, *, group_ids: Collection[int] = (), everyone: bool = False, after: Any = None
 ) -> QuerySet[Any]:
-    """Active users who are named by a condition, are in one of the groups, or are anybody; in the order of their keys.
+    """Active users who are named by a condition, are in one of the groups, or are anybody; in the order of
+    their keys.
 
     Args:
         after: only users with greater keys; None for all.

@@ -1,4 +1,6 @@
-"""The staff's verb on what was sent before: what is asked for here is done by ``services.jobs.replayer``, a chunk at a time."""
+"""The staff's verb on what was sent before: what is asked for here is done by ``services.jobs.replayer``, a
+chunk at a time.
+"""
 
 from __future__ import annotations
 
@@ -84,15 +86,16 @@ def start_replay(
 ) -> Replay:
     """Queue a replay.
 
-    Transaction: it is part of the caller's transaction. Once that has committed, the processes that serve do it, in transactions of
-    at most ``max_sequence_chunk`` notifications each; the first of them begins within ``sweep_seconds``.
-    Guarantee: each notification is taken once, whatever is killed meanwhile; what is shown again may be lost, as it is stored
-    nowhere. What the verb does not fit, when its turn comes, is left out and counted.
+    Transaction: it is part of the caller's transaction. Once that has committed, the processes that serve do
+    it, in transactions of at most ``max_sequence_chunk`` notifications each; the first of them begins within
+    ``sweep_seconds``.
+    Guarantee: each notification is taken once, whatever is killed meanwhile; what is shown again may be lost,
+    as it is stored nowhere. What the verb does not fit, when its turn comes, is left out and counted.
 
     Args:
-        verb: *show*: on open streams, nothing stored, only what is listed. *redeliver*: the old one is replaced by a new one that
-            carries its id as ``replay_of``; also what its recipient or staff have deleted. *copy*: each event once to each user of
-            ``copy_to`` who was not sent it.
+        verb: *show*: on open streams, nothing stored, only what is listed. *redeliver*: the old one is
+            replaced by a new one that carries its id as ``replay_of``; also what its recipient or staff have
+            deleted. *copy*: each event once to each user of ``copy_to`` who was not sent it.
         reason: why, for the record.
         owner: the member of staff; the replay ends when they lose the right.
         copy_to: saved users or their primary keys.
@@ -126,8 +129,8 @@ def start_replay(
 def fitting(verb: ReplayVerb | str, rows: Rows) -> Rows:
     """Those of some notifications that a verb fits now. No query.
 
-    Nothing is withdrawn, erased or expired. *show*: listed, and its recipient has a stream open. *redeliver*: listed, or deleted by
-    its recipient or by staff; the recipient is active. *copy*: it was listed once.
+    Nothing is withdrawn, erased or expired. *show*: listed, and its recipient has a stream open. *redeliver*:
+    listed, or deleted by its recipient or by staff; the recipient is active. *copy*: it was listed once.
     """
     now = timezone.now()
     rows = rows.filter(

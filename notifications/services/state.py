@@ -1,7 +1,7 @@
 """What a user, or staff for them, does with notifications: read, unread, delete, read all.
 
-All lock the one inbox row: inside a caller's transaction the lock lasts until that ends. All are idempotent: what is so
-already takes no position. What was changed is announced after the commit.
+All lock the one inbox row: inside a caller's transaction the lock lasts until that ends. All are idempotent:
+what is so already takes no position. What was changed is announced after the commit.
 """
 
 from __future__ import annotations
@@ -25,9 +25,11 @@ from notifications.services.notify import recipient_key
 
 
 def set_state(user: Any, ids: Iterable[UUID], *, origin: Origin = SYSTEM, **wish: bool) -> Outcome:
-    """Make something so of notifications. What is so already stays as it is, and takes no position; else it takes one, whatever is asked.
+    """Make something so of notifications. What is so already stays as it is, and takes no position; else it
+    takes one, whatever is asked.
 
-    Transaction: its own, or part of the caller's, until whose end it then locks the user's inbox. Announced after the commit.
+    Transaction: its own, or part of the caller's, until whose end it then locks the user's inbox. Announced
+    after the commit.
 
     Args:
         user: the recipient, or its primary key.
@@ -58,19 +60,24 @@ def mark_unread(user: Any, ids: Iterable[UUID], *, origin: Origin = SYSTEM) -> O
 
 
 def archive(user: Any, ids: Iterable[UUID], *, origin: Origin = SYSTEM) -> Outcome:
-    """Archive notifications, which also reads them. Transaction, arguments, answer and errors as for ``set_state``."""
+    """Archive notifications, which also reads them. Transaction, arguments, answer and errors as for
+    ``set_state``.
+    """
     return set_state(user, ids, origin=origin, **VERBS["archive"])
 
 
 def unarchive(user: Any, ids: Iterable[UUID], *, origin: Origin = SYSTEM) -> Outcome:
-    """Put archived notifications back into the list. Transaction, arguments, answer and errors as for ``set_state``."""
+    """Put archived notifications back into the list. Transaction, arguments, answer and errors as for
+    ``set_state``.
+    """
     return set_state(user, ids, origin=origin, **VERBS["unarchive"])
 
 
 def delete(
     user: Any, ids: Iterable[UUID], *, reason: Reason | str = Reason.USER, origin: Origin = SYSTEM
 ) -> Outcome:
-    """Take notifications off the list for good. Transaction, arguments, answer and errors as for ``set_state``.
+    """Take notifications off the list for good. Transaction, arguments, answer and errors as for
+    ``set_state``.
 
     Args:
         reason: what the frame says: one of the protocol's closed list.
@@ -85,7 +92,8 @@ def delete(
 def mark_all_read(
     user: Any, *, up_to: int | None = None, category: str = "", origin: Origin = SYSTEM
 ) -> Outcome:
-    """Mark everything read that the user had seen; what came later stays unread. One change, whatever the number.
+    """Mark everything read that the user had seen; what came later stays unread. One change, whatever the
+    number.
 
     Transaction, answer and errors as for ``set_state``.
 

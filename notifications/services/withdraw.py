@@ -1,7 +1,9 @@
-"""Taking back what was sent: the event is marked in the caller's transaction, its notifications go after the commit.
+"""Taking back what was sent: the event is marked in the caller's transaction, its notifications go after the
+commit.
 
-So a withdrawal is done whole or not at all, holds no inbox while its transaction lasts, and is finished by the sweeper if the
-process dies. What is staged, scheduled or still being sent of a withdrawn event, the sequencer drops unseen.
+So a withdrawal is done whole or not at all, holds no inbox while its transaction lasts, and is finished by
+the sweeper if the process dies. What is staged, scheduled or still being sent of a withdrawn event, the
+sequencer drops unseen.
 """
 
 from __future__ import annotations
@@ -44,9 +46,10 @@ def withdraw(
 ) -> int:
     """Delete events at every recipient (reason ``withdrawn``), scheduled ones before they are seen.
 
-    Transaction: the caller's; if that is rolled back, nothing was withdrawn. Right after the commit the notifications are
-    deleted, in chunks of some hundred inboxes. Guarantee: once committed all of them go; if the process dies, any serving
-    process goes on within ``sweep_seconds``. Doing it again changes nothing. Three statements for some hundred events.
+    Transaction: the caller's; if that is rolled back, nothing was withdrawn. Right after the commit the
+    notifications are deleted, in chunks of some hundred inboxes. Guarantee: once committed all of them go; if
+    the process dies, any serving process goes on within ``sweep_seconds``. Doing it again changes nothing.
+    Three statements for some hundred events.
 
     Args:
         ids: public ids. Each stands for its event, so for what was sent with it to others, too.
@@ -65,7 +68,8 @@ def withdraw(
 
 
 def withdraw_events(event_ids: Iterable[int], *, origin: Origin) -> int:
-    """Delete events at every recipient, also one that has none yet. Transaction, guarantee and answer as for ``withdraw``.
+    """Delete events at every recipient, also one that has none yet. Transaction, guarantee and answer as for
+    ``withdraw``.
 
     Args:
         event_ids: primary keys; those that were withdrawn before are left as they are.
@@ -105,7 +109,9 @@ def _finish_on_commit(keys: Sequence[int]) -> None:
 
 
 def _chosen(ids: Collection[UUID], topic: str, type_name: str, producer: Producer | None) -> QuerySet[Event]:
-    """The events that ``withdraw`` is asked for, with what it raises; the producer's limits are still to be held by each of them."""
+    """The events that ``withdraw`` is asked for, with what it raises; the producer's limits are still to be
+    held by each of them.
+    """
     if bool(ids) == bool(topic or type_name) or bool(topic) != bool(type_name):
         raise InvalidInput({"ids": "give either ids, or topic and type"})
     events = Event.objects.filter(withdrawn_at__isnull=True)
@@ -131,10 +137,11 @@ def _check_can_be(topic: str, type_name: str) -> None:
 
 
 def finish_withdrawals() -> int:
-    """Delete the notifications of withdrawn events that are still there; for the sweeper. One query when there are none.
+    """Delete the notifications of withdrawn events that are still there; for the sweeper. One query when
+    there are none.
 
-    Transaction: several short ones; must not be called inside another. Inboxes that somebody else has locked are left for
-    the next run.
+    Transaction: several short ones; must not be called inside another. Inboxes that somebody else has locked
+    are left for the next run.
 
     Returns:
         How many notifications were deleted.
@@ -200,7 +207,8 @@ def _why(event: Event) -> tuple[Reason, Origin]:
         origin = Origin(by=event.source, via=Via.PRODUCER)
     else:
         origin = Origin(via=Via.ADMIN)
-    # What was erased goes the same way; then it has no title any more, and staff did it, even where a producer had begun.
+    # What was erased goes the same way; then it has no title any more, and staff did it, even where a
+    # producer had begun.
     return (Reason.WITHDRAWN if event.title else Reason.ERASED), origin
 
 

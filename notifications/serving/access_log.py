@@ -1,4 +1,6 @@
-"""Keeps query strings, in which a ticket may stand, out of the access logs of all servers that serve the stream."""
+"""Keeps query strings, in which a ticket may stand, out of the access logs of all servers that serve the
+stream.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,8 @@ def keep_out_secrets() -> None:
     """Filter the logs; again, it does nothing."""
     for name in LOGGERS:
         logging.getLogger(name).addFilter(without_query)
-    # The command `daphne` writes its log itself, past `logging`, and has no hook; where it runs, its module is loaded.
+    # The command `daphne` writes its log itself, past `logging`, and has no hook; where it runs, its module
+    # is loaded.
     daphne: Any = sys.modules.get("daphne.access")
     if daphne is not None and not hasattr(daphne.AccessLogGenerator, "with_query"):
         daphne.AccessLogGenerator.with_query = daphne.AccessLogGenerator.__call__

@@ -1,4 +1,6 @@
-"""Whose request it is, when it may have come through a proxy: settled once, for views, streams and the access log alike."""
+"""Whose request it is, when it may have come through a proxy: settled once, for views, streams and the access
+log alike.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +14,8 @@ FORWARDED_PREFIX = b"x-forwarded-"
 def settle_client(scope: Scope) -> None:
     """Put the client's address into the scope, and take out what a stranger claims of itself.
 
-    In place, because the server writes its access log from the same scope. From a peer that is no trusted proxy no
-    ``X-Forwarded-…`` header goes any further: nobody can say of himself that he came by https.
+    In place, because the server writes its access log from the same scope. From a peer that is no trusted
+    proxy no ``X-Forwarded-…`` header goes any further: nobody can say of himself that he came by https.
     """
     trusted = trusted_proxies(hub_config().trusted_proxies)
     client = scope.get("client")

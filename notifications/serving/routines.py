@@ -1,5 +1,5 @@
-"""What a serving process runs beside its event loop: the sweeper, the broadcaster and the replayer. They start with the first ASGI scope,
-never with Django.
+"""What a serving process runs beside its event loop: the sweeper, the broadcaster and the replayer. They
+start with the first ASGI scope, never with Django.
 
 A management command or a shell that imports the hub starts nothing.
 """
@@ -97,7 +97,9 @@ class Sweeper(Routine):
 
 
 class Broadcaster(Routine):
-    """Sends broadcasts, one chunk at a time: a thread of its own, so that they never hold up what the sweeper does."""
+    """Sends broadcasts, one chunk at a time: a thread of its own, so that they never hold up what the sweeper
+    does.
+    """
 
     def __init__(self) -> None:
         super().__init__("broadcaster")
@@ -122,7 +124,8 @@ def _pause_after(run_chunk: Callable[[], bool]) -> float:
     began_at = time.monotonic()
     if not run_chunk():
         return _interval()
-    # SQLite has one writer at a time, and whoever waits for it looks again at intervals: half of the time is theirs.
+    # SQLite has one writer at a time, and whoever waits for it looks again at intervals: half of the time is
+    # theirs.
     return time.monotonic() - began_at if connection.vendor == "sqlite" else 0
 
 

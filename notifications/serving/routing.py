@@ -48,8 +48,10 @@ def http_routes(
 
     Args:
         django_application: what ``get_asgi_application()`` gives.
-        with_dialect: the project mounts the Range dialect (``notifications.rest.keria``), whose stream this then serves too.
-        admin_path: where the project mounts Django's admin, beneath which the staff have streams of their own.
+        with_dialect: the project mounts the Range dialect (``notifications.rest.keria``), whose stream this
+            then serves too.
+        admin_path: where the project mounts Django's admin, beneath which the staff have streams of their
+            own.
     """
     django_application = paced(django_application)
 
@@ -79,9 +81,11 @@ def http_routes(
 
 
 class Serving:
-    """The outermost application: starts the background with the first scope, and mends what a stranger may set.
+    """The outermost application: starts the background with the first scope, and mends what a stranger may
+    set.
 
-    Nothing should stand around it that puts a ``send`` of its own before the server's: a stream then knows nothing of its wire.
+    Nothing should stand around it that puts a ``send`` of its own before the server's: a stream then knows
+    nothing of its wire.
 
     Args:
         application: Channels' router.
@@ -105,7 +109,8 @@ class Serving:
 def _below_root_path(scope: Scope) -> Scope:
     """A scope whose path begins with its root path, whether a proxy has taken that off or not.
 
-    The setting decides, then the server. Daphne's counts for nothing, as any client may send it in a header: its path lacks it.
+    The setting decides, then the server. Daphne's counts for nothing, as any client may send it in a header:
+    its path lacks it.
     """
     path, root_path = scope["path"], scope.get("root_path", "")
     told = root_path if path.startswith(f"{root_path}/") else ""
@@ -118,7 +123,9 @@ def _below_root_path(scope: Scope) -> Scope:
 
 
 async def lifespan(scope: Scope, receive: Receive, send: Send) -> None:
-    """Say yes to start and stop, so that servers which ask for it need no exception to learn that it is not there."""
+    """Say yes to start and stop, so that servers which ask for it need no exception to learn that it is not
+    there.
+    """
     while True:
         message = await receive()
         await send({"type": f"{message['type']}.complete"})

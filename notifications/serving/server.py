@@ -28,9 +28,10 @@ BACKLOG: Final = 2_048
 KEEP_ALIVE_SECONDS: Final = 30
 # What a worker may need beyond its drain, to end its threads and connections.
 END_SECONDS: Final = 3.0
-# How many more objects, and passes over them, there have to be before Python looks for cycles. Ten thousand streams are half a million
-# objects that live long. At Python's own 700, 10 and 10, what a look at all of them, or a batch of changes, needs for a moment counts as
-# old, and the collector goes through everything: a tenth of a second for nothing.
+# How many more objects, and passes over them, there have to be before Python looks for cycles. Ten thousand
+# streams are half a million objects that live long. At Python's own 700, 10 and 10, what a look at all of
+# them, or a batch of changes, needs for a moment counts as old, and the collector goes through everything: a
+# tenth of a second for nothing.
 GC_THRESHOLDS: Final = (50_000, 20, 50)
 
 
@@ -81,7 +82,9 @@ class HubServer(uvicorn.Server):
             self._on_life()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Stop accepting, close the streams, and only then do what uvicorn does, which would wait for them for ever."""
+        """Stop accepting, close the streams, and only then do what uvicorn does, which would wait for them
+        for ever.
+        """
         for server in self.servers:
             server.close()
         await drain_current()
@@ -114,8 +117,9 @@ def serve(
     def stop(number: int, frame: FrameType | None) -> None:
         server.should_exit = True
 
-    # uvicorn has handlers of its own while it runs. These are for a signal that comes while the application is still being
-    # imported, and for the same one that uvicorn repeats after a clean stop, which must not end in a traceback.
+    # uvicorn has handlers of its own while it runs. These are for a signal that comes while the application
+    # is still being imported, and for the same one that uvicorn repeats after a clean stop, which must not
+    # end in a traceback.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
     server.run(sockets=[listening])
@@ -129,7 +133,8 @@ def supervise(
     on_serving: Callable[[], None],
     on_ended: Callable[[Worker], None],
 ) -> bool:
-    """Have several workers serve until SIGTERM or SIGINT; a dead one is replaced, SIGHUP replaces them one after the other.
+    """Have several workers serve until SIGTERM or SIGINT; a dead one is replaced, SIGHUP replaces them one
+    after the other.
 
     Args:
         command: starts a worker, which calls ``work``, once its number and two file descriptors are appended.
@@ -154,7 +159,8 @@ def supervise(
 
 
 def work(application: str, listening: socket.socket, lifeline: socket.socket, scribe: Scribe) -> None:
-    """Serve as one of several workers, until SIGTERM, SIGINT, or the end of the supervisor, then drain and return.
+    """Serve as one of several workers, until SIGTERM, SIGINT, or the end of the supervisor, then drain and
+    return.
 
     Args:
         application: import path of the ASGI application.
@@ -214,12 +220,16 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def without_upgrades(record: logging.LogRecord) -> bool:
-    """Leave out that somebody asked for a WebSocket, which is answered as if he had not, and uvicorn's advice to install one."""
+    """Leave out that somebody asked for a WebSocket, which is answered as if he had not, and uvicorn's advice
+    to install one.
+    """
     return not str(record.msg).startswith(("Unsupported upgrade request", "No supported WebSocket library"))
 
 
 def without_static(record: logging.LogRecord) -> bool:
-    """Leave the files of a page, some thirty lines for each visit, out of uvicorn's access log; a missing one stays in."""
+    """Leave the files of a page, some thirty lines for each visit, out of uvicorn's access log; a missing one
+    stays in.
+    """
     match record.args:
         case (_, _, str() as path, _, int() as status):
             return status >= 400 or f"/{settings.STATIC_URL.strip('/')}/" not in path

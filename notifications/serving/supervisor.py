@@ -1,9 +1,10 @@
-"""Several workers on one listening socket: started, replaced when they die, restarted one after the other, and drained.
+"""Several workers on one listening socket: started, replaced when they die, restarted one after the other,
+and drained.
 
-Each worker is a fresh process that inherits the socket and one end of a *lifeline*, a socket pair. It writes one byte there
-when it serves, and from then on one each second out of its event loop: a worker whose loop says nothing for
-``worker_lost_seconds`` hangs, and is ended. When the supervisor's end closes, because the supervisor is gone however it went, the worker
-drains and ends by itself.
+Each worker is a fresh process that inherits the socket and one end of a *lifeline*, a socket pair. It writes
+one byte there when it serves, and from then on one each second out of its event loop: a worker whose loop
+says nothing for ``worker_lost_seconds`` hangs, and is ended. When the supervisor's end closes, because the
+supervisor is gone however it went, the worker drains and ends by itself.
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ from notifications.system.processes import cpu_seconds, identity_of
 
 logger = logging.getLogger(__name__)
 
-# A worker that starts may be slow, but not idle: one that has not worked at all for so long is stuck. Each failure in a row doubles it,
-# up to the most.
+# A worker that starts may be slow, but not idle: one that has not worked at all for so long is stuck. Each
+# failure in a row doubles it, up to the most.
 START_SECONDS: Final = 60.0
 MAX_START_SECONDS: Final = 960.0
 # A worker that lives shorter than this has failed to start.
@@ -93,8 +94,8 @@ class Worker:
     async def watch_start(self) -> None:
         """Wait until it serves or ends; kill it when it has done nothing for ``start_seconds``.
 
-        As long as it works it is left alone, however long it takes: on a busy machine a start that is killed for being slow
-        would be tried again for ever, and make the machine busier.
+        As long as it works it is left alone, however long it takes: on a busy machine a start that is killed
+        for being slow would be tried again for ever, and make the machine busier.
         """
         worked: float | None = None
         while not self._has_spoken.is_set():
@@ -322,7 +323,8 @@ class Supervisor:
             slept_at = time.monotonic()
             await asyncio.sleep(interval)
             if time.monotonic() - slept_at > 2 * interval:
-                continue  # this process itself was kept from running, and so perhaps were they: they get one more look
+                # this process itself was kept from running, and so perhaps were they: they get one more look
+                continue
             for worker in tuple(self._workers):
                 if (silence := worker.silent_seconds()) > self._lost_seconds:
                     logger.error("%s has shown no sign of life for %.0f s, so it is ended", worker, silence)
@@ -357,7 +359,9 @@ class Supervisor:
             return None
 
     async def _roll(self) -> None:
-        """Replace the workers one after the other, each by one that serves already; end at the first that does not."""
+        """Replace the workers one after the other, each by one that serves already; end at the first that
+        does not.
+        """
         for place in self._places:
             async with place.lock:
                 former, successor = place.worker, await self._try_launch(place)

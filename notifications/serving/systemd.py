@@ -1,6 +1,8 @@
-"""What systemd gives a service and wants of it: the socket that it keeps over restarts, and a word when the hub serves.
+"""What systemd gives a service and wants of it: the socket that it keeps over restarts, and a word when the
+hub serves.
 
-The protocols are four environment variables (sd_listen_fds(3), sd_notify(3)); away from systemd nothing here does anything.
+The protocols are four environment variables (sd_listen_fds(3), sd_notify(3)); away from systemd nothing here
+does anything.
 """
 
 from __future__ import annotations
@@ -34,7 +36,9 @@ def inherited_socket() -> socket.socket | None:
 
 
 def _first_environment() -> dict[str, str]:
-    """The environment that this process was started with: Twisted, which Daphne imports, has taken these variables out since."""
+    """The environment that this process was started with: Twisted, which Daphne imports, has taken these
+    variables out since.
+    """
     block = Path("/proc/self/environ")
     if not block.exists():
         return {}

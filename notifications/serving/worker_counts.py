@@ -1,7 +1,9 @@
-"""What the workers of one ``serve`` have counted, each in a file of its own, so that any of them can tell it for all.
+"""What the workers of one ``serve`` have counted, each in a file of its own, so that any of them can tell it
+for all.
 
-Counters never go back: what a worker shows stands in its file first, and when it has ended the supervisor adds its file to that of
-the ended ones. Readers take no lock. They read the workers' files first and those of the ended last, which names whom it holds.
+Counters never go back: what a worker shows stands in its file first, and when it has ended the supervisor
+adds its file to that of the ended ones. Readers take no lock. They read the workers' files first and those of
+the ended last, which names whom it holds.
 """
 
 from __future__ import annotations
@@ -54,7 +56,9 @@ class Tally:
         passing.replace(self.folder / f"{name}.json")
 
     def read(self) -> tuple[Counts, list[Mapping[str, Any]]]:
-        """What all workers have counted, ended ones included, and the records of those that run, by their number."""
+        """What all workers have counted, ended ones included, and the records of those that run, by their
+        number.
+        """
         records = {path.stem: _load(path) for path in self.folder.glob("*.json") if path.stem != ENDED}
         ended = _load(self.folder / f"{ENDED}.json")
         running = [
@@ -66,7 +70,9 @@ class Tally:
         return counts, sorted(running, key=lambda record: (record["number"], record["since"]))
 
     def retire(self, pid: int) -> None:
-        """Keep what an ended worker has counted. Its streams are over, too: they count as closed, by ``killed``."""
+        """Keep what an ended worker has counted. Its streams are over, too: they count as closed, by
+        ``killed``.
+        """
         for path in self.folder.glob(f"{pid}-*"):
             record, ended = _load(path), _load(self.folder / f"{ENDED}.json")
             if path.suffix == ".json" and record:
@@ -115,7 +121,9 @@ class Scribe(threading.Thread):
         self.write()
 
     def write(self) -> bool:
-        """Write now. False when that cannot be done: a full disk costs the other workers these numbers, and nobody a stream."""
+        """Write now. False when that cannot be done: a full disk costs the other workers these numbers, and
+        nobody a stream.
+        """
         with self._writing:  # or an older record could replace a newer one
             record = {"number": self._number, "since": self._since, **self._numbers()}
             try:

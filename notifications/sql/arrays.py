@@ -1,6 +1,7 @@
 """Many values as one parameter of a statement: an array on PostgreSQL, JSON on SQLite.
 
-A placeholder for each value costs the driver about 2 µs of Python each, and SQLite takes no more than 32,766 of them.
+A placeholder for each value costs the driver about 2 µs of Python each, and SQLite takes no more than 32,766
+of them.
 """
 
 from __future__ import annotations
@@ -31,7 +32,9 @@ _PLAIN: Final[dict[type, Callable[[Any], str]]] = {
 
 
 class AnyOf(_AnyLookup):
-    """``AnyOf(F("recipient_id"), keys)``: a condition like ``recipient_id__in=keys``, with one parameter for all keys."""
+    """``AnyOf(F("recipient_id"), keys)``: a condition like ``recipient_id__in=keys``, with one parameter for
+    all keys.
+    """
 
     lookup_name = "any_of"
     prepare_rhs = False
@@ -46,7 +49,9 @@ class AnyOf(_AnyLookup):
 
 
 def any_of(field: Field[Any, Any]) -> str:
-    """What follows a column in a statement, to say that its value is one of those in one parameter (``keys_text``)."""
+    """What follows a column in a statement, to say that its value is one of those in one parameter
+    (``keys_text``).
+    """
     if connection.vendor == "postgresql":
         return f"= ANY(%s::{sql_type(field)}[])"
     return "IN (SELECT value FROM json_each(%s))"

@@ -1,7 +1,8 @@
-"""Queries that are compiled once: of the few that every request asks, making the statement took longer than the answer.
+"""Queries that are compiled once: of the few that every request asks, making the statement took longer than
+the answer.
 
-A query is written with Django's ORM, with slots where values come later. What it compiles to is kept for the life of the process,
-so nothing in it may depend on anything but its slots.
+A query is written with Django's ORM, with slots where values come later. What it compiles to is kept for the
+life of the process, so nothing in it may depend on anything but its slots.
 """
 
 from __future__ import annotations

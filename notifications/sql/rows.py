@@ -1,7 +1,8 @@
-"""Set-based writes that the ORM has no form for: many rows of given values, inserted or updated by one statement.
+"""Set-based writes that the ORM has no form for: many rows of given values, inserted or updated by one
+statement.
 
-``unnest`` on PostgreSQL, ``json_each`` on SQLite. Through ``bulk_create`` and ``bulk_update`` the same work took 5 to 20
-times as long; ``tests/integration/test_rows.py`` holds both to the same result.
+``unnest`` on PostgreSQL, ``json_each`` on SQLite. Through ``bulk_create`` and ``bulk_update`` the same work
+took 5 to 20 times as long; ``tests/integration/test_rows.py`` holds both to the same result.
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ def insert_rows(
 def insertion(
     model: type[Model], columns: Sequence[str], rows: Values, *, ignore_conflicts: bool = False
 ) -> Statement:
-    """What inserts rows, one at least, in their order; columns that are not named take their database default.
+    """What inserts rows, one at least, in their order; columns that are not named take their database
+    default.
 
     Args:
         model: whose table.
@@ -58,8 +60,8 @@ def insertion(
 def insert_row(row: Model) -> None:
     """Insert one row of a model whose database makes the primary key, and note that key on it. One statement.
 
-    As ``row.save(force_insert=True)``, without its signals; a column that has a default in the database and no value on the row
-    takes that default.
+    As ``row.save(force_insert=True)``, without its signals; a column that has a default in the database and
+    no value on the row takes that default.
     """
     db = transaction.get_connection()
     inserting = _inserting(row, db)
@@ -78,8 +80,8 @@ def insert_with_children(
 ) -> int:
     """Insert one row as ``insert_row`` does, and rows of another model that point to it.
 
-    Transaction: their own, both or neither; inside a caller's they are part of that. One statement on PostgreSQL, where a trip
-    takes longer than the work; two on SQLite, three with ``owner``.
+    Transaction: their own, both or neither; inside a caller's they are part of that. One statement on
+    PostgreSQL, where a trip takes longer than the work; two on SQLite, three with ``owner``.
 
     Args:
         row: what they point to.
@@ -87,7 +89,8 @@ def insert_with_children(
         link: the attribute name of the field that points (``event_id``).
         columns: attribute names of the other fields that are given.
         children: one tuple of Python values for each, one at least, in the order of ``columns``.
-        owner: another foreign key, one of the columns, that is to be followed now. The database does so when the transaction ends.
+        owner: another foreign key, one of the columns, that is to be followed now. The database does so when
+            the transaction ends.
 
     Returns:
         How many of the children have an owner that exists; without ``owner``, how many there are.
@@ -151,7 +154,8 @@ def _given_by_program(model: type[Model]) -> tuple[str, ...]:
 def update_rows(
     model: type[Model], columns: Sequence[str], rows: Values, *, where_null: Sequence[str] = ()
 ) -> int:
-    """Update the rows whose primary key is each tuple's first value; how many that were. One statement, or none.
+    """Update the rows whose primary key is each tuple's first value; how many that were. One statement, or
+    none.
 
     Arguments as for ``updating``.
     """
@@ -181,7 +185,8 @@ def updating(
     assignments = ", ".join(map("{} = {}".format, target.names[:-1], given.values))
     condition = f"{target.table}.{target.names[-1]} = {given.values[-1]}"
     if where_null:
-        # Inside a CASE, or PostgreSQL takes a partial index on nulls, which it believes to be empty, and walks it for each row.
+        # Inside a CASE, or PostgreSQL takes a partial index on nulls, which it believes to be empty, and
+        # walks it for each row.
         nulls = _target(model, tuple(where_null), db.vendor)
         are_null = " AND ".join(f"{nulls.table}.{name} IS NULL" for name in nulls.names)
         condition += f" AND CASE WHEN {are_null} THEN 1 END = 1"
@@ -201,7 +206,9 @@ class _Target(NamedTuple):
 
 
 class _Given(NamedTuple):
-    """Rows as parts of a statement: an expression for each column, where these come from, and the parameters."""
+    """Rows as parts of a statement: an expression for each column, where these come from, and the
+    parameters.
+    """
 
     values: list[str]
     source: str

@@ -18,12 +18,12 @@ class Statement(NamedTuple):
 def run_at_once(statements: Sequence[Statement]) -> list[list[Any]]:
     """Run statements that give rows one after the other and return the rows of each.
 
-    Each sees what was committed before it began itself, so one that comes after a lock sees what the lock was waited for. The
-    parts of a single statement would not.
+    Each sees what was committed before it began itself, so one that comes after a lock sees what the lock was
+    waited for. The parts of a single statement would not.
 
-    Transaction: their own, all of them or none; inside a caller's they are part of that. On PostgreSQL they are sent together:
-    alone, to begin and to commit would take as long as what is done between. It is SQLite's shape, or the choice of
-    ``server_side_binding``, to be sent one by one.
+    Transaction: their own, all of them or none; inside a caller's they are part of that. On PostgreSQL they
+    are sent together: alone, to begin and to commit would take as long as what is done between. It is
+    SQLite's shape, or the choice of ``server_side_binding``, to be sent one by one.
     """
     with connection.cursor() as cursor:
         if not _takes_several():
@@ -65,7 +65,9 @@ def _rows(cursor: Any, statement: Statement) -> list[Any]:
 
 
 def _takes_several() -> bool:
-    """Whether the driver puts the values into the text: PostgreSQL takes several statements as a text alone."""
+    """Whether the driver puts the values into the text: PostgreSQL takes several statements as a text
+    alone.
+    """
     database: Any = connection
     is_psycopg = database.vendor == "postgresql" and database.Database.__name__ == "psycopg"
     return is_psycopg and not database.settings_dict["OPTIONS"].get("server_side_binding")

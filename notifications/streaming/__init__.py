@@ -1,1 +1,3 @@
-"""The stream: server-sent events from the log of changes, with hints to make them prompt (docs/architecture.md)."""
+"""The stream: server-sent events from the log of changes, with hints to make them prompt
+(docs/architecture.md).
+"""

@@ -1,4 +1,6 @@
-"""Whom a message between processes is for: one user, by a key that every process spells alike, or everybody. Pure."""
+"""Whom a message between processes is for: one user, by a key that every process spells alike, or everybody.
+Pure.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ _Message = TypeVar("_Message")
 def addressed(
     items: list[_Item], key_of: Callable[[_Item], str], message_of: Callable[[Iterable[_Item]], _Message]
 ) -> Iterator[tuple[Address, _Message]]:
-    """Address and message for what concerns users: each user alone; for very many of them, every process instead."""
+    """Address and message for what concerns users: each user alone; for very many of them, every process
+    instead.
+    """
     if len(items) <= MAX_SINGLE:
         for item in items:
             yield key_of(item), message_of([item])

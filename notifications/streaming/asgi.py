@@ -1,4 +1,6 @@
-"""ASGI as the streams meet it: its callables, a request's scope and headers, and the headers of every answer."""
+"""ASGI as the streams meet it: its callables, a request's scope and headers, and the headers of every
+answer.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +51,8 @@ class Headers:
 def join_cookies(scope: Scope) -> None:
     """Make one ``Cookie`` header of several, as HTTP/2 lets a client send them (RFC 9113, 8.2.3).
 
-    Django would join them with a comma, which loses every cookie but the first. In place, as the server keeps the same list.
+    Django would join them with a comma, which loses every cookie but the first. In place, as the server keeps
+    the same list.
     """
     lines = [value for name, value in scope["headers"] if name.lower() == b"cookie"]
     if len(lines) > 1:

@@ -2,11 +2,13 @@
 
 Pure: no Django, no event loop, no clock. Invariants:
 
-- A frame is ``event``, ``retry`` where it has one, ``data``, and ``id`` last: one that was cut off never moves a cursor.
-- ``data`` is one ASCII JSON object on one line; lines end with LF alone; a frame ends with its first empty line.
+- A frame is ``event``, ``retry`` where it has one, ``data``, and ``id`` last: one that was cut off never
+  moves a cursor.
+- ``data`` is one ASCII JSON object on one line; lines end with LF alone; a frame ends with its first empty
+  line.
 - What any field holds can never break the framing: a frame that would have one line too many is refused here.
-- There are no comments and no frames without data: page code must be able to see that a stream is alive. ``silent`` makes the
-  one exception, on the Range dialect's stream.
+- There are no comments and no frames without data: page code must be able to see that a stream is alive.
+  ``silent`` makes the one exception, on the Range dialect's stream.
 """
 
 from __future__ import annotations
@@ -20,7 +22,8 @@ ResetReason = Literal["malformed", "epoch", "ahead", "expired", "too_far"]
 # Why the hub closes a stream. Each one is a ``models.EndReason``, too, and stands in ``RECONNECT``.
 CloseReason = Literal["rotate", "shutdown", "revoked", "slow", "replaced", "limit", "error"]
 
-# Whether a client whose stream ended so is to come back by itself; the browser's own (static/notifications/policy.js) obeys it.
+# Whether a client whose stream ended so is to come back by itself; the browser's own
+# (static/notifications/policy.js) obeys it.
 RECONNECT: Final[Mapping[CloseReason, bool]] = {
     "rotate": True,
     "shutdown": True,
@@ -94,7 +97,9 @@ def opened(
     resume: Resume,
     retry_ms: int,
 ) -> bytes:
-    """``stream.open``, with the start cursor as its id, unless a reset follows: a stream cut there would resume past it."""
+    """``stream.open``, with the start cursor as its id, unless a reset follows: a stream cut there would
+    resume past it.
+    """
     data = {
         "stream": stream,
         "inbox": inbox,
@@ -128,7 +133,8 @@ def heartbeat(*, cursor: str, head: str, at: str) -> bytes:
 
 
 def transient(*, event_id: str, event_type: str, topic: str, at: str, data: str) -> bytes:
-    """A transient event under its own type. Its id stands in its data alone: it is no change, and no cursor moves.
+    """A transient event under its own type. Its id stands in its data alone: it is no change, and no cursor
+    moves.
 
     Args:
         data: one line of ASCII JSON.
@@ -162,7 +168,8 @@ def closed(*, reason: CloseReason, retry_ms: int, reconnect: bool) -> bytes:
 
 
 def silent(built: bytes, *, retry_ms: int) -> bytes:
-    """A frame without what a reader of the Range dialect would take for a signal: ``retry:`` and ``id:`` are left of it.
+    """A frame without what a reader of the Range dialect would take for a signal: ``retry:`` and ``id:`` are
+    left of it.
 
     Args:
         built: a frame that is no change.

@@ -1,7 +1,8 @@
 """What this process has done for its streams, counted: plain numbers, cheap enough for every write.
 
-``notifications.ops.prometheus`` shows them. A counter of prometheus_client takes a lock and some 0.5 µs each time; a write to a
-socket takes 7.5. Each number is counted by one thread, so none needs a lock, but for those that say so.
+``notifications.ops.prometheus`` shows them. A counter of prometheus_client takes a lock and some 0.5 µs each
+time; a write to a socket takes 7.5. Each number is counted by one thread, so none needs a lock, but for those
+that say so.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ class Durations:
     """How many durations fell between which bounds.
 
     Attributes:
-        counts: for each bound of ``BUCKETS`` those at or below it and above the one before, then those above all.
+        counts: for each bound of ``BUCKETS`` those at or below it and above the one before, then those above
+            all.
         total: their sum, in seconds.
     """
 
@@ -46,17 +48,23 @@ class Metrics:
 
     Attributes:
         opened: streams by how they began (``resume`` of ``stream.open``).
-        closed: streams by the reason of ``stream.close``; ``client`` went by itself, ``backlog`` wanted no more than that.
-        refused: requests for a stream that got none, by the problem's code; ``gone`` left while it waited in line.
+        closed: streams by the reason of ``stream.close``; ``client`` went by itself, ``backlog`` wanted no
+            more than that.
+        refused: requests for a stream that got none, by the problem's code; ``gone`` left while it waited in
+            line.
         frames, bytes: written to open streams.
         overflows: queues that were full, so that their connection read the log again.
-        refused_messages: messages of the channel layer that were dropped, by why: ``foreign``, ``broken`` or ``too_large``.
-        repairs: inboxes that a regular look at the heads found behind: their hint was lost, or has not come yet.
-        notifications: those that were to be listed, by what came of them: ``sequenced`` or ``failed``. Any thread, by ``sequenced``.
+        refused_messages: messages of the channel layer that were dropped, by why: ``foreign``, ``broken`` or
+            ``too_large``.
+        repairs: inboxes that a regular look at the heads found behind: their hint was lost, or has not come
+            yet.
+        notifications: those that were to be listed, by what came of them: ``sequenced`` or ``failed``. Any
+            thread, by ``sequenced``.
         hints: hints that were to be sent, by what came of them: ``sent`` or ``dropped``.
         transient_messages: the same of transient events, each as often as the groups that it went to.
-        transient_frames: transient events that were to be shown on one connection: ``written``, or ``dropped`` because its queue was
-            full, it was not live yet, or the changes before it did not come in time.
+        transient_frames: transient events that were to be shown on one connection: ``written``, or
+            ``dropped`` because its queue was full, it was not live yet, or the changes before it did not come
+            in time.
         fan_out: from a change to its being read for the connections of its user.
         write: from a change to the socket, of the oldest change of each write to a live stream.
     """

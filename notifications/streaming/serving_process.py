@@ -1,4 +1,6 @@
-"""Whether this process serves, as whoever starts what serving needs has said. A child of fork() does not, until it says so itself."""
+"""Whether this process serves, as whoever starts what serving needs has said. A child of fork() does not,
+until it says so itself.
+"""
 
 from __future__ import annotations
 

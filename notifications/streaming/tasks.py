@@ -1,4 +1,6 @@
-"""Tasks that are started when there is something to do, that end for certain, and that end once a client has gone."""
+"""Tasks that are started when there is something to do, that end for certain, and that end once a client has
+gone.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,8 @@ ATTEMPT_SECONDS: Final = 0.1
 async def end_all(tasks: Collection[asyncio.Task[Any]]) -> None:
     """Cancel tasks and wait until they have ended; what they raise is not asked for.
 
-    A cancellation that arrives while a Redis client connects is swallowed by it, so it is repeated, for two seconds at most.
+    A cancellation that arrives while a Redis client connects is swallowed by it, so it is repeated, for two
+    seconds at most.
     """
     pending = {task for task in tasks if not task.done()}
     for _ in range(ATTEMPTS):
@@ -26,10 +29,11 @@ async def end_all(tasks: Collection[asyncio.Task[Any]]) -> None:
 
 
 class OnDemand:
-    """Work that several ask for and one task does: started by whoever asks first, and again once it has ended; never two at a time.
+    """Work that several ask for and one task does: started by whoever asks first, and again once it has
+    ended; never two at a time.
 
-    It is for everybody, so in nobody's name: the task has a context of its own, and what it logs is not put down to the
-    request that happened to be the first.
+    It is for everybody, so in nobody's name: the task has a context of its own, and what it logs is not put
+    down to the request that happened to be the first.
 
     Args:
         work: does all there is to do, and ends when nothing is left.
@@ -93,7 +97,8 @@ async def run_until_gone(
         await disconnected(receive)
         on_gone()
     except asyncio.CancelledError:
-        # By the work, which has ended; or by a server that stops, and then the work may still say so to the client.
+        # By the work, which has ended; or by a server that stops, and then the work may still say so to the
+        # client.
         if not working.done() or watching is None or watching.uncancel():
             raise
     finally:
@@ -105,10 +110,12 @@ async def run_until_gone(
 
 
 async def ended_before(event: Coroutine[Any, Any, None], work: asyncio.Future[Any]) -> bool:
-    """Wait for an event or a piece of work, whichever ends first; the other one is cancelled, and so are both with the caller.
+    """Wait for an event or a piece of work, whichever ends first; the other one is cancelled, and so are both
+    with the caller.
 
     Returns:
-        Whether the event came, be it together with the end of the work, which then has its result all the same.
+        Whether the event came, be it together with the end of the work, which then has its result all the
+        same.
     """
     waiting = asyncio.ensure_future(event)
     try:

@@ -17,12 +17,14 @@ MAX_REPAIRS_PER_TICK: Final = 1_000  # groups rejoined at a reconciliation; more
 MIN_REFILL_SECONDS: Final = 0.01
 MAX_BACKOFF_SECONDS: Final = 10.0
 LIMIT_RETRY_FACTOR: Final = 5
-# Clients of the Range dialect end for good where nobody listens, so a process that stops leaves the next one time to start.
+# Clients of the Range dialect end for good where nobody listens, so a process that stops leaves the next one
+# time to start.
 RESTART_MS: Final = 5_000
 
 
-# Of whatever is done at intervals. Processes that were started together, and streams that were opened together after a restart,
-# would go on together; so they have drifted apart after a few rounds, and an interval stays near to what the settings say.
+# Of whatever is done at intervals. Processes that were started together, and streams that were opened
+# together after a restart, would go on together; so they have drifted apart after a few rounds, and an
+# interval stays near to what the settings say.
 JITTER: Final = 0.2
 
 
@@ -32,13 +34,17 @@ def spread(value: float, part: float = JITTER) -> float:
 
 
 def retry_ms(reason: str = "") -> int:
-    """After how many milliseconds one client is to come back; later than others one that met the limit of its user."""
+    """After how many milliseconds one client is to come back; later than others one that met the limit of its
+    user.
+    """
     factor = LIMIT_RETRY_FACTOR if reason == "limit" else 1
     return round(spread(hub_config().retry_milliseconds * factor, 0.5))
 
 
 def restart_ms() -> int:
-    """After how many milliseconds a client is to come back that must not meet a hub which is still starting."""
+    """After how many milliseconds a client is to come back that must not meet a hub which is still
+    starting.
+    """
     return max(RESTART_MS, hub_config().retry_milliseconds) + retry_ms()
 
 
@@ -48,7 +54,9 @@ def backoff_seconds(failures: int) -> float:
 
 
 def clamp_heartbeat(text: str | None) -> int:
-    """The seconds between heartbeats that a client asked for, within 5–300; the default for what is no number."""
+    """The seconds between heartbeats that a client asked for, within 5–300; the default for what is no
+    number.
+    """
     try:
         seconds = float(text) if text else float("nan")
     except ValueError:

@@ -1,7 +1,8 @@
 """Transient events on their way between processes, each with its finished frame.
 
-Such a message carries more than keys and numbers, as there is no row to look at. So what it can show is bounded: one whole frame,
-under the name of an event type and without an id. A forged one can neither pass for a change nor move a cursor. Pure.
+Such a message carries more than keys and numbers, as there is no row to look at. So what it can show is
+bounded: one whole frame, under the name of an event type and without an id. A forged one can neither pass for
+a change nor move a cursor. Pure.
 """
 
 from __future__ import annotations
@@ -38,7 +39,9 @@ class Item(NamedTuple):
 
 
 class Follower(Protocol):
-    """What is told of the parts in which one event goes out; a ``Receipt`` is one, which threads can wait for."""
+    """What is told of the parts in which one event goes out; a ``Receipt`` is one, which threads can wait
+    for.
+    """
 
     def expect(self) -> None:
         """One more part waits to go out."""
@@ -109,7 +112,8 @@ def event_items(
     """An event as it goes to addresses: one item serves many users.
 
     Args:
-        heads: for each user the position that a stream must have reached before it shows the event; None for any.
+        heads: for each user the position that a stream must have reached before it shows the event; None for
+            any.
         receipt: told what becomes of it.
     """
 
@@ -123,12 +127,16 @@ def event_items(
 
 
 def probe(receipt: Follower | None = None) -> Outgoing:
-    """What every process hears and nobody is shown: whether the layer takes it tells whether it takes anything."""
+    """What every process hears and nobody is shown: whether the layer takes it tells whether it takes
+    anything.
+    """
     return Outgoing(EVERYBODY, Item([], [], b"", "", ""), receipt)
 
 
 def event_messages(items: Iterable[Outgoing]) -> Iterator[tuple[Address, dict[str, Any]]]:
-    """Address and message: what goes to the same address goes together, and no user's events change their order."""
+    """Address and message: what goes to the same address goes together, and no user's events change their
+    order.
+    """
     waiting: dict[Address, list[Item]] = {}
     for address, item, _ in items:
         # A user hears what is for everybody, too. What is for two users never meets.

@@ -1,8 +1,8 @@
 """Network addresses: one spelling for each, and whose a request is when it came through proxies.
 
-The address of a client is its peer's. Only when the peer is a *trusted proxy* (``HUB_TRUSTED_PROXIES``) is ``X-Forwarded-For``
-read, from the right: each trusted proxy has appended whom it was asked by, and what stands left of the first address that is
-not trusted was written by a stranger.
+The address of a client is its peer's. Only when the peer is a *trusted proxy* (``HUB_TRUSTED_PROXIES``) is
+``X-Forwarded-For`` read, from the right: each trusted proxy has appended whom it was asked by, and what
+stands left of the first address that is not trusted was written by a stranger.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ UNIX_SOCKET: Final = "unix"
 
 
 def normal_address(text: str) -> str | None:
-    """One spelling for each IP address, without a zone and with IPv4 as itself; None for what is no address."""
+    """One spelling for each IP address, without a zone and with IPv4 as itself; None for what is no
+    address.
+    """
     try:
         address = ip_address(text.partition("%")[0])
     except ValueError:

@@ -1,4 +1,5 @@
-"""Variables of the environment: each is read by one function here, and a wrong value is refused by its name, in one sentence.
+"""Variables of the environment: each is read by one function here, and a wrong value is refused by its name,
+in one sentence.
 
 An empty variable counts as one that is not set.
 """
@@ -134,7 +135,8 @@ def read_hosts(environ: Environ, name: str) -> list[str]:
 
 
 def is_origin(text: str, *, may_be_wild: bool = False) -> bool:
-    """Whether a browser could send a text as ``Origin``: host in lower case, and no port that the scheme has anyway.
+    """Whether a browser could send a text as ``Origin``: host in lower case, and no port that the scheme has
+    anyway.
 
     Args:
         may_be_wild: the host may begin with ``*.`` and stand for all below it.
@@ -170,7 +172,8 @@ def read_database_url(environ: Environ, name: str, *, default: str) -> str:
     """The address of the database, of a kind that the hub runs on. Passwords are never part of a message.
 
     Raises:
-        ImproperlyConfigured: it is another kind, lacks the database's name, or asks for what another variable decides.
+        ImproperlyConfigured: it is another kind, lacks the database's name, or asks for what another variable
+            decides.
     """
     text = read_text(environ, name, default=default)
     parts = _split(name, text)
@@ -233,7 +236,8 @@ def read_redis_url(environ: Environ, name: str) -> str:
 
 
 def worker_count() -> int:
-    """How many worker processes serve: ``WEB_CONCURRENCY``, which ``serve --workers`` sets for itself and its workers.
+    """How many worker processes serve: ``WEB_CONCURRENCY``, which ``serve --workers`` sets for itself and its
+    workers.
 
     Raises:
         ImproperlyConfigured: it is no number from 1 to 256.
@@ -260,6 +264,7 @@ def _split(name: str, text: str) -> SplitResult:
         parts.port  # noqa: B018 (it is read when it is asked for, and may be none)
     except ValueError:
         raise ImproperlyConfigured(
-            f"{name} is no address whose host and port can be read; inside a password %-encode @ : / ? # and %."
+            f"{name} is no address whose host and port can be read; inside a password %-encode @ : / ? # and "
+            "%."
         ) from None
     return parts

@@ -1,8 +1,10 @@
-"""Who this installation is, so that two hubs on one Redis server do not hear each other: names and keys, derived and never stored. Pure.
+"""Who this installation is, so that two hubs on one Redis server do not hear each other: names and keys,
+derived and never stored. Pure.
 
-All processes of one installation derive the same from what they share: Django's SECRET_KEY, and what tells their database from any other
-(``selectors.installation`` reads that). A copy of the database is another installation, although it has the same contents and may have the
-same key. Former keys (SECRET_KEY_FALLBACKS) are derived too, for what processes send that do not have the new one yet.
+All processes of one installation derive the same from what they share: Django's SECRET_KEY, and what tells
+their database from any other (``selectors.installation`` reads that). A copy of the database is another
+installation, although it has the same contents and may have the same key. Former keys (SECRET_KEY_FALLBACKS)
+are derived too, for what processes send that do not have the new one yet.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""What fails for a while and is tried again: the log gets one line when that begins, and one when it is over."""
+"""What fails for a while and is tried again: the log gets one line when that begins, and one when it is
+over.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +10,15 @@ from logging import ERROR, WARNING, Logger
 class Outage:
     """Whether one kind of work fails at the moment.
 
-    A database that is away for an hour would otherwise be reported thousands of times, and nobody could tell from the log
-    since when all is well again. Threads may share one; the worst that can happen then is that a line stands twice.
+    A database that is away for an hour would otherwise be reported thousands of times, and nobody could tell
+    from the log since when all is well again. Threads may share one; the worst that can happen then is that a
+    line stands twice.
 
     Args:
         logger: that of the module which does the work.
         began: what the first failure costs and what happens next; the error is appended.
-        over: that it works again. It may hold the placeholders of ``logging`` for the arguments of ``recovered``.
+        over: that it works again. It may hold the placeholders of ``logging`` for the arguments of
+            ``recovered``.
         has_traceback: the failure may be the hub's own, so it is reported as an error, with its traceback.
     """
 

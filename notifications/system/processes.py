@@ -1,4 +1,5 @@
-"""Processes of this machine: which is which, whether one still runs, and how much it has worked. Read from Linux's ``/proc``.
+"""Processes of this machine: which is which, whether one still runs, and how much it has worked. Read from
+Linux's ``/proc``.
 
 Elsewhere nothing is known, and whoever asks falls back on waiting.
 """
@@ -11,15 +12,16 @@ from pathlib import Path
 from typing import Final
 
 _PROC: Final = Path("/proc")
-# Fields of /proc/PID/stat after the command, which may hold anything, spaces and brackets included (proc(5): 3, 14, 15 and 22).
+# Fields of /proc/PID/stat after the command, which may hold anything, spaces and brackets included (proc(5):
+# 3, 14, 15 and 22).
 _STATE, _USER_TICKS, _SYSTEM_TICKS, _START_TICKS = 0, 11, 12, 19
 
 
 def identity_of(pid: int) -> str:
     """What tells a running process from all others that this or any other machine ever ran.
 
-    The machine's boot, the namespace that counts its process ids (a container has its own), the id, and the time of the start,
-    because ids are used again.
+    The machine's boot, the namespace that counts its process ids (a container has its own), the id, and the
+    time of the start, because ids are used again.
 
     Args:
         pid: of the process.
@@ -32,7 +34,9 @@ def identity_of(pid: int) -> str:
 
 
 def is_dead(identity: str) -> bool:
-    """Whether the process is certain to have ended. One of another machine never is, nor one of an empty identity."""
+    """Whether the process is certain to have ended. One of another machine never is, nor one of an empty
+    identity.
+    """
     here, _, pid = identity.rpartition(":")[0].rpartition(":")
     return bool(identity) and here == machine() and identity_of(int(pid)) != identity
 
@@ -57,7 +61,9 @@ def cpu_seconds(pid: int) -> float | None:
 
 
 def _stat(pid: int) -> list[str]:
-    """The fields after the command; none for a process that has ended, though nobody has waited for it yet."""
+    """The fields after the command; none for a process that has ended, though nobody has waited for it
+    yet.
+    """
     try:
         fields = (_PROC / str(pid) / "stat").read_text(errors="replace").rpartition(")")[2].split()
     except OSError:

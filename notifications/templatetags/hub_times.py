@@ -15,7 +15,8 @@ register = template.Library()
 
 @register.filter
 def local_time(at: Any) -> Any:
-    """By the clock of the site, or in UTC where its zone cannot show it; ``date`` and the like take it as it is.
+    """By the clock of the site, or in UTC where its zone cannot show it; ``date`` and the like take it as it
+    is.
 
     Django's own conversion raises for the latter, and would take the whole page along.
     """

@@ -57,9 +57,10 @@ class SentNotification:
 def capture_notifications() -> Iterator[list[SentNotification]]:
     """Collect what is sent inside the block; the list is filled when the block ends.
 
-    Inside a test's transaction, the hooks that the block registered for the commit are run at its end, as they would be in
-    production (those of other apps too): notifications are sequenced and announced, and lists and counts show them. What the
-    block rolled back is not in the list. A block that raises collects nothing.
+    Inside a test's transaction, the hooks that the block registered for the commit are run at its end, as
+    they would be in production (those of other apps too): notifications are sequenced and announced, and
+    lists and counts show them. What the block rolled back is not in the list. A block that raises collects
+    nothing.
 
     Yields:
         The notifications in the order in which they were sent.

@@ -1,4 +1,6 @@
-"""`POST /events` with idempotency keys (protocol, section 9): what may have been sent is not sent again, and what was not sent can be."""
+"""`POST /events` with idempotency keys (protocol, section 9): what may have been sent is not sent again, and
+what was not sent can be.
+"""
 
 from __future__ import annotations
 

@@ -59,7 +59,8 @@ def titles(user: User) -> list[str]:
     return [item["title"] for item in listed(user.pk).items.values()]
 
 
-# --- what is sent -----------------------------------------------------------------------------------------------------
+# --- what is sent
+# -----------------------------------------------------------------------------------------------------
 
 
 def test_publish__every_field__reaches_the_recipient_as_it_was_sent(api: Api, ada: User) -> None:
@@ -238,7 +239,8 @@ def test_batch__wrong_size__is_refused(api: Api, ada: User, monkeypatch: pytest.
     assert state() == before
 
 
-# --- to very many -----------------------------------------------------------------------------------------------------
+# --- to very many
+# -----------------------------------------------------------------------------------------------------
 
 
 def test_publish__to_more_than_1000__is_a_job_whose_progress_can_be_asked_for(api: Api, shop: User) -> None:
@@ -277,7 +279,8 @@ def test_withdraw__of_a_send_to_very_many__ends_it(
     assert [len(listed(user.pk).items) for user in users] == [0] * 5
 
 
-# --- who may send -----------------------------------------------------------------------------------------------------
+# --- who may send
+# -----------------------------------------------------------------------------------------------------
 
 
 def test_session_and_token__of_a_producer__may_send(shop: User, ada: User) -> None:
@@ -349,7 +352,8 @@ def test_token__limited_to_types_and_topics__sends_no_other(
             assert state() == before
 
 
-# --- what is refused --------------------------------------------------------------------------------------------------
+# --- what is refused
+# --------------------------------------------------------------------------------------------------
 
 BAD_FIELDS: list[tuple[dict[str, Any], str]] = [
     ({"title": ""}, "title"), ({"title": " "}, "title"), ({"title": "x" * 201}, "title"), ({"title": None}, "title"),

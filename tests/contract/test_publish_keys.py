@@ -157,7 +157,8 @@ def test_replay__costs_a_fixed_number_of_queries(api: Api, ada: User) -> None:
     post(api, PUBLISH, draft(ada), key="k")
     with CaptureQueriesContext(connection) as again:
         post(api, PUBLISH, draft(ada), key="k")
-    # Token and permission; begin, wait no longer than that, insert, roll back (on SQLite as well: wait as always), read.
+    # Token and permission; begin, wait no longer than that, insert, roll back (on SQLite as well: wait as
+    # always), read.
     assert len(again) == 2 + (5 if connection.vendor == "postgresql" else 6)
 
 

@@ -139,7 +139,8 @@ def test_withdraw__bad_body__is_refused(api: Api, users: list[User], body: Any) 
     assert held(users) == [1, 1, 1]
 
 
-# --- in Python --------------------------------------------------------------------------------------------------------
+# --- in Python
+# --------------------------------------------------------------------------------------------------------
 
 
 def test_service__by_whoever_sent_it(users: list[User]) -> None:

@@ -1,4 +1,6 @@
-"""What is refused, and how: no input gets a 5xx, every refusal is a problem document, and none changes anything."""
+"""What is refused, and how: no input gets a 5xx, every refusal is a problem document, and none changes
+anything.
+"""
 
 from __future__ import annotations
 
@@ -155,7 +157,8 @@ def test_body__hostile__is_refused_and_changes_nothing(
 @pytest.mark.parametrize(
     "content_type",
     [
-        "", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "multipart/form-data",
+        "", "text/plain", "application/x-www-form-urlencoded", ("multipart/form-data; "
+                                                               "boundary=x"), "multipart/form-data",
         "application/xml", "application/json-patch+json", "application/jsonx", "*/*", "application/*", "json",
         "text/json", "application/json,text/plain", "x" * 9_000, "application/octet-stream", "/", ";",
     ],
@@ -170,7 +173,8 @@ def test_content_type__other_than_json__is_415(api: Api, public_id: UUID, conten
 
 @pytest.mark.parametrize(
     "content_type",
-    ["application/json; charset=utf-8", "Application/JSON", "application/json;charset=\"UTF-8\"", "application/json ; a=b"],
+    [("application/json; "
+     "charset=utf-8"), "Application/JSON", "application/json;charset=\"UTF-8\"", "application/json ; a=b"],
 )  # fmt: skip
 def test_content_type__json_however_it_is_written__is_taken(
     api: Api, public_id: UUID, content_type: str

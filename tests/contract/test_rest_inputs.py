@@ -1,4 +1,6 @@
-"""Whatever is thrown at the parsers, they give a typed value or an error of the hub, and nothing else. Pure."""
+"""Whatever is thrown at the parsers, they give a typed value or an error of the hub, and nothing else.
+Pure.
+"""
 
 from __future__ import annotations
 

@@ -18,7 +18,8 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 TEXTS = {
     "shipped": ("Your order 1042 is on its way", "DHL brings it on Monday."),
-    "paid": ("Order 1043: paid", "Thank you, O’Hara! Mail ann.lee@example.com or see https://hub.example/orders/1043/"),
+    "paid": ("Order 1043: paid", ("Thank you, O’Hara! Mail ann.lee@example.com or see "
+                                 "https://hub.example/orders/1043/")),
     "french": ("Votre École", "l’été — naïve, « déjà-vu »"),
     "german": ("GRÜSSE aus ÖSTERREICH", "Straße_des_17. Juni"),
     "asian": ("東京 テスト。終わり", "हिन्दी भाषा"),
@@ -65,7 +66,8 @@ CASES = [
     # No operators.
     ("order & paid", "paid"), ("order | party", ""), ("!order", "shipped paid"), ("-order", "shipped paid"),
     ("order:*", "shipped paid"), ("ord*", ""), ("ord%", ""), ("_rder", ""), ("'order'", "shipped paid"), ("<b>", "odd"),
-    ('"order way"', "shipped"), ("order <-> way", "shipped"), ("quoted\\", "odd"), ("'); DROP TABLE x; --", ""),
+    ('"order way"', "shipped"), ("order <-> way", "shipped"), ("quoted\\", "odd"), (("'); DROP TABLE x; "
+                                                                                    "--"), ""),
     ("$$simple$$", ""), ("%s", ""), ("%(q)s", ""), ("[a-z]+", ""), ("(?i)(", ""), (".*", ""), ("\\", ""), ("|", ""), ("…", ""),
     ("🎉", ""), ("\u200b", ""), ("\ufffd", ""),
 ]  # fmt: skip

@@ -1,4 +1,6 @@
-"""The OpenAPI description: it is the one that the code gives, whole, valid, and served for programs and people."""
+"""The OpenAPI description: it is the one that the code gives, whole, valid, and served for programs and
+people.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Requests made up from the OpenAPI description, good and bad: no 5xx, and no answer that the description does not allow."""
+"""Requests made up from the OpenAPI description, good and bad: no 5xx, and no answer that the description
+does not allow.
+"""
 
 from __future__ import annotations
 
@@ -80,7 +82,9 @@ def fill_in(case: Any, known: UUID, cursor: str) -> None:
 
 
 def hold(operation: str, mode: GenerationMode, token: str, ids: list[UUID]) -> list[int]:
-    """Ask the application what the description makes up for one operation, check each answer, and return their statuses."""
+    """Ask the application what the description makes up for one operation, check each answer, and return
+    their statuses.
+    """
     statuses: list[int] = []
     method, path = operation.split(" ")
     described = SCHEMA[path][method]

@@ -1,4 +1,6 @@
-"""The Range dialect's stream: a KERI signal for each new notification, and nothing else that a reader of events with data sees."""
+"""The Range dialect's stream: a KERI signal for each new notification, and nothing else that a reader of
+events with data sees.
+"""
 
 from __future__ import annotations
 

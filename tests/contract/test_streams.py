@@ -1,4 +1,6 @@
-"""``client=``, the limit of streams, what each stream leaves on record, and ``/streams`` (protocol, sections 5 and 6)."""
+"""``client=``, the limit of streams, what each stream leaves on record, and ``/streams`` (protocol, sections
+5 and 6).
+"""
 
 from __future__ import annotations
 

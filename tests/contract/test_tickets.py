@@ -58,7 +58,8 @@ def problem(answer: AsgiStream) -> dict[str, Any]:
     return document
 
 
-# --- asking for one -------------------------------------------------------------------------------------------------------
+# --- asking for one
+# -------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("body", [None, {}])
@@ -163,7 +164,8 @@ def test_ask__with_another_type_or_too_much__refused(ada: User) -> None:
     assert Api(ada).ask("POST", TICKET, body=b'"' + b"x" * 2_000_000 + b'"').code == "too_large"
 
 
-# --- worthless for anything else ------------------------------------------------------------------------------------------
+# --- worthless for anything else
+# ------------------------------------------------------------------------------------------
 
 
 def test_ticket__over_rest__is_no_credential(ada: User) -> None:
@@ -182,7 +184,8 @@ async def test_ticket__as_a_bearer_token__401(ada: User, streams: Streams) -> No
     assert (await streams.answer(headers=headers)).status == 401
 
 
-# --- opening a stream -----------------------------------------------------------------------------------------------------
+# --- opening a stream
+# -----------------------------------------------------------------------------------------------------
 
 
 async def test_stream__by_ticket__is_its_users_and_does_not_reconnect(ada: User, streams: Streams) -> None:

@@ -1,4 +1,6 @@
-"""The stream's ASGI application driven in the test's own loop: for what a network would hide, as a reader that takes nothing."""
+"""The stream's ASGI application driven in the test's own loop: for what a network would hide, as a reader
+that takes nothing.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,8 @@ class AsgiStream(StreamRecord):
     """One request to the stream. `status` and `headers` are None and empty until the answer has begun.
 
     Attributes:
-        may_take: cleared, the reader takes nothing and every `send` waits, as under a server with flow control.
+        may_take: cleared, the reader takes nothing and every `send` waits, as under a server with flow
+            control.
         scope: what the application was given.
         task: the application.
     """
@@ -163,7 +166,8 @@ class Streams:
                 opened.may_take.set()
                 await opened.disconnect()
         finally:
-            # What goes on may swallow that it is cancelled: then the end of the loop would wait for it for ever.
+            # What goes on may swallow that it is cancelled: then the end of the loop would wait for it for
+            # ever.
             await current_runtime().stop()
 
 
@@ -173,6 +177,8 @@ async def send_to(user: Any, title: str = "Your order is on its way", **options:
 
 
 async def hears_hints(user_id: Any) -> None:
-    """Wait until this process is in a user's group: what was sent before that is not heard, and only the log brings it."""
+    """Wait until this process is in a user's group: what was sent before that is not heard, and only the log
+    brings it.
+    """
     joined = current_runtime()._membership._joined
     await wait_until_async(lambda: user_key(user_id) in joined, what="a place in the user's group")

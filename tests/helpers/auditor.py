@@ -1,4 +1,6 @@
-"""The auditor: what must hold of every committed state of the log, asked of the database by SQL of its own (I1, I2)."""
+"""The auditor: what must hold of every committed state of the log, asked of the database by SQL of its own
+(I1, I2).
+"""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
 """A real Chromium, driven from ordinary tests.
 
-Playwright's synchronous API keeps an event loop running in the thread that uses it: in the test's own thread Django would then refuse every query, and
-pytest-asyncio could not run a loop. So all of Playwright lives in one thread of its own, and the test holds `_Remote` objects that pass each call on to it
-and look like Playwright's.
+Playwright's synchronous API keeps an event loop running in the thread that uses it: in the test's own thread
+Django would then refuse every query, and pytest-asyncio could not run a loop. So all of Playwright lives in
+one thread of its own, and the test holds `_Remote` objects that pass each call on to it and look like
+Playwright's.
 """
 
 from __future__ import annotations
@@ -91,7 +92,9 @@ def _unwrap(value: Any) -> Any:
 
 
 def expect(subject: Any, message: str | None = None) -> Any:
-    """Playwright's `expect()`, for pages and locators of this module: waits until what it asserts holds, or fails."""
+    """Playwright's `expect()`, for pages and locators of this module: waits until what it asserts holds, or
+    fails.
+    """
     thread: ThreadPoolExecutor = subject.__dict__["_thread"]
     return _wrap(thread, thread.submit(playwright_expect, _unwrap(subject), message).result())
 
@@ -122,7 +125,9 @@ def running_browser() -> Iterator[Browser]:
 
 
 class PageFactory:
-    """Makes pages, each of a person of their own (cookies, storage), and remembers what went wrong in them."""
+    """Makes pages, each of a person of their own (cookies, storage), and remembers what went wrong in
+    them.
+    """
 
     def __init__(self, browser: Browser) -> None:
         self._browser = browser
@@ -131,7 +136,9 @@ class PageFactory:
         self._problems: list[str] = []
 
     def __call__(self, *, ignore: Sequence[str] = (), **options: Any) -> Page:
-        """A new page of a new person. `ignore` are regular expressions of console errors that the test brings about; `options` are Playwright's."""
+        """A new page of a new person. `ignore` are regular expressions of console errors that the test brings
+        about; `options` are Playwright's.
+        """
         context = self._browser.new_context(**options)
         context.set_default_timeout(WAIT_MILLISECONDS)
         self._contexts.append(context)

@@ -1,6 +1,8 @@
-"""A process that publishes two events to ada under the key `k`, or a transient one, and is killed in the middle, as by a crash.
+"""A process that publishes two events to ada under the key `k`, or a transient one, and is killed in the
+middle, as by a crash.
 
-python -m tests.helpers.dying_publisher --token nhub_… --die-at claimed|staged|answered|committed|transient_claimed|transient_sent
+python -m tests.helpers.dying_publisher --token nhub_… --die-at
+claimed|staged|answered|committed|transient_claimed|transient_sent
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""How the database is emptied after a test that committed: quickly, and giving way to a hub that still writes its last rows."""
+"""How the database is emptied after a test that committed: quickly, and giving way to a hub that still writes
+its last rows.
+"""
 
 from __future__ import annotations
 
@@ -11,22 +13,26 @@ from django.db import IntegrityError, OperationalError, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.test import TransactionTestCase
 
-# What `migrate` wrote. Django's own flush empties these too, and writes them anew after each test, which takes longer than most tests.
+# What `migrate` wrote. Django's own flush empties these too, and writes them anew after each test, which
+# takes longer than most tests.
 KEPT: Final = frozenset({"django_migrations", "django_content_type", "auth_permission"})
 ATTEMPTS: Final = 100
 LOCK_TIMEOUT: Final = "200ms"
-# PostgreSQL forgets the rows of a table by itself if there were few; of more, the plans of the tests that follow would know too much.
+# PostgreSQL forgets the rows of a table by itself if there were few; of more, the plans of the tests that
+# follow would know too much.
 MANY_ROWS: Final = 200
 
 
 def empty(connection: BaseDatabaseWrapper) -> None:
     """Delete all rows but those that the migrations wrote.
 
-    On PostgreSQL rows are deleted where Django would truncate: 0.6 ms rather than 13, and without locks on whole tables. A process that serves may
-    still hold a row, or add one that refers to a row that goes: then this gives its locks back, before PostgreSQL looks for deadlocks (1 s) and might
-    end the other one's statement, and tries again.
+    On PostgreSQL rows are deleted where Django would truncate: 0.6 ms rather than 13, and without locks on
+    whole tables. A process that serves may still hold a row, or add one that refers to a row that goes: then
+    this gives its locks back, before PostgreSQL looks for deadlocks (1 s) and might end the other one's
+    statement, and tries again.
 
-    Raises `django.db.OperationalError` or `django.db.IntegrityError` if something is in the way for very long.
+    Raises `django.db.OperationalError` or `django.db.IntegrityError` if something is in the way for very
+    long.
     """
     deleted: dict[str, int] = {}
     for left in reversed(range(ATTEMPTS)):

@@ -35,7 +35,9 @@ def send(user: User, title: Any = "Your order is on its way", **options: Any) ->
 
 
 def stage_at(public_id: UUID, at: datetime) -> UUID:
-    """Have a notification and its event staged at a time; returns the new public id, which says so as any UUIDv7 does."""
+    """Have a notification and its event staged at a time; returns the new public id, which says so as any
+    UUIDv7 does.
+    """
     row = Notification.objects.select_related("event").get(public_id=public_id)
     row.event.created_at = at
     row.event.save(update_fields=["created_at"])

@@ -1,4 +1,6 @@
-"""Cases of the fold, by which the rules in Python, those in SQL and those of the page are held to the same."""
+"""Cases of the fold, by which the rules in Python, those in SQL and those of the page are held to the
+same.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,8 @@ from typing import Final, NamedTuple
 
 
 class AllReadCase(NamedTuple):
-    """A notification of the category ``orders`` that is unread after its newest change, and an all-read change.
+    """A notification of the category ``orders`` that is unread after its newest change, and an all-read
+    change.
 
     Attributes:
         created: position of its created change.

@@ -1,4 +1,6 @@
-"""Child processes and temporary folders that cannot outlive the process that made them, not even when it is killed."""
+"""Child processes and temporary folders that cannot outlive the process that made them, not even when it is
+killed.
+"""
 
 from __future__ import annotations
 
@@ -22,8 +24,9 @@ GUARDIAN = Path(__file__).with_name("guardian.py")
 class GuardedProcess:
     """A command running under a guardian (see `guardian.py`).
 
-    What it prints goes to the file `log`. `user` (user and group id) is whom to run it as; only root can choose. `remove` is a folder that the
-    guardian removes when this process is gone without having called `end()`.
+    What it prints goes to the file `log`. `user` (user and group id) is whom to run it as; only root can
+    choose. `remove` is a folder that the guardian removes when this process is gone without having called
+    `end()`.
     """
 
     def __init__(
@@ -74,7 +77,8 @@ class GuardedProcess:
             self.end()
             raise RuntimeError(f"{command[0]} could not be started:\n{self.output()}")
         self.pid = int(first)
-        # It names this very process, also when its number has been given to another one. A command may be over already.
+        # It names this very process, also when its number has been given to another one. A command may be
+        # over already.
         with contextlib.suppress(ProcessLookupError):
             self._pidfd = os.pidfd_open(self.pid)
 
@@ -109,7 +113,9 @@ class GuardedProcess:
         return self.wait(PATIENCE_SECONDS)
 
     def end(self) -> None:
-        """End it whatever state it is in, with what it started, and let go of the pipes. May be called again."""
+        """End it whatever state it is in, with what it started, and let go of the pipes. May be called
+        again.
+        """
         if not self._report.closed:
             os.close(self._lifeline)
             self._guardian.wait(PATIENCE_SECONDS)
@@ -129,7 +135,9 @@ class GuardedProcess:
 
 
 def memory_folder() -> str | None:
-    """Where temporary databases are quickest, the system's memory; None where there is too little of it for that."""
+    """Where temporary databases are quickest, the system's memory; None where there is too little of it for
+    that.
+    """
     memory = "/dev/shm"
     if (
         "TMPDIR" in os.environ

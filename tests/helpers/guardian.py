@@ -2,12 +2,13 @@
 
     guardian.py LIFELINE REPORT [--user UID GID] [--remove FOLDER] [-- COMMAND…]
 
-`LIFELINE` is the number of the reading end of a pipe whose other end only the test process holds: it reads as ended as soon as that process is
-gone, killed or not. `REPORT` is the number of the writing end of another pipe, which gets two lines: the command's process id, later its return
-code as `subprocess` counts it. At the end of the lifeline the command is killed and `FOLDER` removed. Without a command it only minds the folder.
+`LIFELINE` is the number of the reading end of a pipe whose other end only the test process holds: it reads as
+ended as soon as that process is gone, killed or not. `REPORT` is the number of the writing end of another
+pipe, which gets two lines: the command's process id, later its return code as `subprocess` counts it. At the
+end of the lifeline the command is killed and `FOLDER` removed. Without a command it only minds the folder.
 
-Run as a script by `tests.helpers.guarded`, so it imports nothing but the standard library. (A parent-death signal alone would not do: it is bound
-to the thread that started the process, and removes no folder.)
+Run as a script by `tests.helpers.guarded`, so it imports nothing but the standard library. (A parent-death
+signal alone would not do: it is bound to the thread that started the process, and removes no folder.)
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ PR_SET_PDEATHSIG = 1
 
 
 def die_with_the_guardian() -> None:
-    """Have the kernel kill the calling process when the guardian, which has one thread only, is killed itself."""
+    """Have the kernel kill the calling process when the guardian, which has one thread only, is killed
+    itself.
+    """
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 

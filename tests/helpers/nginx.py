@@ -37,7 +37,9 @@ def nginx_program() -> str:
 
 
 class Nginx:
-    """nginx before a hub on `hub_port`, ready when it is made. `worker_shutdown` is how long a former worker may live after `reload()`."""
+    """nginx before a hub on `hub_port`, ready when it is made. `worker_shutdown` is how long a former worker
+    may live after `reload()`.
+    """
 
     def __init__(self, hub_port: int, *, worker_shutdown: str = "15m") -> None:
         program = nginx_program()
@@ -117,8 +119,10 @@ class Nginx:
         )
         user = "user root;\n" if os.geteuid() == 0 else ""
         return (
-            f"daemon off;\n{user}worker_processes 1;\npid {folder}/pid;\nerror_log {folder}/error.log notice;\n"
-            f"worker_shutdown_timeout {worker_shutdown};\nevents {{}}\nhttp {{\n{temporary}    include hub.conf;\n}}\n"
+            f"daemon off;\n{user}worker_processes 1;\npid {folder}/pid;\nerror_log {folder}/error.log "
+            "notice;\n"
+            f"worker_shutdown_timeout {worker_shutdown};\nevents {{}}\nhttp "
+            f"{{\n{temporary}    include hub.conf;\n}}\n"
         )
 
     def _started_count(self) -> int:

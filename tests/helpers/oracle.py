@@ -22,7 +22,8 @@ Notification = dict[str, Any]
 class Client:
     """A client's map of one inbox, and the cursor up to which it is right.
 
-    A log that is read from its beginning may have gaps at or below the inbox's `floor`; a compacted backlog, up to the head that it was planned to.
+    A log that is read from its beginning may have gaps at or below the inbox's `floor`; a compacted backlog,
+    up to the head that it was planned to.
     """
 
     items: dict[str, Notification] = field(default_factory=dict)
@@ -85,7 +86,9 @@ def changes_since(user_id: Any, position: int) -> list[dict[str, Any]]:
 
 
 def compacted(changes: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """What the protocol leaves of a backlog that is compacted: of each notification its last change, and every `inbox.read`."""
+    """What the protocol leaves of a backlog that is compacted: of each notification its last change, and
+    every `inbox.read`.
+    """
     last = {
         change["notification"]["id"]: change["position"] for change in changes if "notification" in change
     }

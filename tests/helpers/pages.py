@@ -68,7 +68,9 @@ class InboxPage:
         expect(self.status).to_have_attribute("data-state", state, timeout=seconds * 1000)
 
     def keep_toasts(self) -> None:
-        """From now on keep what the toasts say: each goes by itself after some seconds, which a busy machine may need for something else."""
+        """From now on keep what the toasts say: each goes by itself after some seconds, which a busy machine
+        may need for something else.
+        """
         self.page.evaluate(KEEP_TOASTS)
 
     def expect_toast(self, text: str) -> None:

@@ -3,9 +3,10 @@
     pytest                      embedded: SQLite in a temporary file, no Redis
     pytest --shape=production   PostgreSQL and Redis, both real
 
-`TEST_DATABASE_URL` and `TEST_REDIS_URL` name servers to use instead of starting some; the database's user must be allowed to create databases.
-With pytest-xdist the process that is started first has the PostgreSQL, in which each worker makes a database of its own; each worker has its own Redis,
-because what goes over Redis's pub/sub is seen by all of its databases.
+`TEST_DATABASE_URL` and `TEST_REDIS_URL` name servers to use instead of starting some; the database's user
+must be allowed to create databases. With pytest-xdist the process that is started first has the PostgreSQL,
+in which each worker makes a database of its own; each worker has its own Redis, because what goes over
+Redis's pub/sub is seen by all of its databases.
 """
 
 from __future__ import annotations
@@ -42,7 +43,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None, object, object]:
-    """Set the environment that the settings read. A wrapper, because pytest-django reads them in this very hook."""
+    """Set the environment that the settings read. A wrapper, because pytest-django reads them in this very
+    hook.
+    """
     try:
         if early_config.known_args_namespace.shape == "production":
             use_production()
@@ -96,10 +99,13 @@ def pytest_unconfigure() -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out the tests that are for the other shape, which are not skipped: they run in theirs. Refuse unstable names."""
+    """Leave out the tests that are for the other shape, which are not skipped: they run in theirs. Refuse
+    unstable names.
+    """
     for item in items:
         if " at 0x" in item.nodeid:
-            # Two workers of pytest-xdist would not know it for the same test. Said here, its author hears of it at once.
+            # Two workers of pytest-xdist would not know it for the same test. Said here, its author hears of
+            # it at once.
             raise pytest.UsageError(f"{item.nodeid} has an address in its name: give its cases ids")
     other = [item for item in items if not runs_in(config.getoption("shape"), item)]
     if other:
@@ -110,7 +116,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def runs_in(shape: str, item: pytest.Item) -> bool:
     """Whether `item` is for `shape`. Raises `pytest.UsageError` for a shape that there is not.
 
-    What is not marked runs in both, but for the unit tests: they use neither database nor Redis, so the shape cannot matter to them.
+    What is not marked runs in both, but for the unit tests: they use neither database nor Redis, so the shape
+    cannot matter to them.
     """
     mark = item.get_closest_marker("shape")
     if mark is None:

@@ -1,8 +1,9 @@
 """Ports for the servers that tests start: each is one process's own for as long as that process lives.
 
-A port that the kernel hands out (`bind` to 0) is free only at that moment: until the server binds it, or while it restarts, the kernel may give
-the same one to any connection on its way out. So the ports here come from below the range that it hands out, and each is claimed by a UDP socket
-of the same number: it keeps other test processes away, leaves TCP alone, and the kernel drops it with the process.
+A port that the kernel hands out (`bind` to 0) is free only at that moment: until the server binds it, or
+while it restarts, the kernel may give the same one to any connection on its way out. So the ports here come
+from below the range that it hands out, and each is claimed by a UDP socket of the same number: it keeps other
+test processes away, leaves TCP alone, and the kernel drops it with the process.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ _claims: list[socket.socket] = []
 
 
 def free_port() -> int:
-    """A port of the loopback address that nobody listens on, this process's own until it ends. Raises `RuntimeError` when there is none."""
+    """A port of the loopback address that nobody listens on, this process's own until it ends. Raises
+    `RuntimeError` when there is none.
+    """
     ports = _ports()
     first = random.randrange(len(ports))
     for index in range(first, first + len(ports)):

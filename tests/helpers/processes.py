@@ -131,7 +131,8 @@ class HubProcess:
         if not self._running().is_running():
             raise AssertionError(f"{self.server} ended at once:\n{self.output()}")
         try:
-            # An answer, not just a connection: the kernel accepts those while the application is still being imported.
+            # An answer, not just a connection: the kernel accepts those while the application is still being
+            # imported.
             httpx.get(
                 self.base_url + "/is-it-up", timeout=LONG_SECONDS, trust_env=False, verify=unverified_tls()
             )
@@ -153,11 +154,14 @@ class HubProcess:
         self._running().send_signal(number)
 
     def stop(self) -> int:
-        """Send SIGTERM, wait for the end, and return the return code. Raises `subprocess.TimeoutExpired` when it hangs."""
+        """Send SIGTERM, wait for the end, and return the return code. Raises `subprocess.TimeoutExpired` when
+        it hangs.
+        """
         return self._running().terminate(LONG_SECONDS)
 
     def wait(self) -> int:
-        """Wait for its end, which a signal has asked for, and return the return code. Raises `subprocess.TimeoutExpired`.
+        """Wait for its end, which a signal has asked for, and return the return code. Raises
+        `subprocess.TimeoutExpired`.
 
         Never by another signal: one that comes while Python itself ends kills the process.
         """
@@ -177,8 +181,9 @@ class HubProcess:
         return self._running().output()
 
     def stream(self, user: Any | None = None, query: str = "", **options: Any) -> LiveStream:
-        """Open the user's stream here, or the one at `path`; `query` goes after `?`, other `options` to `LiveStream`. It is closed with the process at the
-        latest."""
+        """Open the user's stream here, or the one at `path`; `query` goes after `?`, other `options` to
+        `LiveStream`. It is closed with the process at the latest.
+        """
         headers = {**session_headers(user), **options.pop("headers", {})}
         path = options.pop("path", "/api/v1/notifications/stream")
         url = f"{self.base_url}{path}{'?' if query else ''}{query}"
@@ -187,7 +192,9 @@ class HubProcess:
         return stream
 
     def client(self, user: Any | None = None) -> httpx.Client:
-        """An HTTP client that is logged in as `user` and passes the CSRF check. It is closed with the process."""
+        """An HTTP client that is logged in as `user` and passes the CSRF check. It is closed with the
+        process.
+        """
         headers = {**session_headers(user), "X-CSRFToken": CSRF_TOKEN, "Referer": self.base_url + "/"}
         client = httpx.Client(
             base_url=self.base_url, headers=headers, timeout=PATIENCE_SECONDS, trust_env=False

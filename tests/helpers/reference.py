@@ -34,7 +34,9 @@ class Item:
 
 @dataclass
 class Box:
-    """One user's inbox. Each entry of its log is: name, unread count, public id (or up_to and category), reason."""
+    """One user's inbox. Each entry of its log is: name, unread count, public id (or up_to and category),
+    reason.
+    """
 
     staged: list[Item] = field(default_factory=list)
     listed: dict[UUID, Item] = field(default_factory=dict)

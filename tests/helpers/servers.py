@@ -1,7 +1,8 @@
-"""A real Redis and a real PostgreSQL for the tests, in temporary folders, on loopback, gone with the process that started them.
+"""A real Redis and a real PostgreSQL for the tests, in temporary folders, on loopback, gone with the process
+that started them.
 
-The programs come from wheels (no root needed), else from the PATH. What the environment names instead (`TEST_DATABASE_URL`, `TEST_REDIS_URL`) is
-chosen by `tests.helpers.plugin`.
+The programs come from wheels (no root needed), else from the PATH. What the environment names instead
+(`TEST_DATABASE_URL`, `TEST_REDIS_URL`) is chosen by `tests.helpers.plugin`.
 """
 
 from __future__ import annotations
@@ -29,7 +30,9 @@ STARTS = 3  # another process may take the free port first
 
 
 class ServerMissing(Exception):
-    """A server's program is neither in the environment's wheels nor on the PATH: run `make test`, which installs them."""
+    """A server's program is neither in the environment's wheels nor on the PATH: run `make test`, which
+    installs them.
+    """
 
 
 def find_program(package: str, pattern: str) -> Path | None:
@@ -83,7 +86,9 @@ class Server:
         return self._running().pid
 
     def start(self) -> None:
-        """Start it, and wait until it answers. Raises `RuntimeError` when it ends at once, `TimeoutError` when it never answers."""
+        """Start it, and wait until it answers. Raises `RuntimeError` when it ends at once, `TimeoutError`
+        when it never answers.
+        """
         if self._process is not None:
             self._process.end()
         self._process = self._launch()
@@ -126,7 +131,8 @@ class Server:
 class RedisServer(Server):
     """A Redis of one's own, empty at the start, that keeps nothing on disk.
 
-    `restart()` brings it back empty on the same port; `pause()` makes it hang as a stopped machine does, with its connections open.
+    `restart()` brings it back empty on the same port; `pause()` makes it hang as a stopped machine does, with
+    its connections open.
     """
 
     def __init__(self) -> None:
@@ -204,7 +210,8 @@ class RedisServer(Server):
 class PostgresServer(Server):
     """A PostgreSQL cluster of one's own with a database `hub`: empty, tuned to be quick and thrown away.
 
-    In a `folder` it is kept for the next run, and safe from power cuts; `is_new` tells whether this run has made it.
+    In a `folder` it is kept for the next run, and safe from power cuts; `is_new` tells whether this run has
+    made it.
     """
 
     user = "hub"
@@ -246,7 +253,9 @@ class PostgresServer(Server):
         )
 
     def _readable_programs(self, programs: Path) -> Path:
-        """`programs`, or a copy where the owner can read it: root's own folders are closed to the user PostgreSQL must run as."""
+        """`programs`, or a copy where the owner can read it: root's own folders are closed to the user
+        PostgreSQL must run as.
+        """
         if self._owner is None:
             return programs
         uid, gid = self._owner

@@ -1,7 +1,9 @@
-"""An independent reader of server-sent events, written from the WHATWG HTML standard, section "Server-sent events".
+"""An independent reader of server-sent events, written from the WHATWG HTML standard, section "Server-sent
+events".
 
-It shares no code with the hub, so that the hub's own encoder cannot hide its mistakes. `EventStreamParser` is the standard's algorithm and nothing
-else; `StreamRecord` remembers everything that came, with deadlines to wait on; `tests.helpers.streams` fills one from a connection.
+It shares no code with the hub, so that the hub's own encoder cannot hide its mistakes. `EventStreamParser` is
+the standard's algorithm and nothing else; `StreamRecord` remembers everything that came, with deadlines to
+wait on; `tests.helpers.streams` fills one from a connection.
 """
 
 from __future__ import annotations
@@ -17,7 +19,8 @@ from typing import Any
 class ServerSentEvent:
     """One dispatched event.
 
-    `type`, `data` and `last_event_id` are what a browser would hand to the page. `id` and `retry` are the fields of this very block, or None where it had
+    `type`, `data` and `last_event_id` are what a browser would hand to the page. `id` and `retry` are the
+    fields of this very block, or None where it had
     none: a browser does not tell, the hub's contract does.
     """
 
@@ -49,8 +52,8 @@ class _Block:
 class EventStreamParser:
     """The standard's algorithm, fed with bytes as they come.
 
-    Beside the events it keeps what a browser drops silently and the hub promises not to send: `comments`, and in `undispatched` the number of blocks
-    that had fields but no data.
+    Beside the events it keeps what a browser drops silently and the hub promises not to send: `comments`, and
+    in `undispatched` the number of blocks that had fields but no data.
     """
 
     def __init__(self) -> None:
@@ -82,7 +85,9 @@ class EventStreamParser:
         return events
 
     def _lines(self, text: str) -> list[str]:
-        """The lines that `text` completes. A line ends with CR LF, LF, or CR; a CR ends it at once, whatever the next bytes are."""
+        """The lines that `text` completes. A line ends with CR LF, LF, or CR; a CR ends it at once, whatever
+        the next bytes are.
+        """
         if not text:
             return []
         if self._after_cr:
@@ -133,8 +138,8 @@ class UnexpectedEnd(AssertionError):
 class StreamRecord:
     """Everything that came on one stream, in order, and how far a test has looked at it.
 
-    `raw` is the body's bytes, `events` all events, `ended` tells how it ended: None while it is open, `clean` when the body was complete, `cut` when the
-    connection broke.
+    `raw` is the body's bytes, `events` all events, `ended` tells how it ended: None while it is open, `clean`
+    when the body was complete, `cut` when the connection broke.
     """
 
     def __init__(self) -> None:
@@ -155,7 +160,8 @@ class StreamRecord:
     def take(
         self, *types: str, where: Callable[[ServerSentEvent], bool] = lambda event: True
     ) -> ServerSentEvent | None:
-        """The next event of one of `types` (none: any), `where` holds, that was not looked at yet; None when it has not come yet.
+        """The next event of one of `types` (none: any), `where` holds, that was not looked at yet; None when
+        it has not come yet.
 
         The events before it count as looked at.
         """

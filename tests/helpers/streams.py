@@ -1,6 +1,8 @@
-"""Clients that hold a stream of a real server open: one for ordinary tests (a thread reads), one for coroutines.
+"""Clients that hold a stream of a real server open: one for ordinary tests (a thread reads), one for
+coroutines.
 
-Both are a `StreamRecord`: `expect()` gives the next event of a type or fails at its deadline, and everything that came stays readable.
+Both are a `StreamRecord`: `expect()` gives the next event of a type or fails at its deadline, and everything
+that came stays readable.
 """
 
 from __future__ import annotations
@@ -39,11 +41,13 @@ def unverified_tls() -> ssl.SSLContext:
 
 
 class LiveStream(StreamRecord):
-    """A stream that a thread of its own reads, so that a test can wait for what comes while it does other things.
+    """A stream that a thread of its own reads, so that a test can wait for what comes while it does other
+    things.
 
-    `status` and `headers` (names in any case) are there as soon as it is made. The socket is a plain one: `receive_buffer` (bytes) makes it small,
-    `pause()` stops reading as a stalled client does, `close()` drops the connection without a word.
-    Raises `OSError` when nobody listens or no answer begins within `timeout` seconds.
+    `status` and `headers` (names in any case) are there as soon as it is made. The socket is a plain one:
+    `receive_buffer` (bytes) makes it small, `pause()` stops reading as a stalled client does, `close()` drops
+    the connection without a word. Raises `OSError` when nobody listens or no answer begins within `timeout`
+    seconds.
     """
 
     def __init__(
@@ -120,7 +124,9 @@ class LiveStream(StreamRecord):
         return event
 
     def wait_ended(self, timeout: float = PATIENCE_SECONDS) -> str:
-        """Wait for the end of the stream and tell how it ended. Raises `UnexpectedEnd` when it is still open after `timeout` seconds."""
+        """Wait for the end of the stream and tell how it ended. Raises `UnexpectedEnd` when it is still open
+        after `timeout` seconds.
+        """
         with self._changed:
             if not self._changed.wait_for(lambda: self.ended, timeout):
                 raise self.missing("the end of the stream")

@@ -1,4 +1,6 @@
-"""Threads that work on the database at once: started together, each with a connection of its own, ended by a deadline."""
+"""Threads that work on the database at once: started together, each with a connection of its own, ended by a
+deadline.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,8 @@ from tests.helpers.waiting import LONG_SECONDS
 def run_together(*tasks: Callable[[], Any], timeout: float = LONG_SECONDS) -> list[Any]:
     """Run each task in a thread of its own, all beginning at the same moment, and return what they returned.
 
-    Raises what the first of them raised, in their order, or `TimeoutError` when one takes longer than `timeout` seconds.
+    Raises what the first of them raised, in their order, or `TimeoutError` when one takes longer than
+    `timeout` seconds.
     """
     barrier = threading.Barrier(len(tasks))
 

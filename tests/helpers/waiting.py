@@ -1,7 +1,7 @@
 """Waiting for something to become true, with a deadline. Tests never sleep for a guessed time.
 
-What is waited for comes at once, as a rule: the deadline is there for what never comes, and is no claim about how long it takes. A test that claims
-such a thing measures it, and compares the quickest of several tries.
+What is waited for comes at once, as a rule: the deadline is there for what never comes, and is no claim about
+how long it takes. A test that claims such a thing measures it, and compares the quickest of several tries.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from typing import Any, TypeVar, overload
 T = TypeVar("T")
 INTERVAL_SECONDS = 0.01
 PATIENCE_SECONDS = 30.0  # a machine that others use, too, may stand still for seconds
-# For what is much work: the start of a server, a whole command, thousands of rows. Beside twenty others it takes minutes, and nothing is wrong.
+# For what is much work: the start of a server, a whole command, thousands of rows. Beside twenty others it
+# takes minutes, and nothing is wrong.
 LONG_SECONDS = 600.0
 
 
@@ -23,8 +24,9 @@ def wait_until(
 ) -> T:
     """Call `condition` until it returns something true, and return that.
 
-    Raises `TimeoutError`, which names `what` and the last value, after `timeout` seconds. The condition is always tried once more after the deadline,
-    so a machine that was busy does not fail a test whose condition holds.
+    Raises `TimeoutError`, which names `what` and the last value, after `timeout` seconds. The condition is
+    always tried once more after the deadline, so a machine that was busy does not fail a test whose condition
+    holds.
     """
     deadline = time.monotonic() + timeout
     while True:

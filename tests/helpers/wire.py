@@ -34,7 +34,9 @@ def complaints(output: str) -> list[str]:
 
 
 def ask(port: int, raw: bytes) -> bytes:
-    """Send raw bytes to the loopback address, and return what is answered at first; empty when the connection just ends."""
+    """Send raw bytes to the loopback address, and return what is answered at first; empty when the connection
+    just ends.
+    """
     with socket.create_connection((HOST, port), timeout=PATIENCE_SECONDS) as connection:
         connection.sendall(raw)
         with contextlib.suppress(ConnectionError):

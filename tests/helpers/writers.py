@@ -1,4 +1,5 @@
-"""Writers that do everything to everybody in a random order, in threads of a test or as processes of their own.
+"""Writers that do everything to everybody in a random order, in threads of a test or as processes of their
+own.
 
     python -m tests.helpers.writers --seed 1 --rounds 40 --users 1 2 3 [--die-at commit]
 

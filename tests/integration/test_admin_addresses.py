@@ -1,4 +1,6 @@
-"""Addresses of the admin's lists: what cannot be read is said, and the rest holds; what takes a whole list is refused instead."""
+"""Addresses of the admin's lists: what cannot be read is said, and the rest holds; what takes a whole list is
+refused instead.
+"""
 
 from __future__ import annotations
 

@@ -114,7 +114,8 @@ def test_board__of_a_large_log__is_estimated_from_an_even_sample_and_says_so(
     monkeypatch.setattr(activity, "MAX_SAMPLE", 4)
     found = board(staff)
     assert (found["is_estimate"], found["weight"]) == (True, 3)
-    # The first and the last stride hold other keys too, so that each of them may meet one of these changes, or none.
+    # The first and the last stride hold other keys too, so that each of them may meet one of these changes,
+    # or none.
     assert found["totals"]["sent"] in ("9", "12", "15")
     assert "one change in 3" in staff.get(INDEX).content.decode()
     assert board(staff, "month")["totals"] == found["totals"], "what is older is not in it"
@@ -124,7 +125,9 @@ def test_board__of_a_large_log__is_estimated_from_an_even_sample_and_says_so(
 def test_estimate__of_a_log_that_alternates__is_near_the_truth_and_the_same_for_whoever_looks_again(
     staff: Client, ada: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of a log in which each creation is followed by a deletion, or three others, every n-th key meets one kind alone."""
+    """Of a log in which each creation is followed by a deletion, or three others, every n-th key meets one
+    kind alone.
+    """
     monkeypatch.setattr(activity, "MAX_SAMPLE", 1_000)
     services.open_inbox(ada.pk)
     for period in (2, 4):

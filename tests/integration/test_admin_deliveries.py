@@ -1,4 +1,6 @@
-"""The proof of delivery on a notification's page: what streams and polls on record had it, and nothing else."""
+"""The proof of delivery on a notification's page: what streams and polls on record had it, and nothing
+else.
+"""
 
 from __future__ import annotations
 
@@ -69,7 +71,8 @@ def test_streams__that_covered_it__wrote_it__and_confirm_it_by_coming_back(staff
     stream(ada, 1, 2, at=before, closed_at=after, reason="rotate")
     stream(ada, 1, 2, at=before, client=uuid4(), agent="curl/8.0", filters="category=billing")
     assert told(staff, public_id) == [("Firefox on Linux", "stream", False)]
-    # A new page of the same tab: it began at the head and proves nothing; then the tab came back with its cursor.
+    # A new page of the same tab: it began at the head and proves nothing; then the tab came back with its
+    # cursor.
     stream(ada, 2, 2, at=after, resume="none", closed_at=after)
     stream(ada, 2, 2, at=after, resume="reset", closed_at=after)
     stream(ada, 2, 2, at=after, client=uuid4())
@@ -170,7 +173,9 @@ def test_page__of_many_deliveries__shows_each_client_once__in_the_same_few_queri
 
 
 def test_client__with_another_stream_open__is_not_said_to_have_stayed_away(staff: Client, ada: User) -> None:
-    """A page that was loaded again: its first stream had it, the second began at the head, and its record lags."""
+    """A page that was loaded again: its first stream had it, the second began at the head, and its record
+    lags.
+    """
     public_id = send(ada, "this")
     stream(ada, 0, 1, closed_at=timezone.now(), reason="client")
     text = staff.get(page_of(public_id)).content.decode()

@@ -1,4 +1,6 @@
-"""Erasing content: gone from everywhere that had it, for whom it is meant, with the positions where they were."""
+"""Erasing content: gone from everywhere that had it, for whom it is meant, with the positions where they
+were.
+"""
 
 from __future__ import annotations
 

@@ -240,7 +240,8 @@ def test_fields__topic_producer_and_key__find_what_was_sent(staff: Client, ada: 
     assert titles(staff, key="k3") == titles(staff, producer="nobody") == []
 
 
-# --- its pages ------------------------------------------------------------------------------------------------------------
+# --- its pages
+# ------------------------------------------------------------------------------------------------------------
 
 
 def walked(staff: Client, **parameters: Any) -> list[str]:
@@ -300,7 +301,8 @@ def test_page__that_found_nothing_yet__offers_to_look_further_back(
     assert titles(staff, state="read", before=older) == ["order 0"]
 
 
-# --- what it costs --------------------------------------------------------------------------------------------------------
+# --- what it costs
+# --------------------------------------------------------------------------------------------------------
 
 
 def queries_of(request: Callable[[], Any]) -> list[str]:
@@ -317,7 +319,8 @@ def test_list__any_number_of_rows__costs_the_same_few_queries(staff: Client, ada
     for number in range(60):
         services.delete(grace, [send(grace, f"number {number}")])
     many = queries_of(lambda: staff.get(LIST))
-    # Session, user, keys, rows, the deletions' reasons, types to choose from; and an estimate where there are more pages.
+    # Session, user, keys, rows, the deletions' reasons, types to choose from; and an estimate where there are
+    # more pages.
     assert (len(few), len(many)) == (6, 7)
     by_event = queries_of(lambda: staff.get(LIST, {"category": "orders", "level": "info"}))
     assert len(by_event) == 7, "events, then their notifications"
@@ -348,7 +351,8 @@ def test_filters__choices__come_from_a_bounded_number_of_events(staff: Client, a
     assert "DISTINCT" not in types[0]
 
 
-# --- who may --------------------------------------------------------------------------------------------------------------
+# --- who may
+# --------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,8 @@ def kinds(response: Any) -> list[str]:
     return [entry.kind for entry in response.context["timeline"]]
 
 
-# --- what it shows --------------------------------------------------------------------------------------------------------
+# --- what it shows
+# --------------------------------------------------------------------------------------------------------
 
 
 def test_page__shows_the_content_as_its_recipient_has_it(staff: Client, ada: User) -> None:
@@ -156,11 +157,13 @@ def test_page__any_history__costs_the_same_few_queries(staff: Client, ada: User)
         services.mark_unread(ada, [public_id], origin=PAGE)
     with CaptureQueriesContext(connection) as captured:
         staff.get(page_of(public_id))
-    # Session, user, notification, body and data, inbox, changes, all-read changes, deliveries, replays, successors, others.
+    # Session, user, notification, body and data, inbox, changes, all-read changes, deliveries, replays,
+    # successors, others.
     assert len(captured) == 11
 
 
-# --- the timeline ---------------------------------------------------------------------------------------------------------
+# --- the timeline
+# ---------------------------------------------------------------------------------------------------------
 
 
 def test_timeline__tells_the_whole_story_with_who_and_where(staff: Client, ada: User) -> None:
@@ -257,7 +260,8 @@ def test_listed__that_will_expire__shows_when(staff: Client, ada: User) -> None:
     assert "Will expire" in response.content.decode()
 
 
-# --- what staff do there --------------------------------------------------------------------------------------------------
+# --- what staff do there
+# --------------------------------------------------------------------------------------------------
 
 
 def test_verbs__go_through_the_services_and_say_who_did_it(staff: Client, ada: User) -> None:

@@ -1,4 +1,6 @@
-"""Numbers on pages of a site that writes 1,263 for 1263: in addresses and data they stay as programs read them."""
+"""Numbers on pages of a site that writes 1,263 for 1263: in addresses and data they stay as programs read
+them.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The admin's time machine and live tail as pages: addresses, rights, hostile content. What they show is held to the fold elsewhere."""
+"""The admin's time machine and live tail as pages: addresses, rights, hostile content. What they show is held
+to the fold elsewhere.
+"""
 
 from __future__ import annotations
 
@@ -136,7 +138,8 @@ def test_past__costs_the_same_few_queries(ada: User) -> None:
     services.mark_all_read(ada)
     with CaptureQueriesContext(connection) as captured:
         root.get(past(ada))
-    # session, user, inbox; unread, notifications, changes, all-read, listed, floor; the change of the moment, the first time
+    # session, user, inbox; unread, notifications, changes, all-read, listed, floor; the change of the moment,
+    # the first time
     assert len(captured) == 11
 
 

@@ -1,4 +1,6 @@
-"""Rights in the admin: each address asks for its own, and content shows nowhere to those who may not see it."""
+"""Rights in the admin: each address asks for its own, and content shows nowhere to those who may not see
+it.
+"""
 
 from __future__ import annotations
 

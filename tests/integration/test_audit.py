@@ -1,4 +1,6 @@
-"""``manage.py audit_inboxes``: silent over whatever the services write, and loud over each thing that they never would."""
+"""``manage.py audit_inboxes``: silent over whatever the services write, and loud over each thing that they
+never would.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Broadcasts: who is notified (each once), how often, by how many statements, and what a crash, a thief or a bad row does."""
+"""Broadcasts: who is notified (each once), how often, by how many statements, and what a crash, a thief or a
+bad row does.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,8 @@
-"""A polling client and a streaming client of one user, both acting, beside a writer: all end with the same inbox (I12).
+"""A polling client and a streaming client of one user, both acting, beside a writer: all end with the same
+inbox (I12).
 
-Everything goes over HTTP to a real server. The clients know nothing but the protocol: a list and its cursor, then changes.
+Everything goes over HTTP to a real server. The clients know nothing but the protocol: a list and its cursor,
+then changes.
 """
 
 from __future__ import annotations
@@ -151,7 +153,8 @@ def write(user: User, dice: random.Random) -> None:
 def test_polling_and_streaming_clients__acting_beside_a_writer__end_with_the_same_inbox(
     start_hub: Callable[..., HubProcess], seed: int
 ) -> None:
-    # Streams that were dropped count until the server has noticed; how many may be open, and how often one may poll, is not asked here.
+    # Streams that were dropped count until the server has noticed; how many may be open, and how often one
+    # may poll, is not asked here.
     env = {"HUB_MAX_STREAMS_PER_USER": "1000", "HUB_MAX_REQUESTS_PER_MINUTE": "0"}
     hub, ada = start_hub(env=env), make_user("ada")
     headers = {"Authorization": f"Bearer {make_token(ada, 'read', 'inbox').text}"}

@@ -1,4 +1,6 @@
-"""Compacted backlogs: what the database leaves out is what the protocol says, and clients hold the list, wherever they were cut."""
+"""Compacted backlogs: what the database leaves out is what the protocol says, and clients hold the list,
+wherever they were cut.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Many writers at once: no gap, no deadlock, no wrong counter, and readers that never see half of anything (I1, I2, I3, I11)."""
+"""Many writers at once: no gap, no deadlock, no wrong counter, and readers that never see half of anything
+(I1, I2, I3, I11).
+"""
 
 from __future__ import annotations
 

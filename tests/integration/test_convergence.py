@@ -1,8 +1,10 @@
-"""The master test (I12): whatever is done to whom in which order, a client that folds the changes holds the fresh list.
+"""The master test (I12): whatever is done to whom in which order, a client that folds the changes holds the
+fresh list.
 
-Hypothesis makes up sequences of services over several users, in transactions that commit or are rolled back, with collapse
-keys, schedules, expiries, a clock that jumps, sweeps, and rows written past the services. Each sequence is also given to a
-reference that knows no database (tests/helpers/reference.py): the logs must be the same, entry by entry.
+Hypothesis makes up sequences of services over several users, in transactions that commit or are rolled back,
+with collapse keys, schedules, expiries, a clock that jumps, sweeps, and rows written past the services. Each
+sequence is also given to a reference that knows no database (tests/helpers/reference.py): the logs must be
+the same, entry by entry.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""Sessions are read by hand where Django's own rules hold, and by Django elsewhere: both ways let the same ones in."""
+"""Sessions are read by hand where Django's own rules hold, and by Django elsewhere: both ways let the same
+ones in.
+"""
 
 from __future__ import annotations
 

@@ -277,7 +277,9 @@ LIVE = b"\r\nevent: stream.live\ndata: {}\n\n"
 
 @contextmanager
 def proxy(serve: Callable[[socket.socket], None]) -> Iterator[str]:
-    """A server for one connection; `serve` answers it after the request has come, and may wait for the client to go."""
+    """A server for one connection; `serve` answers it after the request has come, and may wait for the client
+    to go.
+    """
     with socket.create_server(("127.0.0.1", 0)) as listening:
 
         def run_once() -> None:

@@ -1,4 +1,6 @@
-"""The gate (protocol, section 9): every door holds an event to its type, and the hub's own types are not for everybody."""
+"""The gate (protocol, section 9): every door holds an event to its type, and the hub's own types are not for
+everybody.
+"""
 
 from __future__ import annotations
 
@@ -167,7 +169,8 @@ def test_compose__data_that_does_not_fit__is_said_at_the_field_of_the_form(ada: 
     assert Event.objects.get().data == '{"number":1}'
 
 
-# --- rows that come some other way ------------------------------------------------------------------------------------
+# --- rows that come some other way
+# ------------------------------------------------------------------------------------
 
 
 def insert(ada: User, **columns: Any) -> Notification:
@@ -175,7 +178,8 @@ def insert(ada: User, **columns: Any) -> Notification:
     columns = {"type": NAME, "title": "by SQL", "data": "{}"} | columns
     with connection.cursor() as cursor:
         cursor.execute(
-            f"INSERT INTO notifications_event ({', '.join(columns)}) VALUES ({', '.join(['%s'] * len(columns))})",
+            f"INSERT INTO notifications_event ({', '.join(columns)}) VALUES "
+            f"({', '.join(['%s'] * len(columns))})",
             list(columns.values()),
         )
     event = Event.objects.latest("pk")
@@ -236,7 +240,8 @@ def test_scheduled__through_a_door__is_not_held_to_what_its_type_became(
         registry.remove(Renewed)
 
 
-# --- types that not every producer may send ---------------------------------------------------------------------------
+# --- types that not every producer may send
+# ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ["security.session.new", "security.session.opened", "security.login.new"])
@@ -304,7 +309,8 @@ def test_compose__a_security_type__is_refused_whoever_composes(ada: User) -> Non
     assert not Event.objects.exists()
 
 
-# --- how large data is ------------------------------------------------------------------------------------------------
+# --- how large data is
+# ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("letter", ["é", "€", "😀", "x"])

@@ -1,4 +1,6 @@
-"""``/healthz``: alive is alive; ready is ready, degraded without the layer, and unavailable without what everything needs."""
+"""``/healthz``: alive is alive; ready is ready, degraded without the layer, and unavailable without what
+everything needs.
+"""
 
 from __future__ import annotations
 
@@ -31,14 +33,18 @@ WELL = {"status": "ready", "process": "ok", "database": "ok", "migrations": "ok"
 
 @pytest.fixture(autouse=True)
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The database and the layer have as long for their answer as a busy machine needs, unless a test says otherwise."""
+    """The database and the layer have as long for their answer as a busy machine needs, unless a test says
+    otherwise.
+    """
     monkeypatch.setattr(readiness, "DATABASE_SECONDS", PATIENCE_SECONDS)
     monkeypatch.setattr(readiness, "LAYER_SECONDS", PATIENCE_SECONDS)
 
 
 @pytest.fixture
 async def runtime_ends() -> AsyncIterator[None]:
-    """What the hub has begun in the test's loop ends with the test, also with one that fails: else the loop may wait for it for ever."""
+    """What the hub has begun in the test's loop ends with the test, also with one that fails: else the loop
+    may wait for it for ever.
+    """
     yield
     await current_runtime().stop()
 

@@ -27,7 +27,8 @@ def test_empty__rows_of_a_user__leaves_none_but_those_of_the_migrations() -> Non
 def somebody_waits() -> bool:
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')"
+            "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND "
+            "wait_event_type = 'Lock')"
         )
         return bool(cursor.fetchone()[0])
 
@@ -35,7 +36,9 @@ def somebody_waits() -> bool:
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.shape("production")
 def test_empty__another_process_holds_a_row_and_wants_the_next__neither_is_ended() -> None:
-    """The other one holds Bob and waits for Ada's row, which `empty` has deleted: a deadlock, unless `empty` gives way."""
+    """The other one holds Bob and waits for Ada's row, which `empty` has deleted: a deadlock, unless `empty`
+    gives way.
+    """
     ada, bob = make_user("ada"), make_user("bob")
     holds = threading.Event()
     failures: list[BaseException] = []

@@ -1,4 +1,6 @@
-"""The pytest plugin: each shape runs on its own servers, a test for the other one is left out, and CI skips nothing."""
+"""The pytest plugin: each shape runs on its own servers, a test for the other one is left out, and CI skips
+nothing.
+"""
 
 from __future__ import annotations
 

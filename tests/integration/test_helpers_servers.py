@@ -1,4 +1,6 @@
-"""The tests' own servers: they are real, they are the ones that were started, and nothing of them outlives the run."""
+"""The tests' own servers: they are real, they are the ones that were started, and nothing of them outlives
+the run.
+"""
 
 from __future__ import annotations
 
@@ -172,7 +174,10 @@ def test_guarded_folder__removed__is_gone_and_may_be_removed_again() -> None:
 
 
 def test_free_port__asked_by_two_processes__differs() -> None:
-    ask = "from tests.helpers.ports import HOST, free_port; print(*(free_port() for _ in range(1_000)), flush=True); input()"
+    ask = (
+        "from tests.helpers.ports import HOST, free_port; print(*(free_port() for _ in range(1_000)), "
+        "flush=True); input()"
+    )
     command = [sys.executable, "-c", ask]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT

@@ -1,4 +1,6 @@
-"""What tells this installation from any other: read from the database, the same in every process, remembered once it is known."""
+"""What tells this installation from any other: read from the database, the same in every process, remembered
+once it is known.
+"""
 
 from __future__ import annotations
 

@@ -58,8 +58,10 @@ def test_line__is_for_people() -> None:
     "text",
     [
         "GET /stream?ticket=S3CRET&after=x", "GET /x?access_token=S3CRET", "Authorization: Bearer S3CRET",
-        "{'HTTP_AUTHORIZATION': 'Basic S3CRET'}", "{'password': 'S3CRET'}", '{"token": "S3CRET"}', "api_key=S3CRET;",
-        "Cookie: __Host-sessionid=S3CRET; a=b", "redis password=S3CRET", "csrftoken=S3CRET", "SECRET: S3CRET", "ticket=S3CRET",
+        ("{'HTTP_AUTHORIZATION': 'Basic "
+        "S3CRET'}"), "{'password': 'S3CRET'}", '{"token": "S3CRET"}', "api_key=S3CRET;",
+        ("Cookie: __Host-sessionid=S3CRET; "
+        "a=b"), "redis password=S3CRET", "csrftoken=S3CRET", "SECRET: S3CRET", "ticket=S3CRET",
     ],
 )  # fmt: skip
 def test_secrets__in_any_form__are_hidden(text: str) -> None:

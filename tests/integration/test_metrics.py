@@ -103,7 +103,8 @@ async def test_lost_hints_and_full_queues__are_counted(
     since = Since()
     monkeypatch.setattr(hints, "publish", lambda heads: None)
     stream.may_take.clear()
-    # More than five at least, to fill the queue; and until a regular look, and nothing else, has found one of them.
+    # More than five at least, to fill the queue; and until a regular look, and nothing else, has found one of
+    # them.
     async with asyncio.timeout(PATIENCE_SECONDS):
         sent = 0
         while sent < 5 or not since("hub_repairs_total"):

@@ -1,4 +1,6 @@
-"""What callers get wrong: each mistake has a sentence of its own, the same on both databases, and changes nothing."""
+"""What callers get wrong: each mistake has a sentence of its own, the same on both databases, and changes
+nothing.
+"""
 
 from __future__ import annotations
 

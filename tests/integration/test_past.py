@@ -1,4 +1,6 @@
-"""The past of an inbox: at every position the same list as a client had who folded the log up to there, before and after compaction."""
+"""The past of an inbox: at every position the same list as a client had who folded the log up to there,
+before and after compaction.
+"""
 
 from __future__ import annotations
 

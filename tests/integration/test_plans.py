@@ -99,8 +99,8 @@ def test_list__of_any_depth__walks_its_index_and_costs_the_same(ada: User, crowd
     for text in plans:
         assert "notif_list" in text
         assert (
-            "Seq Scan', 'Parallel Aware': False, 'Async Capable': False, 'Relation Name': 'notifications_notif"
-            not in text
+            "Seq Scan', 'Parallel Aware': False, 'Async Capable': False, 'Relation Name': "
+            "'notifications_notif" not in text
         )
         assert "SCAN notifications_notification" not in text
 

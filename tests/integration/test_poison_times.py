@@ -1,4 +1,6 @@
-"""Times that some zone cannot show: refused at every door, and where one came past the doors, lost is its own cell at most (I18)."""
+"""Times that some zone cannot show: refused at every door, and where one came past the doors, lost is its own
+cell at most (I18).
+"""
 
 from __future__ import annotations
 
@@ -54,7 +56,8 @@ def zone(request: pytest.FixtureRequest) -> Iterator[str]:
         yield request.param
 
 
-# --- at the doors -----------------------------------------------------------------------------------------------------
+# --- at the doors
+# -----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("at", POISON)
@@ -134,12 +137,15 @@ def test_sign_ins__of_any_time__are_answered(root: Client, zone: str) -> None:
         assert answer.status_code == 200, query
 
 
-# --- past the doors ---------------------------------------------------------------------------------------------------
+# --- past the doors
+# ---------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
 def poisoned(ada: User) -> list[Notification]:
-    """What was sent before there was a check, and what was written by SQL: listed, scheduled and failed ones."""
+    """What was sent before there was a check, and what was written by SQL: listed, scheduled and failed
+    ones.
+    """
     for at in (FIRST, LAST):
         send(ada, f"listed {at}")
         Event.objects.filter(title=f"listed {at}").update(expires_at=at)

@@ -1,4 +1,6 @@
-"""``manage.py prune_notifications``: the old goes, and whoever folds the log from a usable cursor never notices."""
+"""``manage.py prune_notifications``: the old goes, and whoever folds the log from a usable cursor never
+notices.
+"""
 
 from __future__ import annotations
 
@@ -129,7 +131,8 @@ def test_prune__compacts_to_the_base_state_and_removes_what_no_change_needs(ada:
     pruned = prune_inbox(ada.pk, timezone.now() - 30 * DAY)
     assert Inbox.objects.get().floor == 10
     base = list(Change.objects.filter(position__lte=10).order_by("position").values_list("position", "kind"))
-    # The all-read at 9 took "No 3" along, which was created at 4; the two others were marked unread at 8 and 10.
+    # The all-read at 9 took "No 3" along, which was created at 4; the two others were marked unread at 8 and
+    # 10.
     assert base == [(4, "created"), (8, "unread"), (9, "read_all"), (10, "unread")]
     assert pruned == Pruned(deleted=3, compacted=6, removed=2)
     assert (Notification.objects.count(), Event.objects.count()) == (6, 6)
@@ -159,7 +162,8 @@ def test_prune__again__finds_nothing_until_time_has_passed(ada: User) -> None:
         run()
         assert Inbox.objects.get().floor == 16
         assert_whole(ada)
-    # Of the first ones and of those that were new then, nothing is left but the deletions that are still young.
+    # Of the first ones and of those that were new then, nothing is left but the deletions that are still
+    # young.
     assert Notification.objects.count() == 3 + 4
 
 

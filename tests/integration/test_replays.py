@@ -1,4 +1,6 @@
-"""Replays: which notifications are taken (each once), what becomes of them and who is told; and what a crash or a lost right does."""
+"""Replays: which notifications are taken (each once), what becomes of them and who is told; and what a crash
+or a lost right does.
+"""
 
 from __future__ import annotations
 

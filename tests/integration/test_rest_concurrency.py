@@ -1,4 +1,6 @@
-"""REST read while many threads write: a list, its cursor and its count are one snapshot, and its ETag is exact (I11)."""
+"""REST read while many threads write: a list, its cursor and its count are one snapshot, and its ETag is
+exact (I11).
+"""
 
 from __future__ import annotations
 
@@ -61,7 +63,9 @@ def ada() -> User:
 
 
 def live(user: User, reader: Reader, seed: int) -> None:
-    """Do this and that to a user's inbox, at least a number of rounds and until the reader has seen enough of it."""
+    """Do this and that to a user's inbox, at least a number of rounds and until the reader has seen enough of
+    it.
+    """
     dice = random.Random(seed)
     for number in range(MAX_ROUNDS):
         if number >= ROUNDS and reader.has_seen_enough:

@@ -53,7 +53,9 @@ def ended(credentials: list[Credential]) -> set[Credential]:
 
 
 def come_back(credentials: list[Credential]) -> set[Credential]:
-    """Those whose streams are to close, and whose clients are to ask once more: the browser's cookie decides."""
+    """Those whose streams are to close, and whose clients are to ask once more: the browser's cookie
+    decides.
+    """
     return {credential for credential, ending in ended_rights.ended(credentials).items() if ending.reconnect}
 
 
@@ -97,7 +99,8 @@ def test_session__of_one_user__ends_and_nobody_elses_does(ada: User, how: str) -
         assert ended([opened, other]) == set()
     SESSION_ENDS[how](ada, key)
     assert ended([opened, other]) == {opened}
-    # Whoever is gone or inactive has no other session that would do; in all other cases the browser may have one.
+    # Whoever is gone or inactive has no other session that would do; in all other cases the browser may have
+    # one.
     assert come_back([opened, other]) == (set() if how.startswith("user") else {opened})
 
 
@@ -234,7 +237,9 @@ def test_ticket__of_somebody_elses_session__opens_nothing(ada: User) -> None:
 
 @pytest.fixture
 def looks(django_capture_on_commit_callbacks: Any) -> Iterator[Callable[[Callable[[], object]], set[Any]]]:
-    """Does something, and returns the users whose streams every process was asked to look at because of it."""
+    """Does something, and returns the users whose streams every process was asked to look at because of
+    it.
+    """
     told: list[Any] = []
 
     def hear(user_ids: Any, **kwargs: Any) -> None:

@@ -1,4 +1,6 @@
-"""Set-based writes: what `insert_rows` and `update_rows` store is what the plain ORM stores, on both databases."""
+"""Set-based writes: what `insert_rows` and `update_rows` store is what the plain ORM stores, on both
+databases.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The sequencer and the sweeper: in which order, how often, by how many statements, and what stops them (nothing)."""
+"""The sequencer and the sweeper: in which order, how often, by how many statements, and what stops them
+(nothing).
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The staff's streams: the live tail and the replay, who may have them, and that nothing is missed, repeated or changed by them."""
+"""The staff's streams: the live tail and the replay, who may have them, and that nothing is missed, repeated
+or changed by them.
+"""
 
 from __future__ import annotations
 
@@ -132,7 +134,8 @@ async def test_tail__more_than_a_reader_takes__drops_the_oldest_and_says_how_man
     stream.may_take.clear()
     for number in range(10):
         await send_to(ada, f"number {number}")
-        # Offered to both at once. One write may be under way with the reader that takes nothing; the rest waits, five at most.
+        # Offered to both at once. One write may be under way with the reader that takes nothing; the rest
+        # waits, five at most.
         await other.expect("tail.change")
     stream.may_take.set()
     dropped = (await stream.expect("tail.dropped")).json["count"]

@@ -1,4 +1,6 @@
-"""The master claim (I12) over the stream: what clients fold is the inbox, whatever happened to hints, readers and reads."""
+"""The master claim (I12) over the stream: what clients fold is the inbox, whatever happened to hints, readers
+and reads.
+"""
 
 from __future__ import annotations
 
@@ -94,7 +96,9 @@ def fold(client: Client, stream: AsgiStream) -> str | None:
 
 
 async def follow(streams: Streams, user: User, chance: random.Random, done: asyncio.Event) -> Client:
-    """A client that reads slowly, drops its connection at any time, comes back, and reads to the end when all is done."""
+    """A client that reads slowly, drops its connection at any time, comes back, and reads to the end when all
+    is done.
+    """
     client, cursor = Client(), "earliest"
     while not done.is_set():
         stream = await streams.open(user, f"after={cursor}")

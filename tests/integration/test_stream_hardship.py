@@ -1,4 +1,6 @@
-"""Streams in hardship: slow readers, lost hints, reused positions, a failing database, many at once, and the end."""
+"""Streams in hardship: slow readers, lost hints, reused positions, a failing database, many at once, and the
+end.
+"""
 
 from __future__ import annotations
 
@@ -322,7 +324,8 @@ async def test_server_that_only_cancels__the_client_is_told_all_the_same(ada: Us
         await stream.task
 
 
-# One that is dropped while it opens has its slot until its row is written: how many those are is not asked here.
+# One that is dropped while it opens has its slot until its row is written: how many those are is not asked
+# here.
 @override_settings(NOTIFICATION_HUB={"max_streams_per_user": 1_000})
 async def test_disconnect__a_hundred_times__leaves_nothing_behind(ada: User, streams: Streams) -> None:
     made: weakref.WeakSet[Any] = weakref.WeakSet()

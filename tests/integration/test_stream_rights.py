@@ -1,4 +1,6 @@
-"""The end of a right ends its streams: at once where a look tells of it, at the next tick where nothing does."""
+"""The end of a right ends its streams: at once where a look tells of it, at the next tick where nothing
+does.
+"""
 
 from __future__ import annotations
 
@@ -149,7 +151,9 @@ async def test_right__ended__so_do_its_streams_and_no_others(
 async def test_session__that_goes_on_under_another_key__closes_its_stream_and_the_cookie_opens_another(
     ada: Ada, streams: Streams
 ) -> None:
-    """As after the change of one's own password: the login goes on, and so do the other tabs of that browser."""
+    """As after the change of one's own password: the login goes on, and so do the other tabs of that
+    browser.
+    """
     old_key = ada.session_key
     stream = await open_by(streams, ada, "session")
     form = {"old_password": "ada", "new_password1": "quite-another-8", "new_password2": "quite-another-8"}

@@ -1,4 +1,6 @@
-"""Everybody comes at once: openings and backlogs wait their turn, open streams stay live, and who waits can still be told and leave."""
+"""Everybody comes at once: openings and backlogs wait their turn, open streams stay live, and who waits can
+still be told and leave.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,9 @@ async def streams(transactional_db: None) -> AsyncIterator[Streams]:
 
 
 class Valve:
-    """Stands before a function: lets calls through while open, and knows how many are inside, at most were, and wait."""
+    """Stands before a function: lets calls through while open, and knows how many are inside, at most were,
+    and wait.
+    """
 
     def __init__(self, function: Any) -> None:
         self._function = function

@@ -1,4 +1,6 @@
-"""Streams on record: slots under the inbox lock, replaced clients, signs of life, lost processes, and what is removed in the end."""
+"""Streams on record: slots under the inbox lock, replaced clients, signs of life, lost processes, and what is
+removed in the end.
+"""
 
 from __future__ import annotations
 
@@ -321,7 +323,10 @@ def test_deleting_a_user__removes_the_record_and_keeps_others(ada: User, worker:
 def test_ending__waits_for_whoever_has_the_streams_process(ada: User, worker: Worker) -> None:
     """Whoever changes several rows of one process's streams has the process's own row first."""
     keys = [opened(ada, worker) for _ in range(2)]
-    waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    waiting = (
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type "
+        "= 'Lock'"
+    )
     with ThreadPoolExecutor(1) as pool:
 
         def end() -> int:

@@ -1,4 +1,6 @@
-"""How often one may ask: token buckets, in memory and in Redis, and what happens when Redis does not answer."""
+"""How often one may ask: token buckets, in memory and in Redis, and what happens when Redis does not
+answer.
+"""
 
 from __future__ import annotations
 
@@ -86,7 +88,8 @@ def test_redis__that_does_not_answer__delays_one_request_a_little_and_refuses_no
     assert granted(buckets, "a", 2, 1) == 1
     redis_server.kill() if state == "killed" else redis_server.pause()
     started = time.monotonic()
-    # Another bucket: on a busy machine Redis may not have answered in time before either, and then "a" is in memory already.
+    # Another bucket: on a busy machine Redis may not have answered in time before either, and then "a" is in
+    # memory already.
     assert granted(buckets, "c", 2, 3) == 2
     granted(buckets, "b", 1, 1_000)
     # 20 ms to find out, and nothing for the thousand after it; the rest is the machine's.

@@ -1,4 +1,6 @@
-"""What must hold whatever the primary key of a user is; run by tests/system/test_any_user.py in projects of its own."""
+"""What must hold whatever the primary key of a user is; run by tests/system/test_any_user.py in projects of
+its own.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The admin in a real Chromium, against a real hub: its verbs, its form, its looks. No page may complain to the console, CSP included."""
+"""The admin in a real Chromium, against a real hub: its verbs, its form, its looks. No page may complain to
+the console, CSP included.
+"""
 
 from __future__ import annotations
 

@@ -36,7 +36,8 @@ def test_staff__compose_and_replay_by_each_verb__as_the_user_sees(
     page = page_factory()
     page.context.add_cookies([session_cookie(root, live_hub)])
 
-    # Composed: what is wrong is said at its field, what is right is shown first, and sent once it is confirmed.
+    # Composed: what is wrong is said at its field, what is right is shown first, and sent once it is
+    # confirmed.
     page.goto(f"{live_hub.base_url}{BROADCASTS}add/")
     page.locator(".field-users .select2-selection").click()
     page.locator(".field-users .select2-search__field").fill("ad")

@@ -1,4 +1,6 @@
-"""The staff's live pages in a real Chromium: the time machine's slider, the replay, the live tail, and disconnecting a stream."""
+"""The staff's live pages in a real Chromium: the time machine's slider, the replay, the live tail, and
+disconnecting a stream.
+"""
 
 from __future__ import annotations
 
@@ -105,7 +107,8 @@ def test_time_machine__slides_steps_and_plays_what_a_client_held_and_goes_by_for
     expect_moment(4)  # all of the first four happened at that time
 
     page.locator(".tm-speed").select_option("60")
-    # Paused by the page itself: on a busy machine the three seconds may be over before the test has seen them begin.
+    # Paused by the page itself: on a busy machine the three seconds may be over before the test has seen them
+    # begin.
     page.evaluate(PAUSE_AT_A_GAP)
     page.get_by_role("button", name="Play").click()
     expect(page.locator(".tm-status")).to_have_text("Paused at position 4")

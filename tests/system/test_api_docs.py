@@ -1,4 +1,6 @@
-"""The page that shows the API's description, in a real browser and under the strict content security policy."""
+"""The page that shows the API's description, in a real browser and under the strict content security
+policy.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Broadcasts and replays by real processes: killed in the middle, another goes on, and nothing is done twice or left out."""
+"""Broadcasts and replays by real processes: killed in the middle, another goes on, and nothing is done twice
+or left out.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
-"""The master claim (I12) with everything real: two workers, PostgreSQL, a Redis that is lost, workers that are killed, writers, and
-clients that know nothing but their cursor."""
+"""The master claim (I12) with everything real: two workers, PostgreSQL, a Redis that is lost, workers that
+are killed, writers, and clients that know nothing but their cursor.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +49,9 @@ GONE = (OSError, http.client.HTTPException, httpx.TransportError)
 
 
 class Follower(threading.Thread):
-    """A client in a thread: whatever happens to its connection, it comes back with the cursor of what it has folded."""
+    """A client in a thread: whatever happens to its connection, it comes back with the cursor of what it has
+    folded.
+    """
 
     def __init__(self, hub: HubProcess, user: User) -> None:
         super().__init__(daemon=True)
@@ -81,12 +84,15 @@ class Follower(threading.Thread):
 
 
 class StreamFollower(Follower):
-    """By the stream. Without a filter nothing may be missing (I6), repeated, or out of order (I5): the fold asserts it."""
+    """By the stream. Without a filter nothing may be missing (I6), repeated, or out of order (I5): the fold
+    asserts it.
+    """
 
     def __init__(self, hub: HubProcess, user: User, seen: dict[str, str], query: str = "") -> None:
         super().__init__(hub, user)
         self._seen = seen
-        # With a name of its own, so that a killed worker's stream does not count beside the one that comes after it.
+        # With a name of its own, so that a killed worker's stream does not count beside the one that comes
+        # after it.
         self._query = f"&client={uuid4()}{query}"
         if query:
             self.client.floor = 10**9  # what a filter hides is a gap

@@ -1,4 +1,6 @@
-"""The settings of a real deployment: Django's own checks find nothing, and what is missing is said by name."""
+"""The settings of a real deployment: Django's own checks find nothing, and what is missing is said by
+name.
+"""
 
 from __future__ import annotations
 

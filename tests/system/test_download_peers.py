@@ -1,7 +1,8 @@
-"""Readers of answers that Django streams or sends in many parts: some read all, some break off, some stop reading and stay.
+"""Readers of answers that Django streams or sends in many parts: some read all, some break off, some stop
+reading and stay.
 
-Whoever they are, they hold no database connection while they are waited for, and leave nothing behind, under each server and under Django's own
-handler as under the hub's.
+Whoever they are, they hold no database connection while they are waited for, and leave nothing behind, under
+each server and under Django's own handler as under the hub's.
 """
 
 from __future__ import annotations
@@ -82,7 +83,9 @@ def large(transactional_db: None) -> None:
 
 
 class Asking:
-    """A raw client: asks, and then reads only what it is told to read. `has_room` for what it does not read yet, as a client has; else as little as can be."""
+    """A raw client: asks, and then reads only what it is told to read. `has_room` for what it does not read
+    yet, as a client has; else as little as can be.
+    """
 
     def __init__(
         self, hub: HubProcess, cookie: str, path: str, body: str = "", *, has_room: bool = True
@@ -135,7 +138,9 @@ def left(hub: HubProcess) -> tuple[int, int]:
 
 
 def settled(hub: HubProcess, vera: str) -> tuple[int, int]:
-    """The same, once the threads that serve requests are there, with their connections. They come when there is nobody else to take a request."""
+    """The same, once the threads that serve requests are there, with their connections. They come when there
+    is nobody else to take a request.
+    """
     with transaction.atomic():
         Inbox.objects.update(epoch=F("epoch"))  # takes SQLite's one lock
         if connection.vendor == "postgresql":
@@ -149,7 +154,9 @@ def settled(hub: HubProcess, vera: str) -> tuple[int, int]:
 
 
 def wait_for_rest(hub: HubProcess, before: tuple[int, int]) -> None:
-    """Wait until a process has no more threads and files than before, but for the four that read for streams, which may have come only now."""
+    """Wait until a process has no more threads and files than before, but for the four that read for streams,
+    which may have come only now.
+    """
     threads, files = before
 
     def is_at_rest() -> bool:
@@ -187,7 +194,9 @@ def ended() -> list[str]:
 
 
 def grumbles(hub: HubProcess, since: int) -> list[str]:
-    """What the log holds since then that somebody would have to look at; that an export was refused is none of it."""
+    """What the log holds since then that somebody would have to look at; that an export was refused is none
+    of it.
+    """
     return [line for line in complaints(hub.output()[since:]) if "Too Many Requests" not in line]
 
 
@@ -215,7 +224,8 @@ def test_exports__read_left_and_never_read__hold_no_connection_and_leave_nothing
         assert all(LEFT.fullmatch(text) for text in ended()[done:])
     works(hub, vera)
     done = len(ended())
-    # Never read. Each is let go of after its time, so on a very busy machine it may take more than one crowd to be too many at once.
+    # Never read. Each is let go of after its time, so on a very busy machine it may take more than one crowd
+    # to be too many at once.
     stalled: list[Asking] = []
     refused: list[Asking] = []
     while not refused and len(stalled) < 20 * AT_ONCE:

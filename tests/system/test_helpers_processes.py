@@ -57,7 +57,10 @@ def test_start_hub__that_cannot_start__fails_with_its_log(start_hub: Callable[..
 def test_manage__run_by_a_test__works_on_its_database() -> None:
     get_user_model().objects.create_user("ada")
     assert "test" in current_database_url()
-    code = "from django.contrib.auth import get_user_model as g; print(*g().objects.values_list('username', flat=True))"
+    code = (
+        "from django.contrib.auth import get_user_model as g; print(*g().objects.values_list('username', "
+        "flat=True))"
+    )
     assert manage("shell", "--no-imports", "-c", code).strip() == "ada"
     with pytest.raises(AssertionError, match="no-such-command"):
         manage("no-such-command")

@@ -1,4 +1,6 @@
-"""Long polls of a real hub process: many wait at once, cost it nothing, and are answered when another process commits."""
+"""Long polls of a real hub process: many wait at once, cost it nothing, and are answered when another process
+commits.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,8 @@ def backend_count() -> int:
         return 0
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> "
+            "pg_backend_pid()"
         )
         return int(cursor.fetchone()[0])
 

@@ -34,7 +34,9 @@ def hub(share_hub: Callable[..., HubProcess]) -> HubProcess:
 
 @pytest.fixture
 def start_nginx(hub: HubProcess) -> Iterator[Callable[..., Nginx]]:
-    """Starts nginx before the hub. Where there is none the tests are skipped, which CI counts as a failure."""
+    """Starts nginx before the hub. Where there is none the tests are skipped, which CI counts as a
+    failure.
+    """
     try:
         nginx_program()
     except NginxMissing as missing:
@@ -74,7 +76,8 @@ def test_stream__through_nginx__each_event_comes_at_once_and_the_hub_sees_the_cl
         assert stream.headers["Cache-Control"] == "no-store, no-transform"
         assert stream.headers["Content-Encoding"] is None
         for number in range(1, 6):
-            # The next one is sent when this one is here: nothing may wait for more to come, and no heartbeat comes in the meantime.
+            # The next one is sent when this one is here: nothing may wait for more to come, and no heartbeat
+            # comes in the meantime.
             send(ada)
             stream.expect("notification.created", where=at(number))
     with client_of(nginx, ada) as client:

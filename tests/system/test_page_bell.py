@@ -1,4 +1,6 @@
-"""The bell on pages that are not the hub's: whatever their colours, language, origins, browser and scripts do to it."""
+"""The bell on pages that are not the hub's: whatever their colours, language, origins, browser and scripts do
+to it.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""What a person does with the inbox in a real Chromium: by mouse, by keyboard, on a small screen, with hostile content."""
+"""What a person does with the inbox in a real Chromium: by mouse, by keyboard, on a small screen, with
+hostile content.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +46,9 @@ def fits(page: Page) -> bool:
 
 
 def violations(page: Page) -> list[str]:
-    """What axe finds wrong with a page. It puts a style of its own into it, which our policy refuses: `bypass_csp`."""
+    """What axe finds wrong with a page. It puts a style of its own into it, which our policy refuses:
+    `bypass_csp`.
+    """
     found: list[dict[str, Any]] = Axe().run(page, options=ACCESSIBLE).response["violations"]
     return [
         f"{violation['id']}: {node['target']} {node['any'][:1]}"

@@ -1,4 +1,6 @@
-"""The user's page against a real hub: it is live, in every tab, through restarts, and without a stream as well."""
+"""The user's page against a real hub: it is live, in every tab, through restarts, and without a stream as
+well.
+"""
 
 from __future__ import annotations
 
@@ -159,7 +161,10 @@ def test_session_that_has_ended__is_told_by_the_first_request(
 def test_two_lines__put_the_bell_on_any_page(
     shared_hub: HubProcess, page_factory: PageFactory, ada: User
 ) -> None:
-    two_lines = '<script type="module" src="/static/notifications/bell.js"></script>\n<notification-bell></notification-bell>'
+    two_lines = (
+        '<script type="module" '
+        'src="/static/notifications/bell.js"></script>\n<notification-bell></notification-bell>'
+    )
     page = InboxPage.of(ada, shared_hub, page_factory).page
     page.route("**/shop", lambda route: route.fulfill(body=f"<!doctype html><title>Shop</title>{two_lines}",
                                                       content_type="text/html"))  # fmt: skip

@@ -1,4 +1,6 @@
-"""Who is logged in, as several tabs of one browser see it: the hub alone says so, and nobody is shown what is somebody else's."""
+"""Who is logged in, as several tabs of one browser see it: the hub alone says so, and nobody is shown what is
+somebody else's.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,10 @@ pytestmark = [
 REFUSED = ("Failed to load resource",)
 # And of a header that asks for more than plain http can give.
 UNTRUSTWORTHY = ("Cross-Origin-Opener-Policy header has been ignored",)
-TWO_LINES = '<script type="module" src="/static/notifications/bell.js"></script>\n<notification-bell></notification-bell>'
+TWO_LINES = (
+    '<script type="module" '
+    'src="/static/notifications/bell.js"></script>\n<notification-bell></notification-bell>'
+)
 
 
 @pytest.fixture

@@ -1,4 +1,5 @@
-"""How soon streams open and changes arrive (I9, I10), and a row that nobody can be shown (I18), with real worker processes.
+"""How soon streams open and changes arrive (I9, I10), and a row that nobody can be shown (I18), with real
+worker processes.
 
 The bounds leave room for a busy machine; `make bench` has the figures.
 """

@@ -140,7 +140,9 @@ def test_make_demo__plays_until_it_is_stopped(project: Path) -> None:
 
 
 def test_commands__all__are_known_to_these_tests() -> None:
-    """A command that is added to the README needs a test here; curl's is the stream that the first test opens."""
+    """A command that is added to the README needs a test here; curl's is the stream that the first test
+    opens.
+    """
     assert [text.split(" ")[0] + " " + text.split(" ")[1] for text in COMMANDS] == [
         "make run",
         "make test",

@@ -1,4 +1,6 @@
-"""The loop that a user of SignifyPy writes, over the client that they write it with, while connections break and the hub restarts."""
+"""The loop that a user of SignifyPy writes, over the client that they write it with, while connections break
+and the hub restarts.
+"""
 
 from __future__ import annotations
 

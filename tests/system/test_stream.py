@@ -33,8 +33,9 @@ def ada(transactional_db: None) -> User:
 
 
 def is_kept(seconds: float, measure: Callable[[], float]) -> bool:
-    """Whether the 99th percentile of what is measured is within so many seconds, in one of ten rounds: a machine that others use, too, is only ever too
-    slow."""
+    """Whether the 99th percentile of what is measured is within so many seconds, in one of ten rounds: a
+    machine that others use, too, is only ever too slow.
+    """
 
     def slow_end() -> float:
         return statistics.quantiles([measure() for _ in range(30)], n=100, method="inclusive")[98]

@@ -1,4 +1,6 @@
-"""Peers that never read, and peers that vanish without a word: closed in time, with bounded memory, under each server."""
+"""Peers that never read, and peers that vanish without a word: closed in time, with bounded memory, under
+each server.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,8 @@ from tests.helpers.wire import complaints
 pytestmark = [pytest.mark.system, pytest.mark.shape("embedded")]
 
 SLOW_SECONDS = 3
-# All is to be over after 35 s where a reader may be slow for 30; the kernel counts whole seconds, and the machine may be very busy.
+# All is to be over after 35 s where a reader may be slow for 30; the kernel counts whole seconds, and the
+# machine may be very busy.
 OVER_SECONDS = SLOW_SECONDS * 35 / 30
 SLACK_SECONDS = 25
 MEGABYTE = 1024 * 1024
@@ -52,7 +55,9 @@ def hub(share_hub: Callable[..., HubProcess], request: pytest.FixtureRequest) ->
 
 
 class Stranger:
-    """A raw client of the stream: asks for it, reads the beginning of the answer, and then does nothing more."""
+    """A raw client of the stream: asks for it, reads the beginning of the answer, and then does nothing
+    more.
+    """
 
     def __init__(self, hub: HubProcess, user: User) -> None:
         self.socket = socket.socket()
@@ -67,7 +72,9 @@ class Stranger:
             read += came
 
     def vanish(self) -> None:
-        """From now on this end's kernel drops every segment unseen and answers nothing, as a machine without power. No privilege needed."""
+        """From now on this end's kernel drops every segment unseen and answers nothing, as a machine without
+        power. No privilege needed.
+        """
         drop_all = ctypes.create_string_buffer(struct.pack("HBBI", 0x06, 0, 0, 0))  # BPF: return 0
         program = struct.pack("HL", 1, ctypes.addressof(drop_all))
         self.socket.setsockopt(socket.SOL_SOCKET, 26, program)  # SO_ATTACH_FILTER
@@ -129,7 +136,8 @@ def test_peers_that_never_read_and_one_that_vanished__are_gone_in_time_and_cost_
         services.notify_many(users, LARGE, title="Large")  # 3 MB for each of the 20
         look()
     wait_until(lambda: look() <= 0, timeout=began + OVER_SECONDS + SLACK_SECONDS - time.monotonic())
-    # Two megabytes for each stream would be within the stated bound; streams of one user share the frames that wait.
+    # Two megabytes for each stream would be within the stated bound; streams of one user share the frames
+    # that wait.
     assert peak - before < 40 * MEGABYTE
     # Their connections may be gone a moment before their streams are counted.
     wait_until(lambda: not metric(hub, "hub_streams_open"), what="the end of all streams")
@@ -172,7 +180,8 @@ def test_disconnect__is_noticed_within_a_second_and_many_leave_nothing_behind(hu
         wait_until(lambda: not open_count(), what="the end of all streams")
         return time.monotonic() - left_at
 
-    # The quickest of some: a machine that was busy is no failure. After five of them what grows once, as pools do, has grown.
+    # The quickest of some: a machine that was busy is no failure. After five of them what grows once, as
+    # pools do, has grown.
     seconds = [seconds_to_notice() for _ in range(5)]
     while min(seconds) >= 1 and len(seconds) < 20:
         seconds.append(seconds_to_notice())

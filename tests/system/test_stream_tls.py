@@ -1,4 +1,6 @@
-"""The stream where the server itself speaks TLS, with no proxy in front: Daphne, whose transport is another one then."""
+"""The stream where the server itself speaks TLS, with no proxy in front: Daphne, whose transport is another
+one then.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Transient events between real processes over Redis, and what a hung, empty or dead Redis does to senders and streams."""
+"""Transient events between real processes over Redis, and what a hung, empty or dead Redis does to senders
+and streams.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""`manage.py serve` as systemd starts it: with a socket that was listened on before, and a word when it serves."""
+"""`manage.py serve` as systemd starts it: with a socket that was listened on before, and a word when it
+serves.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Two hubs on one Redis server, one of them on a copy of the other's database with the same SECRET_KEY: neither hears the other."""
+"""Two hubs on one Redis server, one of them on a copy of the other's database with the same SECRET_KEY:
+neither hears the other.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Slots and records of streams over two real workers: the limit, `client=`, ends from outside, and a killed worker."""
+"""Slots and records of streams over two real workers: the limit, `client=`, ends from outside, and a killed
+worker.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,10 @@ from tests.helpers.wire import at, complaints
 pytestmark = [pytest.mark.system, pytest.mark.shape("production")]
 
 LOST_SECONDS = 5  # for so long a busy machine may keep a worker from showing that it lives
-DEACTIVATE = "from django.contrib.auth.models import User; u = User.objects.get(username='{}'); u.is_active = False; u.save()"
+DEACTIVATE = (
+    "from django.contrib.auth.models import User; u = User.objects.get(username='{}'); u.is_active "
+    "= False; u.save()"
+)
 
 
 @pytest.fixture
@@ -61,11 +66,14 @@ def live(hub: HubProcess, user: User, query: str = "") -> LiveStream:
 
 
 def live_elsewhere(hub: HubProcess, user: User, pid: int, query: str = "") -> LiveStream:
-    """A stream on another worker than that of process `pid`; the kernel picks, so it is asked for until it is."""
+    """A stream on another worker than that of process `pid`; the kernel picks, so it is asked for until it
+    is.
+    """
 
     def try_it() -> LiveStream | None:
         stream = hub.stream(user, query)
-        # Those that were dropped count until their worker has noticed, and then there may be no place for another one.
+        # Those that were dropped count until their worker has noticed, and then there may be no place for
+        # another one.
         if stream.status == 200:
             stream.expect("stream.live")
             if worker_of(stream).pid != pid:
@@ -123,7 +131,8 @@ def test_other_worker__replaces_a_client_and_ends_a_stream_at_once(hub: HubProce
     first.expect("notification.created")
     pid = worker_of(first).pid
     other = live_elsewhere(hub, ada, pid)
-    # The same name on the other worker; on its own worker it is replaced too, and then the next try stands against that one.
+    # The same name on the other worker; on its own worker it is replaced too, and then the next try stands
+    # against that one.
     streams = [first]
 
     def replace() -> bool:

@@ -52,7 +52,8 @@ def wait_serving(hub: HubProcess, *, beside: Collection[int] = ()) -> dict[int, 
 @pytest.fixture
 def hub(transactional_db: None) -> Iterator[HubProcess]:
     # Short intervals: what one worker misses because of a kill, the other finds soon.
-    # A killed worker's streams count for a while, and these clients have no name by which a new one would replace an old one.
+    # A killed worker's streams count for a while, and these clients have no name by which a new one would
+    # replace an old one.
     environ = {
         "WEB_CONCURRENCY": "2",
         "HUB_RECONCILE_SECONDS": "1",
@@ -81,7 +82,9 @@ def resumed(hub: HubProcess, user: User, stream: LiveStream) -> LiveStream:
 
 
 def follow(hub: HubProcess, user: User, streams: list[LiveStream], position: int) -> None:
-    """Take the change of `position` from the last of these streams, or from one that resumes it once it has ended."""
+    """Take the change of `position` from the last of these streams, or from one that resumes it once it has
+    ended.
+    """
     wait_until(lambda: streams[-1].ended or position in positions(streams[-1]))
     if position not in positions(streams[-1]):
         streams.append(resumed(hub, user, streams[-1]))
@@ -160,7 +163,9 @@ def test_workers__hang_up__replaces_each_by_one_that_serves_already(hub: HubProc
 
 
 def scrape(hub: HubProcess) -> dict[tuple[str, ...], float]:
-    """Every sample of the hub's, by its name and the values of its labels, as one worker or the other tells it."""
+    """Every sample of the hub's, by its name and the values of its labels, as one worker or the other tells
+    it.
+    """
     page = httpx.get(f"{hub.base_url}/metrics", trust_env=False, timeout=PATIENCE_SECONDS).text
     return {
         (sample.name, *sample.labels.values()): sample.value

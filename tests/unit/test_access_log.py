@@ -1,4 +1,6 @@
-"""No access log keeps a query string. What the real servers log is held by ``system/test_stream_tickets.py``."""
+"""No access log keeps a query string. What the real servers log is held by
+``system/test_stream_tickets.py``.
+"""
 
 from __future__ import annotations
 

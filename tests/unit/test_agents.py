@@ -33,7 +33,10 @@ WEBKIT = "AppleWebKit/537.36 (KHTML, like Gecko)"
             "Chrome on Android",
         ),
         (
-            f"{MOZILLA} (Linux; Android 14; SM-S901B) {WEBKIT} SamsungBrowser/28.0 Chrome/130.0 Mobile Safari/537.36",
+            (
+                f"{MOZILLA} (Linux; Android 14; SM-S901B) {WEBKIT} SamsungBrowser/28.0 Chrome/130.0 Mobile "
+                "Safari/537.36"
+            ),
             "Samsung Internet on Android",
         ),
         (
@@ -41,15 +44,24 @@ WEBKIT = "AppleWebKit/537.36 (KHTML, like Gecko)"
             "Opera on Linux",
         ),
         (
-            f"{MOZILLA} (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/26.0 Safari/605.1.15",
+            (
+                f"{MOZILLA} (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) "
+                "Version/26.0 Safari/605.1.15"
+            ),
             "Safari on macOS",
         ),
         (
-            f"{MOZILLA} (iPhone; CPU iPhone OS 26_0 like Mac OS X) AppleWebKit/605.1.15 Version/26.0 Mobile Safari/604.1",
+            (
+                f"{MOZILLA} (iPhone; CPU iPhone OS 26_0 like Mac OS X) AppleWebKit/605.1.15 Version/26.0 Mobile "
+                "Safari/604.1"
+            ),
             "Safari on iOS",
         ),
         (
-            f"{MOZILLA} (iPad; CPU OS 26_0 like Mac OS X) AppleWebKit/605.1.15 CriOS/156.0 Mobile Safari/604.1",
+            (
+                f"{MOZILLA} (iPad; CPU OS 26_0 like Mac OS X) AppleWebKit/605.1.15 CriOS/156.0 Mobile "
+                "Safari/604.1"
+            ),
             "Chrome on iPadOS",
         ),
         ("curl/8.5.0", "curl"),

@@ -1,4 +1,6 @@
-"""Why a compacted backlog may be cut and resumed anywhere: a model of any log, compacted as the protocol says, and folded."""
+"""Why a compacted backlog may be cut and resumed anywhere: a model of any log, compacted as the protocol
+says, and folded.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""How often polling clients are asked to come: as the setting says when all is quiet, more seldom under load, within a bound."""
+"""How often polling clients are asked to come: as the setting says when all is quiet, more seldom under load,
+within a bound.
+"""
 
 from __future__ import annotations
 

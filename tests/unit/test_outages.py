@@ -1,4 +1,6 @@
-"""What fails for a while: one line when it begins, one when it is over, however often it is tried in between."""
+"""What fails for a while: one line when it begins, one when it is over, however often it is tried in
+between.
+"""
 
 from __future__ import annotations
 

@@ -280,7 +280,8 @@ def test_stream_close__limit__is_polled_and_the_stream_tried_when_the_hub_said(l
 def test_stream_close__revoked__is_told_as_signed_out_and_nothing_is_asked_any_more(link: Link) -> None:
     link.start("abcdefgh-3")
     link.run(
-        "answers.push({status: 401}); send('stream.close', {reason: 'revoked', reconnect: false, retry_ms: 1})"
+        "answers.push({status: 401}); send('stream.close', {reason: 'revoked', reconnect: false, retry_ms: "
+        "1})"
     )
     assert link.told() == [["reconnecting"], ["signed-out"]]
     link.asked()
@@ -344,7 +345,8 @@ def test_poll__no_answer__backs_off_and_comes_back(link: Link) -> None:
 def test_shown_again_by_staff__is_told_and_moves_nothing(link: Link) -> None:
     link.start("abcdefgh-3")
     link.run(
-        "open('exact', 3); send('stream.live', {}); send('notification.shown', {at: '', notification: change(1).notification})"
+        "open('exact', 3); send('stream.live', {}); send('notification.shown', {at: '', notification: "
+        "change(1).notification})"
     )
     assert link.told()[-1] == ["shown", "n1"]
     assert link.page.evaluate("connection.cursor") == "abcdefgh-3"
@@ -376,7 +378,8 @@ def test_stream__about_anothers_inbox__is_told_as_signed_out_and_nothing_of_it_i
     """The browser came back by itself, with a cookie that is somebody else's by now."""
     link.start("abcdefgh-3")
     link.run(
-        "send('stream.open', {inbox: 'theirs', cursor: cursor(3), head: cursor(9), unread_count: 9, heartbeat: 15, resume: 'exact'});"
+        "send('stream.open', {inbox: 'theirs', cursor: cursor(3), head: cursor(9), unread_count: 9, "
+        "heartbeat: 15, resume: 'exact'});"
         "send('notification.created', change(4)); send('stream.live', {cursor: cursor(4)})"
     )
     assert link.told() == [["signed-out"]]
@@ -387,7 +390,8 @@ def test_stream__about_anothers_inbox__is_told_as_signed_out_and_nothing_of_it_i
 def test_stream__that_was_not_to_come_back__does_when_somebody_is_seen_to_be_logged_in(link: Link) -> None:
     link.start("abcdefgh-3")
     link.run(
-        "answers.push(delta([4])); send('stream.close', {reason: 'revoked', reconnect: false, retry_ms: 86400000})"
+        "answers.push(delta([4])); send('stream.close', {reason: 'revoked', reconnect: false, retry_ms: "
+        "86400000})"
     )
     assert link.told()[-1] == ["polling"]
     link.run("connection.renew()")

@@ -12,7 +12,8 @@ from tests.helpers.waiting import wait_until
 
 pytestmark = pytest.mark.browser
 
-# Two channels of one page hear each other as those of two pages do. All stand at one moment, and with the same pause.
+# Two channels of one page hear each other as those of two pages do. All stand at one moment, and with the
+# same pause.
 STAND = """async ({openElection}, count) => {
   Math.random = () => 0;
   delete Navigator.prototype.locks;

@@ -179,7 +179,8 @@ def test_fold__older_page_fetched_beside_the_stream__is_what_a_fresh_list_shows_
     world = World(*before, count=count)
     newest, start = world.page(limit=limit), len(world.log)
     world.do(seen)
-    # The stream may be behind the list: what it has not brought yet comes after the page, and is in it already.
+    # The stream may be behind the list: what it has not brought yet comes after the page, and is in it
+    # already.
     brought = max(start, len(world.log) - lag)
     world.do(during)
     below = newest["results"][-1]["position"] if newest["next"] else None

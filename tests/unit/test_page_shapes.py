@@ -1,4 +1,6 @@
-"""Answers with the status of success and anything at all inside: no call of the page's client throws at them, and none takes them for good."""
+"""Answers with the status of success and anything at all inside: no call of the page's client throws at them,
+and none takes them for good.
+"""
 
 from __future__ import annotations
 

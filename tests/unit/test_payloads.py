@@ -20,7 +20,8 @@ LATER = datetime(2026, 11, 21, 3, tzinfo=UTC)
 
 NOTIFICATION = NotificationRow(
     public_id=ID, position=41, type="orders.order.shipped", topic="order:7", level="info", title="Your order is on its way",
-    body="", url="/orders/7/", actor="ada", data='{"order_id": 7, "z": 1E25, "a": 1.0}', created_at=AT, read_at=None,
+    body="", url="/orders/7/", actor="ada", data='{"order_id": 7, "z": 1E25, "a": '
+                                                 '1.0}', created_at=AT, read_at=None,
     expires_at=None, replay_of=None,
 )  # fmt: skip
 CHANGE = ChangeRow(

@@ -68,7 +68,9 @@ def test_runserver__is_that_of_daphne__which_no_other_command_imports() -> None:
 
 
 def test_deadlines_of_tests__are_patience_and_no_number_of_their_own() -> None:
-    """A number that was enough on an idle machine fails on a busy one: `tests.helpers.waiting` has one for what comes at once and one for much work."""
+    """A number that was enough on an idle machine fails on a busy one: `tests.helpers.waiting` has one for
+    what comes at once and one for much work.
+    """
     found = []
     for path in sorted((ROOT / "tests").rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):

@@ -1,4 +1,6 @@
-"""The sender: at once where the server takes it, else within a deadline; and nothing more once the reader has lost the right to it."""
+"""The sender: at once where the server takes it, else within a deadline; and nothing more once the reader has
+lost the right to it.
+"""
 
 from __future__ import annotations
 

@@ -160,7 +160,8 @@ def test_next_stretch__positions_were_reused__is_exact() -> None:
 
 
 class OneStream(RuleBasedStateMachine):
-    """A log that grows, a fan-out that offers it, and one connection with a bounded queue whose reader may be slow.
+    """A log that grows, a fan-out that offers it, and one connection with a bounded queue whose reader may be
+    slow.
 
     What a client holds at the end must be the log, from its start cursor on, without a gap or a repetition.
     """

@@ -1,4 +1,6 @@
-"""The settings of the project: each wrong variable refuses to start by its name, in one sentence that shows no secret."""
+"""The settings of the project: each wrong variable refuses to start by its name, in one sentence that shows
+no secret.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Which ids were read: each once, whatever the order in which transactions commit; and the pace of a replay."""
+"""Which ids were read: each once, whatever the order in which transactions commit; and the pace of a
+replay.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,8 @@ from notifications.streaming.staff import id_gaps as module
 from notifications.streaming.staff.id_gaps import Gaps
 from notifications.streaming.staff.replay_speed import MAX_PAUSE_SECONDS, Pace, Pause
 
-# Transactions that take ids in turns: which one takes each id, when each of them ends, and whether it commits.
+# Transactions that take ids in turns: which one takes each id, when each of them ends, and whether it
+# commits.
 TAKERS = st.lists(st.integers(0, 4), min_size=1, max_size=30)
 ENDINGS = st.lists(
     st.tuples(st.integers(0, 4), st.booleans()), max_size=5, unique_by=lambda ending: ending[0]
@@ -22,7 +25,9 @@ ENDINGS = st.lists(
 def test_gaps__transactions_that_commit_in_any_order__show_each_committed_id_once(
     takers: list[int], endings: list[tuple[int, bool]], looks_between: int
 ) -> None:
-    """The database as a list of who took each id; a transaction's number is one of its own, given before its first id."""
+    """The database as a list of who took each id; a transaction's number is one of its own, given before its
+    first id.
+    """
     gaps, shown = Gaps(0), []
     numbers = {taker: 100 + taker for taker in range(5)}
     committed: set[int] = set()

@@ -1,4 +1,6 @@
-"""A connection at rest writes the first frame of a turn at once, and what else comes in that turn in one write."""
+"""A connection at rest writes the first frame of a turn at once, and what else comes in that turn in one
+write.
+"""
 
 from __future__ import annotations
 

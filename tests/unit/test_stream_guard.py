@@ -1,4 +1,6 @@
-"""The guard of the stream: what Django's middleware would have refused, in the order that the protocol gives."""
+"""The guard of the stream: what Django's middleware would have refused, in the order that the protocol
+gives.
+"""
 
 from __future__ import annotations
 

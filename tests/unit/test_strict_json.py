@@ -1,4 +1,6 @@
-"""JSON as the protocol admits it: what passes comes back equal, and what does not is refused with a sentence."""
+"""JSON as the protocol admits it: what passes comes back equal, and what does not is refused with a
+sentence.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Turns: a few at once, the others in the order in which they came, and no more of them than the line holds."""
+"""Turns: a few at once, the others in the order in which they came, and no more of them than the line
+holds.
+"""
 
 from __future__ import annotations
 

@@ -66,7 +66,9 @@ class UnreadFilter(admin.SimpleListFilter):
 
 @admin.register(Inbox)
 class InboxAdmin(RecordsOnly, BoundedList):
-    """List of inboxes, and the page of one with its log, newest first. One is made at its first touch, and goes with its user."""
+    """List of inboxes, and the page of one with its log, newest first. One is made at its first touch, and
+    goes with its user.
+    """
 
     list_display = ("owner", "unread_count", "head", "floor", "cursor_text", "changed")
     list_display_links = None

@@ -1,4 +1,6 @@
-"""The live tail: all changes of all inboxes as they happen, or those that a filter admits; the newest ones also without JavaScript."""
+"""The live tail: all changes of all inboxes as they happen, or those that a filter admits; the newest ones
+also without JavaScript.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +45,9 @@ class TailForm(forms.Form):
     )
 
     def clean(self) -> dict[str, Any]:
-        """By the protocol's grammar; what this form does not know was meant to narrow the tail, and must not show everything."""
+        """By the protocol's grammar; what this form does not know was meant to narrow the tail, and must not
+        show everything.
+        """
         if unknown := sorted(set(self.data) - set(self.fields)):
             self.add_error(None, _("“%s” is no filter of this page.") % unknown[0][:40])
         given = {name: value for name, value in self.cleaned_data.items() if value}

@@ -1,4 +1,6 @@
-"""Which moment of an inbox an address of the time machine means: a cursor, a position or a time, and where that was put right."""
+"""Which moment of an inbox an address of the time machine means: a cursor, a position or a time, and where
+that was put right.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,9 @@ class Moment(NamedTuple):
 
 
 def moment_of(inbox: Inbox, given: QueryDict) -> Moment:
-    """What an address asks for: ``cursor``, else ``position``, else ``at``, else the head. One query at most, for a time."""
+    """What an address asks for: ``cursor``, else ``position``, else ``at``, else the head. One query at most,
+    for a time.
+    """
     if text := given.get("cursor", "").strip():
         return _by_cursor(inbox, text)
     if text := given.get("position", "").strip():
@@ -55,7 +59,9 @@ def position_of(text: str) -> int | None:
 
 
 def time_of(text: str) -> datetime | None:
-    """A time as a browser's field or a permalink has it, in the zone of the site unless it names its own; None for anything else."""
+    """A time as a browser's field or a permalink has it, in the zone of the site unless it names its own;
+    None for anything else.
+    """
     try:
         at = parse_datetime(text)
         at = timezone.make_aware(at) if at is not None and timezone.is_naive(at) else at
@@ -73,7 +79,8 @@ def _by_cursor(inbox: Inbox, text: str) -> Moment:
         return Moment(
             inbox.head,
             _(
-                "%s is of another epoch: positions were used again since then, after a restore, or it is of somebody "
+                "%s is of another epoch: positions were used again since then, after a restore, or it is of "
+                "somebody "
                 "else’s inbox. This is the newest position."
             )
             % cursor,
@@ -83,7 +90,8 @@ def _by_cursor(inbox: Inbox, text: str) -> Moment:
 
 def _by_time(inbox: Inbox, at: datetime) -> Moment:
     if not at.microsecond:
-        # Pages show times to the second: one that is copied from there means what happened in that second, too.
+        # Pages show times to the second: one that is copied from there means what happened in that second,
+        # too.
         at = at.replace(microsecond=999_999)
     position: Any = selectors.position_at(inbox.pk, at)
     if position is None and not inbox.floor:

@@ -1,4 +1,6 @@
-"""Broadcasts in the admin: composed, previewed as users will see them, followed while they are sent, cancelled and withdrawn."""
+"""Broadcasts in the admin: composed, previewed as users will see them, followed while they are sent,
+cancelled and withdrawn.
+"""
 
 from __future__ import annotations
 
@@ -52,7 +54,9 @@ class BroadcastAdmin(JobAdmin):
     withdraw_template = "admin/notifications/broadcast/withdraw.html"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        """With their events and owners, without the bodies; and whether a scheduled one still waits somewhere."""
+        """With their events and owners, without the bodies; and whether a scheduled one still waits
+        somewhere.
+        """
         rows: QuerySet[Any] = super().get_queryset(request)
         waiting = Notification.objects.filter(
             Notification.STAGED, deliver_at=OuterRef("deliver_at"), event_id=OuterRef("event_id")
@@ -64,7 +68,8 @@ class BroadcastAdmin(JobAdmin):
         """What composing is called."""
         return {"add_words": _("Compose")}
 
-    # --- columns ------------------------------------------------------------------------------------------------------
+    # --- columns
+    # ------------------------------------------------------------------------------------------------------
 
     @admin.display(description=gettext_lazy("what"))
     def what(self, job: Broadcast) -> SafeString:
@@ -98,9 +103,11 @@ class BroadcastAdmin(JobAdmin):
         return super().state_of(job)
 
     def pending_of(self, job: Any) -> int:
-        """Those for whom it was prepared before its time: until then, or if it is withdrawn before, nobody is notified.
+        """Those for whom it was prepared before its time: until then, or if it is withdrawn before, nobody is
+        notified.
 
-        After its time they are those in whose inboxes it is not listed yet; of more than ``MAX_PENDING`` it is said that nobody has it.
+        After its time they are those in whose inboxes it is not listed yet; of more than ``MAX_PENDING`` it
+        is said that nobody has it.
         """
         if job.deliver_at is None or job.deliver_at > (job.event.withdrawn_at or timezone.now()):
             return int(job.done_count) if job.deliver_at else 0
@@ -112,7 +119,8 @@ class BroadcastAdmin(JobAdmin):
         count = waiting[:MAX_PENDING].count()
         return int(job.done_count) if count == MAX_PENDING else min(count, job.done_count)
 
-    # --- the page of one ----------------------------------------------------------------------------------------------
+    # --- the page of one
+    # ----------------------------------------------------------------------------------------------
 
     def title_of(self, request: HttpRequest, job: Broadcast) -> str:
         """Its title, for those who may see it."""
@@ -175,7 +183,8 @@ class BroadcastAdmin(JobAdmin):
         """End one where it is."""
         return services.cancel_broadcast(job_id)
 
-    # --- what can be done about it ------------------------------------------------------------------------------------
+    # --- what can be done about it
+    # ------------------------------------------------------------------------------------
 
     def get_urls(self) -> list[URLPattern]:
         """With those of withdrawing and of trying again."""
@@ -230,12 +239,15 @@ class BroadcastAdmin(JobAdmin):
             messages.success(request, _("%d were listed now.") % (count - still))
         return HttpResponseRedirect(self.url_of("change", job.pk))
 
-    # --- composing ----------------------------------------------------------------------------------------------------
+    # --- composing
+    # ----------------------------------------------------------------------------------------------------
 
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """GET is the form; POST shows it as users will see it, and how many they are; only a POST of that page sends."""
+        """GET is the form; POST shows it as users will see it, and how many they are; only a POST of that
+        page sends.
+        """
         if not self.has_add_permission(request):
             raise PermissionDenied
         if request.method not in ("GET", "HEAD", "POST"):

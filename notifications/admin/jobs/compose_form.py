@@ -59,7 +59,9 @@ class LocalTimeInput(forms.DateTimeInput):
 
 
 class ComposeForm(forms.Form):
-    """All that ``services.broadcast`` takes from a person; what the services refuse stands on the fields they name."""
+    """All that ``services.broadcast`` takes from a person; what the services refuse stands on the fields they
+    name.
+    """
 
     groups = forms.ModelMultipleChoiceField(
         label=gettext_lazy("Groups"),
@@ -176,7 +178,9 @@ class ComposeForm(forms.Form):
         return value
 
     def clean(self) -> dict[str, Any]:
-        """Ask the services what they think of it, so that all errors show at once, also beside an empty field."""
+        """Ask the services what they think of it, so that all errors show at once, also beside an empty
+        field.
+        """
         given = self.cleaned_data
         if not self._errors_of_recipients() and not (
             given["users"] or given.get("groups") or given["everyone"]
@@ -192,7 +196,8 @@ class ComposeForm(forms.Form):
         return given
 
     def _check_sender(self) -> None:
-        # Staff compose as a producer without a token sends: nobody is told by hand of a login that there was not.
+        # Staff compose as a producer without a token sends: nobody is told by hand of a login that there was
+        # not.
         check_sender(self.event.type_name, NO_FILTERS)
 
     def _check_event(self) -> None:
@@ -252,5 +257,7 @@ class ReasonForm(forms.Form):
 
 
 def sentence(text: str) -> str:
-    """The services' errors go on from a field's name; under the field itself they are sentences of their own."""
+    """The services' errors go on from a field's name; under the field itself they are sentences of their
+    own.
+    """
     return f"This {text}" + ("" if text.endswith(".") else ".")

@@ -1,4 +1,6 @@
-"""What the pages of broadcasts and replays have in common: a list with progress, a page that shows it live, and an end before the end."""
+"""What the pages of broadcasts and replays have in common: a list with progress, a page that shows it live,
+and an end before the end.
+"""
 
 from __future__ import annotations
 
@@ -91,7 +93,8 @@ class JobAdmin(RecordsOnly, BoundedList):
         }
         js = (Script("notifications-admin/job-progress.js", type="module"),)
 
-    # --- for each kind to say -----------------------------------------------------------------------------------------
+    # --- for each kind to say
+    # -----------------------------------------------------------------------------------------
 
     def title_of(self, request: HttpRequest, job: Any) -> str:
         """What the page of one is called."""
@@ -118,10 +121,13 @@ class JobAdmin(RecordsOnly, BoundedList):
         return float(job.worked_count / job.total_count) if job.total_count else 0.0
 
     def pending_of(self, job: Any) -> int:
-        """Of how many the work is done while nobody can see anything of it yet: they are not counted as done."""
+        """Of how many the work is done while nobody can see anything of it yet: they are not counted as
+        done.
+        """
         return 0
 
-    # --- rights -------------------------------------------------------------------------------------------------------
+    # --- rights
+    # -------------------------------------------------------------------------------------------------------
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         """Whoever has the right."""
@@ -135,7 +141,8 @@ class JobAdmin(RecordsOnly, BoundedList):
         """Whoever has the right."""
         return can(request, self.right)
 
-    # --- columns ------------------------------------------------------------------------------------------------------
+    # --- columns
+    # ------------------------------------------------------------------------------------------------------
 
     @admin.display(description=gettext_lazy("asked for"))
     def asked_at(self, job: Any) -> SafeString:
@@ -161,7 +168,8 @@ class JobAdmin(RecordsOnly, BoundedList):
             text,
         )
 
-    # --- pages --------------------------------------------------------------------------------------------------------
+    # --- pages
+    # --------------------------------------------------------------------------------------------------------
 
     def get_urls(self) -> list[URLPattern]:
         """Django's, and those of progress and cancelling."""
@@ -225,7 +233,8 @@ class JobAdmin(RecordsOnly, BoundedList):
             messages.info(request, _("It had ended already."))
         return HttpResponseRedirect(self.url_of("change", job.pk))
 
-    # --- parts --------------------------------------------------------------------------------------------------------
+    # --- parts
+    # --------------------------------------------------------------------------------------------------------
 
     def job_for(self, request: HttpRequest, job_id: UUID) -> Any:
         """One, for a member of staff who may see it. Raises PermissionDenied, Http404."""
@@ -237,7 +246,8 @@ class JobAdmin(RecordsOnly, BoundedList):
         return job
 
     def start_once(self, request: HttpRequest, form: Any, start: Callable[[], UUID]) -> HttpResponse | None:
-        """Start what a valid form asks for, unless it was before, and lead to its page; None, with its errors on the form, if it is refused.
+        """Start what a valid form asks for, unless it was before, and lead to its page; None, with its errors
+        on the form, if it is refused.
 
         Args:
             start: queues it, and returns its key.
@@ -274,7 +284,9 @@ class JobAdmin(RecordsOnly, BoundedList):
         return number(job.total_count)
 
     def progress_of(self, job: Any) -> dict[str, Any]:
-        """How far it is: for the page, and as JSON for its script. All words are here, so that the script has none."""
+        """How far it is: for the page, and as JSON for its script. All words are here, so that the script has
+        none.
+        """
         pending = self.pending_of(job)
         percent = self.percent_of(job, pending)
         chip, label = self.state_of(job)

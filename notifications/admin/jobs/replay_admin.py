@@ -1,4 +1,6 @@
-"""Replays to users in the admin: what, how many and why is asked and shown first; then each is a job with a page of its own."""
+"""Replays to users in the admin: what, how many and why is asked and shown first; then each is a job with a
+page of its own.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +42,8 @@ VERBS: dict[str, tuple[Any, Any, Any]] = {
     ReplayVerb.SHOW: (
         gettext_lazy("Show again"),
         gettext_lazy(
-            "It pops up once more on the open pages of its recipient. Nothing is stored and nothing changes; who has no page open "
+            "It pops up once more on the open pages of its recipient. Nothing is stored and nothing changes; "
+            "who has no page open "
             "never sees it."
         ),
         gettext_lazy("shown again"),
@@ -48,7 +51,8 @@ VERBS: dict[str, tuple[Any, Any, Any]] = {
     ReplayVerb.REDELIVER: (
         gettext_lazy("Re-deliver"),
         gettext_lazy(
-            "It is replaced by a new one: unread, on top of the list, live on open pages, and there for those who are offline. "
+            "It is replaced by a new one: unread, on top of the list, live on open pages, and there for "
+            "those who are offline. "
             "What its recipient or staff have deleted comes back."
         ),
         gettext_lazy("re-delivered"),
@@ -56,7 +60,8 @@ VERBS: dict[str, tuple[Any, Any, Any]] = {
     ReplayVerb.COPY: (
         gettext_lazy("Copy to others"),
         gettext_lazy(
-            "Other users get the same. Nobody gets it who was sent it before, and nobody is told whose it was."
+            "Other users get the same. Nobody gets it who was sent it before, and nobody is told whose it "
+            "was."
         ),
         gettext_lazy("copied"),
     ),
@@ -81,7 +86,8 @@ class ReplayAdmin(JobAdmin):
         """Seen, and not added: a replay begins at what is to be replayed."""
         return {**super().get_model_perms(request), "add": False}
 
-    # --- columns ------------------------------------------------------------------------------------------------------
+    # --- columns
+    # ------------------------------------------------------------------------------------------------------
 
     @admin.display(description=gettext_lazy("verb"))
     def verb_word(self, job: Replay) -> str:
@@ -100,7 +106,8 @@ class ReplayAdmin(JobAdmin):
         """What the member of staff wrote."""
         return format_html('<bdi class="hub-title hub-plain-title">{}</bdi>', job.reason)
 
-    # --- the page of one ----------------------------------------------------------------------------------------------
+    # --- the page of one
+    # ----------------------------------------------------------------------------------------------
 
     def title_of(self, request: HttpRequest, job: Replay) -> str:
         """What it does with how many."""
@@ -152,7 +159,8 @@ class ReplayAdmin(JobAdmin):
         """End one where it is."""
         return services.cancel_replay(job_id)
 
-    # --- asking for one -----------------------------------------------------------------------------------------------
+    # --- asking for one
+    # -----------------------------------------------------------------------------------------------
 
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None

@@ -1,4 +1,6 @@
-"""The filter of a replay: the parameters of the list, made to mean the same later, and read by the list's own code."""
+"""The filter of a replay: the parameters of the list, made to mean the same later, and read by the list's own
+code.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,8 @@ def frozen(parameters: Mapping[str, str]) -> dict[str, str]:
 
 
 def rows_of(filters: Mapping[str, str], user: Any) -> Rows:
-    """What the list shows for these parameters to this member of staff, who may not search in content they may not see.
+    """What the list shows for these parameters to this member of staff, who may not search in content they
+    may not see.
 
     Raises:
         BadCriteria: a value is impossible.

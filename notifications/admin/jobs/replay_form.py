@@ -36,7 +36,8 @@ def selection_in(request: HttpRequest) -> Selection:
     """Which notifications a request is about: ``ids``, or the parameters of the list.
 
     Raises:
-        BadSelection: an id or a filter is impossible, or there is neither: an address without anything does not mean everything.
+        BadSelection: an id or a filter is impossible, or there is neither: an address without anything does
+            not mean everything.
     """
     given = request.POST if request.method == "POST" else request.GET
     if text := given.get(IDS, ""):
@@ -60,7 +61,9 @@ def selection_in(request: HttpRequest) -> Selection:
 
 
 def list_url(request: HttpRequest) -> str:
-    """The list with the filters that a request names: where one comes from whose selection cannot be taken."""
+    """The list with the filters that a request names: where one comes from whose selection cannot be
+    taken.
+    """
     given = request.POST if request.method == "POST" else request.GET
     return notifications_url(**{name: value for name in KNOWN if (value := given.get(name, ""))})
 

@@ -1,4 +1,6 @@
-"""Which notifications a replay would take, how many, and how many of them each verb fits: before anything is sent."""
+"""Which notifications a replay would take, how many, and how many of them each verb fits: before anything is
+sent.
+"""
 
 from __future__ import annotations
 
@@ -98,7 +100,9 @@ def newest_of(rows: QuerySet[Notification]) -> list[Shown]:
 
 
 def count_rows(rows: QuerySet[Notification]) -> Total:
-    """How many rows that is: exactly as far as ``MAX_COUNT``, else as PostgreSQL estimates. Two queries at most."""
+    """How many rows that is: exactly as far as ``MAX_COUNT``, else as PostgreSQL estimates. Two queries at
+    most.
+    """
     counted = rows.order_by()[: MAX_COUNT + 1].count()
     if counted <= MAX_COUNT:
         return Total(counted, is_estimate=False)

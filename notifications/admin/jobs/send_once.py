@@ -1,4 +1,6 @@
-"""What sends from the admin does so once: the form's key is an idempotency key, so a second press finds the first one's work."""
+"""What sends from the admin does so once: the form's key is an idempotency key, so a second press finds the
+first one's work.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,9 @@
-"""Which clients were given a notification: told from the records of streams and answered polls, and nothing that they do not show.
+"""Which clients were given a notification: told from the records of streams and answered polls, and nothing
+that they do not show.
 
-*Written*: the record covers the notification's position, and its filters admit it. *Confirmed*: the same client came back later
-with a cursor at or after that position, which it can only have from what was written to it, or after it.
+*Written*: the record covers the notification's position, and its filters admit it. *Confirmed*: the same
+client came back later with a cursor at or after that position, which it can only have from what was written
+to it, or after it.
 """
 
 from __future__ import annotations
@@ -36,7 +38,8 @@ class Delivery:
         written_at: the earliest at which it can have been written; the record shows that it was.
         confirmed_at: when the client came back having had it; None when it has not yet.
         is_open: the stream is still open, so it has had no reason to come back.
-        other: another stream that the same client, or one that looks like it, has open; it may well have been written there.
+        other: another stream that the same client, or one that looks like it, has open; it may well have been
+            written there.
     """
 
     record: StreamSession
@@ -133,14 +136,18 @@ def _filters_of(record: StreamSession) -> Filters:
 
 
 def _is_same(one: StreamSession, other: StreamSession) -> bool:
-    """Whether two records are of the same client: by the name it gave itself, or else by all that is known of it."""
+    """Whether two records are of the same client: by the name it gave itself, or else by all that is known of
+    it.
+    """
     if one.client is not None and other.client is not None:
         return one.client == other.client
     return _looks_same(one, other)
 
 
 def _looks_same(one: StreamSession, other: StreamSession) -> bool:
-    """Whether two records may be of one device: two tabs of a browser are, and a page that was loaded again."""
+    """Whether two records may be of one device: two tabs of a browser are, and a page that was loaded
+    again.
+    """
     return (one.agent, one.address, one.token_id) == (other.agent, other.address, other.token_id)
 
 

@@ -62,7 +62,8 @@ def context_of(
     may_replay: bool = False,
     may_withdraw: bool = False,
 ) -> dict[str, Any]:
-    """The template's context. Fourteen queries at most: content, inbox, changes, deliveries, replays, other recipients.
+    """The template's context. Fourteen queries at most: content, inbox, changes, deliveries, replays, other
+    recipients.
 
     Args:
         notification: with its event; content that is not to be shown may be deferred.
@@ -146,7 +147,9 @@ def pretty_data(text: str) -> str:
 
 
 def _cut(event: Event, *, with_content: bool) -> None:
-    """What was written past the services may be longer than they admit; the page shows as much as they would. Not to be saved."""
+    """What was written past the services may be longer than they admit; the page shows as much as they would.
+    Not to be saved.
+    """
     limits = {**_LIMITS, **_CONTENT_LIMITS} if with_content else _LIMITS
     for name, limit in limits.items():
         setattr(event, name, brief(getattr(event, name), limit))
@@ -171,7 +174,9 @@ def count_others(notification: Notification) -> str:
 
 
 def _flush_seconds() -> int:
-    """How late a record may be: streams' progress at each look of their process, polls at each sweep; both a fifth later at most."""
+    """How late a record may be: streams' progress at each look of their process, polls at each sweep; both a
+    fifth later at most.
+    """
     config = hub_config()
     return math.ceil(1.2 * max(config.reconcile_seconds, config.sweep_seconds))
 

@@ -20,7 +20,8 @@ MAX_OFFERED: Final = 12
 
 
 def cursor_page(request: HttpRequest, site: AdminSite, text: str) -> HttpResponse:
-    """Leads to what a cursor stands for: the notification that was changed there, or that place in the inbox's log.
+    """Leads to what a cursor stands for: the notification that was changed there, or that place in the
+    inbox's log.
 
     Two queries. What leads nowhere is answered with 404 and the reason.
     """
@@ -31,7 +32,8 @@ def cursor_page(request: HttpRequest, site: AdminSite, text: str) -> HttpRespons
     inbox = Inbox.objects.select_related("user").filter(epoch=cursor.epoch).first()
     if inbox is None:
         reason = _(
-            "No inbox has this epoch now. It ended when the inbox was given a new one, after a restore, or its user was deleted."
+            "No inbox has this epoch now. It ended when the inbox was given a new one, after a restore, or "
+            "its user was deleted."
         )
         return _nowhere(request, site, text, reason)
     if cursor.position > inbox.head:
@@ -44,7 +46,8 @@ def cursor_page(request: HttpRequest, site: AdminSite, text: str) -> HttpRespons
     )
     if change is None:
         reason = _(
-            "The log of %(user)s no longer has this position: up to %(floor)d, what later changes made superfluous was removed."
+            "The log of %(user)s no longer has this position: up to %(floor)d, what later changes made "
+            "superfluous was removed."
         )
         return _nowhere(
             request, site, text, reason % {"user": name_of(inbox.user), "floor": inbox.floor}, inbox

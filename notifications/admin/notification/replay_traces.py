@@ -1,4 +1,6 @@
-"""What replays have left of one notification: which took it and what they made of it, and of which one it was made itself."""
+"""What replays have left of one notification: which took it and what they made of it, and of which one it was
+made itself.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,8 @@ class Trace(NamedTuple):
         at: when.
         verb: how.
         job: the replay; None when a producer sent it again, with ``replay_of``.
-        made: what came of it, with recipients; nothing of what was shown again, and of what has been removed since.
+        made: what came of it, with recipients; nothing of what was shown again, and of what has been removed
+            since.
     """
 
     at: datetime
@@ -67,7 +70,9 @@ def traces_of(notification: Notification) -> list[Trace]:
 
 
 def source_of(notification: Notification) -> Source | None:
-    """Tell of what a notification was made; None when it was simply sent. Two queries at most, and none then."""
+    """Tell of what a notification was made; None when it was simply sent. Two queries at most, and none
+    then.
+    """
     if notification.replay_of is not None:
         original = Notification.objects.filter(public_id=notification.replay_of)
         return Source(ReplayVerb.REDELIVER, notification.replay, original.select_related("recipient").first())

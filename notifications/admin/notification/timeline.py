@@ -36,7 +36,8 @@ class Entry:
     """One point of the timeline.
 
     Attributes:
-        kind: for its looks: a ``ChangeKind``, ``staged``, ``written``, ``replayed``, ``failed``, ``pending`` or ``gap``.
+        kind: for its looks: a ``ChangeKind``, ``staged``, ``written``, ``replayed``, ``failed``, ``pending``
+            or ``gap``.
         title: what happened, in words.
         at: when; None for what has no time yet.
         change: the change that it stands for, if it is one.
@@ -63,7 +64,8 @@ class Timeline:
     Attributes:
         entries: what happened and will happen.
         deliveries: to whom it was written; those that are shown are among the entries.
-        origins, successors: of what it was made, and what was made of it; for those who look no further than the facts.
+        origins, successors: of what it was made, and what was made of it; for those who look no further than
+            the facts.
     """
 
     entries: list[Entry] = field(default_factory=list)
@@ -230,7 +232,9 @@ def _ending(notification: Notification, state: State) -> list[Entry]:
 
 
 def _changes(notification: Notification) -> tuple[list[Change], bool]:
-    """Its newest changes and the all-read ones that read it, oldest first, and whether older ones were left out."""
+    """Its newest changes and the all-read ones that read it, oldest first, and whether older ones were left
+    out.
+    """
     if notification.position is None:
         return [], False
     own = Change.objects.filter(inbox_id=notification.recipient_id, notification=notification)
@@ -243,9 +247,11 @@ def _changes(notification: Notification) -> tuple[list[Change], bool]:
 
 
 def _spans_read_by_all(changes: Sequence[Change], notification: Notification) -> list[Q]:
-    """Between which of its own changes it must have been read by an all-read change, which names no notification.
+    """Between which of its own changes it must have been read by an all-read change, which names no
+    notification.
 
-    That is so where it was unread after one change, and the next one, or its state now, says that it was read.
+    That is so where it was unread after one change, and the next one, or its state now, says that it was
+    read.
     """
     spans: list[Q] = []
     following: list[Change | None] = [*changes[1:], None]

@@ -1,4 +1,6 @@
-"""Withdrawing from the list and from the page of one: what goes from whom is shown first, and a reason is asked for."""
+"""Withdrawing from the list and from the page of one: what goes from whom is shown first, and a reason is
+asked for.
+"""
 
 from __future__ import annotations
 
@@ -139,7 +141,9 @@ def _newest() -> int:
 
 
 def _back(request: HttpRequest, selection: Selection) -> str:
-    """The page of the one that is meant, if it is still there: what nobody has seen is gone without a trace. Else the list."""
+    """The page of the one that is meant, if it is still there: what nobody has seen is gone without a trace.
+    Else the list.
+    """
     if len(selection.ids) == 1 and Notification.objects.filter(public_id=selection.ids[0]).exists():
         return notification_url(selection.ids[0])
     return list_url(request)
@@ -157,7 +161,9 @@ def _withdraw(request: HttpRequest, selection: Selection, looked: Preview, reaso
 
 
 def _log(request: HttpRequest, selection: Selection, looked: Preview, reason: str) -> None:
-    """In Django's log: for each notification that was named, or for the filter; and for each broadcast that ends."""
+    """In Django's log: for each notification that was named, or for the filter; and for each broadcast that
+    ends.
+    """
     user_id: Any = request.user.pk
     text = _("Withdrawn: %s") % reason
     broadcasts = list(Broadcast.objects.filter(event_id__in=looked.keys))

@@ -1,4 +1,6 @@
-"""What staff do to notifications that their recipients have: through the services, one recipient at a time."""
+"""What staff do to notifications that their recipients have: through the services, one recipient at a
+time.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +41,8 @@ class Tally:
 
 
 def apply(request: HttpRequest, verb: Verb, rows: Iterable[tuple[Any, UUID]]) -> Tally:
-    """Do one thing to notifications of any number of recipients; each recipient's inbox is a transaction of its own.
+    """Do one thing to notifications of any number of recipients; each recipient's inbox is a transaction of
+    its own.
 
     Args:
         verb: ``services.mark_read`` and the like.
@@ -85,8 +88,10 @@ def tell_not_listed(request: HttpRequest, count: int) -> None:
     """Say of how many nothing was done, because their recipients do not have them in their lists."""
     if count:
         text = ngettext(
-            "%d notification is not in its recipient’s list (staged, failed or deleted) and was left as it is.",
-            "%d notifications are not in their recipients’ lists (staged, failed or deleted) and were left as they are.",
+            "%d notification is not in its recipient’s list (staged, failed or deleted) and was left as it "
+            "is.",
+            "%d notifications are not in their recipients’ lists (staged, failed or deleted) and were left "
+            "as they are.",
             count,
         )
         messages.warning(request, text % count)
@@ -177,7 +182,9 @@ def retry_selected(model_admin: Any, request: HttpRequest, queryset: QuerySet[No
 def delete_selected(
     model_admin: Any, request: HttpRequest, queryset: QuerySet[Notification]
 ) -> HttpResponseBase | None:
-    """Delete a selection, after Django's own page has asked. What is not listed is not asked about: nothing could be deleted."""
+    """Delete a selection, after Django's own page has asked. What is not listed is not asked about: nothing
+    could be deleted.
+    """
     if (rows := selected(request, queryset)) is None:
         return None
     if not request.POST.get("post"):

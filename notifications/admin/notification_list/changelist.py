@@ -87,7 +87,9 @@ class NotificationList(AnyChangeList):
 
 
 def estimated_count() -> int:
-    """About how many notifications there are: PostgreSQL's own estimate; elsewhere the newest key, which is no less."""
+    """About how many notifications there are: PostgreSQL's own estimate; elsewhere the newest key, which is
+    no less.
+    """
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute(

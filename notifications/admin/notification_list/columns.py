@@ -44,7 +44,8 @@ class NotificationColumns:
         """The title, with its type and topic below."""
         topic = format_html(" · <bdi>{}</bdi>", brief(row.event.topic)) if row.event.topic else ""
         return format_html(
-            '<a class="hub-title" href="{}"><bdi>{}</bdi></a><span class="hub-under"><code>{}</code>{}</span>',
+            '<a class="hub-title" href="{}"><bdi>{}</bdi></a><span '
+            'class="hub-under"><code>{}</code>{}</span>',
             notification_url(row.pk),
             title_of(row.event),
             row.event.type,
@@ -83,7 +84,9 @@ class NotificationColumns:
 
     @admin.display(description=gettext_lazy("created"))
     def created(self, row: Notification) -> SafeString:
-        """When it was listed; before that, when it was staged or will be delivered. And whether a replay made it."""
+        """When it was listed; before that, when it was staged or will be delivered. And whether a replay made
+        it.
+        """
         at = row.created_at
         words: list[str] = []
         if at is None:

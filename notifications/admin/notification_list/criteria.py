@@ -1,7 +1,9 @@
-"""What an address of the list of notifications asks for: read once, for the list, its actions and its export alike.
+"""What an address of the list of notifications asks for: read once, for the list, its actions and its export
+alike.
 
-Most of it is about the event, which every recipient shares and a staged notification has from the start. So each condition
-exists twice: in the terms of an event, by whose indexes the list is walked, and in those of a notification joined with it.
+Most of it is about the event, which every recipient shares and a staged notification has from the start. So
+each condition exists twice: in the terms of an event, by whose indexes the list is walked, and in those of a
+notification joined with it.
 """
 
 from __future__ import annotations
@@ -56,8 +58,8 @@ class Criteria:
         joined: the same, in the terms of a notification.
         words: what its title and body have; None for any.
         unknown: the names of parameters whose value names nobody or nothing; then nothing is found.
-        wrong: what is wrong with each parameter that cannot be read, as a sentence for the person who gave it. The other
-            conditions hold. Whoever does something to all that is meant calls ``check`` first.
+        wrong: what is wrong with each parameter that cannot be read, as a sentence for the person who gave
+            it. The other conditions hold. Whoever does something to all that is meant calls ``check`` first.
     """
 
     base: Q = field(default_factory=Q)
@@ -70,7 +72,9 @@ class Criteria:
 
     @property
     def is_about_events(self) -> bool:
-        """Whether the list is walked event by event: nothing about the notification names few enough of them."""
+        """Whether the list is walked event by event: nothing about the notification names few enough of
+        them.
+        """
         return not self.base and (bool(self.events) or self.words is not None)
 
     @property
@@ -89,7 +93,9 @@ class Criteria:
         return rows.none() if self.unknown else rows.filter(self.base, self.beside_base)
 
     def about_event(self, build: Callable[[str], Q]) -> Criteria:
-        """With one condition more about the event; ``build`` is given what stands before its fields' names."""
+        """With one condition more about the event; ``build`` is given what stands before its fields'
+        names.
+        """
         return replace(self, events=self.events & build(""), joined=self.joined & build("event__"))
 
     def without(self, name: str) -> Criteria:
@@ -101,7 +107,9 @@ class Criteria:
         return replace(self, wrong={**self.wrong, name: text})
 
     def check(self) -> None:
-        """Raises BadCriteria, with all that is wrong: a condition that cannot be read does not mean everything."""
+        """Raises BadCriteria, with all that is wrong: a condition that cannot be read does not mean
+        everything.
+        """
         if self.wrong:
             raise BadCriteria(" ".join(self.wrong.values()))
 

@@ -1,4 +1,6 @@
-"""Deleting from the admin: through the services, which keep rows and logs, after the page that asks has said what goes."""
+"""Deleting from the admin: through the services, which keep rows and logs, after the page that asks has said
+what goes.
+"""
 
 from __future__ import annotations
 

@@ -39,7 +39,8 @@ Record = dict[str, Any]
 
 
 def export(request: HttpRequest, criteria: Criteria, file_format: str) -> StreamingHttpResponse:
-    """The file, on record from the beginning. One with content for those who may see it; for others its columns are not there.
+    """The file, on record from the beginning. One with content for those who may see it; for others its
+    columns are not there.
 
     Raises:
         ExportsFull: there may be no further one just now.
@@ -127,12 +128,16 @@ def _json(columns: Sequence[str], parts: Iterator[list[Record]]) -> Iterator[Par
 
 
 def _json_mark(sentence: str) -> str:
-    """Without a comma before it and a bracket after it, so that no parser takes it for a record of the file."""
+    """Without a comma before it and a bracket after it, so that no parser takes it for a record of the
+    file.
+    """
     return f"\n{json.dumps({'error': sentence})}\n"
 
 
 def _object(record: Record) -> str:
-    """A record as JSON, its ``data`` being the object that was sent, with its numbers as they were written."""
+    """A record as JSON, its ``data`` being the object that was sent, with its numbers as they were
+    written.
+    """
     members = (
         f"{json.dumps(name)}: {_data(value) if name == 'data' else json.dumps(value)}"
         for name, value in record.items()

@@ -1,6 +1,7 @@
 """An export that is under way: of how many at once, on record as what, and how it ends.
 
-It is read a part at a time by a thread that keeps no database connection in between, so a slow reader costs none. Whatever ends it, it is over
+It is read a part at a time by a thread that keeps no database connection in between, so a slow reader costs
+none. Whatever ends it, it is over
 once: at its end, at an error, or with its reader.
 """
 
@@ -46,14 +47,16 @@ class ExportsFull(Exception):
 def full_answer() -> HttpResponse:
     """What a member of staff is told who asked for one more."""
     text = _(
-        "As many exports are under way as there may be. Nothing was exported; try again when one of them has ended."
+        "As many exports are under way as there may be. Nothing was exported; try again when one of them has "
+        "ended."
     )
     headers = {"Retry-After": str(RETRY_SECONDS), "Cache-Control": "no-store"}
     return HttpResponse(text, status=429, content_type="text/plain; charset=utf-8", headers=headers)
 
 
 class ExportRecord:
-    """The entry of an export in the history of a member of staff. It says from the beginning what is taken out, and in the end what became of it.
+    """The entry of an export in the history of a member of staff. It says from the beginning what is taken
+    out, and in the end what became of it.
 
     Args:
         request: of the member of staff; its query says what is exported.
@@ -113,7 +116,8 @@ class ExportRun:
         ExportsFull: ``max_exports`` are under way in this process.
     """
 
-    # One that is lost without being closed, as Django loses an answer whose reader leaves before it is there, counts no longer.
+    # One that is lost without being closed, as Django loses an answer whose reader leaves before it is there,
+    # counts no longer.
     _under_way: ClassVar[WeakSet[ExportRun]] = WeakSet()
     _lock: ClassVar = threading.Lock()
 

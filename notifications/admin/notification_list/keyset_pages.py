@@ -1,9 +1,11 @@
-"""Pages of a list of notifications of any size, newest first. Nothing is counted; each page begins where the one before ended.
+"""Pages of a list of notifications of any size, newest first. Nothing is counted; each page begins where the
+one before ended.
 
-There are two ways through the table. By *rows*, in the order of staging, where an index gives what is asked about the
-notification itself (all, one recipient's, the failed ones). By *events*, in the order of sending, where what is asked is
-about the event: its own indexes give the events, and each of them its notifications. What no index gives is looked for
-among a bounded number of rows: a page then ends early, and the next goes on.
+There are two ways through the table. By *rows*, in the order of staging, where an index gives what is asked
+about the notification itself (all, one recipient's, the failed ones). By *events*, in the order of sending,
+where what is asked is about the event: its own indexes give the events, and each of them its notifications.
+What no index gives is looked for among a bounded number of rows: a page then ends early, and the next goes
+on.
 """
 
 from __future__ import annotations
@@ -23,12 +25,14 @@ from notifications.models import Event, Notification
 
 # What one page may look through by rows: some 50 ms of the database.
 MAX_ROWS: Final = 50_000
-# Events are taken a few at first, because most pages are full then, and more when they turn out to have nothing that is wanted.
+# Events are taken a few at first, because most pages are full then, and more when they turn out to have
+# nothing that is wanted.
 FIRST_EVENTS: Final = 100
 MAX_EVENTS: Final = 1_600
 # Whose words one look may read.
 MAX_READ: Final = 50_000
-# After this time a page that is not full ends. The next one goes on there, so nothing depends on the clock but a page's length.
+# After this time a page that is not full ends. The next one goes on there, so nothing depends on the clock
+# but a page's length.
 LOOK_SECONDS: Final = 0.05
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MAX_DIGITS: Final = 19
@@ -73,7 +77,8 @@ class Place(NamedTuple):
 
 
 def read_page(criteria: Criteria, *, before: str = "", limit: int) -> Page:
-    """A page of what is wanted. One query or two where an index gives it; otherwise two for each look, for a twentieth of a second.
+    """A page of what is wanted. One query or two where an index gives it; otherwise two for each look, for a
+    twentieth of a second.
 
     Args:
         criteria: what is wanted.
@@ -92,7 +97,9 @@ def read_page(criteria: Criteria, *, before: str = "", limit: int) -> Page:
 
 
 def iterate(criteria: Criteria, *, size: int) -> Iterator[list[int]]:
-    """The keys of everything that is wanted, some at a time, and never all in memory. What is sent meanwhile is left out."""
+    """The keys of everything that is wanted, some at a time, and never all in memory. What is sent meanwhile
+    is left out.
+    """
     before = ""
     while True:
         page = read_page(criteria, before=before, limit=size)
@@ -188,7 +195,9 @@ class _EventWalk:
         return following
 
     def _edge(self, events: QuerySet[Event]) -> datetime | None:
-        """How far one look goes where words are looked for in the events themselves, which takes longest; None for the end."""
+        """How far one look goes where words are looked for in the events themselves, which takes longest;
+        None for the end.
+        """
         if not self._is_slow:
             return None
         return events.values_list("created_at", flat=True)[MAX_READ - 1 : MAX_READ].first()
@@ -198,7 +207,8 @@ def _after(place: Place | None) -> QuerySet[Event]:
     """The events after a place."""
     if place is None:
         return Event.objects.all()
-    # As its row has it: SQLite compares texts, and writes fewer digits than we do. The other condition is for the index.
+    # As its row has it: SQLite compares texts, and writes fewer digits than we do. The other condition is for
+    # the index.
     own = Event.objects.filter(pk=place.event_id).values("created_at")
     sent_at = Coalesce(Subquery(own), Value(place.sent_at), output_field=DateTimeField())
     return Event.objects.filter(Q(created_at__lt=sent_at) | Q(pk__lt=place.event_id), created_at__lte=sent_at)

@@ -63,7 +63,8 @@ class NotificationAdmin(NotificationColumns, DeletesThroughServices):
     empty_words = gettext_lazy("Nobody has been sent anything yet.")
     none_words = gettext_lazy("No notification is like that. Check the spelling, or take a filter away.")
     search_help_text = gettext_lazy(
-        "A username, topic or event type; exactly one by its full id, its cursor (abcdefgh-41) or username:position; "
+        "A username, topic or event type; exactly one by its full id, its cursor (abcdefgh-41) or "
+        "username:position; "
         "or words in title and body."
     )
     actions = [
@@ -83,7 +84,8 @@ class NotificationAdmin(NotificationColumns, DeletesThroughServices):
         }
         js = (Script("notifications-admin/user-lookup.js", type="module"),)
 
-    # --- what is read -------------------------------------------------------------------------------------------------
+    # --- what is read
+    # -------------------------------------------------------------------------------------------------
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Notification]:
         """With recipient and event, without what only the page of one shows, or what one may not see."""
@@ -119,10 +121,13 @@ class NotificationAdmin(NotificationColumns, DeletesThroughServices):
             return queryset.none(), False
 
     def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest | None = None) -> bool:
-        """The filters' own parameters and nothing else: a lookup on any column would be an oracle, or a slow scan."""
+        """The filters' own parameters and nothing else: a lookup on any column would be an oracle, or a slow
+        scan.
+        """
         return lookup in PARAMETERS
 
-    # --- pages --------------------------------------------------------------------------------------------------------
+    # --- pages
+    # --------------------------------------------------------------------------------------------------------
 
     def get_urls(self) -> list[URLPattern]:
         """Django's, one for each verb, and those of the whole list."""

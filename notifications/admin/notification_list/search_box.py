@@ -16,7 +16,9 @@ _MAX_POSITION_DIGITS: Final = 16
 
 
 def exactly(term: str) -> Q | None:
-    """The one notification that a full id, a cursor (``epoch-position``) or ``username:position`` means; None for words."""
+    """The one notification that a full id, a cursor (``epoch-position``) or ``username:position`` means; None
+    for words.
+    """
     try:
         return Q(public_id=UUID(term))
     except ValueError:

@@ -39,8 +39,8 @@ class Asked:
 
     Attributes:
         criteria: of filters and search together.
-        reading: as what the text in the search box was taken; ``refused`` where it would have been words in content
-            that the member of staff may not see.
+        reading: as what the text in the search box was taken; ``refused`` where it would have been words in
+            content that the member of staff may not see.
     """
 
     criteria: Criteria
@@ -61,8 +61,9 @@ def asked(request: HttpRequest, term: str) -> Asked:
 def understood(request: HttpRequest, term: str) -> Asked:
     """Read a request's filters, and what stands in the search box. A few queries, each by an index.
 
-    A text is taken as the first of: an id, a cursor or ``username:position``; a username; a topic; an event type; words in
-    title and body. In quotation marks it is words and nothing else. What is impossible is noted in the criteria as wrong.
+    A text is taken as the first of: an id, a cursor or ``username:position``; a username; a topic; an event
+    type; words in title and body. In quotation marks it is words and nothing else. What is impossible is
+    noted in the criteria as wrong.
     """
     criteria = parse(request.GET.dict())
     try:

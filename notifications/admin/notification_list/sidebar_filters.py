@@ -1,4 +1,5 @@
-"""The filters beside the list of notifications: what there is to choose from. What a choice means is said in ``criteria``.
+"""The filters beside the list of notifications: what there is to choose from. What a choice means is said in
+``criteria``.
 
 None of them reads the whole table to know its choices.
 """
@@ -84,7 +85,9 @@ class CategoryFilter(_Choice):
 
 
 class TypeFilter(_Choice):
-    """Event types; of the chosen category, when one is. A trailing ``.*`` takes the prefix, as on the wire."""
+    """Event types; of the chosen category, when one is. A trailing ``.*`` takes the prefix, as on the
+    wire.
+    """
 
     title = gettext_lazy("type")
     parameter_name = "type"
@@ -128,7 +131,9 @@ class FieldsFilter(admin.ListFilter):
         return list(self.names)
 
     def choices(self, changelist: ChangeList) -> Choices:
-        """None: they are typed. Notes what is unknown or wrong, and the other parameters, which the form repeats."""
+        """None: they are typed. Notes what is unknown or wrong, and the other parameters, which the form
+        repeats.
+        """
         if isinstance(changelist, NotificationList):
             self.unknown = changelist.asked.criteria.unknown
             self.wrong = changelist.asked.criteria.wrong

@@ -1,4 +1,6 @@
-"""The one state that staff see a notification in, as a condition on rows and as a word with its explanation."""
+"""The one state that staff see a notification in, as a condition on rows and as a word with its
+explanation.
+"""
 
 from __future__ import annotations
 
@@ -74,7 +76,9 @@ def condition(state: State, now: datetime) -> Q:
 
 
 def explain(notification: Notification, state: State, now: datetime) -> str:
-    """What the state means and what, if anything, is to be done: for a member of staff who does not know the hub."""
+    """What the state means and what, if anything, is to be done: for a member of staff who does not know the
+    hub.
+    """
     match state:
         case State.UNREAD:
             return _("Its recipient sees it in the list and has not read it yet.")
@@ -84,7 +88,8 @@ def explain(notification: Notification, state: State, now: datetime) -> str:
             return _("Its recipient has archived it: it is read, and no longer in the list.")
         case State.DELETED:
             return _(
-                "Its recipient no longer sees it. Deleting is final; re-delivered, it comes back as a new one."
+                "Its recipient no longer sees it. Deleting is final; re-delivered, it comes back as a new "
+                "one."
             )
         case State.SCHEDULED:
             return _(
@@ -92,7 +97,8 @@ def explain(notification: Notification, state: State, now: datetime) -> str:
             )
         case State.FAILED:
             return _(
-                "It could not be given a position in the inbox, so its recipient has never seen it. Put right what "
+                "It could not be given a position in the inbox, so its recipient has never seen it. Put "
+                "right what "
                 "the failure names, then try it again."
             )
         case State.STAGED:
@@ -104,7 +110,8 @@ def _explain_staged(notification: Notification, now: datetime) -> str:
     if now - due_since <= SEQUENCER_PATIENCE:
         return _("It is committed and about to be given its position in the inbox; reload in a moment.")
     return _(
-        "It waits for the sequencer, and has done so for %(time)s. Serving processes look for such ones every "
+        "It waits for the sequencer, and has done so for %(time)s. Serving processes look for such ones "
+        "every "
         "%(seconds)g s, so check that one is running. Nothing is lost, and it need not be sent again."
     ) % {"time": _waited(due_since, now), "seconds": hub_config().sweep_seconds}
 

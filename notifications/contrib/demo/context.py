@@ -13,7 +13,9 @@ from notifications.contrib.demo.users import DEMO_USERS
 
 
 def demo_users(request: HttpRequest) -> dict[str, Any]:
-    """The demo users that exist, whose passwords are their names; none outside of development. One query, where a template asks."""
+    """The demo users that exist, whose passwords are their names; none outside of development. One query,
+    where a template asks.
+    """
     return {"demo_usernames": SimpleLazyObject(_usernames) if settings.DEBUG else []}
 
 

@@ -1,6 +1,7 @@
 """The event types that the demo plays: a shop, its imports, its sync jobs and its tokens.
 
-Their names say that they are the demo's: what it declares must not stand in the way of what others send to a hub in development.
+Their names say that they are the demo's: what it declares must not stand in the way of what others send to a
+hub in development.
 """
 
 from __future__ import annotations

@@ -93,7 +93,9 @@ Scenario = Callable[[Random], Iterator[Step]]
 
 
 def order(random: Random) -> Iterator[Step]:
-    """An order is placed, paid, shipped and delivered; now and then the payment fails, and the order ends there."""
+    """An order is placed, paid, shipped and delivered; now and then the payment fails, and the order ends
+    there.
+    """
     number = random.randint(10_000, 99_999)
     topic = f"order:{number}"
     item, cents = random.choice(ITEMS)
@@ -123,7 +125,9 @@ def order(random: Random) -> Iterator[Step]:
 
 
 def file_import(random: Random) -> Iterator[Step]:
-    """An import moves on in tenths or so, each step replacing the one before; at the end it has worked or not."""
+    """An import moves on in tenths or so, each step replacing the one before; at the end it has worked or
+    not.
+    """
     number, file, size = random.randint(100, 999), random.choice(FILES), random.randint(800, 60_000)
     clerk, fault_at = random.choice(CLERKS), random.randint(20, 300)
 
@@ -190,7 +194,9 @@ def sync_job(random: Random) -> Iterator[Step]:
 
 
 def token(random: Random) -> Iterator[Step]:
-    """A warning that goes away when the token expires, and the word that it has, scheduled for that moment."""
+    """A warning that goes away when the token expires, and the word that it has, scheduled for that
+    moment.
+    """
     name, minutes = random.choice(TOKENS), random.randint(1, 3)
     left = timedelta(minutes=minutes)
     yield Step(

@@ -54,7 +54,9 @@ class SignInAdmin(ModelAdmin):
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: SignIn | None = None) -> bool:
-        """Only on the pages that delete a user, whose sign-ins go along: they ask here whether that is allowed."""
+        """Only on the pages that delete a user, whose sign-ins go along: they ask here whether that is
+        allowed.
+        """
         user_model = get_user_model()._meta
         name = request.resolver_match.url_name if request.resolver_match else None
         return bool(name and name.startswith(f"{user_model.app_label}_{user_model.model_name}_"))

@@ -16,7 +16,8 @@ class Client:
     """The other end of a request.
 
     Attributes:
-        address: an IP address in its normal form; empty when the server was reached otherwise, over a Unix socket say.
+        address: an IP address in its normal form; empty when the server was reached otherwise, over a Unix
+            socket say.
         agent: the ``User-Agent`` header, printable and cut to 300 characters.
     """
 

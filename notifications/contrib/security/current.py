@@ -9,7 +9,8 @@ from django.http import HttpRequest
 
 from notifications.contrib.security.models import SignIn
 
-# What a session calls its sign-in: a value inside it, because Django gives a session a new key whenever the password changes.
+# What a session calls its sign-in: a value inside it, because Django gives a session a new key whenever the
+# password changes.
 SESSION_MARK: Final = "notifications_security_sign_in"
 
 current_request: Final[ContextVar[HttpRequest | None]] = ContextVar(
@@ -18,10 +19,11 @@ current_request: Final[ContextVar[HttpRequest | None]] = ContextVar(
 
 
 def current_sign_in() -> SignIn | None:
-    """The sign-in of the session that the running request came with; None outside a request, and for one without it.
+    """The sign-in of the session that the running request came with; None outside a request, and for one
+    without it.
 
-    It reads the session and never ``request.user``: in the middle of a password change that would find the session's hash
-    outdated and flush it.
+    It reads the session and never ``request.user``: in the middle of a password change that would find the
+    session's hash outdated and flush it.
     """
     request = current_request.get()
     session = getattr(request, "session", None)

@@ -2,13 +2,15 @@
 
 Invariants, whatever arrives in whatever order:
 
-* One user has at most ``MAX_GROUPS`` groups, each in a slot of its own. A slot has one collapse key, so its newer notification
-  replaces its older one, and no more than ``MAX_GROUPS`` are ever listed, also when failures arrive at the same time.
-* A group is one address in one hour (UTC). When all slots are taken, the one that has been quiet for longest is used again.
-* In one hour a slot begins at most ``MAX_TURNS`` groups. After that, further addresses are counted together, so that somebody
-  who commands a million addresses cannot flood the user's log.
-* A count is told exactly up to 99; above that, only when it has two significant digits (110, 1200). The log grows with the
-  logarithm of what an attacker does, and what was told last is at most a tenth behind.
+* One user has at most ``MAX_GROUPS`` groups, each in a slot of its own. A slot has one collapse key, so its
+  newer notification replaces its older one, and no more than ``MAX_GROUPS`` are ever listed, also when
+  failures arrive at the same time.
+* A group is one address in one hour (UTC). When all slots are taken, the one that has been quiet for longest
+  is used again.
+* In one hour a slot begins at most ``MAX_TURNS`` groups. After that, further addresses are counted together,
+  so that somebody who commands a million addresses cannot flood the user's log.
+* A count is told exactly up to 99; above that, only when it has two significant digits (110, 1200). The log
+  grows with the logarithm of what an attacker does, and what was told last is at most a tenth behind.
 """
 
 from __future__ import annotations

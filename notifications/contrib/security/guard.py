@@ -15,8 +15,9 @@ logger = logging.getLogger(__name__)
 def best_effort(what: str) -> Iterator[None]:
     """Run a block in a transaction of its own; if it fails, log that and go on.
 
-    Nobody may be kept from logging in, from logging out or from changing a password because telling of it did not work. The
-    block is a savepoint of the caller's transaction, if there is one: its failure leaves that usable.
+    Nobody may be kept from logging in, from logging out or from changing a password because telling of it did
+    not work. The block is a savepoint of the caller's transaction, if there is one: its failure leaves that
+    usable.
 
     Args:
         what: completes "Could not …" in the log.

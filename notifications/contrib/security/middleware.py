@@ -1,4 +1,6 @@
-"""The middleware by which a password change knows the session that made it; goes after Django's SessionMiddleware."""
+"""The middleware by which a password change knows the session that made it; goes after Django's
+SessionMiddleware.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ from notifications.contrib.security.guard import best_effort
 
 @sync_and_async_middleware
 def sign_in_middleware(get_response: Callable[[HttpRequest], Any]) -> Callable[[HttpRequest], Any]:
-    """Make the request known to ``current_sign_in()``, and note the new key of a session that was given one."""
+    """Make the request known to ``current_sign_in()``, and note the new key of a session that was given
+    one.
+    """
     if iscoroutinefunction(get_response):
 
         async def amiddleware(request: HttpRequest) -> HttpResponseBase:
@@ -47,7 +51,8 @@ def sign_in_middleware(get_response: Callable[[HttpRequest], Any]) -> Callable[[
 
 
 def _has_new_key(request: HttpRequest, key: str | None) -> bool:
-    # Nothing here may load a session that the view did not: each answer would then vary by cookie, and cost a query.
+    # Nothing here may load a session that the view did not: each answer would then vary by cookie, and cost a
+    # query.
     return request.session.modified and request.session.session_key not in (None, key)
 
 

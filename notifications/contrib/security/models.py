@@ -28,7 +28,9 @@ class EndReason(models.TextChoices):
 
 
 class SignIn(models.Model):
-    """One login and the session that it began. The session carries the row's key, so that its own key may change."""
+    """One login and the session that it began. The session carries the row's key, so that its own key may
+    change.
+    """
 
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="sign_ins", verbose_name=_("user")

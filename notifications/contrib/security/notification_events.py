@@ -12,7 +12,8 @@ RevokedBy = Literal["password_change", "staff"]
 class SessionNew(EventType, name="security.session.new", over_http=False):
     """Somebody logged in.
 
-    ``address`` and ``browser`` are empty when they are not known; ``agent`` is the ``User-Agent`` header as it was sent.
+    ``address`` and ``browser`` are empty when they are not known; ``agent`` is the ``User-Agent`` header as
+    it was sent.
     """
 
     address: str
@@ -23,8 +24,8 @@ class SessionNew(EventType, name="security.session.new", over_http=False):
 class LoginFailed(EventType, name="security.login.failed", level="warning", over_http=False):
     """Somebody could not log in: how often, from one address within one hour.
 
-    The count is exact below 100; above that it was at least so many. With ``several``, addresses beyond what one user is told
-    by name in an hour are counted together, and ``address`` is the latest of them.
+    The count is exact below 100; above that it was at least so many. With ``several``, addresses beyond what
+    one user is told by name in an hour are counted together, and ``address`` is the latest of them.
     """
 
     address: str
@@ -35,7 +36,9 @@ class LoginFailed(EventType, name="security.login.failed", level="warning", over
 
 
 class PasswordChanged(EventType, name="security.password.changed", level="warning", over_http=False):
-    """The password was changed; ``address`` and ``browser`` of who did it, empty when that was not a browser."""
+    """The password was changed; ``address`` and ``browser`` of who did it, empty when that was not a
+    browser.
+    """
 
     address: str
     browser: str

@@ -1,4 +1,6 @@
-"""The security app's write door: sign-ins, failed sign-ins, changed passwords, ended sessions, and who is told of each."""
+"""The security app's write door: sign-ins, failed sign-ins, changed passwords, ended sessions, and who is
+told of each.
+"""
 
 from __future__ import annotations
 
@@ -40,8 +42,8 @@ SOURCE: Final = "notifications.security"
 def signed_in(request: HttpRequest, user: AbstractBaseUser) -> SignIn:
     """Remember a login by its session, and notify the user of it.
 
-    A login with a request that nobody sent was made in code (Django's test client does so): it is remembered, but there is
-    no client to tell of. Logging in once more in the same session ends the earlier sign-in.
+    A login with a request that nobody sent was made in code (Django's test client does so): it is remembered,
+    but there is no client to tell of. Logging in once more in the same session ends the earlier sign-in.
 
     Transaction: its own, or the caller's.
     """
@@ -77,10 +79,11 @@ def follow_session(session: SessionBase) -> None:
 
 
 def sign_in_failed(username: str, client: Client) -> None:
-    """Count a failed login, and notify the user if there is an active one of that name. See ``failures`` for the bounds.
+    """Count a failed login, and notify the user if there is an active one of that name. See ``failures`` for
+    the bounds.
 
-    Transaction: its own, or the caller's. It locks the user's row, so that failures at the same time are counted one by one
-    and told in order; a name that nobody has costs one read and leaves nothing behind.
+    Transaction: its own, or the caller's. It locks the user's row, so that failures at the same time are
+    counted one by one and told in order; a name that nobody has costs one read and leaves nothing behind.
     """
     users = get_user_model()._default_manager
     named = {get_user_model().USERNAME_FIELD: username, "is_active": True}
@@ -101,10 +104,11 @@ def sign_in_failed(username: str, client: Client) -> None:
 def password_changed(user: AbstractBaseUser) -> int:
     """Notify a user of their changed password and end their other sessions.
 
-    The session that the running request came with goes on: Django's views give it a new key and the new password's hash. A
-    command has none, so all are ended.
+    The session that the running request came with goes on: Django's views give it a new key and the new
+    password's hash. A command has none, so all are ended.
 
-    Transaction: its own, or the caller's; the notifications, the sign-ins and Django's sessions are changed together.
+    Transaction: its own, or the caller's; the notifications, the sign-ins and Django's sessions are changed
+    together.
 
     Returns:
         How many sessions were ended.
@@ -131,7 +135,8 @@ def password_changed(user: AbstractBaseUser) -> int:
 
 
 def end_sessions(keys: Iterable[int], *, by: AbstractBaseUser) -> int:
-    """End the sessions of some sign-ins for a member of staff, and notify their users; those that are over stay as they are.
+    """End the sessions of some sign-ins for a member of staff, and notify their users; those that are over
+    stay as they are.
 
     Transaction: its own, or the caller's.
 

@@ -1,6 +1,8 @@
-"""Django's sessions in the database, read by a statement that is compiled once: every request with a cookie asks it.
+"""Django's sessions in the database, read by a statement that is compiled once: every request with a cookie
+asks it.
 
-``SESSION_ENGINE = "notifications.contrib.security.sessions"``; the rows are those of ``django.contrib.sessions.backends.db``.
+``SESSION_ENGINE = "notifications.contrib.security.sessions"``; the rows are those of
+``django.contrib.sessions.backends.db``.
 """
 
 from __future__ import annotations

@@ -12,9 +12,11 @@ from notifications.contrib.security.receivers import was_just_created
 
 
 class PasswordChangeNotifier:
-    """A password validator that refuses nothing and notifies of each change; stands in ``AUTH_PASSWORD_VALIDATORS``.
+    """A password validator that refuses nothing and notifies of each change; stands in
+    ``AUTH_PASSWORD_VALIDATORS``.
 
-    Django calls ``password_changed`` from the ``save()`` after ``set_password()``, whichever form, command or code did it.
+    Django calls ``password_changed`` from the ``save()`` after ``set_password()``, whichever form, command or
+    code did it.
     """
 
     def validate(self, password: str, user: Any = None) -> None:

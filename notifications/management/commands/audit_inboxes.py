@@ -1,4 +1,6 @@
-"""``manage.py audit_inboxes``: whether the log of every inbox is whole, and says of its notifications what they are."""
+"""``manage.py audit_inboxes``: whether the log of every inbox is whole, and says of its notifications what
+they are.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +21,10 @@ class Command(HubCommand):
     """Prints one line for each problem, and ends with status 1 when there is any."""
 
     help = (
-        "Hold every inbox to the invariants of the log, on the live database: nothing is locked and nothing is changed. Prints one "
-        "line for each thing that is wrong, and exits with 1 if there is any. docs/operations.md says what each means."
+        "Hold every inbox to the invariants of the log, on the live database: nothing is locked and nothing "
+        "is changed. Prints one "
+        "line for each thing that is wrong, and exits with 1 if there is any. docs/operations.md says what "
+        "each means."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:

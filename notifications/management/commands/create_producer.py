@@ -25,8 +25,10 @@ class Command(HubCommand):
     """Makes the user, grants the permission, and prints the token's text, for the only time."""
 
     help = (
-        "Make a user NAME for a program that publishes notifications: without a password, with the permission to publish, "
-        "and with a token. The token's text goes to standard output, once: the hub keeps a hash of it. With anything wrong "
+        "Make a user NAME for a program that publishes notifications: without a password, with the "
+        "permission to publish, "
+        "and with a token. The token's text goes to standard output, once: the hub keeps a hash of it. With "
+        "anything wrong "
         "in what is given, says what and makes nothing."
     )
 

@@ -21,8 +21,10 @@ class Command(HubCommand):
     """Makes one token and prints its text, for the only time."""
 
     help = (
-        "Make an API token that acts as USER. Its text goes to standard output, once: the hub keeps a hash of it. Revoke it "
-        "in the admin. With anything wrong in what is given, says what and makes nothing. A program that has no user yet gets "
+        "Make an API token that acts as USER. Its text goes to standard output, once: the hub keeps a hash "
+        "of it. Revoke it "
+        "in the admin. With anything wrong in what is given, says what and makes nothing. A program that has "
+        "no user yet gets "
         "one, and its token, from create_producer."
     )
 

@@ -19,8 +19,10 @@ class Command(BaseCommand):
     """Prints one line for each thing that was looked at, and ends with status 1 when any is an error."""
 
     help = (
-        "Examine the hub: settings, database, migrations, clock, channel layer, what waits; with --user also how long a notification takes "
-        "from here to a stream, and with --url what a proxy does to it: one is sent, received, and deleted. Exits with 1 on an error."
+        "Examine the hub: settings, database, migrations, clock, channel layer, what waits; with --user also "
+        "how long a notification takes "
+        "from here to a stream, and with --url what a proxy does to it: one is sent, received, and deleted. "
+        "Exits with 1 on an error."
     )
     requires_system_checks = ()
 
@@ -28,7 +30,8 @@ class Command(BaseCommand):
         """From where to look."""
         parser.add_argument(
             "--url",
-            help="the hub's public address, such as https://hub.example.com (default: this machine's, at $PORT, else 8000)",
+            help="the hub's public address, such as https://hub.example.com (default: this machine's, at "
+            "$PORT, else 8000)",
         )
         parser.add_argument("--user", help="send a canary to this user, by name; needed with --url")
 

@@ -26,7 +26,8 @@ class Command(HubCommand):
     """Replaces epochs, after it has explained itself and asked."""
 
     help = (
-        "Give every inbox a new epoch, so that all cursors that clients hold end and they fetch their lists again. Run it after a "
+        "Give every inbox a new epoch, so that all cursors that clients hold end and they fetch their lists "
+        "again. Run it after a "
         "restore from a backup, before the hub serves again."
     )
 

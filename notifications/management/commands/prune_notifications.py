@@ -20,8 +20,10 @@ class Command(HubCommand):
     """Deletes old notifications and compacts old changes; to be run once a day, beside the running hub."""
 
     help = (
-        "Delete the notifications that are older than HUB_RETENTION_DAYS (0 keeps everything), compact the changes that are, "
-        "and remove the rows that nothing needs any more. Streams stay connected and show the deletions. Run it once a day; it "
+        "Delete the notifications that are older than HUB_RETENTION_DAYS (0 keeps everything), compact the "
+        "changes that are, "
+        "and remove the rows that nothing needs any more. Streams stay connected and show the deletions. Run "
+        "it once a day; it "
         "may be stopped at any time, and the next run goes on."
     )
 
@@ -59,7 +61,8 @@ class Command(HubCommand):
         """Sum up."""
         busy = f"; {busy_count:,} were busy and are left to the next run" if busy_count else ""
         self.stdout.write(
-            f"{'A dry run, rolled back. ' if dry_run else ''}{inbox_count:,} inboxes had something old{busy}. "
+            f"{'A dry run, rolled back. ' if dry_run else ''}{inbox_count:,} inboxes had something "
+            f"old{busy}. "
             f"Notifications deleted: {done.deleted:,}. Changes compacted: {done.compacted:,}. "
             f"Rows removed that nothing needed: {done.removed:,}."
         )

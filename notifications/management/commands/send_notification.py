@@ -22,7 +22,8 @@ class Command(HubCommand):
     """Sends one notification and prints its id."""
 
     help = (
-        "Notify USER, by user name. Prints the notification's id. With anything wrong in what is given, says what and sends "
+        "Notify USER, by user name. Prints the notification's id. With anything wrong in what is given, says "
+        "what and sends "
         "nothing. Open pages of the running hub show it at once."
     )
 

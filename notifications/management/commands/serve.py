@@ -53,7 +53,8 @@ class Command(BaseCommand):
         )
         parser.add_argument(
             "--workers",
-            help="worker processes (default: $WEB_CONCURRENCY, else 1); more than one need PostgreSQL and Redis",
+            help="worker processes (default: $WEB_CONCURRENCY, else 1); more than one need PostgreSQL and "
+            "Redis",
         )
         # How the supervisor starts one: where to write what it counts; its number, the socket, the lifeline.
         parser.add_argument("--tally", type=Path, help=SUPPRESS)
@@ -104,8 +105,8 @@ def work(application: str, folder: Path, number: int, listening: int, lifeline: 
 
 
 def free_slots(identity: str) -> None:
-    """Close the streams of a worker that has ended, so that their users may open others at once. Best effort: after
-    ``worker_lost_seconds`` another process would.
+    """Close the streams of a worker that has ended, so that their users may open others at once. Best effort:
+    after ``worker_lost_seconds`` another process would.
 
     Args:
         identity: of its process.
@@ -139,7 +140,9 @@ def read_workers(option: str | None) -> int:
 
 
 def close_databases() -> None:
-    """Let go of connections and pools: a process that only supervises must not count among the database's clients."""
+    """Let go of connections and pools: a process that only supervises must not count among the database's
+    clients.
+    """
     for connection in connections.all(initialized_only=True):
         connection.close()
         if connection.vendor == "postgresql":

@@ -1,4 +1,6 @@
-"""Who asks, and by which credential: a bearer token, else the session of Django's login (protocol, section 2)."""
+"""Who asks, and by which credential: a bearer token, else the session of Django's login (protocol, section
+2).
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,8 @@ from notifications.services.credentials.bearer import bearer_of
 
 
 class BearerAuthentication(BaseAuthentication):
-    """An API token decides alone: a bad one never falls back to the cookie that came with it. No CSRF token is needed.
+    """An API token decides alone: a bad one never falls back to the cookie that came with it. No CSRF token
+    is needed.
 
     It stands first in the list, because the first one's challenge makes an answer 401 rather than 403.
     """
@@ -27,7 +30,8 @@ class BearerAuthentication(BaseAuthentication):
         """The token's user and the token; None when there is no bearer token. One query.
 
         Raises:
-            AuthenticationFailed: it is malformed, repeated, unknown, expired or revoked, or its user is inactive.
+            AuthenticationFailed: it is malformed, repeated, unknown, expired or revoked, or its user is
+                inactive.
         """
         text = bearer_of(request.headers.get("Authorization", ""))
         if text is None:

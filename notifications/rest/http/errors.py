@@ -30,7 +30,8 @@ from notifications.rest.http.throttles import Throttled
 
 logger = logging.getLogger(__name__)
 
-# Answers are a user's own: no shared cache may keep them, and a browser asks again each time (which costs one row).
+# Answers are a user's own: no shared cache may keep them, and a browser asks again each time (which costs one
+# row).
 PRIVATE_HEADERS: Final[Mapping[str, str]] = {
     "Cache-Control": "private, no-cache",
     "Vary": "Cookie, Authorization",
@@ -55,7 +56,8 @@ class CsrfFailed(HubError):
 CODES: Final[dict[type[BaseException], str]] = {
     BadRequest: "bad_request",
     Http404: "not_found",
-    IntegrityError: "unavailable",  # what this rests on, a recipient for example, was deleted in that very moment
+    # what this rests on, a recipient for example, was deleted in that very moment
+    IntegrityError: "unavailable",
     InterfaceError: "unavailable",
     MultiPartParserError: "bad_request",
     OperationalError: "unavailable",  # the database is away, or an inbox was locked for longer than the limit
@@ -96,7 +98,9 @@ def problem_response(
 
 
 def answer_error(error: Exception, context: Mapping[str, Any]) -> HttpResponse | None:
-    """DRF's exception handler: the answer to an exception that a view raised, or None to let Django make it a 500."""
+    """DRF's exception handler: the answer to an exception that a view raised, or None to let Django make it a
+    500.
+    """
     code = code_of(error)
     if code is None:
         return None

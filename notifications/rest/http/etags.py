@@ -17,7 +17,8 @@ def etag_header(cursor: Cursor) -> dict[str, str]:
 def is_current(request: Request, cursor: Cursor) -> bool:
     """Whether the client holds the answer already.
 
-    Compared weakly, as RFC 9110 wants it for ``If-None-Match``: a proxy that compresses marks our strong tag weak.
+    Compared weakly, as RFC 9110 wants it for ``If-None-Match``: a proxy that compresses marks our strong tag
+    weak.
     """
     held = parse_etags(request.headers.get("If-None-Match", ""))
     return "*" in held or f'"{cursor}"' in {tag.removeprefix("W/") for tag in held}

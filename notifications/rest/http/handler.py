@@ -1,10 +1,12 @@
-"""Django's ASGI handler with one thread for each request, a bound on bodies, and answers to what Django fails on by itself.
+"""Django's ASGI handler with one thread for each request, a bound on bodies, and answers to what Django fails
+on by itself.
 
-Django would change threads for each middleware and each signal, and start a thread for each request: most of what a short answer
-costs. Without the rest, a Content-Type with an unknown charset in an extended parameter is a 500, and a body of any size is
-written to disk before a view can refuse it.
+Django would change threads for each middleware and each signal, and start a thread for each request: most of
+what a short answer costs. Without the rest, a Content-Type with an unknown charset in an extended parameter
+is a 500, and a body of any size is written to disk before a view can refuse it.
 
-Clean-up belongs to the thread that did the work: what one thread has opened in the database, another cannot close.
+Clean-up belongs to the thread that did the work: what one thread has opened in the database, another cannot
+close.
 """
 
 from __future__ import annotations
@@ -34,7 +36,8 @@ Send = Callable[[Message], Awaitable[None]]
 
 # More than any door of the hub takes; each door has its own, smaller limit.
 MAX_REQUEST_BYTES: Final = 5 * 1_048_576
-# Requests that are worked on at once; the others wait. More than have a database connection at once, because some wait for a lock.
+# Requests that are worked on at once; the others wait. More than have a database connection at once, because
+# some wait for a lock.
 MAX_REQUEST_THREADS: Final = 40
 _TOO_LARGE: Final = "hub.body_too_large"
 
@@ -51,8 +54,9 @@ class HubASGIHandler(ASGIHandler):
         super().load_middleware(is_async=False)
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
-        """Serve one request whose body is read up to the limit only. A client that leaves meanwhile stops nothing but an answer
-        that is still being read."""
+        """Serve one request whose body is read up to the limit only. A client that leaves meanwhile stops
+        nothing but an answer that is still being read.
+        """
         scope = scope | {_TOO_LARGE: _announced_bytes(scope) > MAX_REQUEST_BYTES}
         try:
             body_file = await self.read_body(_bounded(scope, receive))
@@ -66,9 +70,11 @@ class HubASGIHandler(ASGIHandler):
             await self.send_response(response, send)
 
     def _respond(self, scope: dict[str, Any], body_file: IO[bytes]) -> Any:
-        """From the scope to the answer, which is closed, its files with it, unless it is to be read while it is sent.
+        """From the scope to the answer, which is closed, its files with it, unless it is to be read while it
+        is sent.
 
-        The database connection that was needed is closed in any case: the next to work in this thread may come late.
+        The database connection that was needed is closed in any case: the next to work in this thread may
+        come late.
         """
         set_script_prefix(get_script_prefix(scope))
         try:
@@ -88,7 +94,8 @@ class HubASGIHandler(ASGIHandler):
     async def _stream(self, response: Any, receive: Receive, send: Send) -> None:
         """Send an answer that is read meanwhile, until its end or until the client has gone.
 
-        What reads the database for it does so in one thread, and there everything is closed, whatever has happened.
+        What reads the database for it does so in one thread, and there everything is closed, whatever has
+        happened.
         """
         async with ThreadSensitiveContext():
             try:
@@ -110,15 +117,17 @@ class HubASGIHandler(ASGIHandler):
         try:
             created = super().create_request(scope, body_file)
         except (ValueError, LookupError, SuspiciousOperation):
-            # Content-Type names a charset that there is not or, with one that there is, Django has read the query string
-            # already, with more parameters than it takes.
+            # Content-Type names a charset that there is not or, with one that there is, Django has read the
+            # query string already, with more parameters than it takes.
             return None, problem_response("bad_request")
         refusal = created[1]
         return created if refusal is None else (None, problem_response(code_of_status(refusal.status_code)))
 
 
 def is_read_meanwhile(response: Any) -> bool:
-    """Whether an answer is read while it is sent. A synchronous iterator, such as a file's, is read before, as Django does it, too."""
+    """Whether an answer is read while it is sent. A synchronous iterator, such as a file's, is read before,
+    as Django does it, too.
+    """
     return bool(response.streaming and response.is_async)
 
 

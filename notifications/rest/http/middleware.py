@@ -1,5 +1,5 @@
-"""What every request passes on its way through Django: no text that cannot be stored, errors of the API in its own form, and the API for
-pages of those other sites that may use it.
+"""What every request passes on its way through Django: no text that cannot be stored, errors of the API in
+its own form, and the API for pages of those other sites that may use it.
 """
 
 from __future__ import annotations
@@ -24,23 +24,24 @@ API_PREFIX: Final = "/api/"
 API_METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 # The Range dialect stands at the root of the site.
 _DIALECT: Final = re.compile(r"/notifications(/|\Z)")
-# A surrogate has no form in UTF-8; these are the bytes that writing one anyhow gives. Neither stands in valid UTF-8.
+# A surrogate has no form in UTF-8; these are the bytes that writing one anyhow gives. Neither stands in valid
+# UTF-8.
 _UNSTORABLE: Final = re.compile(rb"\0|\xed[\xa0-\xbf]")
 
 
 class RefuseUnstorableText(MiddlewareMixin):
     """Answers 400 to NUL and lone surrogates in path, query string, cookies and forms.
 
-    PostgreSQL cannot store NUL: without this, the admin's filters and a crafted session cookie (whose octal escapes Django
-    decodes) answer 500 there, and 200 on SQLite.
+    PostgreSQL cannot store NUL: without this, the admin's filters and a crafted session cookie (whose octal
+    escapes Django decodes) answer 500 there, and 200 on SQLite.
     """
 
     def process_request(self, request: HttpRequest) -> HttpResponse | None:
         """Check what comes before the body, before anything asks the database."""
         try:
-            # Django decodes query and form by the charset that Content-Type declares, which lets a client choose
-            # `unicode_escape` (and so NUL) or a codec that is none of text (and so a 500). Both are UTF-8 here.
-            # Setting it reads the query once, which is where too many parameters are found.
+            # Django decodes query and form by the charset that Content-Type declares, which lets a client
+            # choose `unicode_escape` (and so NUL) or a codec that is none of text (and so a 500). Both are
+            # UTF-8 here. Setting it reads the query once, which is where too many parameters are found.
             request.encoding = "utf-8"
         except TooManyFieldsSent:
             request.GET = QueryDict()  # the page that shows the error in development reads it again
@@ -72,9 +73,11 @@ class RefuseUnstorableText(MiddlewareMixin):
 
 
 class ApiCors(MiddlewareMixin):
-    """Lets pages of the origins in ``HUB_CORS_ORIGINS`` use the API, as the stream does by itself. It stands before all others.
+    """Lets pages of the origins in ``HUB_CORS_ORIGINS`` use the API, as the stream does by itself. It stands
+    before all others.
 
-    It opens no other door: who asks still needs a credential, and with a session an unsafe method still needs its CSRF token.
+    It opens no other door: who asks still needs a credential, and with a session an unsafe method still needs
+    its CSRF token.
     """
 
     def process_request(self, request: HttpRequest) -> HttpResponse | None:
@@ -95,7 +98,8 @@ class ApiCors(MiddlewareMixin):
 
 
 class ApiProblems(MiddlewareMixin):
-    """Gives errors of the API, and of the Range dialect, that Django made itself (no such path, a wrong Host, a failure) the API's form.
+    """Gives errors of the API, and of the Range dialect, that Django made itself (no such path, a wrong Host,
+    a failure) the API's form.
 
     It stands before all others but ``ApiCors``, so that it sees their answers, and the debug pages too.
     """

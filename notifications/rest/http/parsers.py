@@ -55,9 +55,12 @@ class HubRequest(Request):
 
     @property
     def POST(self) -> QueryDict:  # type: ignore[override]  # noqa: N802 (DRF's name; its types call it an attribute)
-        """Nothing. The CSRF check looks for a form field first, and would read the body before it is known who asks."""
+        """Nothing. The CSRF check looks for a form field first, and would read the body before it is known
+        who asks.
+        """
         return QueryDict()
 
     def _load_stream(self) -> None:
-        # DRF takes a body of unannounced length for an empty one; a client that streams its body sends just such.
+        # DRF takes a body of unannounced length for an empty one; a client that streams its body sends just
+        # such.
         self._stream = self._request

@@ -15,7 +15,9 @@ MAX_BY_LENGTH: Final = 254
 
 
 def origin_of(request: Request) -> Origin:
-    """The user, the door (the page logs in with a session, programs with a token, which is named) and the peer's address."""
+    """The user, the door (the page logs in with a session, programs with a token, which is named) and the
+    peer's address.
+    """
     token = token_of(request)
     username = request.user.get_username()
     return Origin(

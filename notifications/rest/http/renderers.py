@@ -28,7 +28,9 @@ class OrjsonRenderer(BaseRenderer):
 
 
 class OneRepresentation(BaseContentNegotiation):
-    """There is one representation, so ``Accept`` is not asked: RFC 9110 allows that, and no client is worse off."""
+    """There is one representation, so ``Accept`` is not asked: RFC 9110 allows that, and no client is worse
+    off.
+    """
 
     def select_renderer(self, request: Any, renderers: Any, format_suffix: str | None = None) -> Any:
         """The only renderer."""

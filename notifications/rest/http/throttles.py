@@ -14,7 +14,9 @@ from notifications.protocol.problems import PROBLEMS
 
 
 class Throttled(HubError):
-    """A request on top of those that a user may make in a minute; ``allowance`` says when there is another one."""
+    """A request on top of those that a user may make in a minute; ``allowance`` says when there is another
+    one.
+    """
 
     code = "throttled"
     message = PROBLEMS["throttled"].detail
@@ -34,7 +36,8 @@ class UserThrottle(BaseThrottle):
         return hub_config().max_requests_per_minute
 
     def allow_request(self, request: Request, view: Any) -> bool:
-        """True; takes a token, and leaves with the view what every answer then tells. Asked once it is known who asks.
+        """True; takes a token, and leaves with the view what every answer then tells. Asked once it is known
+        who asks.
 
         A request that nobody is logged in for takes none: it is refused anyway, or is for everybody.
 

@@ -40,7 +40,9 @@ TYPE: Final[Schema] = {"type": "string", "pattern": TYPE_PATTERN, "maxLength": M
 
 
 def obj(properties: Mapping[str, Schema], *, optional: Iterable[str] = (), closed: bool = False) -> Schema:
-    """An object with these properties, all there but for the ``optional`` ones; ``closed`` when others are refused."""
+    """An object with these properties, all there but for the ``optional`` ones; ``closed`` when others are
+    refused.
+    """
     left_out = set(optional)
     schema: Schema = {"type": "object", "properties": dict(properties)}
     if required := [name for name in properties if name not in left_out]:
@@ -244,7 +246,8 @@ SECURITY_SCHEMES: Final[dict[str, Schema]] = {
         "type": "apiKey",
         "in": "cookie",
         "name": "__Host-sessionid",
-        "description": "The session of a login; unsafe methods need the header `X-CSRFToken` too. Without https the cookie is called `sessionid`.",
+        "description": "The session of a login; unsafe methods need the header `X-CSRFToken` too. Without "
+        "https the cookie is called `sessionid`.",
     },
     "ticket": {"type": "apiKey", "in": "query", "name": "ticket", "description": "Opens one stream, once."},
 }

@@ -1,7 +1,8 @@
-"""Puts the description together: drf-spectacular walks the paths, and each view's operations come out of the table.
+"""Puts the description together: drf-spectacular walks the paths, and each view's operations come out of the
+table.
 
-What is served is the file beside this module, so a serving process generates nothing. ``make schema`` writes it; a test
-compares it.
+What is served is the file beside this module, so a serving process generates nothing. ``make schema`` writes
+it; a test compares it.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ from notifications.rest.schema.streams import PATHS
 
 FILE: Final = Path(__file__).parent / "openapi.json"
 _DESCRIPTION: Final = (
-    "Durable notifications, read by polling or live over server-sent events. docs/protocol.md is the contract; "
+    "Durable notifications, read by polling or live over server-sent events. docs/protocol.md is the "
+    "contract; "
     "errors are problem documents whose codes docs/errors.md lists."
 )
 # In the order in which the page shows them.

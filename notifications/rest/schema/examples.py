@@ -1,4 +1,6 @@
-"""Examples of bodies and answers, as people see them at ``/api/docs/``; each is valid, and a request can be sent as it stands."""
+"""Examples of bodies and answers, as people see them at ``/api/docs/``; each is valid, and a request can be
+sent as it stands.
+"""
 
 from __future__ import annotations
 

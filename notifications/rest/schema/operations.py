@@ -38,7 +38,8 @@ from notifications.rest.schema.components import (
 from notifications.rest.schema.examples import named
 from notifications.rest.schema.views import FORMATS, SchemaView
 
-# Any request may get these: a Host that is not served, a NUL in its query, a body that is too large, a database that is away.
+# Any request may get these: a Host that is not served, a NUL in its query, a body that is too large, a
+# database that is away.
 ALWAYS: Final = ("bad_request", "invalid", "too_large", "unavailable")
 # Whoever must say who they are may get these.
 CREDENTIAL: Final = (*ALWAYS, "not_authenticated", "bad_credential", "forbidden", "throttled")
@@ -163,7 +164,8 @@ READING: Final[dict[tuple[Any, str], Operation]] = {
         FILTERED,
         (
             *FILTERS, SEARCH, query("unread", {"enum": ["true", "false"]}),
-            query("archived", {"enum": ["true", "false"]}, "What is archived, which a list otherwise leaves out."),
+            query("archived", {"enum": ["true", "false"]}, "What is archived, which a list otherwise leaves "
+                                                           "out."),
             _limit(inputs.DEFAULT_LIST_LIMIT, inputs.MAX_LIST_LIMIT), _BEFORE, IF_NONE_MATCH,
         ),
     ),
@@ -332,7 +334,8 @@ PUBLISHING: Final[dict[tuple[Any, str], Operation]] = {
         {
             "202": answer(
                 obj({"count": COUNT, "id": ID}),
-                "Redis has taken it. How many recipients it has, whether they have a stream open or not, and its id in their frames.",
+                "Redis has taken it. How many recipients it has, whether they have a stream open or not, and "
+                "its id in their frames.",
                 headers=_REPLAYED,
             )
         },

@@ -1,4 +1,6 @@
-"""The description for programs, and the page that shows it to people. Both are for everybody: they hold no secret."""
+"""The description for programs, and the page that shows it to people. Both are for everybody: they hold no
+secret.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +42,9 @@ class SchemaView(HubView):
 
 @lru_cache(maxsize=len(FORMATS))
 def document(form: str, prefix: str = "/") -> bytes:
-    """The description as it was written by ``make schema``, in one of ``FORMATS``; its paths are below ``prefix``."""
+    """The description as it was written by ``make schema``, in one of ``FORMATS``; its paths are below
+    ``prefix``.
+    """
     written = FILE.read_bytes()
     if form == "json" and prefix == "/":
         return written

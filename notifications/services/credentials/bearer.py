@@ -1,4 +1,6 @@
-"""Where a request carries a token: in ``Authorization: Bearer``, once, and never in its URL. Pure; for REST and the stream."""
+"""Where a request carries a token: in ``Authorization: Bearer``, once, and never in its URL. Pure; for REST
+and the stream.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +21,9 @@ def bearer_of(authorization: str) -> str | None:
     """The text of the bearer token in an ``Authorization`` header.
 
     Returns:
-        None when there is none, in another scheme for example; empty for one that is malformed, or for several: such a
-        request has brought a bad credential, and nothing else that it brings may stand in for it.
+        None when there is none, in another scheme for example; empty for one that is malformed, or for
+        several: such a request has brought a bad credential, and nothing else that it brings may stand in for
+        it.
     """
     if not _ANY.search(authorization):
         return None

@@ -1,8 +1,8 @@
 """Tickets: each opens one stream, within seconds, for a client that can send nothing but a URL.
 
-A ticket is signed, not stored; what is stored is that it was used. A cache would not do: it is one process's own, or gone with
-its server. One that a session has asked for carries the session's key, so that what it opens ends with the session; the key is
-sealed, because URLs are seen by more than those who may use it.
+A ticket is signed, not stored; what is stored is that it was used. A cache would not do: it is one process's
+own, or gone with its server. One that a session has asked for carries the session's key, so that what it
+opens ends with the session; the key is sealed, because URLs are seen by more than those who may use it.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ class Ticket(NamedTuple):
     Attributes:
         user_id: whose stream it opens.
         token_id: the token that asked for it; None for a session.
-        session_key: of the session that asked for it; None for a token. Whether it still holds is for the caller to find out.
+        session_key: of the session that asked for it; None for a token. Whether it still holds is for the
+            caller to find out.
         asked_by_id: primary key of the user who asked for it: the same, or a producer.
     """
 
@@ -72,7 +73,8 @@ def check_ticket(text: str) -> Ticket | None:
 
 
 def use_ticket(text: str) -> Ticket | None:
-    """What a ticket says, once: None for one that was used, in whatever process, and for any that opens nothing.
+    """What a ticket says, once: None for one that was used, in whatever process, and for any that opens
+    nothing.
 
     Transaction: its own; inside a caller's the use counts once that commits. Three queries at most.
     """
@@ -88,7 +90,9 @@ def use_ticket(text: str) -> Ticket | None:
 
 
 def forget_used_tickets() -> int:
-    """Remove the marks of tickets that have long expired, 500 at most; returns how many. Two statements at most."""
+    """Remove the marks of tickets that have long expired, 500 at most; returns how many. Two statements at
+    most.
+    """
     old = UsedTicket.objects.filter(used_at__lt=timezone.now() - USED_KEPT).order_by("used_at", "pk")
     keys = list(old.values_list("pk", flat=True)[:MAX_FORGOTTEN])
     return UsedTicket.objects.filter(pk__in=keys).delete()[0] if keys else 0
@@ -112,7 +116,9 @@ def _read(text: str) -> tuple[uuid.UUID, Ticket] | None:
 
 
 def _seal(ticket_id: str, session_key: str) -> str | None:
-    """A session's key, unreadable without ``SECRET_KEY``; None for one so long that it is the whole session, kept by its cookie."""
+    """A session's key, unreadable without ``SECRET_KEY``; None for one so long that it is the whole session,
+    kept by its cookie.
+    """
     octets = session_key.encode()
     return _mask(ticket_id, octets).hex() if len(octets) <= MAX_SEALED_BYTES else None
 
@@ -123,6 +129,8 @@ def _unseal(ticket_id: str, sealed: str) -> str:
 
 
 def _mask(ticket_id: str, octets: bytes) -> bytes:
-    """Each octet combined with one of a pad that no other ticket has; doing it twice gives the first text again."""
+    """Each octet combined with one of a pad that no other ticket has; doing it twice gives the first text
+    again.
+    """
     pad = salted_hmac(f"{_SALT}.session", ticket_id, algorithm="sha512").digest()
     return bytes(octet ^ key for octet, key in zip(octets, pad, strict=False))

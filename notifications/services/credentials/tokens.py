@@ -1,6 +1,7 @@
 """API tokens: made, found by their text, and revoked.
 
-That a token was used is noted in memory and written by the sweeper's thread, so that a request waits for no write.
+That a token was used is noted in memory and written by the sweeper's thread, so that a request waits for no
+write.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ USE_NOTED_EVERY: Final = timedelta(minutes=1)
 
 _TEXT: Final = re.compile(re.escape(PREFIX) + r"[A-Za-z0-9_-]{43}", re.ASCII)
 
-# Of each token that was used since they were last written: when. Setting one is atomic; each process has its own.
+# Of each token that was used since they were last written: when. Setting one is atomic; each process has its
+# own.
 _used: dict[Any, datetime] = {}
 
 
@@ -53,7 +55,9 @@ class NewToken(NamedTuple):
 
     @property
     def lacks_permission(self) -> bool:
-        """Whether it has the scope to send and its user has no permission to, so that what it sends is refused. One query at most."""
+        """Whether it has the scope to send and its user has no permission to, so that what it sends is
+        refused. One query at most.
+        """
         has_scope = Scope.PUBLISH in self.token.scopes.split()
         return has_scope and not selectors.has_permission(self.token.user, permissions.SEND)
 
@@ -135,14 +139,16 @@ def _limit_errors(scopes: Collection[str], types: Sequence[str], topics: Sequenc
 
 
 def usable_token(text: str) -> ApiToken | None:
-    """The token with this text, with its user; None for one that is unknown, revoked or expired, or whose user is inactive.
+    """The token with this text, with its user; None for one that is unknown, revoked or expired, or whose
+    user is inactive.
 
     One query, none for what cannot be a token. The use is noted.
     """
     if not _TEXT.fullmatch(text):
         return None
     wanted = _hash(text)
-    # The index compares hashes, of which a caller cannot choose the beginning, so its timing tells nothing of the text.
+    # The index compares hashes, of which a caller cannot choose the beginning, so its timing tells nothing of
+    # the text.
     token, now = selectors.token_with_user(wanted), timezone.now()
     if token is None or not constant_time_compare(token.token_hash, wanted) or not token.is_usable(now):
         return None
@@ -155,7 +161,8 @@ def usable_token(text: str) -> ApiToken | None:
 def revoke_tokens(keys: Iterable[Any]) -> int:
     """Revoke tokens for good; those that are revoked already keep their time. Returns how many were revoked.
 
-    Transaction: its own, or the caller's. Two statements at most. Streams that were opened by them end soon after the commit.
+    Transaction: its own, or the caller's. Two statements at most. Streams that were opened by them end soon
+    after the commit.
 
     Args:
         keys: primary keys.
@@ -172,7 +179,8 @@ def revoke_tokens(keys: Iterable[Any]) -> int:
 def write_token_uses() -> None:
     """Write when the noted tokens were used, each at most once a minute over all processes.
 
-    Transaction: must not be called inside one. A statement for each token, so that two processes cannot deadlock.
+    Transaction: must not be called inside one. A statement for each token, so that two processes cannot
+    deadlock.
     """
     while _used:
         key, at = _used.popitem()

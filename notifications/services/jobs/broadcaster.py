@@ -1,4 +1,6 @@
-"""Sends broadcasts, a chunk at a time, in whichever process comes first: each chunk is one transaction, under the lease of the job."""
+"""Sends broadcasts, a chunk at a time, in whichever process comes first: each chunk is one transaction, under
+the lease of the job.
+"""
 
 from __future__ import annotations
 
@@ -28,9 +30,9 @@ logger = logging.getLogger(__name__)
 def run_broadcast_chunk(broadcast_id: UUID | None = None) -> bool:
     """Send one chunk of the broadcast that has waited longest, or of a certain one.
 
-    Transaction: one to take the lease, one for the chunk, and those of the sequencer; must not be called inside another.
-    A chunk that fails is tried again, then recipient by recipient; one who cannot be notified is logged and counted, and
-    a chunk of several of whom nobody can be ends the broadcast as failed.
+    Transaction: one to take the lease, one for the chunk, and those of the sequencer; must not be called
+    inside another. A chunk that fails is tried again, then recipient by recipient; one who cannot be notified
+    is logged and counted, and a chunk of several of whom nobody can be ends the broadcast as failed.
 
     Returns:
         Whether there was one; call again until there is none.

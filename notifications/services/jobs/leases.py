@@ -1,7 +1,7 @@
 """Who works on a job: its lease, taken in turn, and its progress, which counts only while the lease is held.
 
-The transaction that does a part of the work also writes how far it is, on condition that the lease is still held, so a process
-that was killed, stopped or slow can neither lose a part of the work nor do one twice.
+The transaction that does a part of the work also writes how far it is, on condition that the lease is still
+held, so a process that was killed, stopped or slow can neither lose a part of the work nor do one twice.
 """
 
 from __future__ import annotations
@@ -87,7 +87,8 @@ def take_lease(jobs: QuerySet[_Job]) -> _Job | None:
 
 
 def advance(job: Job, *, keep_lease: bool = False, place: dict[str, Any], **written: Any) -> None:
-    """Write how far a job is. The last statement of its transaction: a cancellation waits for it and no longer.
+    """Write how far a job is. The last statement of its transaction: a cancellation waits for it and no
+    longer.
 
     Args:
         keep_lease: go on; else it is given back.

@@ -1,4 +1,6 @@
-"""Replays, a chunk at a time, in whichever process comes first: each chunk is one transaction, under the lease of the job (``leases``)."""
+"""Replays, a chunk at a time, in whichever process comes first: each chunk is one transaction, under the
+lease of the job (``leases``).
+"""
 
 from __future__ import annotations
 
@@ -55,9 +57,9 @@ class Old(NamedTuple):
 def run_replay_chunk(replay_id: UUID | None = None) -> bool:
     """Do one chunk of the replay that has waited longest, or of a certain one.
 
-    Transaction: one to take the lease, one for the chunk, and those of the sequencer; must not be called inside another.
-    A chunk that fails is tried one by one; what fails alone is logged and counted, and a chunk of several of which nothing
-    can be replayed ends the replay as failed.
+    Transaction: one to take the lease, one for the chunk, and those of the sequencer; must not be called
+    inside another. A chunk that fails is tried one by one; what fails alone is logged and counted, and a
+    chunk of several of which nothing can be replayed ends the replay as failed.
 
     Returns:
         Whether there was one; call again until there is none.
@@ -125,7 +127,8 @@ def _next_rows(job: Replay, owner: Any) -> tuple[list[Old], int]:
             return rows, rows[-1].id
         if rows or end == job.until_id or time.monotonic() > until:
             return rows, end
-        # On to the next key there is: before the oldest, and where rows were pruned, there may be millions of none.
+        # On to the next key there is: before the oldest, and where rows were pruned, there may be millions of
+        # none.
         there = Notification.objects.filter(pk__gt=end, pk__lte=job.until_id).order_by("pk")
         last = (there.values_list("pk", flat=True).first() or job.until_id + 1) - 1
 
@@ -163,7 +166,8 @@ def _end(job: Replay, state: JobState, failure: str = "") -> None:
     )
 
 
-# --- the verbs: each returns those of which something has become -------------------------------------------------------
+# --- the verbs: each returns those of which something has become
+# -------------------------------------------------------
 
 
 def _show(job: Replay, rows: Sequence[Old]) -> Sequence[Old]:

@@ -1,7 +1,8 @@
 """What polls were answered: the proof of delivery for clients that hold no stream open.
 
-An answer costs no write of its own. It is noted in memory, and the sweeper writes what was noted, some hundred rows in one
-statement, within ``sweep_seconds``. What is noted when a process is killed is lost: then the record claims less than there was.
+An answer costs no write of its own. It is noted in memory, and the sweeper writes what was noted, some
+hundred rows in one statement, within ``sweep_seconds``. What is noted when a process is killed is lost: then
+the record claims less than there was.
 """
 
 from __future__ import annotations
@@ -68,7 +69,8 @@ _is_full = False
 
 
 def note_answer(answer: Answered) -> None:
-    """Note an answer, unless it says nothing new: no change, and a cursor with which this client has come back before.
+    """Note an answer, unless it says nothing new: no change, and a cursor with which this client has come
+    back before.
 
     No statement, and no wait.
     """
@@ -92,7 +94,9 @@ def note_answer(answer: Answered) -> None:
 
 
 def write_answers() -> int:
-    """Write the answers that were noted; returns how many. Transaction: its own for each ``CHUNK``; two statements each."""
+    """Write the answers that were noted; returns how many. Transaction: its own for each ``CHUNK``; two
+    statements each.
+    """
     written = 0
     while _noted:
         part = [_noted.popleft() for _ in range(min(CHUNK, len(_noted)))]
@@ -100,7 +104,8 @@ def write_answers() -> int:
             with transaction.atomic():
                 written += _write(part)
         except IntegrityError:
-            # A user was deleted in this very moment. It is not worth a second try: the record claims less, and nothing wrong.
+            # A user was deleted in this very moment. It is not worth a second try: the record claims less,
+            # and nothing wrong.
             logger.info("%d answers to polls were not put on record: a user is gone", len(part))
     return written
 

@@ -1,7 +1,8 @@
-"""Streams on record: each takes one of its user's slots, and leaves a row that says what was delivered to whom.
+"""Streams on record: each takes one of its user's slots, and leaves a row that says what was delivered to
+whom.
 
-A slot is taken under the lock of the user's inbox, so that the limit holds over all workers. Everything else about the rows is
-bookkeeping (``services.records.workers``): no stream ever waits for it, or fails with it.
+A slot is taken under the lock of the user's inbox, so that the limit holds over all workers. Everything else
+about the rows is bookkeeping (``services.records.workers``): no stream ever waits for it, or fails with it.
 """
 
 from __future__ import annotations
@@ -63,7 +64,9 @@ class NewStream:
 
 
 class OpenedStream(NamedTuple):
-    """What came of opening a stream: the inbox as it was then, and the keys of the streams that this one replaces."""
+    """What came of opening a stream: the inbox as it was then, and the keys of the streams that this one
+    replaces.
+    """
 
     inbox: InboxState
     replaced: list[UUID]
@@ -74,18 +77,20 @@ def open_stream(
 ) -> OpenedStream:
     """Take a slot for a stream, and put the stream on record.
 
-    Another one of the same user and ``client`` is replaced: its slot is free at once, and after the commit every process is told to
-    look, so that it ends.
+    Another one of the same user and ``client`` is replaced: its slot is free at once, and after the commit
+    every process is told to look, so that it ends.
 
-    The inbox is read before its lock is taken. What happens to it in between is what may happen right after: the stream hears of it.
+    The inbox is read before its lock is taken. What happens to it in between is what may happen right after:
+    the stream hears of it.
 
-    Transaction: its own, short, under the lock of the inbox. Two trips on PostgreSQL, of one and four statements; three statements
-    on SQLite; another one to replace.
+    Transaction: its own, short, under the lock of the inbox. Two trips on PostgreSQL, of one and four
+    statements; three statements on SQLite; another one to replace.
 
     Args:
         new: the stream.
         worker: the process that serves it.
-        begin: says, for the inbox as it is, how the stream resumes (``resume`` of ``stream.open``) and after which position.
+        begin: says, for the inbox as it is, how the stream resumes (``resume`` of ``stream.open``) and after
+            which position.
 
     Raises:
         StreamLimit: the user has ``max_streams_per_user`` others; nothing was changed.
@@ -108,9 +113,11 @@ def open_stream(
 
 
 def end_streams(keys: Iterable[UUID], reason: EndReason, *, user_id: Any = None) -> int:
-    """End open streams, whichever process serves them: their slots are free, and after the commit every process is told to look.
+    """End open streams, whichever process serves them: their slots are free, and after the commit every
+    process is told to look.
 
-    Transaction: the caller's, or its own. Three statements at most. A stream that has ended already stays as it is.
+    Transaction: the caller's, or its own. Three statements at most. A stream that has ended already stays as
+    it is.
 
     Args:
         keys: of the streams.
@@ -135,7 +142,8 @@ def end_streams(keys: Iterable[UUID], reason: EndReason, *, user_id: Any = None)
 def end_streams_of_session(user_id: Any, session_key: str) -> int:
     """End the streams that a session of a user opened, because it logs out: their clients do not come back.
 
-    A session that ends in any other way is found to be gone later; then the browser's cookie decides (``streaming.rights``).
+    A session that ends in any other way is found to be gone later; then the browser's cookie decides
+    (``streaming.rights``).
 
     Transaction: as for ``end_streams``; one statement where there are none.
 
@@ -159,13 +167,16 @@ def _session_digest(session_key: str | None) -> str:
 
 
 def lock_workers_of(rows: QuerySet[StreamSession]) -> None:
-    """Lock the processes of some streams, in order, until the transaction ends: before several streams are changed or removed."""
+    """Lock the processes of some streams, in order, until the transaction ends: before several streams are
+    changed or removed.
+    """
     workers = Worker.objects.select_for_update().filter(pk__in=rows.values("worker_id"))
     list(workers.order_by("pk").values_list("pk"))
 
 
 def prune_streams() -> int:
-    """Remove the records of streams that were opened before ``stream_session_days``, 500 at most; returns how many.
+    """Remove the records of streams that were opened before ``stream_session_days``, 500 at most; returns how
+    many.
 
     Transaction: the caller's, or none. Two statements at most. No stream lives for so long.
     """
@@ -176,7 +187,9 @@ def prune_streams() -> int:
 
 
 def _end(rows: QuerySet[StreamSession], reason: EndReason) -> None:
-    """Close rows for somebody other than their process, which finds ``asked``, ends the stream, and clears it."""
+    """Close rows for somebody other than their process, which finds ``asked``, ends the stream, and clears
+    it.
+    """
     rows.update(closed_at=Now(), reason=reason, asked=reason)
 
 
@@ -185,12 +198,13 @@ def _first_key_at(moment: datetime) -> UUID:
     return UUID(int=int(moment.timestamp() * 1000) << 80)
 
 
-# Opening is the one call that every stream waits for, thousands at once after a restart: through the ORM it took three times as
-# long. ``tests/integration/test_streams.py`` holds what it does.
+# Opening is the one call that every stream waits for, thousands at once after a restart: through the ORM it
+# took three times as long. ``tests/integration/test_streams.py`` holds what it does.
 
 
 class _Slot(NamedTuple):
-    """The condition, with its parameters, that there is room for a stream beside the others that its user has open.
+    """The condition, with its parameters, that there is room for a stream beside the others that its user has
+    open.
 
     Those count whose process has shown a sign of life of late, but for one of the same ``client``.
     """

@@ -1,9 +1,10 @@
 """What a serving process writes about itself and its streams, and what is done about one that has died.
 
-Whoever changes several rows of one process's streams has the process's own row first, so no two of them can deadlock. A process is
-*lost* when it has shown no sign of life for ``worker_lost_seconds`` by the database's clock: any other one closes its streams. If it
-was only paused, it finds that out at its next sign of life, and opens them again. One that is known to be dead need not be waited for:
-its supervisor saw it end, or a process that starts on the same machine finds that it is gone.
+Whoever changes several rows of one process's streams has the process's own row first, so no two of them can
+deadlock. A process is *lost* when it has shown no sign of life for ``worker_lost_seconds`` by the database's
+clock: any other one closes its streams. If it was only paused, it finds that out at its next sign of life,
+and opens them again. One that is known to be dead need not be waited for: its supervisor saw it end, or a
+process that starts on the same machine finds that it is gone.
 """
 
 from __future__ import annotations
@@ -40,15 +41,16 @@ def show_life(
 ) -> bool:
     """Say that a process is alive, how far its streams have come, and which have ended.
 
-    A stream that somebody else has ended keeps their time and reason. Transaction: its own, short; must not be called inside another.
-    One statement for the sign of life, one for each ``CHUNK`` of progress, one for each of the reasons.
+    A stream that somebody else has ended keeps their time and reason. Transaction: its own, short; must not
+    be called inside another. One statement for the sign of life, one for each ``CHUNK`` of progress, one for
+    each of the reasons.
 
     Args:
         worker: the process; its row is made when there is none.
         progress: of streams that have moved, those that have ended too.
         closed: of streams that have ended, why.
-        is_whole: ``progress`` has every stream that has moved. Then this is a sign of life, and ``seen_at`` says as of when the
-            record of the process's streams is; else it stays as it is.
+        is_whole: ``progress`` has every stream that has moved. Then this is a sign of life, and ``seen_at``
+            says as of when the record of the process's streams is; else it stays as it is.
 
     Returns:
         Whether the process was new or taken for lost: then ``reopen_streams`` has to follow.
@@ -69,7 +71,8 @@ def show_life(
 
 
 def reopen_streams(worker: Worker, keys: Iterable[UUID]) -> int:
-    """Open the streams of a living process again that were taken for lost; returns how many. Transaction and statements as above.
+    """Open the streams of a living process again that were taken for lost; returns how many. Transaction and
+    statements as above.
 
     Args:
         worker: the process.
@@ -93,15 +96,16 @@ def end_worker(worker: Worker) -> None:
 def close_lost_streams() -> int:
     """Close the streams of processes that are lost, as of their last sign of life; returns how many.
 
-    Transaction: its own; must not be called inside another. Any number of processes may do so at once. One statement when none is lost,
-    else two, and two for each of them.
+    Transaction: its own; must not be called inside another. Any number of processes may do so at once. One
+    statement when none is lost, else two, and two for each of them.
     """
     silence = timedelta(seconds=hub_config().worker_lost_seconds)
     return _close_streams_of(Worker.objects.filter(ended_at=None, seen_at__lte=Now() - silence))
 
 
 def close_streams_of_dead(identity: str) -> int:
-    """Close the streams of one process that has ended without a word, as of its last sign of life; returns how many.
+    """Close the streams of one process that has ended without a word, as of its last sign of life; returns
+    how many.
 
     Transaction and statements as for ``close_lost_streams``.
 
@@ -137,7 +141,9 @@ def _close_streams_of(workers: QuerySet[Worker]) -> int:
 
 
 def prune_workers() -> int:
-    """Remove processes that ended before ``stream_session_days``, whose streams are off the record too. One statement."""
+    """Remove processes that ended before ``stream_session_days``, whose streams are off the record too. One
+    statement.
+    """
     cutoff = timezone.now() - timedelta(days=hub_config().stream_session_days)
     return Worker.objects.filter(ended_at__lt=cutoff).delete()[0]
 

@@ -1,4 +1,6 @@
-"""Waiting in threads that belong to everybody: any of them for a moment, a few for longer, and never all of them."""
+"""Waiting in threads that belong to everybody: any of them for a moment, a few for longer, and never all of
+them.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ class Patience:
         self._places = threading.BoundedSemaphore(max_waiting)
 
     def is_exhausted(self) -> bool:
-        """Whether as many threads as may be are waiting for long already: whoever comes now need not even begin."""
+        """Whether as many threads as may be are waiting for long already: whoever comes now need not even
+        begin.
+        """
         if self._places.acquire(blocking=False):
             self._places.release()
             return False

@@ -17,13 +17,15 @@ from notifications.signals import event_emitted
 
 
 def emit(users: Any, event: EventType | UntypedEvent, *, topic: str = "") -> None:
-    """Show an event on the open streams of one user, or of many, and nowhere else: progress, presence, "is typing".
+    """Show an event on the open streams of one user, or of many, and nowhere else: progress, presence, "is
+    typing".
 
-    Transaction: none. It goes out at once, also inside a transaction and also when that is rolled back later. Guarantee: none.
-    Whoever is not connected never sees it, and under load or without Redis it is dropped. It asks the database nothing, never
-    waits for Redis, and on every stream comes after each notification that this process announced before it. The events of one
-    process keep their order. Nothing is promised between processes, because nobody waits until Redis has taken one; ``POST /events``
-    waits, and keeps its order over all workers.
+    Transaction: none. It goes out at once, also inside a transaction and also when that is rolled back later.
+    Guarantee: none. Whoever is not connected never sees it, and under load or without Redis it is dropped. It
+    asks the database nothing, never waits for Redis, and on every stream comes after each notification that
+    this process announced before it. The events of one process keep their order. Nothing is promised between
+    processes, because nobody waits until Redis has taken one; ``POST /events`` waits, and keeps its order
+    over all workers.
 
     Args:
         users: a saved user, a primary key, or an iterable of either.

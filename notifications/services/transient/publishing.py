@@ -1,7 +1,8 @@
-"""Transient events by producers over HTTP: acknowledged once the channel layer has taken them, and sent once for each idempotency key.
+"""Transient events by producers over HTTP: acknowledged once the channel layer has taken them, and sent once
+for each idempotency key.
 
-Producers that wait for one answer before they send the next request see their events in that order, whatever worker took them:
-what the layer takes later comes later on every stream.
+Producers that wait for one answer before they send the next request see their events in that order, whatever
+worker took them: what the layer takes later comes later on every stream.
 """
 
 from __future__ import annotations
@@ -39,7 +40,8 @@ LAYER_SECONDS: Final = 0.9  # the protocol gives a request one second, and the r
 SENDING_SECONDS: Final = 5.0  # after which whoever was sending is taken for dead
 LOOK_SECONDS: Final = 0.05
 
-# A request waits in one of the forty threads that all requests share. A layer that hangs may hold half of them for a second.
+# A request waits in one of the forty threads that all requests share. A layer that hangs may hold half of
+# them for a second.
 _patience = Patience(quick_seconds=0.25, max_waiting=20)
 
 
@@ -79,10 +81,11 @@ def publish_transient(
 ) -> Acknowledged:
     """Show a transient event to an audience of 1,000 at most, and wait until the channel layer has taken it.
 
-    Transaction: none; must not be called inside one, or a crash may send it twice. Guarantee: once it returns, the channel layer
-    has taken the event, and whatever is sent later, by whatever process, comes later on every stream. Nothing more: whoever is
-    not connected never sees it. With a key it is sent at most once within five minutes, whatever was killed in between. Waits
-    for a second at most. Costs three statements more with a key; an event that was sent before costs one in all.
+    Transaction: none; must not be called inside one, or a crash may send it twice. Guarantee: once it
+    returns, the channel layer has taken the event, and whatever is sent later, by whatever process, comes
+    later on every stream. Nothing more: whoever is not connected never sees it. With a key it is sent at most
+    once within five minutes, whatever was killed in between. Waits for a second at most. Costs three
+    statements more with a key; an event that was sent before costs one in all.
 
     Args:
         request: the idempotency key and what it goes with; None without one.
@@ -111,7 +114,9 @@ def publish_transient(
 
 
 def forget_event_keys() -> int:
-    """Remove the keys of transient events of more than five minutes ago, 5,000 at most; returns how many. Two statements at most."""
+    """Remove the keys of transient events of more than five minutes ago, 5,000 at most; returns how many. Two
+    statements at most.
+    """
     old = EventKey.objects.filter(created_at__lt=timezone.now() - KEPT).order_by("created_at", "pk")
     keys = list(old.values_list("pk", flat=True)[:MAX_FORGOTTEN])
     return EventKey.objects.filter(pk__in=keys).delete()[0] if keys else 0
@@ -144,7 +149,9 @@ def _sent(event: _Event, event_id: UUID) -> Acknowledged:
 
 
 def _sent_once(event: _Event, row: EventKey) -> Acknowledged:
-    """Send an event whose key is this request's; whatever ends it in between leaves a row that lets nobody send it again."""
+    """Send an event whose key is this request's; whatever ends it in between leaves a row that lets nobody
+    send it again.
+    """
     rows = EventKey.objects.filter(pk=row.pk)
     try:
         acknowledged = _sent(event, row.event_id)
@@ -161,7 +168,8 @@ def _sent_once(event: _Event, row: EventKey) -> Acknowledged:
 def _repeated(row: EventKey) -> Acknowledged:
     """Acknowledge an event that was sent by an earlier request, or may have been, without sending it.
 
-    Of one that is in doubt nobody can tell whether it was sent. Its turn is over once the layer takes what comes after it.
+    Of one that is in doubt nobody can tell whether it was sent. Its turn is over once the layer takes what
+    comes after it.
     """
     if row.state != EventKeyState.TAKEN:
         receipt = Receipt()
@@ -175,7 +183,9 @@ def _repeated(row: EventKey) -> Acknowledged:
 
 
 def _wait_for(receipt: Receipt) -> None:
-    """Wait until the layer has taken it, without a connection to the database, of which there are fewer than threads."""
+    """Wait until the layer has taken it, without a connection to the database, of which there are fewer than
+    threads.
+    """
     connection.close_if_unusable_or_obsolete()
     _patience.wait(lambda seconds: receipt.wait(seconds) is not None, LAYER_SECONDS)
     receipt.fail()  # if nothing has come of it so far
@@ -187,7 +197,9 @@ def _wait_for(receipt: Receipt) -> None:
 
 
 def _find(request: Request, fingerprint: str) -> EventKey | None:
-    """The row of a key; one that is being sent with is waited for, until there is an outcome or whoever sends it is taken for dead."""
+    """The row of a key; one that is being sent with is waited for, until there is an outcome or whoever sends
+    it is taken for dead.
+    """
     found: list[EventKey] = []
 
     def is_settled(seconds: float) -> bool:

@@ -9,7 +9,8 @@ from enum import Enum
 class Outcome(Enum):
     """What became of something that was sent.
 
-    TAKEN: the channel layer has taken all of it. NOT_SENT: none of it went out, and none will. IN_DOUBT: nobody can tell.
+    TAKEN: the channel layer has taken all of it. NOT_SENT: none of it went out, and none will. IN_DOUBT:
+    nobody can tell.
     """
 
     TAKEN = "taken"
@@ -32,7 +33,9 @@ class Receipt:
             self._open_count += 1
 
     def begin(self) -> bool:
-        """Ask, right before a part goes out, whether it still may: False once the sender was told that nothing was sent."""
+        """Ask, right before a part goes out, whether it still may: False once the sender was told that
+        nothing was sent.
+        """
         with self._changed:
             if self._outcome is Outcome.NOT_SENT:
                 return False

@@ -74,8 +74,8 @@ class Backlog:
         """The page that has come; None when there is none, or it could not be read.
 
         Raises:
-            CursorExpired: the log was compacted while it was read from here, so that what is left of it no longer folds on what
-                was sent.
+            CursorExpired: the log was compacted while it was read from here, so that what is left of it no
+                longer folds on what was sent.
         """
         page, self._page = self._page, None
         if page is None:

@@ -18,8 +18,9 @@ from notifications.streaming.connection.log_position import Stretch
 
 logger = logging.getLogger(__name__)
 
-# How a connection wants its changes: plain; a created one named by its event type (`names=type`); as the signals of the Range
-# dialect, of which there is one for each notification, and none for what happens to it later.
+# How a connection wants its changes: plain; a created one named by its event type (`names=type`); as the
+# signals of the Range dialect, of which there is one for each notification, and none for what happens to it
+# later.
 Form = Literal["plain", "typed", "signals"]
 
 
@@ -28,7 +29,8 @@ class SharedChange:
 
     Attributes:
         position: its place in the log.
-        frame: the bytes under the name of the change; empty for a row that cannot be rendered, which hurts only itself.
+        frame: the bytes under the name of the change; empty for a row that cannot be rendered, which hurts
+            only itself.
     """
 
     __slots__ = ("_others", "_row", "epoch", "frame", "position")

@@ -1,10 +1,12 @@
 """One open stream: what is written to it, and when.
 
-A task writes; the one that serves the request waits for the disconnect; the first to end cancels the other. The writer sends
-``stream.open``, reads the log itself until it has caught up (``backlog``), sends ``stream.live``, and then writes what the fan-out
-offers. When its queue overflows, or a change is missing, it reads the log again from what is on the wire.
+A task writes; the one that serves the request waits for the disconnect; the first to end cancels the other.
+The writer sends ``stream.open``, reads the log itself until it has caught up (``backlog``), sends
+``stream.live``, and then writes what the fan-out offers. When its queue overflows, or a change is missing, it
+reads the log again from what is on the wire.
 
-While the writer sleeps, frames go past it: at once, or together at the end of the loop's turn. docs/writing.md says which goes where, and why.
+While the writer sleeps, frames go past it: at once, or together at the end of the loop's turn.
+docs/writing.md says which goes where, and why.
 """
 
 from __future__ import annotations
@@ -103,7 +105,9 @@ class Connection(OpenStream):
     # What the fan-out calls; none of it awaits.
 
     def offer(self, change: SharedChange) -> None:
-        """Queue a change that was just read from the log, unless this connection still reads the log itself."""
+        """Queue a change that was just read from the log, unless this connection still reads the log
+        itself.
+        """
         session = self._session
         if not session.is_live:
             return
@@ -131,7 +135,9 @@ class Connection(OpenStream):
         self._wake.set()
 
     def offer_transient(self, event: TransientEvent) -> None:
-        """Queue a transient event, unless it is not wanted, or this connection has enough to do with changes."""
+        """Queue a transient event, unless it is not wanted, or this connection has enough to do with
+        changes.
+        """
         request = self._request
         if not request.takes_transient or (self._is_filtered and not event.admitted_by(request.filters)):
             return
@@ -171,7 +177,9 @@ class Connection(OpenStream):
         self._wake.set()
 
     def flush(self) -> None:
-        """Write what waits; at once if the writer sleeps and the server takes it, which costs a tenth of waking the writer."""
+        """Write what waits; at once if the writer sleeps and the server takes it, which costs a tenth of
+        waking the writer.
+        """
         outbox = self._outbox
         if not outbox.frames or not self._wake.is_awaited:
             return
@@ -185,7 +193,9 @@ class Connection(OpenStream):
             self._wake.set()
 
     def due(self) -> None:
-        """Write the heartbeat that is due, and let the writer sleep on; wake it if that cannot be, or something else is due."""
+        """Write the heartbeat that is due, and let the writer sleep on; wake it if that cannot be, or
+        something else is due.
+        """
         now, is_live = self._clock(), self._is_announced and self._session.is_live
         may_rest = is_live and self._wake.is_awaited and not self._outbox.frames and now < self._rotate_at
         if may_rest and (now < self._heartbeat_at or self._write_at_once(self._heartbeat())):
@@ -195,7 +205,9 @@ class Connection(OpenStream):
 
     @property
     def progress(self) -> Progress:
-        """Up to where everything was taken by the server below, and since when nothing is missing in between."""
+        """Up to where everything was taken by the server below, and since when nothing is missing in
+        between.
+        """
         session = self._session
         return Progress(session.epoch, session.start, self._delivered)
 
@@ -326,7 +338,9 @@ class Connection(OpenStream):
         self._written_at = self._clock()
 
     async def _finish(self, seconds: float) -> None:
-        """Send the last frame and end the answer; drop the connection when the reader does not take it within ``seconds``."""
+        """Send the last frame and end the answer; drop the connection when the reader does not take it within
+        ``seconds``.
+        """
         waiting = self._outbox.take()
         body, is_flushed = b"", False
         if self._closing is not None:

@@ -1,4 +1,6 @@
-"""One user's inbox in this process: what its connections share, and what each of them is to whoever feeds them."""
+"""One user's inbox in this process: what its connections share, and what each of them is to whoever feeds
+them.
+"""
 
 from __future__ import annotations
 

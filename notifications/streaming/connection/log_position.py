@@ -3,11 +3,13 @@
 Pure: no Django, no event loop, no clock. Invariants:
 
 - A position is sent at most once and in order: what ``offer`` answers with SEND strictly increases (I5).
-- Nothing is passed over: a position that is not the next one is a GAP, and the connection reads the log itself (I6).
+- Nothing is passed over: a position that is not the next one is a GAP, and the connection reads the log
+  itself (I6).
 - ``written`` never runs ahead of what was handed to the wire, so falling back to it loses nothing (I8).
-- A usable cursor resumes at exactly the next change; an unusable one is exactly one reset, before any change (I7).
-- A compacted backlog may be cut anywhere: what was left out before the cut is superseded by a change that was sent, or that
-  lies after the cut, where the next stream begins.
+- A usable cursor resumes at exactly the next change; an unusable one is exactly one reset, before any change
+  (I7).
+- A compacted backlog may be cut anywhere: what was left out before the cut is superseded by a change that was
+  sent, or that lies after the cut, where the next stream begins.
 """
 
 from __future__ import annotations
@@ -21,7 +23,8 @@ from notifications.protocol.cursors import Cursor
 from notifications.streaming.frames import ResetReason, Resume
 
 EARLIEST: Final = "earliest"
-# Positions that one read of the log looks at. A filter, or compaction, may leave all of them out, and the read stays short.
+# Positions that one read of the log looks at. A filter, or compaction, may leave all of them out, and the
+# read stays short.
 MAX_STRETCH: Final = 2_000
 _REASONS: Final[dict[type[Exception], ResetReason]] = {
     CursorEpoch: "epoch",
@@ -38,7 +41,8 @@ class Plan:
         resume: what ``stream.open`` says.
         start: the position after which changes are sent.
         reset: why nothing can be resumed; None when something can, or when nothing was asked for.
-        compacted_to: of the changes up to here those are left out that a later one up to here supersedes; 0 for none.
+        compacted_to: of the changes up to here those are left out that a later one up to here supersedes; 0
+            for none.
     """
 
     resume: Resume
@@ -54,14 +58,16 @@ def plan(given: str | None, *, epoch: str, floor: int, head: int, max_exact: int
         given: the text of its cursor, ``earliest``, or None for now.
         epoch, floor, head: the inbox as it is.
         max_exact: a longer backlog is compacted.
-        max_backlog: further behind nothing is resumed; 0 for no such limit. Who asks for ``earliest`` wants all there is.
+        max_backlog: further behind nothing is resumed; 0 for no such limit. Who asks for ``earliest`` wants
+            all there is.
     """
     if given is None:
         return Plan("none", head)
     if given == EARLIEST:
         if head - floor > max_exact:
             return Plan("compacted", 0, compacted_to=head)
-        # What lies at or below the floor is the compacted base state; from the very beginning it still folds right.
+        # What lies at or below the floor is the compacted base state; from the very beginning it still folds
+        # right.
         return Plan("compacted" if floor else "exact", 0)
     try:
         cursor = Cursor.parse(given)

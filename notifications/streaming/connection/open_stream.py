@@ -1,4 +1,6 @@
-"""What every open stream has, a user's or the staff's: a task that writes, a reason for which it ends, and a last word."""
+"""What every open stream has, a user's or the staff's: a task that writes, a reason for which it ends, and a
+last word.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +51,9 @@ class OpenStream(ABC):
         self._may_return = False
 
     def close(self, reason: CloseReason, *, may_return: bool = False) -> None:
-        """End the stream soon, with this reason unless there is one already; for ``may_return`` see ``Ending``."""
+        """End the stream soon, with this reason unless there is one already; for ``may_return`` see
+        ``Ending``.
+        """
         if self._closing is None or (reason in SILENT and self._closing not in SILENT):
             self._closing, self._may_return = reason, may_return
         self._wake.set()
@@ -58,7 +62,9 @@ class OpenStream(ABC):
 
     @abstractmethod
     async def _work(self) -> None:
-        """Write until the stream is over, or is to be closed. Raises ``TimeoutError`` when the reader takes nothing."""
+        """Write until the stream is over, or is to be closed. Raises ``TimeoutError`` when the reader takes
+        nothing.
+        """
 
     @abstractmethod
     async def _finish(self, seconds: float) -> None:
@@ -83,7 +89,8 @@ class OpenStream(ABC):
                 logger.info("%s ends: its reader takes nothing", self)
                 self._closing = "slow"
         except asyncio.CancelledError:
-            # A server that stops cancels; one whose client has gone does, too, and then there is nobody to tell.
+            # A server that stops cancels; one whose client has gone does, too, and then there is nobody to
+            # tell.
             if not self._gone:
                 self._closing = self._closing or "shutdown"
                 await self._finish(LAST_WORD_SECONDS)

@@ -35,9 +35,12 @@ class StreamRequest:
         takes_transient: transient events are wanted, too.
         ends_when_live: end after the backlog.
         takes_refusals_as_stream: answer 429 and 503 by a stream that closes at once.
-        client: the name of the tab or device, for which an earlier stream of the same name makes room; None without one.
-        ticket: the credential in the URL, if there is one. It can be used once, so the client cannot come back with it.
-        takes_signals: the stream is the Range dialect's: its reader sees created notifications, and nothing else.
+        client: the name of the tab or device, for which an earlier stream of the same name makes room; None
+            without one.
+        ticket: the credential in the URL, if there is one. It can be used once, so the client cannot come
+            back with it.
+        takes_signals: the stream is the Range dialect's: its reader sees created notifications, and nothing
+            else.
     """
 
     after: str | None
@@ -94,7 +97,9 @@ class StreamRequest:
         )
 
     def plan_for(self, state: InboxState) -> Plan:
-        """How the stream begins in an inbox as it is. Signals are never compacted: what was read meanwhile has its signal, too."""
+        """How the stream begins in an inbox as it is. Signals are never compacted: what was read meanwhile
+        has its signal, too.
+        """
         config = hub_config()
         return plan(
             self.after,

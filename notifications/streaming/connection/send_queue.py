@@ -12,10 +12,12 @@ from notifications.streaming.transient import TransientFrame
 class Outbox:
     """A queue that says no when it is full; one frame, however large, is always admitted.
 
-    Its connection then drops it as a whole, and reads the log once the reader has taken what was written before.
+    Its connection then drops it as a whole, and reads the log once the reader has taken what was written
+    before.
 
-    Frames of transient events stand in it as they came, but are in nobody's way: they take no more room than one write, unless one
-    alone is larger, so that they hold up no change behind them, and when a change needs their place they are dropped first.
+    Frames of transient events stand in it as they came, but are in nobody's way: they take no more room than
+    one write, unless one alone is larger, so that they hold up no change behind them, and when a change needs
+    their place they are dropped first.
 
     Attributes:
         frames: those that wait, in order; only to be looked at.

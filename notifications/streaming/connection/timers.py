@@ -1,6 +1,7 @@
 """When sleeping connections are due next: one timer for all of them, ten times a second at most.
 
-A timer for each would take half a kilobyte, and the loop would wake for each of them by itself, which takes longer than a heartbeat.
+A timer for each would take half a kilobyte, and the loop would wake for each of them by itself, which takes
+longer than a heartbeat.
 """
 
 from __future__ import annotations

@@ -1,7 +1,9 @@
-"""What lies under a stream and ASGI does not show: whether its reader keeps up, whether the peer is there at all, and how to let go.
+"""What lies under a stream and ASGI does not show: whether its reader keeps up, whether the peer is there at
+all, and how to let go.
 
-uvicorn's ``send`` waits while too much is unsent. Daphne's never does, but Twisted tells a producer when to pause, so here is one.
-Of any other server nothing is known: there only so many bytes are written, and then the stream is rotated.
+uvicorn's ``send`` waits while too much is unsent. Daphne's never does, but Twisted tells a producer when to
+pause, so here is one. Of any other server nothing is known: there only so many bytes are written, and then
+the stream is rotated.
 """
 
 from __future__ import annotations
@@ -21,12 +23,15 @@ from notifications.streaming.frames import CloseReason
 
 logger = logging.getLogger(__name__)
 
-# Where the outermost application leaves the server's own `send` in the scope, before anything is wrapped around it.
+# Where the outermost application leaves the server's own `send` in the scope, before anything is wrapped
+# around it.
 SERVER_SEND: Final = "notifications.send"
 
-# Parts of ``slow_reader_seconds``. A reader that wakes up within the first still reads its `stream.close`; then the kernel lets go.
+# Parts of ``slow_reader_seconds``. A reader that wakes up within the first still reads its `stream.close`;
+# then the kernel lets go.
 LAST_WORD_PART: Final = 0.1
-# A peer that is there answers at least every idle part, and one that does not within the silence part is gone.
+# A peer that is there answers at least every idle part, and one that does not within the silence part is
+# gone.
 IDLE_PART: Final = 1 / 3
 INTERVAL_PART: Final = 1 / 6
 SILENCE_PART: Final = 2 / 3
@@ -36,7 +41,8 @@ MAX_UNSENT_BYTES: Final = (
 )
 LOOKS_AT_ONCE: Final = 1_000
 
-# Of Linux's `struct tcp_info`: `tcpi_last_data_sent` and `tcpi_last_ack_recv` (milliseconds), and `tcpi_notsent_bytes`.
+# Of Linux's `struct tcp_info`: `tcpi_last_data_sent` and `tcpi_last_ack_recv` (milliseconds), and
+# `tcpi_notsent_bytes`.
 _INFO: Final = struct.Struct("=44xI8xI84xI")
 
 # What a socket says that is closed already; the one of uvloop's transports says it has no number.
@@ -44,7 +50,8 @@ _CLOSED: Final = (OSError, ValueError)
 
 
 def tune(tuned: Any) -> None:
-    """Have the kernel close connections to peers that have vanished or never read. A listening socket's are inherited.
+    """Have the kernel close connections to peers that have vanished or never read. A listening socket's are
+    inherited.
 
     Args:
         tuned: a socket, or what a server gives for one. One that is not of TCP stays as it is.
@@ -68,7 +75,8 @@ class Peer(NamedTuple):
     """What is known of a reader.
 
     Attributes:
-        silent_seconds: for how long its kernel has answered nothing; keepalive asks it when there is nothing to acknowledge.
+        silent_seconds: for how long its kernel has answered nothing; keepalive asks it when there is nothing
+            to acknowledge.
         stuck_seconds: for how long nothing could be sent to it that waits to be; 0 when nothing waits.
     """
 
@@ -80,7 +88,9 @@ UNKNOWN: Final = Peer()
 
 
 class Wire:
-    """Under a server of which nothing is known: nothing can be seen, and nothing done but to write no more."""
+    """Under a server of which nothing is known: nothing can be seen, and nothing done but to write no
+    more.
+    """
 
     __slots__ = ()
 
@@ -90,7 +100,9 @@ class Wire:
         return False
 
     def pace(self, send: Send, on_spent: Callable[[], None]) -> Send:
-        """A ``send`` that does not let what is unsent grow without bound: it waits, or calls ``on_spent`` when enough was written."""
+        """A ``send`` that does not let what is unsent grow without bound: it waits, or calls ``on_spent``
+        when enough was written.
+        """
         left = hub_config().max_stream_bytes
 
         async def counted(message: Any) -> None:
@@ -103,7 +115,9 @@ class Wire:
         return counted
 
     def write_now(self, body: bytes) -> bool:
-        """Write a part of the answer's body at once, if the server is known to take it without waiting; whether it did."""
+        """Write a part of the answer's body at once, if the server is known to take it without waiting;
+        whether it did.
+        """
         return False
 
     def peer(self) -> Peer:
@@ -114,7 +128,8 @@ class Wire:
         """Drop the connection, with what is unsent; a disconnect follows."""
 
     def break_off(self) -> bool:
-        """Close the connection once what is unsent has gone out, so that the answer ends without its end; whether that can be done.
+        """Close the connection once what is unsent has gone out, so that the answer ends without its end;
+        whether that can be done.
 
         A disconnect follows. Nothing may be sent any more.
         """
@@ -168,7 +183,9 @@ class UvicornWire(SocketWire):
         return bool(self._flow.write_paused)
 
     def write_now(self, body: bytes) -> bool:
-        """What ``send`` does with such a message when it need not wait, without a task, a message and a deadline for it."""
+        """What ``send`` does with such a message when it need not wait, without a task, a message and a
+        deadline for it.
+        """
         cycle = self._cycle
         if self._flow.write_paused or cycle.disconnected or not getattr(cycle, "chunked_encoding", None):
             return False
@@ -277,10 +294,11 @@ class Wired(Protocol):
 
 
 async def watch_peers(connections: Collection[Wired]) -> None:
-    """Let go of peers that have vanished, and close the streams of those that take nothing; go on until cancelled.
+    """Let go of peers that have vanished, and close the streams of those that take nothing; go on until
+    cancelled.
 
-    The kernel lets go of both in the end. But it counts a peer's silence from the next frame only, which may come as late as the
-    next heartbeat; and so little may wait for a reader that no write ever has to.
+    The kernel lets go of both in the end. But it counts a peer's silence from the next frame only, which may
+    come as late as the next heartbeat; and so little may wait for a reader that no write ever has to.
     """
     later = asyncio.get_running_loop().call_later
     while True:

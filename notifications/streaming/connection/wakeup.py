@@ -1,4 +1,6 @@
-"""What wakes the one task that waits for it: an ``asyncio.Event`` for ten thousand streams, at a tenth of the memory."""
+"""What wakes the one task that waits for it: an ``asyncio.Event`` for ten thousand streams, at a tenth of the
+memory.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""How often connections write: the first frame of a turn of the event loop at once, and what else comes in that turn in one write at its end."""
+"""How often connections write: the first frame of a turn of the event loop at once, and what else comes in
+that turn in one write at its end.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,9 @@ class Flush:
         self._waiting: list[Flushed] = []
 
     def admits(self, connection: Flushed) -> bool:
-        """Whether a connection may write at once: it has not yet in this turn, and not too many others have."""
+        """Whether a connection may write at once: it has not yet in this turn, and not too many others
+        have.
+        """
         if connection.turn == self._turn or self._begun_count >= MAX_AT_ONCE:
             return False
         self._begin()

@@ -1,4 +1,5 @@
-"""Writes to one client, a user's stream or the staff's: at once where the server takes it, else by its ``send``.
+"""Writes to one client, a user's stream or the staff's: at once where the server takes it, else by its
+``send``.
 
 That may wait for the reader, so each such write has a deadline, and can be cut short.
 """
@@ -40,7 +41,9 @@ class Sender:
             await self._send(message)
 
     async def write(self, body: bytes) -> None:
-        """One write. Raises ``TimeoutError`` when the reader takes nothing for ``slow_reader_seconds``, or after ``cut``."""
+        """One write. Raises ``TimeoutError`` when the reader takes nothing for ``slow_reader_seconds``, or
+        after ``cut``.
+        """
         if not self._wire.write_now(body):
             await self._write_within(hub_config().slow_reader_seconds, body)
 

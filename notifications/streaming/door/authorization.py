@@ -1,4 +1,6 @@
-"""What is asked before a stream is let in, in one trip to the private pool: by what right, not too often, and whether there is a slot."""
+"""What is asked before a stream is let in, in one trip to the private pool: by what right, not too often, and
+whether there is a slot.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +48,8 @@ class Opening:
         buckets: of this process alone: to ask Redis for it would take a twentieth of what an opening may.
 
     Attributes:
-        allowance: what is left of the openings that its user may ask for in a minute; None while nobody knows who asks, and without a limit.
+        allowance: what is left of the openings that its user may ask for in a minute; None while nobody knows
+            who asks, and without a limit.
     """
 
     def __init__(
@@ -67,7 +70,8 @@ class Opening:
         return [(name.lower().encode(), value.encode()) for name, value in fields.items()]
 
     def check(self) -> None:
-        """By what right a stream is asked for, and not too often, as for one that is opened; a ticket stays. In the private pool.
+        """By what right a stream is asked for, and not too often, as for one that is opened; a ticket stays.
+        In the private pool.
 
         Raises:
             Refusal: those of ``identify``; or the user has asked more often than one may (429).
@@ -75,7 +79,8 @@ class Opening:
         self._admit(is_opening=False)
 
     def open(self, worker: Worker) -> Opened:
-        """Check the credential, then take a slot. Called again it takes a slot alone: a ticket can be used once.
+        """Check the credential, then take a slot. Called again it takes a slot alone: a ticket can be used
+        once.
 
         Raises:
             Refusal: those of ``check``; nothing was changed but that a ticket was used up.

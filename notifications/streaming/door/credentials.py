@@ -1,7 +1,8 @@
 """Who asks for a stream: the credentials that it takes, each checked read-only and in the private pool.
 
-Neither Django's ``get_user`` nor Channels' auth helper serves here: outside the session middleware the first would cycle the
-session's key without a cookie going out, the second would flush the session. Nothing here ever writes a session.
+Neither Django's ``get_user`` nor Channels' auth helper serves here: outside the session middleware the first
+would cycle the session's key without a cookie going out, the second would flush the session. Nothing here
+ever writes a session.
 """
 
 from __future__ import annotations
@@ -50,8 +51,8 @@ def identify(headers: Headers, ticket: str | None, is_opening: bool) -> Credenti
         is_opening: the request opens a stream, which uses a ticket up.
 
     Raises:
-        Refusal: there is none, or it is not valid (401), it is a token without the scope ``read`` (403), or there is both a
-            ticket and a token (400).
+        Refusal: there is none, or it is not valid (401), it is a token without the scope ``read`` (403), or
+            there is both a ticket and a token (400).
     """
     text = bearer_of(headers.get("authorization") or "")
     if ticket is not None:
@@ -64,7 +65,8 @@ def identify(headers: Headers, ticket: str | None, is_opening: bool) -> Credenti
 
 
 def identify_session(headers: Headers) -> Credential:
-    """Check the session that a request carries, whatever else it does. Asks the database; call it in the private pool.
+    """Check the session that a request carries, whatever else it does. Asks the database; call it in the
+    private pool.
 
     Raises:
         Refusal: there is none that is valid (401).
@@ -106,7 +108,9 @@ def _session_key(headers: Headers) -> str | None:
 
 
 def _session_user(key: str) -> Any | None:
-    """The active user of a valid session, by the rules of ``django.contrib.auth.get_user``; None for any other."""
+    """The active user of a valid session, by the rules of ``django.contrib.auth.get_user``; None for any
+    other.
+    """
     # A quoted cookie can spell any octet, and PostgreSQL takes no NUL.
     if not (key.isascii() and key.isprintable()):
         return None
@@ -124,8 +128,9 @@ def _session_user(key: str) -> Any | None:
     return user
 
 
-# Thousands may ask at once. Where Django's own rules hold, the two rows are read by hand: making the statements and the models
-# takes four times as long as the rest. ``tests/integration/test_credentials.py`` holds both ways to the same answers.
+# Thousands may ask at once. Where Django's own rules hold, the two rows are read by hand: making the
+# statements and the models takes four times as long as the rest. ``tests/integration/test_credentials.py``
+# holds both ways to the same answers.
 
 
 def _session(key: str) -> Mapping[str, Any]:

@@ -1,6 +1,7 @@
 """The stream's ASGI application: guard, credential, slot, and then the connection itself.
 
-It is a plain callable and no Channels consumer, whose loop would see neither the disconnect nor a group's messages.
+It is a plain callable and no Channels consumer, whose loop would see neither the disconnect nor a group's
+messages.
 """
 
 from __future__ import annotations
@@ -48,7 +49,9 @@ async def stream(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 async def _begin(scope: Scope, receive: Receive, send: Send) -> tuple[Connection, Receive] | None:
-    """The connection that was asked for, and what tells of its disconnect; None when the request has been answered."""
+    """The connection that was asked for, and what tells of its disconnect; None when the request has been
+    answered.
+    """
     headers = Headers(scope)
     common = guard.cors_headers(headers)
     try:
@@ -89,7 +92,8 @@ async def _open(
 ) -> Connection | None:
     """The connection that was asked for; None when only its headers were. Raises ``Refusal``.
 
-    ``common``, the headers of every answer to this client, is told what is left of its user's limit as soon as that is known.
+    ``common``, the headers of every answer to this client, is told what is left of its user's limit as soon
+    as that is known.
     """
     runtime = current_runtime()
     key = new_public_id()

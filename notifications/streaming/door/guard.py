@@ -1,7 +1,8 @@
-"""What Django's middleware would have checked, checked here, in this order and before the database is touched.
+"""What Django's middleware would have checked, checked here, in this order and before the database is
+touched.
 
-Method, Host, size, Sec-Fetch-Site and Origin, Accept, and last the query string. A credential comes after all of them
-(``notifications.streaming.door.credentials``).
+Method, Host, size, Sec-Fetch-Site and Origin, Accept, and last the query string. A credential comes after all
+of them (``notifications.streaming.door.credentials``).
 """
 
 from __future__ import annotations
@@ -38,7 +39,8 @@ def check(scope: Scope, headers: Headers) -> StreamRequest:
 
 
 def check_own_site(scope: Scope, headers: Headers) -> Mapping[str, list[str]]:
-    """Let a request for a stream of the staff's pass, and read its parameters; a page of no other site may have one.
+    """Let a request for a stream of the staff's pass, and read its parameters; a page of no other site may
+    have one.
 
     Raises:
         Refusal: with the first thing that is wrong.
@@ -62,12 +64,15 @@ def _check(scope: Scope, headers: Headers, origins: Collection[str]) -> None:
 
 
 def cors_headers(headers: Headers) -> HeaderList:
-    """What a page of another site needs in order to read the answer; nothing unless its origin is on the exact list."""
+    """What a page of another site needs in order to read the answer; nothing unless its origin is on the
+    exact list.
+    """
     return _encoded(cors.cors_headers(headers.get("origin")))
 
 
 def preflight_headers(scope: Scope, headers: Headers) -> HeaderList | None:
-    """The answer's headers when a browser asks whether a page of an allowed site may open a stream; None otherwise.
+    """The answer's headers when a browser asks whether a page of an allowed site may open a stream; None
+    otherwise.
 
     Raises:
         Refusal: it asks under a host that is not served here.

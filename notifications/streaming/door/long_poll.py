@@ -1,7 +1,8 @@
-"""The long poll, ``changes?wait=``: waits here for a change, holding neither a thread nor a database connection.
+"""The long poll, ``changes?wait=``: waits here for a change, holding neither a thread nor a database
+connection.
 
-Then, or as soon as there is any reason not to wait, the request goes on to Django unchanged, which checks and answers it as one
-without ``wait``. So nothing is refused here, and nothing decided.
+Then, or as soon as there is any reason not to wait, the request goes on to Django unchanged, which checks and
+answers it as one without ``wait``. So nothing is refused here, and nothing decided.
 """
 
 from __future__ import annotations
@@ -80,7 +81,9 @@ def clamp_wait(text: str) -> float:
 async def poll(
     scope: Scope, receive: Receive, send: Send, application: Callable[..., Awaitable[None]]
 ) -> None:
-    """Answer one request for changes by ``application``, once there is something to answer or the time is over."""
+    """Answer one request for changes by ``application``, once there is something to answer or the time is
+    over.
+    """
     headers = Headers(scope)
     wish = Wish.of(scope, headers)
     runtime = current_runtime()
@@ -127,7 +130,8 @@ async def _until_news(runtime: Runtime, wish: Wish, headers: Headers) -> None:
     with runtime.polls.place_of(state.user_id, news) as has_room:
         inbox = runtime.fanout.join(news, state)
         try:
-            # What came between the reading and the joining was offered to others already: rather answer for nothing.
+            # What came between the reading and the joining was offered to others already: rather answer for
+            # nothing.
             if has_room and inbox.position <= state.head and not runtime.is_draining:
                 await news.is_over.wait()
         finally:

@@ -1,7 +1,9 @@
-"""Django's answers that take several writes: their readers are waited for, but not for ever, and one that failed never looks whole.
+"""Django's answers that take several writes: their readers are waited for, but not for ever, and one that
+failed never looks whole.
 
-Django's handlers write as fast as the server takes it and know of no reader that has stopped reading. Under Daphne, whose ``send`` never waits, a
-long answer would be kept in memory; and an answer that fails after its beginning would stop Daphne from looking after any request at all.
+Django's handlers write as fast as the server takes it and know of no reader that has stopped reading. Under
+Daphne, whose ``send`` never waits, a long answer would be kept in memory; and an answer that fails after its
+beginning would stop Daphne from looking after any request at all.
 """
 
 from __future__ import annotations
@@ -27,7 +29,8 @@ class ReaderStuck(ConnectionError):
 
 
 def paced(application: Callable[..., Awaitable[None]]) -> Callable[[Scope, Receive, Send], Awaitable[None]]:
-    """The same application, whose answers keep to the pace of their readers and are broken off where they fail.
+    """The same application, whose answers keep to the pace of their readers and are broken off where they
+    fail.
 
     Args:
         application: Django's ASGI handler, the hub's or its own.
@@ -82,7 +85,8 @@ class _Answer:
                 await self._send(message)
         except TimeoutError:
             wire.abort()
-            # Django's own handler closes what it sends when it hears that the client has gone, and not when it cannot send.
+            # Django's own handler closes what it sends when it hears that the client has gone, and not when
+            # it cannot send.
             await asyncio.sleep(DISCONNECT_SECONDS)
             raise ReaderStuck from None
 

@@ -20,7 +20,8 @@ async def send_refusal(send: Send, refusal: Refusal, headers: HeaderList) -> Non
 
 
 async def send_closed_stream(send: Send, close: bytes, headers: HeaderList) -> None:
-    """A stream that is nothing but its close: native EventSource never comes back from a status other than 200.
+    """A stream that is nothing but its close: native EventSource never comes back from a status other than
+    200.
 
     Args:
         close: the frame.
@@ -30,7 +31,9 @@ async def send_closed_stream(send: Send, close: bytes, headers: HeaderList) -> N
 
 
 async def send_stream_headers(send: Send, headers: HeaderList) -> None:
-    """What a HEAD gets. Without a length: nobody knows that of a stream, and 0 would be said of the GET's body."""
+    """What a HEAD gets. Without a length: nobody knows that of a stream, and 0 would be said of the GET's
+    body.
+    """
     await send({"type": "http.response.start", "status": 200, "headers": [*STREAM_HEADERS, *headers]})
     await send({"type": "http.response.body", "body": b"", "more_body": False})
 

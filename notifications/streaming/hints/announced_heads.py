@@ -1,4 +1,6 @@
-"""Up to where this process has announced inboxes lately: a transient event may not overtake that (I19). Pure."""
+"""Up to where this process has announced inboxes lately: a transient event may not overtake that (I19).
+Pure.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +14,10 @@ MAX_USERS: Final = 100_000
 class Announced:
     """The newest announced position of each user, remembered for one to two spans of time.
 
-    Two generations instead of a time for each user: the older one is forgotten as a whole. A stream that is behind for longer
-    than a span has lost its database; and after a restore, positions that were announced before it hold nothing back for long.
-    The newer generation is full at 100,000 users, and then becomes the older one at once. Safe in any thread.
+    Two generations instead of a time for each user: the older one is forgotten as a whole. A stream that is
+    behind for longer than a span has lost its database; and after a restore, positions that were announced
+    before it hold nothing back for long. The newer generation is full at 100,000 users, and then becomes the
+    older one at once. Safe in any thread.
     """
 
     def __init__(self) -> None:

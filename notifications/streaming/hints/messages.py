@@ -1,7 +1,8 @@
-"""Hints and looks as they go between processes, and to whom: numbers and keys only, so that a wrong one can cost a query and nothing else.
+"""Hints and looks as they go between processes, and to whom: numbers and keys only, so that a wrong one can
+cost a query and nothing else.
 
-A *hint* says which inboxes have reached which positions; a *look*, that something other than the log has changed for some users:
-look again at the rights and rows of their streams. Both may be lost. Pure.
+A *hint* says which inboxes have reached which positions; a *look*, that something other than the log has
+changed for some users: look again at the rights and rows of their streams. Both may be lost. Pure.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ def group_of(address: Address, *, installation: str) -> str:
 
     Args:
         address: a user's key, or ``EVERYBODY``.
-        installation: the name of the installation, so that no other one's messages come to the group, whatever the layer's own prefix is.
+        installation: the name of the installation, so that no other one's messages come to the group,
+            whatever the layer's own prefix is.
     """
     if address is None:
         return f"{GROUP_PREFIX}{installation}{EVERYBODY_SUFFIX}"

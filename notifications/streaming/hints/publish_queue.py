@@ -55,7 +55,9 @@ class Batch:
         yield from event_messages(self.events)
 
     def begun(self) -> Batch:
-        """This batch at the moment in which it is sent: without the events whose senders were told that they were not."""
+        """This batch at the moment in which it is sent: without the events whose senders were told that they
+        were not.
+        """
         if all(event.receipt is None for event in self.events):
             return self
         return replace(

@@ -1,8 +1,10 @@
-"""Tells every process that inboxes or streams have changed, and passes transient events on: best effort, never in anybody's way.
+"""Tells every process that inboxes or streams have changed, and passes transient events on: best effort,
+never in anybody's way.
 
-A hint that is lost costs the reconciliation interval and never a notification. So hints wait in a bounded queue that keeps
-one position for each user (``pending``), a hung channel layer holds up nobody but the publisher's own thread, and what cannot be
-sent is dropped and counted. A transient event that is lost is lost; it goes after the hints that wait with it.
+A hint that is lost costs the reconciliation interval and never a notification. So hints wait in a bounded
+queue that keeps one position for each user (``pending``), a hung channel layer holds up nobody but the
+publisher's own thread, and what cannot be sent is dropped and counted. A transient event that is lost is
+lost; it goes after the hints that wait with it.
 """
 
 from __future__ import annotations
@@ -56,10 +58,12 @@ def publish(heads: Mapping[Any, int]) -> None:
 
 
 def publish_looks(user_ids: Iterable[Any]) -> None:
-    """Ask every process to look at the streams of some users. Any thread; never blocks, never raises, promises nothing.
+    """Ask every process to look at the streams of some users. Any thread; never blocks, never raises,
+    promises nothing.
 
     Args:
-        user_ids: primary keys of the users of whose streams something other than the log has changed, committed.
+        user_ids: primary keys of the users of whose streams something other than the log has changed,
+            committed.
     """
     _publish(Batch(looks=dict.fromkeys(map(user_key, user_ids))))
 
@@ -74,7 +78,8 @@ def publish_event(
     data: str,
     receipt: Receipt | None = None,
 ) -> None:
-    """Pass a transient event on to the streams of some users. Any thread; never blocks, never raises, promises nothing.
+    """Pass a transient event on to the streams of some users. Any thread; never blocks, never raises,
+    promises nothing.
 
     On no stream does it come before a change, or another event, that this process has announced before it.
 
@@ -82,7 +87,8 @@ def publish_event(
         user_ids: primary keys of the users.
         event_id, event_type, topic, at: what its frame says.
         data: one line of ASCII JSON.
-        receipt: told what becomes of it; what goes out in any process after the layer has taken it comes after it.
+        receipt: told what becomes of it; what goes out in any process after the layer has taken it comes
+            after it.
     """
     frame = frames.transient(
         event_id=str(event_id), event_type=event_type, topic=topic, at=timestamp(at), data=data
@@ -94,13 +100,15 @@ def publish_event(
 
 
 def publish_probe(receipt: Receipt) -> None:
-    """Find out whether the channel layer takes anything. Any thread; never blocks, never raises; shown to nobody."""
+    """Find out whether the channel layer takes anything. Any thread; never blocks, never raises; shown to
+    nobody.
+    """
     _publish_events([probe(receipt)], receipt)
 
 
 def publish_shows(shows: Iterable[tuple[Any, int]]) -> None:
-    """Ask every process to show notifications once more on the streams of their recipients. Any thread; never blocks, never
-    raises, promises nothing.
+    """Ask every process to show notifications once more on the streams of their recipients. Any thread; never
+    blocks, never raises, promises nothing.
 
     Args:
         shows: the primary key of each recipient with that of the notification.
@@ -142,9 +150,12 @@ def _publish(batch: Batch) -> None:
 
 @cache
 def _warn_of_nobody() -> None:
-    """Once. Notifications are noticed by other processes through the database; there is nothing in it for these."""
+    """Once. Notifications are noticed by other processes through the database; there is nothing in it for
+    these.
+    """
     logger.warning(
-        "A transient event was emitted in a process that serves no streams, without a channel layer that others share: nobody sees it. "
+        "A transient event was emitted in a process that serves no streams, without a channel layer that "
+        "others share: nobody sees it. "
         "Set REDIS_URL, or emit it in the serving process."
     )
 
@@ -201,7 +212,8 @@ class LoopPublisher:
 
 
 class ThreadPublisher:
-    """Sends hints over a channel layer that other processes share, from one daemon thread with a loop of its own.
+    """Sends hints over a channel layer that other processes share, from one daemon thread with a loop of its
+    own.
 
     After a failure it drops hints for a moment instead of waiting for each: a breaker.
     """
@@ -289,7 +301,9 @@ class ThreadPublisher:
 
 
 class _PublisherLoop(asyncio.SelectorEventLoop):
-    """A loop that looks names up in its own thread: at the interpreter's exit, when a last hint may have to go out, the executor takes nothing more."""
+    """A loop that looks names up in its own thread: at the interpreter's exit, when a last hint may have to
+    go out, the executor takes nothing more.
+    """
 
     async def getaddrinfo(self, *args: Any, **kwargs: Any) -> Any:
         return socket.getaddrinfo(*args, **kwargs)

@@ -1,7 +1,9 @@
-"""This process's one channel: it hears hints, looks and transient events there, and is a member of one group for each connected user.
+"""This process's one channel: it hears hints, looks and transient events there, and is a member of one group
+for each connected user.
 
-The channel layer may fail, hang or lose everything at any time: streams are then live by reconciliation alone, and this
-recovers by itself. The same holds until the database has said who this installation is: before, no group can be named.
+The channel layer may fail, hang or lose everything at any time: streams are then live by reconciliation
+alone, and this recovers by itself. The same holds until the database has said who this installation is:
+before, no group can be named.
 """
 
 from __future__ import annotations
@@ -85,7 +87,9 @@ class Membership:
             await end_all([task])
 
     def look_at(self, key: str) -> None:
-        """A user came or went: join or leave the group soon. Joining twice is harmless, and repairs a layer that forgot."""
+        """A user came or went: join or leave the group soon. Joining twice is harmless, and repairs a layer
+        that forgot.
+        """
         if self._layer is not None:
             self._unsettled[key] = None
             self._changed.set()
@@ -137,14 +141,16 @@ class Membership:
                 self._changed.set()
 
     async def _settle_one(self, key: str, channel: str) -> None:
-        # Taken out before the await: whoever comes or goes meanwhile puts it back. A failure puts it back, too.
+        # Taken out before the await: whoever comes or goes meanwhile puts it back. A failure puts it back,
+        # too.
         del self._unsettled[key]
         try:
             if self._is_wanted(key):
                 await self._join(key, channel)
                 if key not in self._joined:
                     self._joined.add(key)
-                    self._outage.recovered()  # only this is sure to have asked it: a layer may know of older groups by itself
+                    # only this is sure to have asked it: a layer may know of older groups by itself
+                    self._outage.recovered()
                     self._on_joined(key)
             elif key in self._joined:
                 for group in self._groups_of(key):

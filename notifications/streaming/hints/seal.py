@@ -1,8 +1,10 @@
-"""Seals every message between processes, so that only processes of this installation can read it or have made it.
+"""Seals every message between processes, so that only processes of this installation can read it or have made
+it.
 
-A message may carry content, and Redis may be shared: with another hub, with other programs, with whoever looks at it. So what travels is
-encrypted and authenticated (AES-GCM), with the users whom it is for inside. Each process encrypts with a key of its own, derived from
-the installation's by a salt that goes with the message. A message that does not open is dropped and counted.
+A message may carry content, and Redis may be shared: with another hub, with other programs, with whoever
+looks at it. So what travels is encrypted and authenticated (AES-GCM), with the users whom it is for inside.
+Each process encrypts with a key of its own, derived from the installation's by a salt that goes with the
+message. A message that does not open is dropped and counted.
 """
 
 from __future__ import annotations
@@ -74,7 +76,9 @@ class Seal:
         return group_of(address, installation=self.name)
 
     def groups(self, address: Address) -> list[str]:
-        """The groups at which messages for an address may come: processes that still have a former key send to its group."""
+        """The groups at which messages for an address may come: processes that still have a former key send
+        to its group.
+        """
         return [group_of(address, installation=name) for name in self._keys]
 
     def close(self, message: Mapping[str, Any]) -> dict[str, Any]:
@@ -95,7 +99,9 @@ class Seal:
         return {"type": _MESSAGE_TYPE, "by": self.name, "sealed": sealed}
 
     def open(self, message: Any) -> Any:
-        """The message that was sealed; None for one that this installation has not sealed, which is counted."""
+        """The message that was sealed; None for one that this installation has not sealed, which is
+        counted.
+        """
         match message:
             case {"type": str(kind), "by": str(name), "sealed": bytes(sealed)} if (
                 kind == _MESSAGE_TYPE and name in self._keys
@@ -125,7 +131,8 @@ class Seal:
 
 
 def current_seal() -> Seal:
-    """This process's. The first call asks the database who the installation is, and may be made in any thread without a running loop.
+    """This process's. The first call asks the database who the installation is, and may be made in any thread
+    without a running loop.
 
     Raises:
         DatabaseError: that is not known yet; the next call asks again.
@@ -149,7 +156,9 @@ def _cipher(key: InstallationKey, salt: bytes) -> AESGCM:
 
 
 def _bound_to(name: str) -> bytes:
-    """What the seal holds fast besides the text: a message cannot be passed off as another kind's, or another installation's."""
+    """What the seal holds fast besides the text: a message cannot be passed off as another kind's, or another
+    installation's.
+    """
     return f"{_MESSAGE_TYPE} {name}".encode()
 
 
@@ -162,6 +171,7 @@ def _refuse(why: Refusal) -> None:
 def _warn_of(why: Refusal) -> None:
     """Once for each reason: whoever can write to Redis must not fill the log."""
     logger.warning(
-        "A message of the channel layer was dropped: %s. Further ones are only counted; manage.py doctor looks for its sender.",
+        "A message of the channel layer was dropped: %s. Further ones are only counted; manage.py doctor "
+        "looks for its sender.",
         _MEANING[why],
     )

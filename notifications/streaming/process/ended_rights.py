@@ -1,8 +1,8 @@
 """Which of the rights by which streams are open have ended (I15), asked for all streams of a process at once.
 
-A right is not examined as at the opening of a stream, which reads a whole session and user. It was good then; it ends with what it
-rests on: the user is gone or inactive, the session is gone or expired, the token is revoked or expired, the password is another
-one. Those few columns are read by key, 1,000 rows in a statement.
+A right is not examined as at the opening of a stream, which reads a whole session and user. It was good then;
+it ends with what it rests on: the user is gone or inactive, the session is gone or expired, the token is
+revoked or expired, the password is another one. Those few columns are read by key, 1,000 rows in a statement.
 """
 
 from __future__ import annotations
@@ -30,15 +30,17 @@ _T = TypeVar("_T")
 def ended(credentials: Iterable[Credential]) -> dict[Credential, Ending]:
     """Those whose right has ended, with how their streams close; the others may go on.
 
-    Where a session is gone, or another password holds now, the browser may have a session again, or have it under a new key: its
-    client is to come back, and the cookie decides. A logout that was seen has ended its streams before this is asked
-    (``services.end_streams_of_session``). A user who is gone or inactive, or a token, does not come back.
+    Where a session is gone, or another password holds now, the browser may have a session again, or have it
+    under a new key: its client is to come back, and the cookie decides. A logout that was seen has ended its
+    streams before this is asked (``services.end_streams_of_session``). A user who is gone or inactive, or a
+    token, does not come back.
 
-    Three statements at most for each 1,000: users, sessions, tokens. A session that is in no table is loaded by itself, and
-    users with a rule of their own for when sessions end are loaded whole. Writes nothing.
+    Three statements at most for each 1,000: users, sessions, tokens. A session that is in no table is loaded
+    by itself, and users with a rule of their own for when sessions end are loaded whole. Writes nothing.
 
     Raises:
-        Exception: the database, or whatever holds the sessions, did not answer. Nothing is known then, and nothing has ended.
+        Exception: the database, or whatever holds the sessions, did not answer. Nothing is known then, and
+            nothing has ended.
     """
     given = list(credentials)
     users = {each.user_id for each in given} | {each.asked_by_id for each in given}
@@ -101,7 +103,8 @@ def _usable_tokens(keys: list[Any]) -> Iterable[Any]:
 def _rows(
     model: type[models.Model], key: str, keys: list[Any], *names: str, where: str
 ) -> list[tuple[Any, ...]]:
-    """The given columns, the key first, of the rows with these keys, straight from the driver: a third of the ORM's cost.
+    """The given columns, the key first, of the rows with these keys, straight from the driver: a third of the
+    ORM's cost.
 
     Args:
         key: the name of the key's field.

@@ -77,19 +77,25 @@ class Fanout:
             self._on_membership(key)
 
     def hint(self, key: str, head: int) -> None:
-        """An inbox is said to have reached a position; costs a query when that is news, and can do no harm when it is a lie."""
+        """An inbox is said to have reached a position; costs a query when that is news, and can do no harm
+        when it is a lie.
+        """
         inbox = self._inboxes.get(key)
         if inbox is not None and head > inbox.position:
             self._on_behind(inbox)
 
     def look(self, key: str) -> None:
-        """The rights or rows of a user's streams are said to have changed; costs a query, and decides nothing."""
+        """The rights or rows of a user's streams are said to have changed; costs a query, and decides
+        nothing.
+        """
         inbox = self._inboxes.get(key)
         if inbox is not None:
             self._on_look(inbox)
 
     def show(self, received: Received) -> None:
-        """Offer a transient event to its users; one that knows of a change which is missing here is as good as a hint."""
+        """Offer a transient event to its users; one that knows of a change which is missing here is as good
+        as a hint.
+        """
         for key in received.keys:
             inbox = self._inboxes.get(key)
             if inbox is not None:

@@ -23,7 +23,8 @@ from notifications.system.outages import Outage
 
 logger = logging.getLogger(__name__)
 
-# Users come one by one, and each was looked at when it came: what they may have missed since is asked for together.
+# Users come one by one, and each was looked at when it came: what they may have missed since is asked for
+# together.
 TOGETHER_SECONDS: Final = 0.05
 
 
@@ -51,7 +52,9 @@ class Reconciler:
         self._wake.set()
 
     def ask_for(self, inbox: SharedInbox) -> None:
-        """Look at one soon: hints for it may have been missed until now. If that look fails, the next regular one makes up for it."""
+        """Look at one soon: hints for it may have been missed until now. If that look fails, the next regular
+        one makes up for it.
+        """
         if not self._joined:
             asyncio.get_running_loop().call_later(TOGETHER_SECONDS, self._wake.set)
         self._joined.add(inbox)
@@ -78,7 +81,8 @@ class Reconciler:
         known = list(inboxes)
         if not known:
             return
-        # A tuple for each would be so many objects that the garbage collector looks through everything there is.
+        # A tuple for each would be so many objects that the garbage collector looks through everything there
+        # is.
         epochs, positions = [inbox.epoch for inbox in known], [inbox.position for inbox in known]
         try:
             users = [inbox.user_id for inbox in known]
@@ -110,7 +114,9 @@ def _interval() -> float:
 
 
 def watched_database() -> str | None:
-    """The URI of a SQLite file, in which other processes' commits can be noticed; None for any other database."""
+    """The URI of a SQLite file, in which other processes' commits can be noticed; None for any other
+    database.
+    """
     if connection.vendor != "sqlite":
         return None
     is_file = not connection.is_in_memory_db()  # type: ignore[attr-defined]
@@ -118,7 +124,8 @@ def watched_database() -> str | None:
 
 
 async def watch_database(uri: str, on_commit: Callable[[], None]) -> None:
-    """Call ``on_commit`` soon after any other connection has committed to a SQLite file; go on until cancelled.
+    """Call ``on_commit`` soon after any other connection has committed to a SQLite file; go on until
+    cancelled.
 
     ``PRAGMA data_version`` reads one number from memory that the processes share, and takes no lock.
     """

@@ -1,4 +1,6 @@
-"""Brings inboxes that are behind up to date from the log: single flight, rate limited, one query for all of them."""
+"""Brings inboxes that are behind up to date from the log: single flight, rate limited, one query for all of
+them.
+"""
 
 from __future__ import annotations
 
@@ -23,8 +25,8 @@ logger = logging.getLogger(__name__)
 class Refill:
     """Reads what inboxes lack and delivers it.
 
-    Inboxes that fall behind while a query runs are answered by the next one. A query that fails is tried again, with a
-    growing pause, for as long as anybody is behind.
+    Inboxes that fall behind while a query runs are answered by the next one. A query that fails is tried
+    again, with a growing pause, for as long as anybody is behind.
     """
 
     def __init__(self) -> None:

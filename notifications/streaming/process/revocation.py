@@ -1,6 +1,8 @@
-"""Whether this process's streams and long polls may go on: asked when a look comes, and of all of them at each tick.
+"""Whether this process's streams and long polls may go on: asked when a look comes, and of all of them at
+each tick.
 
-A look decides nothing: which streams somebody else has ended is read from their rows, whose right has ended from the rights.
+A look decides nothing: which streams somebody else has ended is read from their rows, whose right has ended
+from the rights.
 """
 
 from __future__ import annotations
@@ -31,7 +33,8 @@ MAX_UNKNOWN_SECONDS: Final = 10.0
 AGAIN_SECONDS: Final = 1.0
 TOGETHER_SECONDS: Final = 0.02  # looks of so long a time are answered together
 
-# From the credentials of open streams to how each ends whose right has ended. It asks the database, in the private pool.
+# From the credentials of open streams to how each ends whose right has ended. It asks the database, in the
+# private pool.
 Ended = Callable[[Collection[Credential]], Mapping[Credential, Ending]]
 
 
@@ -63,11 +66,15 @@ class Standing:
         self._known_at = self._clock()
 
     def is_known(self) -> bool:
-        """Whether the rights of all streams were read within ten seconds: what comes from elsewhere than the database may go out."""
+        """Whether the rights of all streams were read within ten seconds: what comes from elsewhere than the
+        database may go out.
+        """
         return self._clock() - self._known_at <= MAX_UNKNOWN_SECONDS
 
     def ask(self, inbox: SharedInbox) -> None:
-        """Look at the streams of one user soon, and once more: some tell of what they are only about to do, as Django of a logout."""
+        """Look at the streams of one user soon, and once more: some tell of what they are only about to do,
+        as Django of a logout.
+        """
         self._ask(inbox)
         asyncio.get_running_loop().call_later(AGAIN_SECONDS, self._ask, inbox)
 
@@ -101,7 +108,8 @@ class Standing:
         if not looked_at:
             return True
         try:
-            # In this order: a logout ends the rows of its streams first and its session then, so who misses the rows sees the session.
+            # In this order: a logout ends the rows of its streams first and its session then, so who misses
+            # the rows sees the session.
             ended = await in_pool(self._ended, {one.credential for one in looked_at})
             asked = await in_pool(selectors.streams_asked_to_end, self._presence.worker.pk)
         except Exception as error:  # noqa: BLE001 (streams outlive any failure of the database)

@@ -155,7 +155,9 @@ class Runtime:
         return self._standing.is_known()
 
     def _show(self, received: Received) -> None:
-        """Changes are read from the database, which then knows of rights, too; a transient event comes past it."""
+        """Changes are read from the database, which then knows of rights, too; a transient event comes past
+        it.
+        """
         if self._may_show():
             self.fanout.show(received)
         else:

@@ -1,6 +1,8 @@
-"""Shows notifications once more on the open streams of their recipients, because staff ask for it: best effort, stored nowhere.
+"""Shows notifications once more on the open streams of their recipients, because staff ask for it: best
+effort, stored nowhere.
 
-A message names keys and nothing else, so a forged one can make a user see again what they have in their list, and no more.
+A message names keys and nothing else, so a forged one can make a user see again what they have in their list,
+and no more.
 """
 
 from __future__ import annotations

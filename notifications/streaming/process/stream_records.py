@@ -1,7 +1,8 @@
 """This process's streams on record: slots are taken at once, everything else is written in batches.
 
-The database may be slow or away: no stream waits for what is written here, or ends because of it. What could not be written is
-tried again; what was forgotten meanwhile is found by comparing the record with the streams there are.
+The database may be slow or away: no stream waits for what is written here, or ends because of it. What could
+not be written is tried again; what was forgotten meanwhile is found by comparing the record with the streams
+there are.
 """
 
 from __future__ import annotations
@@ -72,7 +73,8 @@ class Presence:
 
         Args:
             key: of the stream.
-            take: takes the slot for this process, in the private pool; called once more where its ``StreamLimit`` may be out of date.
+            take: takes the slot for this process, in the private pool; called once more where its
+                ``StreamLimit`` may be out of date.
 
         Raises:
             StreamLimit: there is none, even after what has ended here was written.
@@ -120,14 +122,18 @@ class Presence:
         self._noted.set()
 
     def settle(self, asked: Mapping[UUID, str]) -> None:
-        """Somebody else has ended streams that are not here: take them off the list of those that are asked."""
+        """Somebody else has ended streams that are not here: take them off the list of those that are
+        asked.
+        """
         gone = {key: EndReason(reason) for key, reason in asked.items() if key not in self._streams}
         if gone:
             self._closings = {key: (reason, None) for key, reason in gone.items()} | self._closings
             self._noted.set()
 
     async def run(self) -> None:
-        """Write what has ended, soon after it has; and at each beat a sign of life, and how far all streams have come."""
+        """Write what has ended, soon after it has; and at each beat a sign of life, and how far all streams
+        have come.
+        """
         await asyncio.gather(self._write_closings(), self._beat())
 
     async def stop(self) -> None:
@@ -136,7 +142,8 @@ class Presence:
             return
         with suppress(TimeoutError):
             async with asyncio.timeout(STOP_SECONDS):
-                # What is left had no connection yet; then this process is taken for lost, and another closes it.
+                # What is left had no connection yet; then this process is taken for lost, and another closes
+                # it.
                 if await self._write() and not self._streams:
                     await in_pool(services.end_worker, self.worker)
 

@@ -1,4 +1,6 @@
-"""Streams of the staff's own: the live tail and the replay, which the admin's pages show. They take no slot of any user's."""
+"""Streams of the staff's own: the live tail and the replay, which the admin's pages show. They take no slot
+of any user's.
+"""
 
 from typing import Final
 

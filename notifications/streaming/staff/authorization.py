@@ -1,4 +1,6 @@
-"""By what right staff have streams of their own: a session of theirs, and permissions, asked again for as long as a stream is open."""
+"""By what right staff have streams of their own: a session of theirs, and permissions, asked again for as
+long as a stream is open.
+"""
 
 from __future__ import annotations
 
@@ -44,8 +46,8 @@ def admit(headers: Headers, *, needs_inbox: bool) -> StaffRight:
 
 
 def ended(given: Iterable[StaffRight]) -> dict[StaffRight, Ending]:
-    """Those that hold no more, with why their streams close. One that shows more or less content than its user may see now begins
-    again. Asks the database; call it in the private pool.
+    """Those that hold no more, with why their streams close. One that shows more or less content than its
+    user may see now begins again. Asks the database; call it in the private pool.
     """
     held = list(given)
     over = ended_rights.ended({right.credential for right in held})

@@ -1,4 +1,6 @@
-"""The ASGI applications of the staff's streams: the same guard as a user's stream, then the session alone, then permissions."""
+"""The ASGI applications of the staff's streams: the same guard as a user's stream, then the session alone,
+then permissions.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The frames of the staff's streams. Their names are none of the protocol's, but for heartbeat and close, which are the same."""
+"""The frames of the staff's streams. Their names are none of the protocol's, but for heartbeat and close,
+which are the same.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,8 @@ def frame(
     """One frame.
 
     Args:
-        last: up to which id of changes everything was considered, for a browser that comes back; None for no such thing.
+        last: up to which id of changes everything was considered, for a browser that comes back; None for no
+            such thing.
     """
     text = json.dumps(data, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
     cursor = "" if last is None else str(last)

@@ -3,7 +3,8 @@
 Pure: no database, no event loop, no clock. Invariants:
 
 - An id is news once: when it is first read, above all others or in a gap that was left below them.
-- A gap is forgotten only when every transaction that may have taken its ids has ended before a look that did not find them.
+- A gap is forgotten only when every transaction that may have taken its ids has ended before a look that did
+  not find them.
 - At most ``MAX_GAPS`` are remembered; the lowest is given up first, and counted.
 """
 

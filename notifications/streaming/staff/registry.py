@@ -69,7 +69,9 @@ class StaffStreams:
             del self._open[stream]
 
     def drain(self) -> None:
-        """End all of them soon, because the process stops; whoever waits for their tasks may cancel what does not end."""
+        """End all of them soon, because the process stops; whoever waits for their tasks may cancel what does
+        not end.
+        """
         self._is_draining = True
         for stream in self._open:
             stream.close("shutdown")

@@ -1,4 +1,6 @@
-"""Replay: the log of one inbox played forward for one member of staff. It reads, and leaves no trace in the inbox."""
+"""Replay: the log of one inbox played forward for one member of staff. It reads, and leaves no trace in the
+inbox.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The time of a replay: when each change is due, as fast as is wanted and with long pauses shortened. Pure."""
+"""The time of a replay: when each change is due, as fast as is wanted and with long pauses shortened.
+Pure.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,8 @@ class Pause(NamedTuple):
 
     Attributes:
         seconds: to wait.
-        left_out_seconds: how long nothing happened, where the wait is shorter than the speed asks for; None where it is not.
+        left_out_seconds: how long nothing happened, where the wait is shorter than the speed asks for; None
+            where it is not.
     """
 
     seconds: float
@@ -27,7 +30,8 @@ class Pace:
 
     Args:
         speed: how many times as fast as it happened.
-        since: the time of the change before the first one; None when there is none, and then the first comes at once.
+        since: the time of the change before the first one; None when there is none, and then the first comes
+            at once.
     """
 
     def __init__(self, speed: int, since: datetime | None) -> None:

@@ -1,6 +1,7 @@
 """One open stream of the staff's: a bounded queue, a writer, a heartbeat, and an end.
 
-It has no cursor that must not be lost: what a slow reader does not take is dropped, the oldest first, counted, and said.
+It has no cursor that must not be lost: what a slow reader does not take is dropped, the oldest first,
+counted, and said.
 """
 
 from __future__ import annotations
@@ -125,7 +126,9 @@ class StaffStream(OpenStream):
                 await self._write_all([wording.heartbeat()])
 
     async def _finish(self, seconds: float) -> None:
-        """The last frame, if there is a reason to tell; the connection is dropped when the reader does not take it in time."""
+        """The last frame, if there is a reason to tell; the connection is dropped when the reader does not
+        take it in time.
+        """
         body = b""
         if self._closing is not None:
             retry_ms, ending = timing.retry_ms(self._closing), Ending(self._closing, self._may_return)

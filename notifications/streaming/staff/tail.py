@@ -1,7 +1,8 @@
 """The live tail: all changes of all inboxes, as they are committed, for the staff who watch.
 
-One reader for each process looks at the end of the table of changes, some times a second and only while anybody watches; no
-producer does anything for it, and no hint is needed. Each change is shown once: ``gaps`` says how, though ids are committed in any order.
+One reader for each process looks at the end of the table of changes, some times a second and only while
+anybody watches; no producer does anything for it, and no hint is needed. Each change is shown once: ``gaps``
+says how, though ids are committed in any order.
 """
 
 from __future__ import annotations
@@ -162,7 +163,8 @@ def _begin() -> Gaps:
 def _read(gaps: Gaps) -> tuple[list[WatchedChange], bool]:
     """What is news, in the order of ids, and whether that is all there is.
 
-    The new ids first, then the gaps: a change of an inbox that came before one of the new ones is then seen, too.
+    The new ids first, then the gaps: a change of an inbox that came before one of the new ones is then seen,
+    too.
     """
     fresh = selectors.changes_by_id(after=gaps.high, limit=MAX_ROWS)
     is_all = len(fresh) < MAX_ROWS

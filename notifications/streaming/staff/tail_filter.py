@@ -10,7 +10,8 @@ from notifications.fold import KINDS, Carries
 from notifications.selectors import WatchedChange
 
 MAX_RECIPIENTS: Final = 50
-# All that the address of a tail may hold: what is none of these was meant to narrow it, and must not show everything.
+# All that the address of a tail may hold: what is none of these was meant to narrow it, and must not show
+# everything.
 TAIL_PARAMETERS: Final = frozenset([*NAMES, *PLURALS.values(), "recipient", "change"])
 
 
@@ -29,7 +30,9 @@ class Watch:
     kinds: frozenset[str]
 
     def admits(self, change: WatchedChange) -> bool:
-        """Whether a change is wanted. All-read has neither type nor topic nor level: only a category can be wanted of it."""
+        """Whether a change is wanted. All-read has neither type nor topic nor level: only a category can be
+        wanted of it.
+        """
         if self.recipients and change.username not in self.recipients:
             return False
         if self.kinds and change.kind not in self.kinds:

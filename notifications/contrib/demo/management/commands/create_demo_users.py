@@ -17,7 +17,8 @@ class Command(HubCommand):
     """Makes those demo users that are missing, and says so once."""
 
     help = (
-        "Make the demo users admin (staff), ada and grace; each one's password is its name. Users that exist are left as "
+        "Make the demo users admin (staff), ada and grace; each one's password is its name. Users that exist "
+        "are left as "
         "they are. Refused when DEBUG is off."
     )
 

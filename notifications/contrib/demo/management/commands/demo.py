@@ -26,7 +26,8 @@ class Command(HubCommand):
     """Plays scenarios to the demo users."""
 
     help = (
-        "Play a lifelike series of orders, imports, sync jobs and expiring tokens to the demo users until Ctrl-C. Whoever is "
+        "Play a lifelike series of orders, imports, sync jobs and expiring tokens to the demo users until "
+        "Ctrl-C. Whoever is "
         "logged in to the running hub sees them come. Needs the demo users, and DEBUG."
     )
 
