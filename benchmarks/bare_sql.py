@@ -10,29 +10,29 @@ from uuid import uuid4
 # The same text for both drivers but for the placeholder and the lock.
 STAGE: Final = (
     (
-        "INSERT INTO notifications_event (type, topic, level, title, body, url, actor, data, source) "
+        "INSERT INTO notification_hub_event (type, topic, level, title, body, url, actor, data, source) "
         "VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING id"
     ),
     (
-        "INSERT INTO notifications_notification (public_id, recipient_id, event_id, collapse_key) VALUES (%s, "
+        "INSERT INTO notification_hub_notification (public_id, recipient_id, event_id, collapse_key) VALUES (%s, "
         "%s, %s, '') RETURNING id"
     ),
 )
 LIST: Final = (
-    "SELECT head, unread_count FROM notifications_inbox WHERE user_id = %s",
+    "SELECT head, unread_count FROM notification_hub_inbox WHERE user_id = %s",
     (
-        "UPDATE notifications_notification SET position = %s, created_at = CURRENT_TIMESTAMP, type = %s, "
+        "UPDATE notification_hub_notification SET position = %s, created_at = CURRENT_TIMESTAMP, type = %s, "
         "category = %s, level = %s WHERE id = %s"
     ),
     (
-        "INSERT INTO notifications_change (inbox_id, position, kind, at, unread_count, notification_id, "
+        "INSERT INTO notification_hub_change (inbox_id, position, kind, at, unread_count, notification_id, "
         "event_id, created_position, "
         "created_at, category, reason, by, via) "
         "VALUES (%s, %s, 'created', CURRENT_TIMESTAMP, %s, %s, %s, %s, CURRENT_TIMESTAMP, '', '', '', "
         "'producer')"
     ),
     (
-        "UPDATE notifications_inbox SET head = %s, unread_count = %s, changed_at = CURRENT_TIMESTAMP WHERE "
+        "UPDATE notification_hub_inbox SET head = %s, unread_count = %s, changed_at = CURRENT_TIMESTAMP WHERE "
         "user_id = %s"
     ),
 )

@@ -9,7 +9,7 @@ from django.http import HttpRequest
 from django.template.response import TemplateResponse
 from django.utils.translation import gettext_lazy as _
 
-SECTIONS: Final = ("notifications", "auth")
+SECTIONS: Final = ("notification_hub", "auth")
 
 
 class HubAdminSite(AdminSite):

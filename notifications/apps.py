@@ -8,11 +8,14 @@ from django.apps import AppConfig
 from django.utils.module_loading import autodiscover_modules
 from django.utils.translation import gettext_lazy as _
 
+from notifications import permissions
+
 
 class NotificationsConfig(AppConfig):
     """The notification hub."""
 
     name = "notifications"
+    label = permissions.APP_LABEL
     verbose_name = _("Notifications")
     default_auto_field = "django.db.models.BigAutoField"
 

@@ -31,7 +31,7 @@ def check_config(app_configs: AppConfigs, **kwargs: Any) -> Iterable[CheckMessag
     try:
         hub_config()
     except ImproperlyConfigured as error:
-        yield Error(str(error), hint="docs/settings.md lists every setting.", id="notifications.E001")
+        yield Error(str(error), hint="docs/settings.md lists every setting.", id="notification_hub.E001")
 
 
 @register
@@ -39,7 +39,7 @@ def check_time_zone(app_configs: AppConfigs, **kwargs: Any) -> Iterable[CheckMes
     """Times are aware."""
     if not settings.USE_TZ:
         yield Error(
-            "The hub's times are UTC on the wire.", hint="Set USE_TZ = True.", id="notifications.E002"
+            "The hub's times are UTC on the wire.", hint="Set USE_TZ = True.", id="notification_hub.E002"
         )
 
 
@@ -54,19 +54,19 @@ def check_sqlite(app_configs: AppConfigs, **kwargs: Any) -> Iterable[CheckMessag
             "SQLite must take its write lock when a transaction begins: otherwise concurrent writers fail at "
             "once.",
             hint='Set OPTIONS["transaction_mode"] = "IMMEDIATE".',
-            id="notifications.E003",
+            id="notification_hub.E003",
         )
     if "journal_mode=wal" not in str(options.get("init_command", "")).lower().replace(" ", ""):
         yield CheckWarning(
             "Without a write-ahead log every writer blocks SQLite's readers.",
             hint='Put "PRAGMA journal_mode=WAL;" into OPTIONS["init_command"].',
-            id="notifications.W003",
+            id="notification_hub.W003",
         )
     if sqlite3.sqlite_version_info < MIN_SQLITE:
         wanted = ".".join(map(str, MIN_SQLITE))
         yield Error(
             f"SQLite {sqlite3.sqlite_version} is too old; the hub needs {wanted} or newer.",
-            id="notifications.E004",
+            id="notification_hub.E004",
         )
 
 
@@ -86,7 +86,7 @@ def check_postgresql(
         yield Error(
             f"The hub needs READ COMMITTED; this connection runs in {isolation.upper()}.",
             hint="Leave isolation_level out of DATABASES, and default_transaction_isolation at its default.",
-            id="notifications.E005",
+            id="notification_hub.E005",
         )
 
 
@@ -98,7 +98,7 @@ def check_transactions(app_configs: AppConfigs, **kwargs: Any) -> Iterable[Check
             "With ATOMIC_REQUESTS every reader of the hub would hold a transaction, on SQLite the write "
             "lock.",
             hint="Set it to False, and use transaction.atomic where you need it.",
-            id="notifications.E006",
+            id="notification_hub.E006",
         )
 
 
@@ -109,7 +109,7 @@ def check_channel_layer(app_configs: AppConfigs, **kwargs: Any) -> Iterable[Chec
         yield CheckWarning(
             "Without a channel layer streams are live only by reconciliation, seconds late.",
             hint="Configure CHANNEL_LAYERS: in-memory for one process, channels_redis for several.",
-            id="notifications.W001",
+            id="notification_hub.W001",
         )
 
 
@@ -121,7 +121,7 @@ def check_sessions(app_configs: AppConfigs, **kwargs: Any) -> Iterable[CheckMess
             "Sessions that are kept in cookies alone leave no trace when they end: a logout closes no "
             "stream.",
             hint='Set SESSION_ENGINE = "django.contrib.sessions.backends.cached_db" or "…db".',
-            id="notifications.W004",
+            id="notification_hub.W004",
         )
 
 
@@ -138,7 +138,7 @@ def check_event_types(app_configs: AppConfigs, **kwargs: Any) -> Iterable[CheckM
             yield Error(
                 f"The annotations of {where} cannot be read: {error}",
                 hint="Import what they name outside of `if TYPE_CHECKING`.",
-                id="notifications.E008",
+                id="notification_hub.E008",
             )
 
 
@@ -149,15 +149,15 @@ def check_workers(app_configs: AppConfigs, **kwargs: Any) -> Iterable[CheckMessa
         if worker_count() == 1:
             return
     except ImproperlyConfigured as error:
-        yield Error(str(error), hint="docs/settings.md lists every setting.", id="notifications.E001")
+        yield Error(str(error), hint="docs/settings.md lists every setting.", id="notification_hub.E001")
         return
     hint = "Set DATABASE_URL and REDIS_URL, or WEB_CONCURRENCY=1."
     if connection.vendor == "sqlite":
-        yield Error("Several workers need PostgreSQL; this is SQLite.", hint=hint, id="notifications.E007")
+        yield Error("Several workers need PostgreSQL; this is SQLite.", hint=hint, id="notification_hub.E007")
     layer = getattr(settings, "CHANNEL_LAYERS", {}).get("default", {}).get("BACKEND")
     if layer == "channels.layers.InMemoryChannelLayer":
         yield Error(
             "Several workers need a channel layer that they share; this one is in each one's memory.",
             hint=hint,
-            id="notifications.E007",
+            id="notification_hub.E007",
         )

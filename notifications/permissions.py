@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-APP_LABEL: Final = "notifications"
+APP_LABEL: Final = "notification_hub"
 
 # Staff see that a notification is there, and what became of it, if they have any one of these: who may change
 # it sees it, as everywhere in Django's admin.

@@ -28,22 +28,22 @@ TYPE: Final = "bench.past.sent"
 # Past the services, which would take minutes. Each notification takes two positions: it is created, and then
 # something happens to it.
 EVENTS = """
-    INSERT INTO notifications_event (type, level, title, body)
+    INSERT INTO notification_hub_event (type, level, title, body)
     SELECT %(type)s, 'info', 'Your order number ' || n || ' is on its way', 'It will be with you within three days.'
     FROM generate_series(1, %(count)s) g(n)"""
 NOTIFICATIONS = """
-    INSERT INTO notifications_notification (public_id, recipient_id, event_id, type, category, level, position, created_at)
+    INSERT INTO notification_hub_notification (public_id, recipient_id, event_id, type, category, level, position, created_at)
     SELECT gen_random_uuid(), %(user)s, id, type, 'bench', level, 2 * row_number() OVER (ORDER BY id) - 1, now()
-    FROM notifications_event WHERE type = %(type)s"""
+    FROM notification_hub_event WHERE type = %(type)s"""
 CREATED = """
-    INSERT INTO notifications_change
+    INSERT INTO notification_hub_change
         (inbox_id, position, kind, at, unread_count, notification_id, event_id, created_position, created_at)
     SELECT recipient_id, position, 'created', now() - make_interval(secs => %(head)s - position), 1, id, event_id, position, now()
-    FROM notifications_notification WHERE recipient_id = %(user)s"""
+    FROM notification_hub_notification WHERE recipient_id = %(user)s"""
 # `lively`: most are read, some deleted, and now and then everything is marked read. `emptied`: all are
 # deleted in the end.
 AFTERWARDS = """
-    INSERT INTO notifications_change
+    INSERT INTO notification_hub_change
         (inbox_id, position, kind, at, unread_count, notification_id, event_id, created_position, created_at, up_to, reason,
          read_at)
     SELECT recipient_id, position + 1, kind, now() - make_interval(secs => %(head)s - position - 1), 0,
@@ -53,10 +53,10 @@ AFTERWARDS = """
            CASE kind WHEN 'read' THEN now() - make_interval(secs => %(head)s - position - 1) END
     FROM (SELECT *, CASE WHEN %(emptied)s OR position %% 20 IN (1, 9, 15) THEN 'deleted'
                          WHEN position %% 20 = 11 THEN 'read_all' ELSE 'read' END AS kind
-          FROM notifications_notification WHERE recipient_id = %(user)s) n"""
+          FROM notification_hub_notification WHERE recipient_id = %(user)s) n"""
 
 DELETED = """
-    UPDATE notifications_notification n SET deleted_at = c.at FROM notifications_change c
+    UPDATE notification_hub_notification n SET deleted_at = c.at FROM notification_hub_change c
     WHERE c.notification_id = n.id AND c.kind = 'deleted' AND n.recipient_id = %(user)s"""
 
 
@@ -93,7 +93,7 @@ def page(run: Run, client: httpx.Client, person: Person, position: int) -> float
     times = []
     for _ in range(run.size(ROUNDS, 3)):
         began_at = time.perf_counter()
-        answer = client.get(f"/admin/notifications/inbox/{person.pk}/past/?position={position}&fragment=1")
+        answer = client.get(f"/admin/notification_hub/inbox/{person.pk}/past/?position={position}&fragment=1")
         times.append(time.perf_counter() - began_at)
         assert answer.status_code == 200
         assert f"Position {position} of" in answer.text
@@ -125,7 +125,7 @@ def fill(person: Person, head: int, *, emptied: bool) -> None:
         for statement in (EVENTS, NOTIFICATIONS, CREATED, AFTERWARDS, DELETED):
             cursor.execute(statement, values)
         cursor.execute(
-            "UPDATE notifications_inbox SET head = %(head)s, changed_at = now() WHERE user_id = %(user)s",
+            "UPDATE notification_hub_inbox SET head = %(head)s, changed_at = now() WHERE user_id = %(user)s",
             values,
         )
         cursor.execute("VACUUM ANALYZE")

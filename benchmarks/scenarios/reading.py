@@ -26,16 +26,16 @@ POLLS = 1_000
 # Past the services, which would take minutes: one event for each notification. All have `order`, one in ten
 # `tenth`, and ten `rare`.
 EVENTS = """
-    INSERT INTO notifications_event (type, level, title, body)
+    INSERT INTO notification_hub_event (type, level, title, body)
     SELECT 'bench.reading.sent', 'info',
            'Your order number ' || n || ' is on its way' || CASE WHEN n %% 10 = 0 THEN ' tenth' ELSE '' END
                || CASE WHEN n %% %(every)s = 0 THEN ' rare' ELSE '' END,
            'It will be with you within three days; the carrier is number ' || (n %% 977)
     FROM generate_series(1, %(rows)s) g(n)"""
 NOTIFICATIONS = """
-    INSERT INTO notifications_notification (public_id, recipient_id, event_id, type, category, level, position, created_at)
+    INSERT INTO notification_hub_notification (public_id, recipient_id, event_id, type, category, level, position, created_at)
     SELECT gen_random_uuid(), %(user)s, id, type, 'bench', level, %(head)s + row_number() OVER (ORDER BY id), now()
-    FROM notifications_event WHERE type = 'bench.reading.sent'"""
+    FROM notification_hub_event WHERE type = 'bench.reading.sent'"""
 
 
 def measure(run: Run) -> Iterator[Figure]:
@@ -64,7 +64,7 @@ def fill(ada: Person, rows: int) -> None:
         cursor.execute(EVENTS, {"rows": rows, "every": rows // 10})
         cursor.execute(NOTIFICATIONS, {"user": ada.pk, "head": head})
         cursor.execute(
-            "UPDATE notifications_inbox SET head = head + %s, unread_count = unread_count + %s WHERE user_id "
+            "UPDATE notification_hub_inbox SET head = head + %s, unread_count = unread_count + %s WHERE user_id "
             "= %s",
             [rows, rows, ada.pk],
         )

@@ -22,25 +22,23 @@ MEGABYTE = 1e6
 FILL = (
     """INSERT INTO auth_user (username, password, is_superuser, is_staff, is_active, first_name, last_name, email, date_joined)
        SELECT 'crowd' || n, '!', false, false, true, '', '', '', now() FROM generate_series(1, %s) g(n)""",
-    """INSERT INTO notifications_inbox (user_id, epoch)
+    """INSERT INTO notification_hub_inbox (user_id, epoch)
        SELECT id, translate(left(md5(id::text), 8), '0189', 'wxyz') FROM auth_user WHERE username LIKE %s
        ON CONFLICT DO NOTHING""",
 )
 # The same rows as one statement for each chunk: what the database alone takes, with its indexes and foreign
 # keys.
-EVENT = (
-    "INSERT INTO notifications_event (type, title) VALUES ('bench.bare.sent', 'To all of you') RETURNING id"
-)
+EVENT = "INSERT INTO notification_hub_event (type, title) VALUES ('bench.bare.sent', 'To all of you') RETURNING id"
 BARE = """
     WITH listed AS (
-        INSERT INTO notifications_notification (public_id, recipient_id, event_id, type, category, position, created_at)
+        INSERT INTO notification_hub_notification (public_id, recipient_id, event_id, type, category, position, created_at)
         SELECT gen_random_uuid(), user_id, %s, 'bench.bare.sent', 'bench', head + 1, now()
-        FROM notifications_inbox WHERE user_id = ANY(%s) RETURNING id, recipient_id, position
+        FROM notification_hub_inbox WHERE user_id = ANY(%s) RETURNING id, recipient_id, position
     ), moved AS (
-        UPDATE notifications_inbox SET head = head + 1, unread_count = unread_count + 1, changed_at = now()
+        UPDATE notification_hub_inbox SET head = head + 1, unread_count = unread_count + 1, changed_at = now()
         WHERE user_id = ANY(%s) RETURNING user_id, unread_count
     )
-    INSERT INTO notifications_change (inbox_id, position, kind, at, unread_count, notification_id, event_id,
+    INSERT INTO notification_hub_change (inbox_id, position, kind, at, unread_count, notification_id, event_id,
                                       created_position, created_at, via)
     SELECT recipient_id, position, 'created', now(), unread_count, id, %s, position, now(), 'producer'
     FROM listed JOIN moved ON user_id = recipient_id"""

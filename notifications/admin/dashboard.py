@@ -247,7 +247,7 @@ def _job(job: Job, name: str) -> dict[str, Any]:
     percent = min(99, int(job.worked_count * 100 / job.total_count)) if job.total_count else 0
     return {
         "name": name,
-        "url_name": f"admin:notifications_{job._meta.model_name}_change",
+        "url_name": f"admin:notification_hub_{job._meta.model_name}_change",
         "pk": job.pk,
         "percent": percent,
         "chip": CHIPS[job.state],

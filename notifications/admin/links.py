@@ -25,19 +25,19 @@ MAX_NAME: Final = 254
 
 def notification_url(key: Any, page: str = "change") -> str:
     """A notification's page; ``key`` is its id on the wire or its primary key."""
-    return reverse(f"admin:notifications_notification_{page}", args=[quote(str(key))])
+    return reverse(f"admin:notification_hub_notification_{page}", args=[quote(str(key))])
 
 
 def notifications_url(**parameters: Any) -> str:
     """The list of notifications, filtered."""
     query = f"?{urlencode(parameters)}" if parameters else ""
-    return reverse("admin:notifications_notification_changelist") + query
+    return reverse("admin:notification_hub_notification_changelist") + query
 
 
 def replay_url(public_ids: Iterable[Any]) -> str:
     """The page that asks what to replay of some notifications."""
     ids = ",".join(map(str, public_ids))
-    return f"{reverse('admin:notifications_replay_add')}?{urlencode({'ids': ids})}"
+    return f"{reverse('admin:notification_hub_replay_add')}?{urlencode({'ids': ids})}"
 
 
 def withdraw_url(public_ids: Iterable[Any] = ()) -> str:
@@ -46,28 +46,28 @@ def withdraw_url(public_ids: Iterable[Any] = ()) -> str:
     """
     ids = ",".join(map(str, public_ids))
     query = f"?{urlencode({'ids': ids})}" if ids else ""
-    return reverse("admin:notifications_notification_withdraw") + query
+    return reverse("admin:notification_hub_notification_withdraw") + query
 
 
 def replay_job_url(key: Any) -> str:
     """The page of one replay."""
-    return reverse("admin:notifications_replay_change", args=[quote(str(key))])
+    return reverse("admin:notification_hub_replay_change", args=[quote(str(key))])
 
 
 def inbox_url(user_id: Any) -> str:
     """An inbox's page."""
-    return reverse("admin:notifications_inbox_change", args=[quote(str(user_id))])
+    return reverse("admin:notification_hub_inbox_change", args=[quote(str(user_id))])
 
 
 def past_url(user_id: Any, **parameters: Any) -> str:
     """The time machine of an inbox, at a ``position``, a ``cursor`` or a time."""
     query = f"?{urlencode(parameters)}" if parameters else ""
-    return reverse("admin:notifications_inbox_past", args=[quote(str(user_id))]) + query
+    return reverse("admin:notification_hub_inbox_past", args=[quote(str(user_id))]) + query
 
 
 def stream_url(key: Any, page: str = "change") -> str:
     """The record of a stream, or one of its verbs."""
-    return reverse(f"admin:notifications_streamsession_{page}", args=[quote(str(key))])
+    return reverse(f"admin:notification_hub_streamsession_{page}", args=[quote(str(key))])
 
 
 def live_url(name: str, **parameters: Any) -> str:
@@ -118,7 +118,7 @@ def to_list(request: HttpRequest, name: str) -> HttpResponseRedirect:
     ``inbox`` …).
     """
     messages.warning(request, _("There is nothing at that address; it may have been erased."))
-    return HttpResponseRedirect(reverse(f"admin:notifications_{name}_changelist"))
+    return HttpResponseRedirect(reverse(f"admin:notification_hub_{name}_changelist"))
 
 
 def time_html(at: datetime | None) -> SafeString:

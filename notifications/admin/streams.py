@@ -115,8 +115,8 @@ class StreamSessionAdmin(RecordsOnly, BoundedList):
         "id",
     )
     readonly_fields = fields
-    change_form_template = "admin/notifications/streamsession/change_form.html"
-    disconnect_template = "admin/notifications/streamsession/disconnect.html"
+    change_form_template = "admin/notification_hub/streamsession/change_form.html"
+    disconnect_template = "admin/notification_hub/streamsession/disconnect.html"
 
     class Media:
         css: ClassVar[dict[str, list[str]]] = {"all": ["notifications-admin/hub.css"]}
@@ -217,7 +217,7 @@ class StreamSessionAdmin(RecordsOnly, BoundedList):
     def get_urls(self) -> list[URLPattern]:
         """Disconnecting besides, before the catch-all of Django's."""
         view = self.admin_site.admin_view(self.disconnect_view)
-        name = "notifications_streamsession_disconnect"
+        name = "notification_hub_streamsession_disconnect"
         return [path("<path:object_id>/disconnect/", view, name=name), *super().get_urls()]
 
     def disconnect_view(self, request: HttpRequest, object_id: str) -> HttpResponse:

@@ -182,8 +182,8 @@ class ApiTokenAdmin(BoundedList):
     empty_words = gettext_lazy("There is no API token yet.")
     empty_hint = gettext_lazy("A program needs one to read an inbox, or to send.")
     none_words = gettext_lazy("No API token is like that.")
-    add_form_template = "admin/notifications/apitoken/add_form.html"
-    made_template = "admin/notifications/apitoken/made.html"
+    add_form_template = "admin/notification_hub/apitoken/add_form.html"
+    made_template = "admin/notification_hub/apitoken/made.html"
 
     class Media:
         css: ClassVar[dict[str, list[str]]] = {"all": ["notifications-admin/hub.css"]}

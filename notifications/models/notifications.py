@@ -55,7 +55,7 @@ class Notification(models.Model):
     # Which of the staff's replays made it: its changes then say who that was. No constraint, as for the
     # event's producer.
     replay = models.ForeignKey(
-        "notifications.Replay",
+        "notification_hub.Replay",
         null=True,
         on_delete=models.DO_NOTHING,
         related_name="+",

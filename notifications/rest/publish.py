@@ -113,7 +113,9 @@ def producer_of(request: Request) -> Producer:
 
 def _sent(outcome: list[UUID] | Broadcast) -> Answer:
     if isinstance(outcome, Broadcast):
-        return _answer(202, job_body(outcome), location=reverse("notifications_api:job", args=[outcome.pk]))
+        return _answer(
+            202, job_body(outcome), location=reverse("notification_hub_api:job", args=[outcome.pk])
+        )
     return _answer(201, _count_and_ids(outcome))
 
 

@@ -17,7 +17,7 @@ from notifications.rest.tickets import TicketView
 
 register_converter(IdConverter, "hub_id")
 
-app_name = "notifications_api"
+app_name = "notification_hub_api"
 urlpatterns = [
     path("notifications", inbox.ListView.as_view(), name="list"),
     path("notifications/actions", inbox.ActionsView.as_view(), name="actions"),

@@ -166,9 +166,9 @@ def _with_inbox(page: QuerySet[Notification], user_id: Any) -> list[Any]:
         Notification.objects.raw(
             f"""SELECT n.*, e.title AS event_title, e.body AS event_body, e.url AS event_url, e.actor AS event_actor,
                        e.data AS event_data, i.epoch AS inbox_epoch, i.head AS inbox_head, i.unread_count AS inbox_unread
-                FROM {quote("notifications_inbox")} i
+                FROM {quote("notification_hub_inbox")} i
                 LEFT JOIN ({rows}) n ON n.recipient_id = i.user_id
-                LEFT JOIN {quote("notifications_event")} e ON e.id = n.event_id
+                LEFT JOIN {quote("notification_hub_event")} e ON e.id = n.event_id
                 WHERE i.user_id = %s ORDER BY n.position DESC""",  # noqa: S608 (only names and placeholders)
             (*params, db_key(user_id)),
         )

@@ -316,7 +316,7 @@ def test_permission__taken_away__counts_at_once(shop: User, ada: User, api: Api)
     shop.user_permissions.clear()
     answer = post(api, PUBLISH, draft(ada), key="k")
     assert (answer.status, answer.code) == (403, "forbidden")
-    assert "notifications.add_notification" in answer.problem["detail"]
+    assert "notification_hub.add_notification" in answer.problem["detail"]
     group = Group.objects.create(name="producers")
     group.permissions.set(make_producer("other").user_permissions.all())
     shop.groups.add(group)

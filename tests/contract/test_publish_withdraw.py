@@ -196,7 +196,9 @@ def test_service__many__goes_in_chunks_in_user_order(
     post(api, PUBLISH, draft(*users, topic="t", deliver_at=later))
     with assert_converges(*users), CaptureQueriesContext(connection) as captured:
         assert services.withdraw(topic="t", type_name=TYPE) == 12
-    updates = [query for query in captured.captured_queries if 'UPDATE "notifications_inbox"' in query["sql"]]
+    updates = [
+        query for query in captured.captured_queries if 'UPDATE "notification_hub_inbox"' in query["sql"]
+    ]
     assert len(updates) == 2
     assert held(users) == [0, 0, 0]
     assert auditor.problems() == []

@@ -103,5 +103,5 @@ def test_statements__of_a_look__are_one_after_those_that_say_who_asks(ada: User,
     api = Api(token=make_token(ada, "publish").text)
     with CaptureQueriesContext(connection) as captured:
         api.get(url(job.pk))
-    assert ["notifications_broadcast" in query["sql"] for query in captured].count(True) == 1
+    assert ["notification_hub_broadcast" in query["sql"] for query in captured].count(True) == 1
     assert len(captured) == 3  # the token with its user, the permission; the broadcast

@@ -144,16 +144,12 @@ def test_q__asks_the_database_no_more_often(api: Api, ada: User, django_assert_n
 
 def test_migration__holds_the_same_characters__and_does_nothing_on_sqlite() -> None:
     loader = MigrationExecutor(connection).loader
-    [migration] = [
-        m
-        for m in loader.disk_migrations.values()
-        if m.app_label == "notifications" and m.name == "0006_search"
-    ]
+    migration = loader.disk_migrations[("notification_hub", "0001_initial")]
     module = __import__(migration.__module__, fromlist=["WORD_CHARACTERS"])
     assert module.WORD_CHARACTERS == WORD_CHARACTERS
     with connection.cursor() as cursor:
         columns = {
             column.name
-            for column in connection.introspection.get_table_description(cursor, "notifications_event")
+            for column in connection.introspection.get_table_description(cursor, "notification_hub_event")
         }
     assert ("search_words" in columns) is (connection.vendor == "postgresql")

@@ -12,14 +12,14 @@ from django.urls import reverse
 from notifications.models import Notification
 from tests.helpers.factories import make_user
 
-LIST = "/admin/notifications/notification/"
-INBOXES = "/admin/notifications/inbox/"
-STREAMS = "/admin/notifications/streamsession/"
-BROADCASTS = "/admin/notifications/broadcast/"
-REPLAYS = "/admin/notifications/replay/"
-TOKENS = "/admin/notifications/apitoken/"
-TAIL_STREAM = "/admin/notifications/live/tail"
-REPLAY_STREAM = "/admin/notifications/live/replay"
+LIST = "/admin/notification_hub/notification/"
+INBOXES = "/admin/notification_hub/inbox/"
+STREAMS = "/admin/notification_hub/streamsession/"
+BROADCASTS = "/admin/notification_hub/broadcast/"
+REPLAYS = "/admin/notification_hub/replay/"
+TOKENS = "/admin/notification_hub/apitoken/"
+TAIL_STREAM = "/admin/notification_hub/live/tail"
+REPLAY_STREAM = "/admin/notification_hub/live/replay"
 ADDRESS = "203.0.113.9"
 
 
@@ -40,7 +40,7 @@ def client_of(user: User) -> Client:
 
 def page_of(public_id: UUID, page: str = "change") -> str:
     """The address of a notification's page, or of one of its verbs."""
-    return reverse(f"admin:notifications_notification_{page}", args=[public_id])
+    return reverse(f"admin:notification_hub_notification_{page}", args=[public_id])
 
 
 def row_of(public_id: UUID) -> Notification:

@@ -29,7 +29,7 @@ from tests.helpers.staff import (
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.shape("embedded")]
 
-SIGN_INS = "/admin/notifications_security/signin/"
+SIGN_INS = "/admin/notification_hub_security/signin/"
 WRONG = {
     "sent_from": "gestern",
     "sent_to": "2026-13-45",

@@ -143,7 +143,7 @@ def test_lookup__past_the_filter__is_refused(staff: Client) -> None:
 def test_index__has_the_hubs_sections_first(staff: Client) -> None:
     response = staff.get("/admin/")
     sections = response.context["app_list"]
-    assert sections[0]["app_label"] == "notifications"
+    assert sections[0]["app_label"] == "notification_hub"
     assert [model["object_name"] for model in sections[0]["models"]] == [
         "Notification",
         "ApiToken",

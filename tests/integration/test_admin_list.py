@@ -330,7 +330,7 @@ def test_list__any_number_of_rows__costs_the_same_few_queries(staff: Client, ada
     )
     every = [*few, *many, *by_event, *searched]
     assert not any("COUNT(" in query for query in every)
-    assert not any('"notifications_event"."body"' in query for query in few + many + by_event)
+    assert not any('"notification_hub_event"."body"' in query for query in few + many + by_event)
 
 
 def test_list__order__is_the_primary_key_and_cannot_be_changed(staff: Client, ada: User) -> None:
@@ -344,7 +344,7 @@ def test_filters__choices__come_from_a_bounded_number_of_events(staff: Client, a
     types = [
         query
         for query in queries_of(lambda: staff.get(LIST))
-        if query.startswith('SELECT "notifications_event"."type"')
+        if query.startswith('SELECT "notification_hub_event"."type"')
     ]
     assert len(types) == 1
     assert "LIMIT 500" in types[0]

@@ -42,7 +42,7 @@ def viewer() -> Client:
 
 def test_content__without_its_permission__is_on_no_page(viewer: Client, secret: UUID) -> None:
     autocomplete = (
-        "/admin/autocomplete/?app_label=notifications&model_name=change&field_name=notification&term="
+        "/admin/autocomplete/?app_label=notification_hub&model_name=change&field_name=notification&term="
     )
     pages = {
         "list": LIST,

@@ -459,7 +459,7 @@ def test_listed_directly__is_what_the_sequencer_writes__and_waits_for_nobody(
     with assert_converges(*users[:4]), CaptureQueriesContext(connection) as captured:
         start(Recipients(users=users[:4]), **about)
         with psycopg.connect(current_database_url()) as somebody:
-            somebody.execute("SELECT 1 FROM notifications_inbox WHERE user_id = %s FOR UPDATE", [busy.pk])
+            somebody.execute("SELECT 1 FROM notification_hub_inbox WHERE user_id = %s FOR UPDATE", [busy.pk])
             inbox_changed.connect(note := lambda heads, **_: told.append(heads))
             while services.run_broadcast_chunk():
                 pass

@@ -46,7 +46,8 @@ def test_create_token__to_publish_for_one_who_may_not__says_so(ada: User) -> Non
     out, err = run("ada", "--scope", "publish")
     assert services.usable_token(out.removesuffix("\n")) is not None
     assert (
-        "ada may not send notifications: until they have the permission notifications.add_notification" in err
+        "ada may not send notifications: until they have the permission notification_hub.add_notification"
+        in err
     )
     assert "may not" not in run("ada", "--scope", "read")[1]
     ada.user_permissions.add(Permission.objects.get(codename="add_notification"))

@@ -187,7 +187,7 @@ def test_doctor__of_another_clock__warns(monkeypatch: pytest.MonkeyPatch, second
 
 
 def test_doctor__of_missing_migrations__is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor, "missing_migrations", lambda: {("notifications", "0099_new")})
+    monkeypatch.setattr(doctor, "missing_migrations", lambda: {("notification_hub", "0099_new")})
     found, failure = run()
     assert found["migrations"] == "error 1 are not applied yet; run: manage.py migrate"
     assert failure == "1 error."

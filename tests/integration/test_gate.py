@@ -178,7 +178,7 @@ def insert(ada: User, **columns: Any) -> Notification:
     columns = {"type": NAME, "title": "by SQL", "data": "{}"} | columns
     with connection.cursor() as cursor:
         cursor.execute(
-            f"INSERT INTO notifications_event ({', '.join(columns)}) VALUES "
+            f"INSERT INTO notification_hub_event ({', '.join(columns)}) VALUES "
             f"({', '.join(['%s'] * len(columns))})",
             list(columns.values()),
         )

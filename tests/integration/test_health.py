@@ -109,7 +109,7 @@ async def test_other_methods__are_refused(router: URLRouter, path: str) -> None:
 
 
 async def test_ready__unapplied_migrations__is_503(router: URLRouter) -> None:
-    rows = MigrationRecorder.Migration.objects.filter(app="notifications", name="0001_initial")
+    rows = MigrationRecorder.Migration.objects.filter(app="notification_hub", name="0001_initial")
     row = await in_pool(rows.get)
     await in_pool(rows.delete)
     try:
@@ -127,16 +127,16 @@ async def test_ready__unapplied_migrations__is_503(router: URLRouter) -> None:
 def test_missing_migrations__of_an_empty_database__are_all(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(MigrationRecorder.Migration._meta, "db_table", "there_is_no_such_table")
     missing = readiness.missing_migrations()
-    assert ("notifications", "0001_initial") in missing
+    assert ("notification_hub", "0001_initial") in missing
     assert missing == set(readiness.known_migrations())
 
 
 def test_missing_migrations__replaced_by_one__are_not_missed(monkeypatch: pytest.MonkeyPatch) -> None:
-    squashed, parts = ("notifications", "0001_squashed"), {("notifications", "0001_initial")}
+    squashed, parts = ("notification_hub", "0001_squashed"), {("notification_hub", "0001_initial")}
     monkeypatch.setattr(readiness, "known_migrations", lambda: {squashed: frozenset(parts)})
     assert readiness.missing_migrations() == set()
     monkeypatch.setattr(
-        readiness, "known_migrations", lambda: {squashed: frozenset({("notifications", "no")})}
+        readiness, "known_migrations", lambda: {squashed: frozenset({("notification_hub", "no")})}
     )
     assert readiness.missing_migrations() == {squashed}
 

@@ -149,11 +149,11 @@ def test_file_copied_or_put_in_its_place__is_another(tmp_path: Path, monkeypatch
 def test_schema_of_the_same_database__is_another() -> None:
     ours = selectors.database_identity()
     with connection.cursor() as cursor:
-        cursor.execute("CREATE SCHEMA staging; CREATE TABLE staging.notifications_inbox (id int)")
+        cursor.execute("CREATE SCHEMA staging; CREATE TABLE staging.notification_hub_inbox (id int)")
         cursor.execute("SET search_path TO staging")
         try:
             theirs = selectors.database_identity()
-            cursor.execute("DROP TABLE staging.notifications_inbox")
+            cursor.execute("DROP TABLE staging.notification_hub_inbox")
             with pytest.raises(DatabaseError, match="migrate"):
                 selectors.database_identity()
         finally:

@@ -88,8 +88,8 @@ def plan(read: Any) -> str:
 
 def assert_scans_no_table(text: str) -> None:
     """No plan reads the notifications from end to end."""
-    assert "SCAN notifications_notification" not in text
-    assert not re.search(r"'Seq Scan'[^{}]*'Relation Name': 'notifications_notification'", text)
+    assert "SCAN notification_hub_notification" not in text
+    assert not re.search(r"'Seq Scan'[^{}]*'Relation Name': 'notification_hub_notification'", text)
 
 
 def test_list__of_any_depth__walks_its_index_and_costs_the_same(ada: User, crowd: list[User]) -> None:
@@ -100,9 +100,9 @@ def test_list__of_any_depth__walks_its_index_and_costs_the_same(ada: User, crowd
         assert "notif_list" in text
         assert (
             "Seq Scan', 'Parallel Aware': False, 'Async Capable': False, 'Relation Name': "
-            "'notifications_notif" not in text
+            "'notification_hub_notif" not in text
         )
-        assert "SCAN notifications_notification" not in text
+        assert "SCAN notification_hub_notification" not in text
 
 
 @pytest.mark.shape("production")
@@ -112,7 +112,7 @@ def test_list__of_any_depth__reads_no_more_rows_than_the_page(ada: User, crowd: 
         with connection.cursor() as cursor:
             cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {page}", params)
             [root] = cursor.fetchone()[0]
-        assert max(_rows_of(root["Plan"], "notifications_notification")) <= 26
+        assert max(_rows_of(root["Plan"], "notification_hub_notification")) <= 26
 
 
 @pytest.mark.shape("production")
@@ -131,7 +131,7 @@ def test_list__of_one_whose_newest_are_archived__steps_over_none_of_them(
         with connection.cursor() as cursor:
             cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {page}", params)
             [root] = cursor.fetchone()[0]
-        assert max(_rows_of(root["Plan"], "notifications_notification")) <= 26
+        assert max(_rows_of(root["Plan"], "notification_hub_notification")) <= 26
 
 
 def _rows_of(node: dict[str, Any], table: str) -> list[int]:
@@ -149,15 +149,15 @@ def test_staffs_list__of_any_filter__walks_an_index(ada: User) -> None:
     User.objects.bulk_create([User(username=f"many{number}") for number in range(99)])
     with connection.cursor() as cursor:
         cursor.execute(
-            """INSERT INTO notifications_event (type, topic, level, title, producer_id, created_at)
+            """INSERT INTO notification_hub_event (type, topic, level, title, producer_id, created_at)
             SELECT 't' || n %% 700 || '.b.c', 'topic:' || n / 10, CASE WHEN n %% 900 = 0 THEN 'error' ELSE 'info' END, 'Number ' || n,
                    CASE WHEN n %% 1100 = 0 THEN %s::int END, now() - make_interval(secs => 20000 - n)
             FROM generate_series(1, 20000) AS n""",
             [ada.pk],
         )
         cursor.execute(
-            """INSERT INTO notifications_notification (public_id, recipient_id, event_id)
-            SELECT gen_random_uuid(), %s + id %% 100, id FROM notifications_event""",
+            """INSERT INTO notification_hub_notification (public_id, recipient_id, event_id)
+            SELECT gen_random_uuid(), %s + id %% 100, id FROM notification_hub_event""",
             [ada.pk],
         )
         cursor.execute("SELECT gin_clean_pending_list('event_words')")  # as a vacuum does
@@ -165,7 +165,7 @@ def test_staffs_list__of_any_filter__walks_an_index(ada: User) -> None:
     before = Notification.objects.order_by("pk")[10_000]
     by_event = f"{int(before.event.created_at.timestamp()) * 10**6}.{before.event_id}.0"
     walks = {
-        "notifications_notification_pkey": ({}, str(before.pk)),
+        "notification_hub_notification_pkey": ({}, str(before.pk)),
         "notif_recipient": ({"recipient": "ada", "state": "unread"}, str(before.pk)),
         "notif_event": ({"event": str(before.event_id)}, ""),
         "event_time": ({"sent_from": "2000-01-01"}, by_event),

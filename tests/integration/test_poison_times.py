@@ -133,7 +133,7 @@ def test_sign_ins__of_any_time__are_answered(root: Client, zone: str) -> None:
         f"at__gte={POISON[0]}",
         f"at__gte={POISON[3]}",
     ):
-        answer = root.get(f"/admin/notifications_security/signin/?{query}", follow=True)
+        answer = root.get(f"/admin/notification_hub_security/signin/?{query}", follow=True)
         assert answer.status_code == 200, query
 
 
@@ -237,9 +237,9 @@ def _write_by_sql(ada: User, text: str) -> None:
     later = Event.objects.create(type="a.b", title="later, by SQL")
     Notification.objects.create(recipient=ada, event=later)
     with connection.cursor() as cursor:
-        cursor.execute("UPDATE notifications_event SET expires_at = %s WHERE id = %s", [text, event.pk])
+        cursor.execute("UPDATE notification_hub_event SET expires_at = %s WHERE id = %s", [text, event.pk])
         cursor.execute(
-            "UPDATE notifications_notification SET deliver_at = %s WHERE event_id = %s", [text, later.pk]
+            "UPDATE notification_hub_notification SET deliver_at = %s WHERE event_id = %s", [text, later.pk]
         )
 
 

@@ -33,7 +33,7 @@ NASTY = (
     "a,b",
     '"',
     "'",
-    "''; DROP TABLE notifications_event; --",
+    "''; DROP TABLE notification_hub_event; --",
     "\\",
     '\\"',
     "\\n",

@@ -230,7 +230,7 @@ def test_password_change__when_telling_fails__is_made_all_the_same(
 
 def run_action(client: Client, action: str, *sign_ins: SignIn) -> Any:
     fields = {"action": action, "_selected_action": [sign_in.pk for sign_in in sign_ins]}
-    return client.post(reverse("admin:notifications_security_signin_changelist"), fields, follow=True)
+    return client.post(reverse("admin:notification_hub_security_signin_changelist"), fields, follow=True)
 
 
 def test_staff__end_a_session__and_its_user_is_told(ada: User, root: User) -> None:
@@ -277,17 +277,18 @@ def test_admin__shows_sign_ins_without_their_keys_and_edits_none(ada: User, root
     theirs, staff = logged_in(ada), logged_in(root)
     sign_in = SignIn.objects.get(user=ada)
     pages = [
-        reverse("admin:notifications_security_signin_changelist") + "?q=ada&ended_at__isempty=1",
-        reverse("admin:notifications_security_signin_change", args=[sign_in.pk]),
+        reverse("admin:notification_hub_security_signin_changelist") + "?q=ada&ended_at__isempty=1",
+        reverse("admin:notification_hub_security_signin_change", args=[sign_in.pk]),
     ]
     for page in pages:
         answer = staff.get(page)
         assert answer.status_code == 200
         assert str(theirs.session.session_key) not in answer.content.decode()
     assert (
-        staff.get(reverse("admin:notifications_security_signin_delete", args=[sign_in.pk])).status_code == 403
+        staff.get(reverse("admin:notification_hub_security_signin_delete", args=[sign_in.pk])).status_code
+        == 403
     )
-    assert staff.get(reverse("admin:notifications_security_signin_add")).status_code == 403
+    assert staff.get(reverse("admin:notification_hub_security_signin_add")).status_code == 403
 
 
 def test_admin__deletes_a_user_together_with_the_sign_ins(ada: User, root: User) -> None:
@@ -298,11 +299,13 @@ def test_admin__deletes_a_user_together_with_the_sign_ins(ada: User, root: User)
 
 
 def test_checks__name_what_is_missing(settings: Any) -> None:
-    assert not [found for found in checks.run_checks() if str(found.id).startswith("notifications_security")]
+    assert not [
+        found for found in checks.run_checks() if str(found.id).startswith("notification_hub_security")
+    ]
     settings.MIDDLEWARE = []
     settings.AUTH_PASSWORD_VALIDATORS = []
     found = {warning.id for warning in checks.run_checks()}
-    assert {"notifications_security.W001", "notifications_security.W002"} <= found
+    assert {"notification_hub_security.W001", "notification_hub_security.W002"} <= found
 
 
 def test_page_that_needs_no_session__still_loads_none(ada: User) -> None:

@@ -374,8 +374,8 @@ def test_has_permission__is_what_django_says(
         made.permissions.add(adding if group == "senders" else viewing)
     fresh = User.objects.get(pk=user.pk)
     with CaptureQueriesContext(connection) as sent:
-        answer = selectors.has_permission(fresh, "notifications.add_notification")
-    assert answer == User.objects.get(pk=user.pk).has_perm("notifications.add_notification")
+        answer = selectors.has_permission(fresh, "notification_hub.add_notification")
+    assert answer == User.objects.get(pk=user.pk).has_perm("notification_hub.add_notification")
     assert len(sent) == (1 if is_active and not is_superuser else 0)
     assert not selectors.has_permission(fresh, "auth.add_notification") or is_superuser
 
@@ -383,7 +383,7 @@ def test_has_permission__is_what_django_says(
 def test_has_permission__another_backend_has_a_say__asks_it() -> None:
     user = make_user("ada")
     with override_settings(AUTHENTICATION_BACKENDS=[f"{__name__}.Generous"]):
-        assert selectors.has_permission(user, "notifications.add_notification")
+        assert selectors.has_permission(user, "notification_hub.add_notification")
 
 
 def _logged_in(user: User) -> Any:

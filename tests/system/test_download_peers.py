@@ -144,7 +144,7 @@ def settled(hub: HubProcess, vera: str) -> tuple[int, int]:
     with transaction.atomic():
         Inbox.objects.update(epoch=F("epoch"))  # takes SQLite's one lock
         if connection.vendor == "postgresql":
-            connection.cursor().execute("LOCK TABLE notifications_inbox IN ACCESS EXCLUSIVE MODE")
+            connection.cursor().execute("LOCK TABLE notification_hub_inbox IN ACCESS EXCLUSIVE MODE")
         waiting = [Asking(hub, vera, ACTIONS, NOTHING) for _ in range(MAX_REQUEST_THREADS + 1)]
         wait_until(lambda: left(hub)[0] > MAX_REQUEST_THREADS, what="the threads that serve requests")
     for reader in waiting:
@@ -254,7 +254,7 @@ def test_exports__that_fail_on_the_way__are_cut_off_say_so_and_are_recorded_as_f
     before = settled(hub, vera)
     send(make_user("ada"))
     with connection.cursor() as cursor:
-        cursor.execute("UPDATE notifications_notification SET read_at = '2026-13-45 00:00:00'")
+        cursor.execute("UPDATE notification_hub_notification SET read_at = '2026-13-45 00:00:00'")
     for file_format in ("csv", "json") * POOL_SIZE:
         reader = ask(hub, vera, f"{EXPORT}?recipient=ada", f"format={file_format}")
         with pytest.raises(IncompleteRead) as cut:
@@ -268,7 +268,7 @@ def test_exports__that_fail_on_the_way__are_cut_off_say_so_and_are_recorded_as_f
         )
         assert ended()[-1] == record
     with connection.cursor() as cursor:
-        cursor.execute("UPDATE notifications_notification SET read_at = NULL")
+        cursor.execute("UPDATE notification_hub_notification SET read_at = NULL")
     works(hub, vera)
     wait_for_rest(hub, before)
     assert "month must be in 1..12" in hub.output()

@@ -67,7 +67,7 @@ def test_serve__several_workers_without_postgresql_and_redis__are_refused(transa
     )
     assert outcome.returncode == 1
     assert "Traceback" not in outcome.stderr
-    assert outcome.stderr.count("(notifications.E007)") == 2
+    assert outcome.stderr.count("(notification_hub.E007)") == 2
 
 
 @pytest.mark.parametrize("workers", ["0", "two"])

@@ -29,7 +29,7 @@ pytestmark = [pytest.mark.system, pytest.mark.shape("production")]
 
 PROGRESS = "imports.file.progress"
 STREAM = "/api/v1/notifications/stream"
-TAIL = "/admin/notifications/live/tail"
+TAIL = "/admin/notification_hub/live/tail"
 # Whatever comes, comes by the layer alone.
 NO_LOOKS = {"HUB_RECONCILE_SECONDS": "300"}
 

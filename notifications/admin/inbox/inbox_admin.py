@@ -83,7 +83,7 @@ class InboxAdmin(RecordsOnly, BoundedList):
     empty_words = gettext_lazy("Nobody has an inbox yet.")
     empty_hint = gettext_lazy("One is made when a user first looks into it, or is first sent something.")
     none_words = gettext_lazy("No inbox is like that.")
-    change_form_template = "admin/notifications/inbox/change_form.html"
+    change_form_template = "admin/notification_hub/inbox/change_form.html"
 
     class Media:
         css: ClassVar[dict[str, list[str]]] = {"all": ["notifications-admin/hub.css"]}
@@ -164,8 +164,8 @@ class InboxAdmin(RecordsOnly, BoundedList):
         """The time machine and the live tail besides, before the catch-all of Django's."""
         past, tail = (self.admin_site.admin_view(view) for view in (self.past_view, self.tail_view))
         return [
-            path("tail/", tail, name="notifications_inbox_tail"),
-            path("<path:object_id>/past/", past, name="notifications_inbox_past"),
+            path("tail/", tail, name="notification_hub_inbox_tail"),
+            path("<path:object_id>/past/", past, name="notification_hub_inbox_past"),
             *super().get_urls(),
         ]
 

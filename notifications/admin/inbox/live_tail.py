@@ -27,7 +27,7 @@ from notifications.streaming.staff.tail_filter import MAX_RECIPIENTS, Watch
 # Of this many newest changes those are shown at first that the filter admits.
 LOOK_BACK: Final = 500
 MAX_SHOWN: Final = 50
-TEMPLATE: Final = "admin/notifications/inbox/tail.html"
+TEMPLATE: Final = "admin/notification_hub/inbox/tail.html"
 
 
 class TailForm(forms.Form):
@@ -99,7 +99,7 @@ def show_tail(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
         "reasons": [(reason, label) for reason, label in Reason.choices],
         "levels": [(level, level_html(level)) for level in Level.values],
         "content_hidden": "" if has_content else CONTENT_HIDDEN,
-        "tail_url": reverse("admin:notifications_inbox_tail"),
+        "tail_url": reverse("admin:notification_hub_inbox_tail"),
     }
     return TemplateResponse(request, TEMPLATE, {**context, **page})
 

@@ -34,8 +34,8 @@ from notifications.selectors import PastPage
 
 PAGE: Final = 25
 SPEEDS: Final = (1, 10, 60)
-FRAGMENT: Final = "admin/notifications/inbox/past_state.html"
-TEMPLATE: Final = "admin/notifications/inbox/past.html"
+FRAGMENT: Final = "admin/notification_hub/inbox/past_state.html"
+TEMPLATE: Final = "admin/notification_hub/inbox/past.html"
 
 
 def show_past(request: HttpRequest, inbox: Inbox, context: dict[str, Any]) -> HttpResponse:

@@ -49,9 +49,9 @@ class BroadcastAdmin(JobAdmin):
     empty_words = gettext_lazy("Nothing was broadcast yet.")
     empty_hint = gettext_lazy("Compose something, or have a producer send to more than 1,000 users at once.")
     none_words = gettext_lazy("No broadcast is like that.")
-    add_form_template = "admin/notifications/broadcast/compose.html"
-    confirm_template = "admin/notifications/broadcast/confirm.html"
-    withdraw_template = "admin/notifications/broadcast/withdraw.html"
+    add_form_template = "admin/notification_hub/broadcast/compose.html"
+    confirm_template = "admin/notification_hub/broadcast/confirm.html"
+    withdraw_template = "admin/notification_hub/broadcast/withdraw.html"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """With their events and owners, without the bodies; and whether a scheduled one still waits
@@ -137,7 +137,7 @@ class BroadcastAdmin(JobAdmin):
         return {
             "done_words": self.done_words,
             "pending_words": self._pending_words(job),
-            "facts_template": "admin/notifications/broadcast/facts.html",
+            "facts_template": "admin/notification_hub/broadcast/facts.html",
             "note": _note(job.event, job.created_at) if may_see else None,
             "hidden": "" if may_see else CONTENT_HIDDEN,
             "to_whom": self._names_of(job),
@@ -192,7 +192,7 @@ class BroadcastAdmin(JobAdmin):
             path(
                 f"<uuid:job_id>/{name}/",
                 self.admin_site.admin_view(view),
-                name=f"notifications_broadcast_{name}",
+                name=f"notification_hub_broadcast_{name}",
             )
             for name, view in (("withdraw", self.withdraw_view), ("retry", self.retry_view))
         ] + super().get_urls()

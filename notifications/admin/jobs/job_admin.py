@@ -84,8 +84,8 @@ class JobAdmin(RecordsOnly, BoundedList):
     actions = None
     list_filter = (JobStateFilter,)
     paginator = BoundedPaginator
-    change_list_template = "admin/notifications/job/change_list.html"
-    change_form_template = "admin/notifications/job/page.html"
+    change_list_template = "admin/notification_hub/job/change_list.html"
+    change_form_template = "admin/notification_hub/job/page.html"
 
     class Media:
         css: ClassVar[dict[str, list[str]]] = {

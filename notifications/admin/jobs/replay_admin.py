@@ -79,8 +79,8 @@ class ReplayAdmin(JobAdmin):
     empty_words = gettext_lazy("Nothing was replayed yet.")
     empty_hint = gettext_lazy("Begin at a notification, or at a filtered list of them.")
     none_words = gettext_lazy("No replay is like that.")
-    add_form_template = "admin/notifications/replay/form.html"
-    confirm_template = "admin/notifications/replay/confirm.html"
+    add_form_template = "admin/notification_hub/replay/form.html"
+    confirm_template = "admin/notification_hub/replay/confirm.html"
 
     def get_model_perms(self, request: HttpRequest) -> dict[str, bool]:
         """Seen, and not added: a replay begins at what is to be replayed."""
@@ -125,7 +125,7 @@ class ReplayAdmin(JobAdmin):
             "done_words": VERBS[job.verb][2],
             "has_skipped": True,
             "explanation": VERBS[job.verb][1],
-            "facts_template": "admin/notifications/replay/facts.html",
+            "facts_template": "admin/notification_hub/replay/facts.html",
             "filters": described(job.filters),
             "filters_url": notifications_url(**job.filters) if job.filters else "",
             "named": [

@@ -64,7 +64,7 @@ def erase_page(
         "others": count_others(notification),
         "form": form,
     }
-    return TemplateResponse(request, "admin/notifications/notification/erase.html", context)
+    return TemplateResponse(request, "admin/notification_hub/notification/erase.html", context)
 
 
 def _erase(

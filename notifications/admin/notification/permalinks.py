@@ -81,4 +81,6 @@ def _nowhere(
         "reason": reason,
         "inbox_url": inbox_url(inbox.pk) if inbox else "",
     }
-    return TemplateResponse(request, "admin/notifications/notification/no_cursor.html", context, status=404)
+    return TemplateResponse(
+        request, "admin/notification_hub/notification/no_cursor.html", context, status=404
+    )

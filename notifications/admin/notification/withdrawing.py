@@ -116,7 +116,7 @@ def withdraw_page(request: HttpRequest, model_admin: ModelAdmin[Notification]) -
         "selection_fields": selection_fields(selection),
         "back_url": _back(request, selection),
     }
-    return TemplateResponse(request, "admin/notifications/notification/withdraw.html", context)
+    return TemplateResponse(request, "admin/notification_hub/notification/withdraw.html", context)
 
 
 def _preview(rows: QuerySet[Notification]) -> Preview:

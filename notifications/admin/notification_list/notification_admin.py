@@ -75,7 +75,7 @@ class NotificationAdmin(NotificationColumns, DeletesThroughServices):
         actions.withdraw_selected,
         actions.delete_selected,
     ]
-    change_form_template = "admin/notifications/notification/change_form.html"
+    change_form_template = "admin/notification_hub/notification/change_form.html"
     detail_kinds: ClassVar[dict[str, Any]] = {"read": services.mark_read, "unread": services.mark_unread}
 
     class Media:
@@ -132,7 +132,7 @@ class NotificationAdmin(NotificationColumns, DeletesThroughServices):
     def get_urls(self) -> list[URLPattern]:
         """Django's, one for each verb, and those of the whole list."""
         guard = self.admin_site.admin_view
-        named = "notifications_notification_{}".format
+        named = "notification_hub_notification_{}".format
         of_list = [
             path("export/", guard(self.export_view), name=named("export")),
             path("recipients/", guard(self.usernames_view), name=named("recipients")),
@@ -163,7 +163,7 @@ class NotificationAdmin(NotificationColumns, DeletesThroughServices):
         """Where replaying and withdrawing what is listed begin, for those who may."""
         may_replay, may_withdraw = self.has_replay_permission(request), can(request, "compose")
         return {
-            "replay_url": reverse("admin:notifications_replay_add") if may_replay else "",
+            "replay_url": reverse("admin:notification_hub_replay_add") if may_replay else "",
             "withdraw_url": withdraw_url() if may_withdraw else "",
         }
 
@@ -266,7 +266,7 @@ class NotificationAdmin(NotificationColumns, DeletesThroughServices):
         self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         """What is sent is composed; the page that does so asks for the right."""
-        return HttpResponseRedirect(reverse("admin:notifications_broadcast_add"))
+        return HttpResponseRedirect(reverse("admin:notification_hub_broadcast_add"))
 
     def history_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None

@@ -109,7 +109,7 @@ class FieldsFilter(admin.ListFilter):
     """What is typed: names, texts and times, in one form."""
 
     title = gettext_lazy("what you know")
-    template = "admin/notifications/filters/fields.html"
+    template = "admin/notification_hub/filters/fields.html"
     names = ("recipient", "topic", "producer", "key", "sent_from", "sent_to")
 
     def __init__(

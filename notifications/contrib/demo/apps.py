@@ -10,5 +10,5 @@ class DemoConfig(AppConfig):
     """Has no models: it brings the demo's event types, and the scenarios that ``manage.py demo`` plays."""
 
     name = "notifications.contrib.demo"
-    label = "notifications_demo"
+    label = "notification_hub_demo"
     verbose_name = _("Demo")

@@ -63,7 +63,7 @@ class SignInAdmin(ModelAdmin):
 
     def has_end_permission(self, request: HttpRequest) -> bool:
         """Whether this member of staff may end sessions."""
-        return request.user.has_perm("notifications_security.end_signin")
+        return request.user.has_perm("notification_hub_security.end_signin")
 
     @admin.action(description=_("End these sessions"), permissions=["end"])
     def end_these(self, request: HttpRequest, queryset: QuerySet[SignIn]) -> None:

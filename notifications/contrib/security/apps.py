@@ -10,7 +10,7 @@ class SecurityConfig(AppConfig):
     """Notifies people of what happens to their account."""
 
     name = "notifications.contrib.security"
-    label = "notifications_security"
+    label = "notification_hub_security"
     verbose_name = _("Account security")
     default_auto_field = "django.db.models.BigAutoField"
 

@@ -22,7 +22,7 @@ def check_middleware(app_configs: Any, **kwargs: Any) -> list[checks.CheckMessag
         checks.Warning(
             f"{MIDDLEWARE} does not stand after {_SESSIONS} in MIDDLEWARE.",
             hint="Add it, or a password change ends the session that made it as well.",
-            id="notifications_security.W001",
+            id="notification_hub_security.W001",
         )
     ]
 
@@ -36,6 +36,6 @@ def check_validator(app_configs: Any, **kwargs: Any) -> list[checks.CheckMessage
         checks.Warning(
             f"{VALIDATOR} is not in AUTH_PASSWORD_VALIDATORS.",
             hint="Add it, or nobody is told of a changed password.",
-            id="notifications_security.W002",
+            id="notification_hub_security.W002",
         )
     ]

@@ -11,10 +11,10 @@ from notifications.contrib.security.models import SignIn
 
 # What a session calls its sign-in: a value inside it, because Django gives a session a new key whenever the
 # password changes.
-SESSION_MARK: Final = "notifications_security_sign_in"
+SESSION_MARK: Final = "notification_hub_security_sign_in"
 
 current_request: Final[ContextVar[HttpRequest | None]] = ContextVar(
-    "notifications_security_request", default=None
+    "notification_hub_security_request", default=None
 )
 
 

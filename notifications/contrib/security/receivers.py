@@ -14,7 +14,7 @@ from notifications.contrib.security import services
 from notifications.contrib.security.clients import client_of
 from notifications.contrib.security.guard import best_effort
 
-_CREATED: Final = "_notifications_security_created"
+_CREATED: Final = "_notification_hub_security_created"
 
 
 def connect() -> None:

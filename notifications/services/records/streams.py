@@ -225,8 +225,8 @@ def _slot(new: NewStream) -> _Slot:
         others = "AND (s.client IS NULL OR s.client <> %s)"
         params.append(_prepared("client", new.client))
     return _Slot(
-        f"""(SELECT COUNT(*) FROM notifications_streamsession s
-             JOIN notifications_worker w ON w.id = s.worker_id AND w.ended_at IS NULL AND w.seen_at > {ago}
+        f"""(SELECT COUNT(*) FROM notification_hub_streamsession s
+             JOIN notification_hub_worker w ON w.id = s.worker_id AND w.ended_at IS NULL AND w.seen_at > {ago}
              WHERE s.user_id = %s AND s.closed_at IS NULL {others}) < %s""",  # noqa: S608 (no input)
         [*params, config.max_streams_per_user],
     )
@@ -236,7 +236,7 @@ def _replacement(new: NewStream, slot: _Slot) -> Statement:
     """Closes the stream of the same client, as ``_end`` does, and gives its key."""
     reason = EndReason.REPLACED.value
     return Statement(
-        f"""UPDATE notifications_streamsession SET closed_at = {_now()}, reason = %s, asked = %s
+        f"""UPDATE notification_hub_streamsession SET closed_at = {_now()}, reason = %s, asked = %s
             WHERE user_id = %s AND closed_at IS NULL AND client = %s AND {slot.condition} RETURNING id""",  # noqa: S608 (no input)
         [reason, reason, _prepared("user", new.user_id), _prepared("client", new.client), *slot.params],
     )
@@ -265,7 +265,7 @@ def _insertion(
     columns = ", ".join(str(_field(name).column) for name in values)
     places = ", ".join(["%s"] * len(values))
     return Statement(
-        f"""INSERT INTO notifications_streamsession ({columns}) SELECT {places} FROM notifications_inbox
+        f"""INSERT INTO notification_hub_streamsession ({columns}) SELECT {places} FROM notification_hub_inbox
             WHERE user_id = %s AND {slot.condition} RETURNING id""",  # noqa: S608 (names of columns)
         [
             *(_prepared(name, value) for name, value in values.items()),
