@@ -21,7 +21,7 @@ from django.conf import settings
 from notifications.conf import hub_config
 from notifications.serving.supervisor import ALIVE, LIFE_SECONDS, READY, Supervisor, Worker
 from notifications.serving.worker_counts import Scribe
-from notifications.streaming.connection.transport import tune
+from notifications.streaming.connection.transport import tune_socket
 from notifications.streaming.process.runtime import drain_current
 
 BACKLOG: Final = 2_048
@@ -210,7 +210,7 @@ def listen(host: str, port: int) -> socket.socket:
     listening = socket.socket(family, kind, protocol)
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        tune(listening)
+        tune_socket(listening)
         listening.bind(address)
         listening.listen(BACKLOG)
     except OSError:

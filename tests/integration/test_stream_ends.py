@@ -63,7 +63,7 @@ async def test_revoked__while_a_change_waits_for_the_reader__not_a_byte_of_data_
     stream, connection = await behind(streams, ada)
     for _ in range(3):
         await send_to(ada)
-    await wait_until_async(lambda: connection._sender._deadline is not None, what="a blocked write")
+    await wait_until_async(lambda: connection._writer._deadline is not None, what="a blocked write")
     connection.close("revoked")
     await wait_until_async(lambda: not current_runtime().fanout, what="the end of the fan-out to it")
     stream.may_take.set()
@@ -78,7 +78,7 @@ async def test_revoked__while_the_last_frame_waits_for_the_reader__ends_at_once(
     with override_settings(NOTIFICATION_HUB={"slow_reader_seconds": 600}):
         stream, connection = await behind(streams, ada)
         connection.close("rotate")
-        await wait_until_async(lambda: connection._sender._deadline is not None, what="a blocked write")
+        await wait_until_async(lambda: connection._writer._deadline is not None, what="a blocked write")
         connection.close("revoked")
         async with asyncio.timeout(PATIENCE_SECONDS):
             await stream.task

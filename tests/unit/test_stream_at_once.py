@@ -1,6 +1,4 @@
-"""A connection at rest writes the first frame of a turn at once, and what else comes in that turn in one
-write.
-"""
+"""A resting connection writes the first frame of a loop iteration at once, and the rest in one write at its end."""
 
 from __future__ import annotations
 
@@ -23,7 +21,7 @@ from notifications.streaming.connection.connection import Connection
 from notifications.streaming.connection.credential import Credential
 from notifications.streaming.connection.log_position import Plan
 from notifications.streaming.connection.request import StreamRequest
-from notifications.streaming.connection.transport import UvicornWire
+from notifications.streaming.connection.transport import UvicornTransport
 from notifications.streaming.frames import CloseReason
 from notifications.streaming.process.fanout import Fanout
 from notifications.streaming.transient import TransientEvent, TransientFrame
@@ -69,7 +67,7 @@ async def at_rest() -> AsyncIterator[tuple[Connection, Transport, list[bytes]]]:
     connection = Connection(
         key=uuid4(),
         send=send,
-        wire=UvicornWire(cycle),
+        transport=UvicornTransport(cycle),
         request=StreamRequest.parse({}, Headers({"headers": []})),
         credential=Credential(1, user_mark=None),
         fanout=Fanout(on_membership=ignore, on_behind=ignore, on_look=ignore),
@@ -79,7 +77,7 @@ async def at_rest() -> AsyncIterator[tuple[Connection, Transport, list[bytes]]]:
         headers=[],
     )
     writing = asyncio.create_task(connection._write())
-    await wait_until_async(lambda: connection._wake.is_awaited, what="the writer to sleep")
+    await wait_until_async(lambda: connection._wakeup.is_awaited, what="the writer to sleep")
     transport.writes.clear()
     try:
         yield connection, transport, sent
@@ -110,10 +108,12 @@ async def test_changes_of_one_turn__the_first_goes_at_once_and_the_rest_in_one_w
         assert len(transport.writes) == 3
 
 
-async def test_frame_that_waits_for_a_later_turn__is_not_overtaken(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_frame_that_waits_for_a_later_iteration__is_not_overtaken(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     async with at_rest() as (connection, transport, _):
         with monkeypatch.context() as crowded:
-            crowded.setattr(write_batching, "MAX_AT_ONCE", 0)
+            crowded.setattr(write_batching, "MAX_WRITES_PER_ITERATION", 0)
             connection.offer(change(1))
         connection.offer(change(2))
         assert transport.writes == []
@@ -147,7 +147,7 @@ async def test_close__in_the_moment_in_which_the_server_stops__keeps_its_reason_
 ) -> None:
     async with at_rest() as (connection, _, sent):
         connection.offer(change(1))
-        connection.offer(change(2))  # waits for the end of the turn
+        connection.offer(change(2))  # waits for the end of the iteration
         connection.close(reason)
     last = b"".join(sent[-1:])
     assert (b'"position":2' in last.replace(b" ", b""), f'"{reason}"'.encode() in last) == (is_flushed, True)

@@ -25,7 +25,7 @@ from notifications.ops import prometheus
 from notifications.serving import server, systemd
 from notifications.serving.supervisor import Worker
 from notifications.serving.worker_counts import Scribe, Tally
-from notifications.streaming.connection.transport import tune
+from notifications.streaming.connection.transport import tune_socket
 from notifications.system.environment import WORKERS_VARIABLE, worker_count
 
 logger = logging.getLogger(__name__)
@@ -177,7 +177,7 @@ def take_socket() -> socket.socket | None:
     except OSError as error:
         raise CommandError(str(error)) from error
     if listening is not None:
-        tune(listening)
+        tune_socket(listening)
     return listening
 
 

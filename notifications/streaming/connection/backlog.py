@@ -33,8 +33,16 @@ class Backlog:
     """
 
     __slots__ = (
-        "_again_at", "_failures", "_key", "_on_page", "_page", "_request", "_session", "_turns", "_user_id",
-    )  # fmt: skip
+        "_again_at",
+        "_failures",
+        "_key",
+        "_on_page",
+        "_page",
+        "_request",
+        "_session",
+        "_turns",
+        "_user_id",
+    )
 
     def __init__(
         self,

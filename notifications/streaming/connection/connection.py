@@ -1,12 +1,12 @@
 """One open stream: what is written to it, and when.
 
-A task writes; the one that serves the request waits for the disconnect; the first to end cancels the other.
-The writer sends ``stream.open``, reads the log itself until it has caught up (``backlog``), sends
-``stream.live``, and then writes what the fan-out offers. When its queue overflows, or a change is missing, it
-reads the log again from what is on the wire.
+Two tasks are raced: one writes, the one that serves the request waits for the disconnect, and the first to
+end cancels the other. The writer task sends ``stream.open``, reads the log itself until it has caught up (the
+backlog), sends ``stream.live``, and then writes what the fan-out offers. When the queue overflows, or a
+change is missing, it reads the log again from the last position that was written.
 
-While the writer sleeps, frames go past it: at once, or together at the end of the loop's turn.
-docs/writing.md says which goes where, and why.
+While the writer task sleeps, frames are written past it: at once, or together at the end of the event loop's
+iteration. docs/writing.md says which frame goes which way, and why.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from notifications.streaming.connection.log_position import Plan, Session, Verdi
 from notifications.streaming.connection.open_stream import OpenStream
 from notifications.streaming.connection.request import StreamRequest
 from notifications.streaming.connection.send_queue import Outbox
-from notifications.streaming.connection.transport import Wire
+from notifications.streaming.connection.transport import Transport
 from notifications.streaming.frames import Ending, ResetReason
 from notifications.streaming.metrics import METRICS
 from notifications.streaming.transient import TransientEvent
@@ -48,7 +48,7 @@ class Connection(OpenStream):
     Args:
         key: of its row, and the ``stream`` of ``stream.open``.
         send: the ASGI callable.
-        wire: what lies under it.
+        transport: what lies under it.
         request: what the client asked for.
         credential: by what right it may.
         fanout: where to take changes from.
@@ -59,17 +59,35 @@ class Connection(OpenStream):
     """
 
     __slots__ = (
-        "_backlog", "_delivered", "_fanout", "_headers", "_inbox", "_is_announced", "_is_filtered", "_is_over", "_outbox",
-        "_plan", "_replayed", "_request", "_restarting", "_session", "_state", "_target", "_waiting_since",
-        "beat", "credential", "id", "turn",
-    )  # fmt: skip
+        "_backlog",
+        "_delivered",
+        "_fanout",
+        "_headers",
+        "_inbox",
+        "_is_announced",
+        "_is_filtered",
+        "_is_over",
+        "_outbox",
+        "_plan",
+        "_replayed",
+        "_request",
+        "_restarting",
+        "_session",
+        "_state",
+        "_target",
+        "_waiting_since",
+        "credential",
+        "due_tick",
+        "id",
+        "last_iteration",
+    )
 
     def __init__(
         self,
         *,
         key: UUID,
         send: Send,
-        wire: Wire,
+        transport: Transport,
         request: StreamRequest,
         credential: Credential,
         fanout: Feeder,
@@ -78,7 +96,7 @@ class Connection(OpenStream):
         plan: Plan,
         headers: HeaderList,
     ) -> None:
-        super().__init__(send, wire)
+        super().__init__(send, transport)
         config = hub_config()
         self._request = request
         self._fanout = fanout
@@ -93,13 +111,18 @@ class Connection(OpenStream):
         self._replayed = 0
         self._is_announced = self._is_over = False
         self._restarting: ResetReason | None = None
-        self.turn = self.beat = 0
+        self.last_iteration = self.due_tick = 0
         self.id = key
         self.credential = credential
         self._delivered = plan.start
         self._backlog = Backlog(
-            key=key, user_id=state.user_id, session=self._session, request=request, turns=backlog_turns, on_page=self._wake.set
-        )  # fmt: skip
+            key=key,
+            user_id=state.user_id,
+            session=self._session,
+            request=request,
+            turns=backlog_turns,
+            on_page=self._wakeup.set,
+        )
         self._inbox = fanout.join(self, state)
 
     # What the fan-out calls; none of it awaits.
@@ -127,12 +150,12 @@ class Connection(OpenStream):
                 return
             if self._outbox.add(frame):
                 if len(self._outbox.frames) == 1:
-                    self._fanout.flush.soon(self)
+                    self._fanout.write_batcher.flush_soon(self)
                 return
             METRICS.overflows += 1
         self._outbox.clear()
         session.fall_back()
-        self._wake.set()
+        self._wakeup.set()
 
     def offer_transient(self, event: TransientEvent) -> None:
         """Queue a transient event, unless it is not wanted, or this connection has enough to do with
@@ -148,20 +171,20 @@ class Connection(OpenStream):
         elif not self._outbox.add_transient(event.frame):
             METRICS.transient_frames["dropped"] += 1
         elif len(self._outbox.frames) == 1:
-            self._fanout.flush.soon(self)
+            self._fanout.write_batcher.flush_soon(self)
 
     def _write_at_once(self, frame: bytes) -> bool:
         """Write a frame before anything waits; whether that could be."""
         if (
             self._outbox.frames
-            or not self._wake.is_awaited
-            or not self._fanout.flush.admits(self)
-            or not self.wire.write_now(frame)
+            or not self._wakeup.is_awaited
+            or not self._fanout.write_batcher.may_write_now(self)
+            or not self.transport.write_now(frame)
         ):
             return False
         METRICS.frames += 1
         self._session.flushed()
-        self._written(len(frame))
+        self._note_write(len(frame))
         self._delivered = self._session.written
         if self._waiting_since is not None:
             self._note_delay()
@@ -174,34 +197,34 @@ class Connection(OpenStream):
         self._session.restart(epoch, head)
         self._delivered = self._target = head
         self._restarting = reason
-        self._wake.set()
+        self._wakeup.set()
 
     def flush(self) -> None:
         """Write what waits; at once if the writer sleeps and the server takes it, which costs a tenth of
         waking the writer.
         """
         outbox = self._outbox
-        if not outbox.frames or not self._wake.is_awaited:
+        if not outbox.frames or not self._wakeup.is_awaited:
             return
         size = outbox.size
-        if size <= timing.MAX_WRITE_BYTES and self.wire.write_now(outbox.body()):
+        if size <= timing.MAX_WRITE_BYTES and self.transport.write_now(outbox.body()):
             METRICS.frames += len(self._take_waiting())
-            self._written(size)
+            self._note_write(size)
             self._delivered = self._session.written
             self._note_delay()
         else:
-            self._wake.set()
+            self._wakeup.set()
 
-    def due(self) -> None:
+    def on_due(self) -> None:
         """Write the heartbeat that is due, and let the writer sleep on; wake it if that cannot be, or
         something else is due.
         """
         now, is_live = self._clock(), self._is_announced and self._session.is_live
-        may_rest = is_live and self._wake.is_awaited and not self._outbox.frames and now < self._rotate_at
+        may_rest = is_live and self._wakeup.is_awaited and not self._outbox.frames and now < self._rotate_at
         if may_rest and (now < self._heartbeat_at or self._write_at_once(self._heartbeat())):
-            self._fanout.pulse.wake_at(min(self._heartbeat_at, self._rotate_at), self)
+            self._fanout.timers.call_at(min(self._heartbeat_at, self._rotate_at), self)
         else:
-            self._wake.set()
+            self._wakeup.set()
 
     @property
     def progress(self) -> Progress:
@@ -235,19 +258,19 @@ class Connection(OpenStream):
     async def _work(self) -> None:
         await self._open()
         while not self._is_over and self._closing is None:
-            self._wake.clear()
+            self._wakeup.clear()
             if not await self._act():
                 await self._sleep()
 
     def _leave(self) -> None:
         self._fanout.leave(self, self._inbox)
         self._backlog.drop()
-        self._fanout.pulse.forget(self)
+        self._fanout.timers.cancel(self)
 
     # What the writer does.
 
     async def _open(self) -> None:
-        await self._sender.start(self._headers)
+        await self._writer.start(self._headers)
         first = control_frames.opening(self._request, key=self.id, state=self._state, plan=self._plan)
         await self._send([first])
 
@@ -277,8 +300,8 @@ class Connection(OpenStream):
     async def _sleep(self) -> None:
         """Until something comes, or is due. It may be called for nothing: a write does not put it off."""
         due_at = float("inf") if self._session.is_live else self._backlog.due_at
-        self._fanout.pulse.wake_at(min(self._heartbeat_at, self._rotate_at, due_at), self)
-        await self._wake.wait()
+        self._fanout.timers.call_at(min(self._heartbeat_at, self._rotate_at, due_at), self)
+        await self._wakeup.wait()
 
     def _take_waiting(self) -> list[bytes]:
         METRICS.transient_frames["written"] += self._outbox.transient_count
@@ -333,7 +356,7 @@ class Connection(OpenStream):
         if await self._write_all(waiting):
             self._delivered = self._session.written
 
-    def _written(self, size: int) -> None:
+    def _note_write(self, size: int) -> None:
         METRICS.bytes += size
         self._written_at = self._clock()
 
@@ -348,5 +371,5 @@ class Connection(OpenStream):
                 body = b"".join(waiting)
                 is_flushed = True
             body += control_frames.closed(self._request, Ending(self._closing, self._may_return))
-        if await self._sender.finish(body, seconds, self._gone) and is_flushed:
+        if await self._writer.finish(body, seconds, self._disconnected) and is_flushed:
             self._delivered = self._session.position

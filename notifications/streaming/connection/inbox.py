@@ -12,8 +12,8 @@ from notifications.protocol.cursors import Cursor
 from notifications.selectors import InboxState
 from notifications.streaming.connection.changes import SharedChange
 from notifications.streaming.connection.delayed_transient import Held
-from notifications.streaming.connection.timers import Pulse
-from notifications.streaming.connection.write_batching import Flush
+from notifications.streaming.connection.timers import TimerWheel
+from notifications.streaming.connection.write_batching import WriteBatcher
 from notifications.streaming.frames import CloseReason, ResetReason
 from notifications.streaming.metrics import METRICS
 from notifications.streaming.transient import TransientEvent
@@ -107,12 +107,12 @@ class Feeder(Protocol):
     """Where a connection gets its changes from: what it needs of the process's fan-out."""
 
     @property
-    def flush(self) -> Flush:
-        """When connections write."""
+    def write_batcher(self) -> WriteBatcher:
+        """Says when connections write."""
 
     @property
-    def pulse(self) -> Pulse:
-        """When sleeping connections wake."""
+    def timers(self) -> TimerWheel:
+        """Says when connections whose writer sleeps are called."""
 
     def join(self, connection: Listener, state: InboxState) -> SharedInbox:
         """Take part in what is fanned out to a user, from the head of ``state`` on."""

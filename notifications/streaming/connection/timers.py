@@ -1,7 +1,7 @@
-"""When sleeping connections are due next: one timer for all of them, ten times a second at most.
+"""One timer for all connections of an event loop, which fires ten times a second at most.
 
-A timer for each would take half a kilobyte, and the loop would wake for each of them by itself, which takes
-longer than a heartbeat.
+A timer for each connection would take half a kilobyte, and the loop would wake for each of them separately,
+which takes longer than writing a heartbeat.
 """
 
 from __future__ import annotations
@@ -11,61 +11,63 @@ import contextvars
 import math
 from typing import Final, Protocol
 
-BEAT_SECONDS: Final = 0.1  # so late may be what is due
+TICK_SECONDS: Final = 0.1  # a callback may come this late
 
 
-class Sleeper(Protocol):
-    """What is due at some time.
+class Timed(Protocol):
+    """A connection that is called at a time.
 
     Attributes:
-        beat: at which it is; 0 when at none. The pulse's own.
+        due_tick: the number of the tick at which it is called; 0 if no call is scheduled. Only the wheel
+            changes it.
     """
 
-    beat: int
+    due_tick: int
 
-    def due(self) -> None:
-        """The time has come. It may go to sleep again."""
+    def on_due(self) -> None:
+        """Do what is due. It may schedule the next call."""
 
 
-class Pulse:
-    """The sleepers of one event loop, by the beat at which they are due."""
+class TimerWheel:
+    """The scheduled calls of one event loop, grouped by the tick at which they are due."""
 
     def __init__(self) -> None:
-        self._sleepers: dict[int, set[Sleeper]] = {}
+        self._by_tick: dict[int, set[Timed]] = {}
         self._timer: asyncio.TimerHandle | None = None
 
-    def wake_at(self, when: float, sleeper: Sleeper) -> None:
-        """Call a sleeper at a time of the loop's clock, or at the earlier one for which it was asked before.
+    def call_at(self, when: float, timed: Timed) -> None:
+        """Call ``timed.on_due`` at a time of the loop's clock, or earlier if an earlier call is scheduled.
 
-        It is never put off, so that a write costs nothing: it may be called for nothing.
+        A scheduled call is never postponed, so that a write costs nothing here. ``on_due`` may therefore be
+        called before anything is due.
         """
-        beat = math.ceil(when / BEAT_SECONDS)
-        if not sleeper.beat or beat < sleeper.beat:
-            self.forget(sleeper)
-            sleeper.beat = beat
-            self._sleepers.setdefault(beat, set()).add(sleeper)
-            self._run()
+        tick = math.ceil(when / TICK_SECONDS)
+        if not timed.due_tick or tick < timed.due_tick:
+            self.cancel(timed)
+            timed.due_tick = tick
+            self._by_tick.setdefault(tick, set()).add(timed)
+            self._start_timer()
 
-    def forget(self, sleeper: Sleeper) -> None:
-        """Do not call it any more."""
-        self._sleepers.get(sleeper.beat, set()).discard(sleeper)
-        sleeper.beat = 0
+    def cancel(self, timed: Timed) -> None:
+        """Cancel the scheduled call, if there is one."""
+        self._by_tick.get(timed.due_tick, set()).discard(timed)
+        timed.due_tick = 0
 
-    def _run(self) -> None:
-        if self._timer is None and self._sleepers:
-            # For everybody, so in nobody's name.
+    def _start_timer(self) -> None:
+        if self._timer is None and self._by_tick:
+            # In an empty context: the timer serves all connections, and must not log in the name of one.
             later = asyncio.get_running_loop().call_later
-            self._timer = later(BEAT_SECONDS, self._beat, context=contextvars.Context())
+            self._timer = later(TICK_SECONDS, self._call_due, context=contextvars.Context())
 
-    def _beat(self) -> None:
+    def _call_due(self) -> None:
         self._timer = None
-        now = asyncio.get_running_loop().time() / BEAT_SECONDS
+        now = asyncio.get_running_loop().time() / TICK_SECONDS
         try:
-            for beat in [beat for beat in self._sleepers if beat <= now]:
-                while self._sleepers[beat]:
-                    sleeper = self._sleepers[beat].pop()
-                    sleeper.beat = 0
-                    sleeper.due()
-                del self._sleepers[beat]
+            for tick in [tick for tick in self._by_tick if tick <= now]:
+                while self._by_tick[tick]:
+                    timed = self._by_tick[tick].pop()
+                    timed.due_tick = 0
+                    timed.on_due()
+                del self._by_tick[tick]
         finally:
-            self._run()
+            self._start_timer()

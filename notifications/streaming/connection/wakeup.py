@@ -1,17 +1,15 @@
-"""What wakes the one task that waits for it: an ``asyncio.Event`` for ten thousand streams, at a tenth of the
-memory.
-"""
+"""An ``asyncio.Event`` for one task, which takes a tenth of the memory: there are ten thousand streams."""
 
 from __future__ import annotations
 
 import asyncio
 
 
-class Alarm:
-    """Set until it is cleared, like an event. One task at most may wait for it.
+class Wakeup:
+    """Wakes the one task that waits for it. It stays set until it is cleared, like an event.
 
     Attributes:
-        is_awaited: whether a task sleeps on it, and nothing has woken it yet.
+        is_awaited: a task is waiting, and nothing has woken it yet.
     """
 
     __slots__ = ("_is_set", "_waiter", "is_awaited")
@@ -24,18 +22,18 @@ class Alarm:
         return self._is_set
 
     def set(self) -> None:
-        """Wake whoever waits, now or later."""
+        """Wake the task that waits, now or when it next waits."""
         self._is_set = True
         self.is_awaited = False
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
     def clear(self) -> None:
-        """Let the next wait begin."""
+        """Make the next ``wait`` sleep again."""
         self._is_set = False
 
     async def wait(self) -> None:
-        """Sleep until it is set; not at all when it is."""
+        """Sleep until it is set; return at once if it is set already."""
         if self._is_set:
             return
         self._waiter = asyncio.get_running_loop().create_future()

@@ -1,5 +1,7 @@
-"""How often connections write: the first frame of a turn of the event loop at once, and what else comes in
-that turn in one write at its end.
+"""Batches the writes of connections by iteration of the event loop.
+
+The first frame for a connection in an iteration is written at once. Further frames of the same iteration are
+written together at its end.
 """
 
 from __future__ import annotations
@@ -8,57 +10,60 @@ import asyncio
 import contextvars
 from typing import Final, Protocol
 
-MAX_AT_ONCE: Final = 1_000  # connections in one turn: some 10 ms, after which everything else has its turn
+# Connections written to in one iteration. They take some 10 ms, and then everything else may run.
+MAX_WRITES_PER_ITERATION: Final = 1_000
 
 
-class Flushed(Protocol):
-    """What has something to write.
+class Batched(Protocol):
+    """A connection whose writes are batched.
 
     Attributes:
-        turn: that of its last write at once.
+        last_iteration: the number of the iteration in which it was last written to at once.
     """
 
-    turn: int
+    last_iteration: int
 
     def flush(self) -> None:
-        """Write what waits now, or have it written."""
+        """Write what is queued now, or wake the task that will."""
 
 
-class Flush:
-    """The writes of one event loop's connections."""
+class WriteBatcher:
+    """Batches the writes of one event loop's connections."""
 
     def __init__(self) -> None:
-        self._turn = 1
-        self._begun_count = 0
-        self._waiting: list[Flushed] = []
+        self._iteration = 1
+        self._started_count = 0
+        self._queued: list[Batched] = []
 
-    def admits(self, connection: Flushed) -> bool:
-        """Whether a connection may write at once: it has not yet in this turn, and not too many others
-        have.
+    def may_write_now(self, connection: Batched) -> bool:
+        """Return whether a connection may write at once, and count the write if so.
+
+        It may not if it has already done so in this iteration, or if too many others have.
         """
-        if connection.turn == self._turn or self._begun_count >= MAX_AT_ONCE:
+        if connection.last_iteration == self._iteration or self._started_count >= MAX_WRITES_PER_ITERATION:
             return False
-        self._begin()
-        connection.turn = self._turn
+        self._count_start()
+        connection.last_iteration = self._iteration
         return True
 
-    def soon(self, connection: Flushed) -> None:
-        """Flush a connection after what the loop has to do already."""
-        self._waiting.append(connection)
-        self._begin()
+    def flush_soon(self, connection: Batched) -> None:
+        """Flush a connection after everything that the loop has scheduled already."""
+        self._queued.append(connection)
+        self._count_start()
 
-    def _begin(self) -> None:
-        self._begun_count += 1
-        if self._begun_count == 1:
-            # For everybody, so in nobody's name.
-            asyncio.get_running_loop().call_soon(self._end, context=contextvars.Context())
+    def _count_start(self) -> None:
+        self._started_count += 1
+        if self._started_count == 1:
+            # In an empty context: the callback serves all connections, so nothing that it logs may carry the
+            # request id of the one that happened to schedule it.
+            asyncio.get_running_loop().call_soon(self._end_iteration, context=contextvars.Context())
 
-    def _end(self) -> None:
-        waiting = self._waiting[:MAX_AT_ONCE]
-        del self._waiting[:MAX_AT_ONCE]
-        self._turn += 1
-        self._begun_count = 0
-        if self._waiting:
-            self._begin()
-        for connection in waiting:
+    def _end_iteration(self) -> None:
+        batch = self._queued[:MAX_WRITES_PER_ITERATION]
+        del self._queued[:MAX_WRITES_PER_ITERATION]
+        self._iteration += 1
+        self._started_count = 0
+        if self._queued:
+            self._count_start()
+        for connection in batch:
             connection.flush()

@@ -1,7 +1,7 @@
-"""Writes to one client, a user's stream or the staff's: at once where the server takes it, else by its
-``send``.
+"""Writes the body of one answer, a user's stream or a staff stream.
 
-That may wait for the reader, so each such write has a deadline, and can be cut short.
+A body is handed to the transport at once where the server takes it without waiting. Otherwise it goes by the
+server's ``send``, which may wait for the reader, so each such write has a deadline and can be cut short.
 """
 
 from __future__ import annotations
@@ -12,39 +12,46 @@ from typing import Final
 
 from notifications.conf import hub_config
 from notifications.streaming.asgi import STREAM_HEADERS, HeaderList, Send
-from notifications.streaming.connection.transport import Wire
-from notifications.streaming.connection.wakeup import Alarm
+from notifications.streaming.connection.transport import Transport
+from notifications.streaming.connection.wakeup import Wakeup
 
-DISCONNECT_SECONDS: Final = 1.0  # what a server may take to say that a dropped connection is gone
+# How long a server may take to report the disconnect of a connection that was dropped.
+DISCONNECT_SECONDS: Final = 1.0
 
 
-class Sender:
-    """The way of all that a writer task writes.
+class Writer:
+    """Writes everything that a stream's writer task has to say.
 
     Args:
-        send: the ASGI callable, paced by the wire.
-        wire: what lies under it.
+        send: the ASGI callable, paced by the transport.
+        transport: the connection below ASGI.
     """
 
-    __slots__ = ("_deadline", "_is_cut", "_send", "_wire")
+    __slots__ = ("_deadline", "_is_cut_short", "_send", "_transport")
 
-    def __init__(self, send: Send, wire: Wire) -> None:
+    def __init__(self, send: Send, transport: Transport) -> None:
         self._send = send
-        self._wire = wire
+        self._transport = transport
         self._deadline: asyncio.Timeout | None = None
-        self._is_cut = False
+        self._is_cut_short = False
 
     async def start(self, headers: HeaderList) -> None:
-        """Begin the answer. Raises ``TimeoutError``."""
+        """Send the status and the headers.
+
+        Raises:
+            TimeoutError: the reader took nothing for ``slow_reader_seconds``.
+        """
         message = {"type": "http.response.start", "status": 200, "headers": [*STREAM_HEADERS, *headers]}
         async with asyncio.timeout(hub_config().slow_reader_seconds):
             await self._send(message)
 
     async def write(self, body: bytes) -> None:
-        """One write. Raises ``TimeoutError`` when the reader takes nothing for ``slow_reader_seconds``, or
-        after ``cut``.
+        """Write a part of the body.
+
+        Raises:
+            TimeoutError: the reader took nothing for ``slow_reader_seconds``, or the write was cut short.
         """
-        if not self._wire.write_now(body):
+        if not self._transport.write_now(body):
             await self._write_within(hub_config().slow_reader_seconds, body)
 
     async def _write_within(self, seconds: float, body: bytes, *, is_last: bool = False) -> None:
@@ -56,26 +63,32 @@ class Sender:
         finally:
             self._deadline = None
 
-    def cut(self) -> None:
-        """What waits to be written must not be: the reader has lost the right to it."""
-        self._is_cut = True
+    def cut_short(self) -> None:
+        """End the write that is waiting, because the reader has lost the right to what it holds."""
+        self._is_cut_short = True
         if self._deadline is not None:
             self._deadline.reschedule(asyncio.get_running_loop().time())
 
-    async def finish(self, body: bytes, seconds: float, gone: Alarm) -> bool:
-        """The last write; whether the reader took it within ``seconds``. Otherwise the connection is dropped.
+    async def finish(self, body: bytes, seconds: float, disconnected: Wakeup) -> bool:
+        """Write the last part and end the answer, or drop the connection if that takes too long.
 
         Args:
-            gone: set when the client has gone, which is waited for then.
+            body: the last part; it may be empty.
+            seconds: how long the reader may take.
+            disconnected: set when the client has disconnected. After the connection was dropped, this waits
+                for it, for ``DISCONNECT_SECONDS`` at most.
+
+        Returns:
+            Whether the server took the last part in time.
         """
-        if self._is_cut and self._wire.is_behind:
+        if self._is_cut_short and self._transport.is_behind:
             seconds = 0  # what the server still holds would go out first
         try:
             await self._write_within(seconds, body, is_last=True)
         except TimeoutError:
-            self._wire.abort()
+            self._transport.abort()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(DISCONNECT_SECONDS):
-                    await gone.wait()
+                    await disconnected.wait()
             return False
         return True

@@ -17,7 +17,7 @@ from notifications.streaming.connection import control_frames
 from notifications.streaming.connection.admission import LineFull
 from notifications.streaming.connection.connection import Connection
 from notifications.streaming.connection.request import StreamRequest
-from notifications.streaming.connection.transport import SERVER_SEND, wire_under
+from notifications.streaming.connection.transport import SERVER_SEND, transport_of
 from notifications.streaming.database_threads import in_pool
 from notifications.streaming.door import guard
 from notifications.streaming.door.authorization import Opening
@@ -125,7 +125,7 @@ async def _open(
     return Connection(
         key=key,
         send=send,
-        wire=wire_under(scope.get(SERVER_SEND)),
+        transport=transport_of(scope.get(SERVER_SEND)),
         request=request,
         credential=opened.credential,
         fanout=runtime.fanout,

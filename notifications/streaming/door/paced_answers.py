@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from notifications.conf import hub_config
 from notifications.streaming.asgi import Receive, Scope, Send
-from notifications.streaming.connection.transport import SERVER_SEND, Wire, wire_under
+from notifications.streaming.connection.transport import SERVER_SEND, Transport, transport_of
 from notifications.streaming.connection.writer import DISCONNECT_SECONDS
 from notifications.streaming.tasks import disconnected
 
@@ -43,10 +43,10 @@ def paced(application: Callable[..., Awaitable[None]]) -> Callable[[Scope, Recei
         except ReaderStuck:
             logger.info("The reader of %s takes nothing; its connection is dropped", scope["path"])
         except Exception:
-            if not (answer.is_begun and answer.wire.break_off()):
+            if not (answer.is_begun and answer.transport.break_off()):
                 raise
             logger.exception("The answer to %s failed and is broken off", scope["path"])
-            await _until_gone(receive, answer.wire)
+            await _until_gone(receive, answer.transport)
 
     return serve
 
@@ -62,39 +62,39 @@ class _Answer:
     def __init__(self, scope: Scope, send: Send) -> None:
         self._server_send = scope.get(SERVER_SEND)
         self._send = send
-        self._wire: Wire | None = None
+        self._transport: Transport | None = None
         self.is_begun = False
 
     @property
-    def wire(self) -> Wire:
+    def transport(self) -> Transport:
         """What lies under it; most answers are one write, and need not know."""
-        if self._wire is None:
-            self._wire = wire_under(self._server_send)
-            self._send = self._wire.pace(self._send, lambda: None)
-        return self._wire
+        if self._transport is None:
+            self._transport = transport_of(self._server_send)
+            self._send = self._transport.pace(self._send, lambda: None)
+        return self._transport
 
     async def send(self, message: Any) -> None:
         """Send a message. Raises ``ReaderStuck``."""
         self.is_begun = True
-        if self._wire is None and not (message["type"] == _BODY and message.get("more_body")):
+        if self._transport is None and not (message["type"] == _BODY and message.get("more_body")):
             await self._send(message)
             return
-        wire = self.wire
+        transport = self.transport
         try:
             async with asyncio.timeout(hub_config().slow_reader_seconds):
                 await self._send(message)
         except TimeoutError:
-            wire.abort()
+            transport.abort()
             # Django's own handler closes what it sends when it hears that the client has gone, and not when
             # it cannot send.
             await asyncio.sleep(DISCONNECT_SECONDS)
             raise ReaderStuck from None
 
 
-async def _until_gone(receive: Receive, wire: Wire) -> None:
+async def _until_gone(receive: Receive, transport: Transport) -> None:
     """Wait until a connection that was broken off is over; if its reader does not take the rest, drop it."""
     try:
         async with asyncio.timeout(hub_config().slow_reader_seconds):
             await disconnected(receive)
     except TimeoutError:
-        wire.abort()
+        transport.abort()

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 from notifications.selectors import InboxState
 from notifications.streaming.addressing import user_key
 from notifications.streaming.connection.inbox import Listener, SharedInbox
-from notifications.streaming.connection.timers import Pulse
-from notifications.streaming.connection.write_batching import Flush
+from notifications.streaming.connection.timers import TimerWheel
+from notifications.streaming.connection.write_batching import WriteBatcher
 from notifications.streaming.transient import Received
 
 
@@ -35,8 +35,8 @@ class Fanout:
         self._on_membership = on_membership
         self._on_behind = on_behind
         self._on_look = on_look
-        self.flush = Flush()
-        self.pulse = Pulse()
+        self.write_batcher = WriteBatcher()
+        self.timers = TimerWheel()
 
     def __len__(self) -> int:
         return len(self._inboxes)

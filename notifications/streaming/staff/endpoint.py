@@ -18,7 +18,7 @@ from notifications.filters import MAX_VALUE_LENGTH, Filters
 from notifications.models import ChangeKind
 from notifications.streaming import frames, timing
 from notifications.streaming.asgi import Headers, Receive, Scope, Send
-from notifications.streaming.connection.transport import SERVER_SEND, wire_under
+from notifications.streaming.connection.transport import SERVER_SEND, transport_of
 from notifications.streaming.database_threads import in_pool
 from notifications.streaming.door import guard
 from notifications.streaming.door.refusals import send_closed_stream, send_refusal, send_stream_headers
@@ -78,7 +78,7 @@ async def _serve(
         else:
             await send_refusal(send, refusal, [])
         return
-    stream = StaffStream(send=send, wire=wire_under(scope.get(SERVER_SEND)), right=right, feed=feed)
+    stream = StaffStream(send=send, transport=transport_of(scope.get(SERVER_SEND)), right=right, feed=feed)
     await staff.serve(stream, receive)
 
 

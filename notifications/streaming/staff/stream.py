@@ -16,7 +16,7 @@ from notifications.conf import hub_config
 from notifications.streaming import frames, timing
 from notifications.streaming.asgi import Receive, Send
 from notifications.streaming.connection.open_stream import OpenStream
-from notifications.streaming.connection.transport import Wire
+from notifications.streaming.connection.transport import Transport
 from notifications.streaming.frames import Ending
 from notifications.streaming.staff import frames as wording
 from notifications.streaming.staff.authorization import StaffRight
@@ -34,13 +34,13 @@ class StaffStream(OpenStream):
 
     Args:
         send: the ASGI callable.
-        wire: what lies under it.
+        transport: what lies under it.
         right: by what right it is open.
         feed: what fills it.
     """
 
-    def __init__(self, *, send: Send, wire: Wire, right: StaffRight, feed: Feed) -> None:
-        super().__init__(send, wire)
+    def __init__(self, *, send: Send, transport: Transport, right: StaffRight, feed: Feed) -> None:
+        super().__init__(send, transport)
         self.right = right
         self._feed = feed
         self._queue: deque[bytes] = deque()
@@ -59,7 +59,7 @@ class StaffStream(OpenStream):
             self._queued_bytes -= len(self._queue.popleft())
             self._dropped_count += 1
         self._has_room.clear()
-        self._wake.set()
+        self._wakeup.set()
 
     def offer_before(self, earlier: Iterable[bytes]) -> None:
         """Queue frames before those that wait."""
@@ -89,15 +89,15 @@ class StaffStream(OpenStream):
             self.close("error")
         else:
             self._is_over = True
-            self._wake.set()
+            self._wakeup.set()
 
     def __str__(self) -> str:
         return "A stream of the staff's"
 
     async def _work(self) -> None:
-        await self._sender.start([])
+        await self._writer.start([])
         while self._closing is None:
-            self._wake.clear()
+            self._wakeup.clear()
             if self._queue or self._dropped_count:
                 await self._write_all(self._take())
             elif self._is_over:
@@ -118,7 +118,7 @@ class StaffStream(OpenStream):
         heartbeat_at = self._written_at + hub_config().heartbeat_seconds
         try:
             async with asyncio.timeout_at(min(heartbeat_at, self._rotate_at)):
-                await self._wake.wait()
+                await self._wakeup.wait()
         except TimeoutError:
             if self._clock() >= self._rotate_at:
                 self.close("rotate")
@@ -133,4 +133,4 @@ class StaffStream(OpenStream):
         if self._closing is not None:
             retry_ms, ending = timing.retry_ms(self._closing), Ending(self._closing, self._may_return)
             body = frames.closed(reason=self._closing, retry_ms=retry_ms, reconnect=ending.reconnect)
-        await self._sender.finish(body, seconds, self._gone)
+        await self._writer.finish(body, seconds, self._disconnected)
