@@ -1,26 +1,34 @@
 """System checks: a process that could not be right in its shape says so, and does not start.
 
-The ids are stable: ``notifications.E…`` refuse, ``notifications.W…`` warn. docs/operations.md lists them.
+The ids are stable: ``notification_hub.E…`` refuse, ``notification_hub.W…`` warn. docs/operations.md lists them.
 """
 
 from __future__ import annotations
 
 import sqlite3
+import sys
 from collections.abc import Collection, Iterable, Sequence
+from pathlib import Path
 from typing import Any, Final
 
-from django.apps import AppConfig
+from django.apps import AppConfig, apps
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.core.checks import Warning as CheckWarning
 from django.core.exceptions import ImproperlyConfigured
-from django.db import DEFAULT_DB_ALIAS, connection
+from django.db import DEFAULT_DB_ALIAS, connection, connections
+from django.db.migrations.recorder import MigrationRecorder
 
 from notifications.conf import hub_config
 from notifications.event_types import registry
+from notifications.models import Inbox
+from notifications.permissions import APP_LABEL
 from notifications.system.environment import worker_count
+from notifications.system.import_names import installed_by, other_packages
 
 MIN_SQLITE: Final = (3, 37, 0)
+PACKAGE: Final = "notifications"
+FOLDER: Final = Path(__file__).resolve().parent
 
 AppConfigs = Sequence[AppConfig] | None
 
@@ -161,3 +169,54 @@ def check_workers(app_configs: AppConfigs, **kwargs: Any) -> Iterable[CheckMessa
             hint=hint,
             id="notification_hub.E007",
         )
+
+
+@register
+def check_import_name(app_configs: AppConfigs, **kwargs: Any) -> Iterable[CheckMessage]:
+    """Nothing else on the search path is imported by the name of the hub's folder."""
+    owners = installed_by(PACKAGE, FOLDER)
+    if len(owners) > 1:
+        yield Error(
+            f"{' and '.join(owners)} have both installed files into {FOLDER}, which is now a mixture of them.",
+            hint="They cannot stand side by side. Uninstall all of them, and install the one that you want again.",
+            id="notification_hub.E009",
+        )
+    for path in other_packages(PACKAGE, FOLDER, sys.path):
+        yield CheckWarning(
+            f"{path} has the import name of the hub, which was imported from {FOLDER}.",
+            hint=f"Only one of them can be imported as `{PACKAGE}`, and which one depends on the order of "
+            "sys.path. Rename or uninstall the other one.",
+            id="notification_hub.W005",
+        )
+
+
+@register(Tags.database)
+def check_app_label(
+    app_configs: AppConfigs, databases: Collection[str] | None = None, **kwargs: Any
+) -> Iterable[CheckMessage]:
+    """The migrations that the database has on record are the hub's own."""
+    for alias in databases or ():
+        database = connections[alias]
+        recorder = MigrationRecorder(database)
+        if not recorder.has_table():
+            continue
+        labels = set(
+            recorder.migration_qs.filter(app__in=(APP_LABEL, PACKAGE))
+            .values_list("app", flat=True)
+            .distinct()
+        )
+        tables = set(database.introspection.table_names())
+        if APP_LABEL in labels and Inbox._meta.db_table not in tables:
+            yield Error(
+                f"The table django_migrations says that `{APP_LABEL}` is migrated, and there is no table "
+                f"{Inbox._meta.db_table}: the rows are those of another app.",
+                hint=f"Delete the rows of the app `{APP_LABEL}` from django_migrations, then run migrate.",
+                id="notification_hub.E010",
+            )
+        if PACKAGE in labels and PACKAGE not in {config.label for config in apps.get_app_configs()}:
+            yield CheckWarning(
+                f"This database has had an app labelled `{PACKAGE}`, which is no longer installed. Its tables "
+                "stay, and the hub does not use them.",
+                hint="docs/moving.md says how to bring their rows over, and how to remove them.",
+                id="notification_hub.W006",
+            )

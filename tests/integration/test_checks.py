@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.checks import CheckMessage, run_checks
 from django.db import connection
+from django.db.migrations.recorder import MigrationRecorder
 
 from notifications import checks
 from notifications.event_types import EventType, registry
+from notifications.models import Inbox
 
 
 def ids(check: Callable[..., Iterable[CheckMessage]]) -> list[str | None]:
@@ -126,3 +129,46 @@ def test_check_event_types__an_annotation_that_cannot_be_found__is_refused_by_it
         )
     finally:
         registry.remove(Lost)
+
+
+def test_check_import_name__another_module_on_the_path__is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "notifications.py").touch()
+    monkeypatch.syspath_prepend(str(tmp_path))
+    [message] = checks.check_import_name(None)
+    assert (message.id, str(tmp_path) in message.msg) == ("notification_hub.W005", True)
+
+
+def test_check_import_name__two_distributions_in_one_folder__are_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in ("own-hub-1.0", "their_notifications-1.8"):
+        (tmp_path / f"{name}.dist-info").mkdir()
+        (tmp_path / f"{name}.dist-info" / "RECORD").write_text(
+            "x.py,,\nnotifications/__init__.py,sha256=x,0\n"
+        )
+    (tmp_path / "unrelated-2.dist-info").mkdir()
+    (tmp_path / "unrelated-2.dist-info" / "RECORD").write_text("unrelated/notifications/__init__.py,,\n")
+    monkeypatch.setattr(checks, "FOLDER", tmp_path / "notifications")
+    message = next(iter(checks.check_import_name(None)))
+    assert message.id == "notification_hub.E009"
+    assert "own-hub-1.0 and their_notifications-1.8 have" in message.msg
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("label", "moved", "expected"),
+    [
+        ("notifications", False, "notification_hub.W006"),
+        ("notification_hub", True, "notification_hub.E010"),
+    ],
+)
+def test_check_app_label__rows_of_another_app__are_found(
+    monkeypatch: pytest.MonkeyPatch, label: str, moved: bool, expected: str
+) -> None:
+    MigrationRecorder.Migration.objects.create(app=label, name="0001_initial")
+    if moved:
+        monkeypatch.setattr(Inbox._meta, "db_table", "table_that_is_not_there")
+    assert [message.id for message in checks.check_app_label(None, ["default"])] == [expected]
+    assert not [*checks.check_app_label(None, None)]

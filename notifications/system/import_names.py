@@ -1,0 +1,48 @@
+"""Which packages would be imported by the same name. The hub and another package of its name cannot stand side
+by side, and what is installed last overwrites files of the other in silence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+
+def other_packages(name: str, own_folder: Path, search_paths: Iterable[str]) -> list[Path]:
+    """The modules and packages called ``name`` on the search path that are not the one in ``own_folder``.
+
+    Args:
+        name: of a top-level module.
+        own_folder: the folder from which it was imported.
+        search_paths: folders, in the order of ``sys.path``; those that do not exist are passed over.
+
+    Returns:
+        their files, each once, in the order of the search path. A folder without ``__init__.py`` is no package
+        that could be found before one that has it.
+    """
+    candidates = (
+        Path(folder, relative)
+        for folder in search_paths
+        for relative in (f"{name}/__init__.py", f"{name}.py")
+    )
+    own = own_folder.resolve()
+    found = (path.resolve() for path in candidates if path.is_file())
+    return list(dict.fromkeys(path for path in found if path.parent != own))
+
+
+def installed_by(name: str, own_folder: Path) -> list[str]:
+    """The distributions that were installed beside ``own_folder`` and have a package called ``name``.
+
+    With more than one, the folder holds a mixture of their files. It reads one text for each distribution,
+    which takes some hundredths of a second, and nothing when the folder is in no place for installed packages.
+
+    Returns:
+        names with versions, such as ``some-package-1.8.3``, sorted.
+    """
+    records = own_folder.parent.glob("*.dist-info/RECORD")
+    first_file = f"{name}/__init__.py,"
+    return sorted(
+        record.parent.name.removesuffix(".dist-info")
+        for record in records
+        if any(line.startswith(first_file) for line in record.read_text("utf-8", "replace").splitlines())
+    )
