@@ -2,7 +2,7 @@
 statement.
 
 ``unnest`` on PostgreSQL, ``json_each`` on SQLite. Through ``bulk_create`` and ``bulk_update`` the same work
-took 5 to 20 times as long; ``tests/integration/test_rows.py`` holds both to the same result.
+took 5 to 20 times as long; ``tests/sql/test_sql_rows.py`` holds both to the same result.
 """
 
 from __future__ import annotations

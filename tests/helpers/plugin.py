@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -22,7 +21,6 @@ from tests.helpers.guarded import GuardedFolder
 from tests.helpers.servers import PostgresServer, RedisServer, Server
 
 SHAPES = ("embedded", "production")
-UNIT = Path(__file__).resolve().parents[1] / "unit"
 WORKER = "PYTEST_XDIST_WORKER"
 
 _servers: list[Server] = []
@@ -114,14 +112,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def runs_in(shape: str, item: pytest.Item) -> bool:
-    """Whether `item` is for `shape`. Raises `pytest.UsageError` for a shape that there is not.
+    """Whether `item` is for `shape`: what is not marked runs in both.
 
-    What is not marked runs in both, but for the unit tests: they use neither database nor Redis, so the shape
-    cannot matter to them.
+    Raises `pytest.UsageError` for a mark that names no shape.
     """
     mark = item.get_closest_marker("shape")
     if mark is None:
-        return shape == "embedded" or UNIT not in item.path.parents
+        return True
     if not mark.args or not set(mark.args) <= set(SHAPES):
         raise pytest.UsageError(f"{item.nodeid}: shape() wants one of {', '.join(SHAPES)}, or both")
     return shape in mark.args

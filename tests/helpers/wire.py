@@ -1,4 +1,4 @@
-"""What system tests of the stream ask of it again and again."""
+"""What tests of real streams ask of them again and again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What must hold whatever the primary key of a user is; run by tests/system/test_any_user.py in projects of
+"""What must hold whatever the primary key of a user is; run by tests/models/test_models_any_user.py in projects of
 its own.
 """
 

@@ -199,7 +199,7 @@ def _first_key_at(moment: datetime) -> UUID:
 
 
 # Opening is the one call that every stream waits for, thousands at once after a restart: through the ORM it
-# took three times as long. ``tests/integration/test_streams.py`` holds what it does.
+# took three times as long. ``tests/services/records/test_records_streams.py`` holds what it does.
 
 
 class _Slot(NamedTuple):

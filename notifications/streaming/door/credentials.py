@@ -129,7 +129,7 @@ def _session_user(key: str) -> Any | None:
 
 
 # Thousands may ask at once. Where Django's own rules hold, the two rows are read by hand: making the
-# statements and the models takes four times as long as the rest. ``tests/integration/test_credentials.py``
+# statements and the models takes four times as long as the rest. ``test_door_credentials.py``
 # holds both ways to the same answers.
 
 

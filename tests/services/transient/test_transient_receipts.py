@@ -1,0 +1,94 @@
+"""What becomes of an event that was sent, and who may wait for that."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from notifications.services.transient.bounded_waits import Patience
+from notifications.services.transient.receipts import Outcome, Receipt
+from notifications.streaming.hints import publish_queue
+from notifications.streaming.hints.publish_queue import Batch, Pending
+from notifications.streaming.transient import TransientEvent, TransientFrame, event_items
+from tests.helpers.waiting import PATIENCE_SECONDS, wait_until
+
+pytestmark = pytest.mark.shape("embedded")
+
+
+def items(receipt: Receipt | None = None, users: int = 1) -> Batch:
+    event = TransientEvent(TransientFrame(b"frame"), "imports.file.progress", "")
+    heads: dict[str, int | None] = dict.fromkeys(map(str, range(users)))
+    return Batch(events=list(event_items(event, heads, receipt)))
+
+
+def test_event__of_several_parts__is_taken_with_the_last() -> None:
+    receipt, waiting = Receipt(), Pending()
+    waiting.add(items(receipt, users=3))
+    batch = waiting.take().begun()
+    for event in batch.events[:2]:
+        Batch(events=[event]).taken()
+    assert receipt.wait(0) is None
+    Batch(events=batch.events[2:]).taken()
+    assert receipt.wait(0) is Outcome.TAKEN
+
+
+def test_event__that_is_not_waited_for_any_more__never_goes_out_if_it_has_not_begun() -> None:
+    given_up, other, waiting = Receipt(), Receipt(), Pending()
+    for batch in (items(given_up, users=2), items(other), items()):
+        waiting.add(batch)
+    given_up.fail()
+    assert given_up.wait(0) is Outcome.NOT_SENT
+    assert [event.receipt for event in waiting.take().begun().events] == [other, None]
+
+
+def test_event__lost_on_its_way__is_in_doubt_and_before_it_began_it_was_not_sent() -> None:
+    begun, dropped, waiting = Receipt(), Receipt(), Pending()
+    waiting.add(items(begun))
+    waiting.take().begun().fail()
+    waiting.add(items(dropped))
+    waiting.take().fail()
+    assert (begun.wait(0), dropped.wait(0)) == (Outcome.IN_DOUBT, Outcome.NOT_SENT)
+    begun.taken()
+    assert begun.wait(0) is Outcome.IN_DOUBT  # what was said stands
+
+
+def test_event__of_which_a_part_finds_no_room__goes_to_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(publish_queue, "MAX_EVENTS", 2)
+    receipt, waiting = Receipt(), Pending()
+    waiting.add(items(receipt, users=3))
+    assert receipt.wait(0) is Outcome.NOT_SENT
+    assert list(waiting.take().begun().events) == []
+
+
+def test_patience__of_many_threads__is_had_by_a_few_and_the_others_go_on() -> None:
+    patience, there = Patience(quick_seconds=0.01, max_waiting=2), threading.Event()
+
+    def wait() -> bool:
+        return patience.wait(there.wait, PATIENCE_SECONDS)
+
+    with ThreadPoolExecutor(5) as pool:
+        waits = [pool.submit(wait) for _ in range(5)]
+        wait_until(lambda: sum(waited.done() for waited in waits) == 3)
+        assert patience.is_exhausted()
+        there.set()
+        assert sorted(waited.result(PATIENCE_SECONDS) for waited in waits) == [False] * 3 + [True] * 2
+    assert not patience.is_exhausted()
+
+
+def test_patience__with_what_is_there_at_once__needs_no_place() -> None:
+    patience = Patience(quick_seconds=0.01, max_waiting=1)
+    asked: list[float] = []
+
+    def until(is_there: bool) -> Callable[[float], bool]:
+        def ask(seconds: float) -> bool:
+            asked.append(seconds)
+            return is_there
+
+        return ask
+
+    assert patience.wait(until(True), 5)
+    assert not patience.wait(until(False), 5)
+    assert asked == [0.01, 0.01, 4.99]
