@@ -12,7 +12,7 @@ from django.contrib.auth import get_user_model
 from notifications import selectors, services
 from notifications.models import Event, Inbox, Notification
 from notifications.streaming.connection.credential import Credential, session_mark
-from notifications.streaming.process import ended_rights
+from notifications.streaming.process import credential_validity
 from tests.helpers import auditor
 from tests.helpers.factories import make_user, order_event
 from tests.helpers.oracle import assert_converges
@@ -85,13 +85,13 @@ def test_sweeper__in_parts_of_one__finds_everybody(users: list[Any], settings: A
 
 def test_rights__end_by_key(users: list[Any]) -> None:
     opened = [Credential(user.pk, user_mark=session_mark(user)) for user in users]
-    assert ended_rights.ended(opened) == {}
+    assert credential_validity.invalidated(opened) == {}
     users[0].is_active = False
     users[0].save()
     users[1].set_password("another")
     users[1].save()
     users[2].delete()
-    assert set(ended_rights.ended(opened)) == set(opened[:3])
+    assert set(credential_validity.invalidated(opened)) == set(opened[:3])
 
 
 def test_user_deleted__their_rows_go_with_them(users: list[Any]) -> None:

@@ -97,14 +97,14 @@ async def _open(
     """
     runtime = current_runtime()
     key = new_public_id()
-    opening = Opening(key, scope, headers, request, runtime.asked)
+    opening = Opening(key, scope, headers, request, runtime.opening_buckets)
     try:
         async with runtime.opening_turns.turn():
             _refuse_when_draining(runtime)
             if scope["method"] == "HEAD":
                 await in_pool(opening.check)
                 return None
-            opened = await runtime.presence.open(key, opening.open)
+            opened = await runtime.stream_records.open(key, opening.open)
     except Refusal:
         raise
     except StreamLimit as limit:
@@ -120,7 +120,7 @@ async def _open(
     try:
         _refuse_when_draining(runtime)
     except Refusal:
-        runtime.presence.note_end(key, EndReason.SHUTDOWN)
+        runtime.stream_records.note_end(key, EndReason.SHUTDOWN)
         raise
     return Connection(
         key=key,

@@ -26,7 +26,7 @@ from notifications.streaming.connection.request import parse_query
 from notifications.streaming.database_threads import in_pool
 from notifications.streaming.door import guard
 from notifications.streaming.door.credentials import identify
-from notifications.streaming.process.open_polls import Poll
+from notifications.streaming.process.long_polls import LongPoll
 from notifications.streaming.process.runtime import Runtime, current_runtime
 from notifications.streaming.refusal import Refusal
 
@@ -92,7 +92,7 @@ async def poll(
         return
     client = Client(receive)
     try:
-        with runtime.polls.place() as has_room:
+        with runtime.long_polls.admit() as has_room:
             if has_room:
                 await _wait(runtime, wish, headers, client)
         if not client.is_gone:
@@ -126,8 +126,8 @@ async def _until_news(runtime: Runtime, wish: Wish, headers: Headers) -> None:
         return
     if after < state.head and await in_pool(_has_news, state, wish):
         return
-    news = Poll(after=state.head, filters=wish.filters, credential=credential)
-    with runtime.polls.place_of(state.user_id, news) as has_room:
+    news = LongPoll(after=state.head, filters=wish.filters, credential=credential)
+    with runtime.long_polls.admit_for(state.user_id, news) as has_room:
         inbox = runtime.fanout.join(news, state)
         try:
             # What came between the reading and the joining was offered to others already: rather answer for

@@ -1,6 +1,6 @@
-"""One process's connections by user, and what is shared between those of one user.
+"""The connections of one process by user, and what the connections of one user share.
 
-Everything here runs on one event loop and never awaits: between two awaits of anybody else it is consistent.
+Everything here runs on one event loop and never awaits, so other tasks always find it consistent.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ class Fanout:
     """The users who are connected to this process.
 
     Args:
-        on_membership: called with a user's key when the first connection has come or the last has gone.
+        on_membership: called with a user's key after the first connection has come or the last has gone.
         on_behind: called with an inbox whose log may hold more than was delivered.
-        on_look: called with an inbox of whose streams something other than the log may have changed.
+        on_look: called with an inbox when something other than its log may have changed for its streams.
     """
 
     def __init__(
@@ -77,24 +77,27 @@ class Fanout:
             self._on_membership(key)
 
     def hint(self, key: str, head: int) -> None:
-        """An inbox is said to have reached a position; costs a query when that is news, and can do no harm
-        when it is a lie.
+        """Note that an inbox is said to have reached a position.
+
+        A hint costs a query when its position is new here; a false one does no harm.
         """
         inbox = self._inboxes.get(key)
         if inbox is not None and head > inbox.position:
             self._on_behind(inbox)
 
     def look(self, key: str) -> None:
-        """The rights or rows of a user's streams are said to have changed; costs a query, and decides
-        nothing.
+        """Note that the credentials or rows of a user's streams are said to have changed.
+
+        A look costs a query, and decides nothing by itself.
         """
         inbox = self._inboxes.get(key)
         if inbox is not None:
             self._on_look(inbox)
 
     def show(self, received: Received) -> None:
-        """Offer a transient event to its users; one that knows of a change which is missing here is as good
-        as a hint.
+        """Offer a transient event to its users.
+
+        An event that carries a later head than was delivered here also serves as a hint.
         """
         for key in received.keys:
             inbox = self._inboxes.get(key)
@@ -105,7 +108,7 @@ class Fanout:
                     self._on_behind(inbox)
 
     def reached(self, inbox: SharedInbox, head: int) -> None:
-        """An inbox was read, and has reached a position."""
+        """Note that an inbox was read from the database and has reached a position."""
         inbox.head = max(inbox.head, head)
         inbox.release()
         if head > inbox.position:

@@ -1,4 +1,4 @@
-"""Compares what was delivered with what the database holds: bounds staleness whatever happens to hints."""
+"""Compares delivered positions with the database, which bounds staleness whatever happens to hints."""
 
 from __future__ import annotations
 
@@ -23,44 +23,47 @@ from notifications.system.outages import Outage
 
 logger = logging.getLogger(__name__)
 
-# Users come one by one, and each was looked at when it came: what they may have missed since is asked for
-# together.
-TOGETHER_SECONDS: Final = 0.05
+# Users connect one by one, and each inbox was read when its user connected. What they may have missed since
+# then is read together.
+COALESCE_SECONDS: Final = 0.05
 
 
 class Reconciler:
-    """Looks at the heads of all connected users, every ``reconcile_seconds`` and whenever it is asked to.
+    """Compares the heads of all connected users, every ``reconcile_seconds`` and whenever it is told to.
 
     Args:
         fanout: the connected users.
-        on_tick: called at each regular look, for what else has to be repaired then.
+        on_tick: called at each regular comparison, for whatever else has to be repaired then.
     """
 
     def __init__(self, fanout: Fanout, *, on_tick: Callable[[], None]) -> None:
         self._fanout = fanout
         self._on_tick = on_tick
         self._wake = asyncio.Event()
-        self._is_asked = False
+        self._is_full_check_due = False
         self._joined: set[SharedInbox] = set()
         self._outage = Outage(
-            logger, began="Heads could not be read; the next look tries again", over="Heads can be read again"
+            logger,
+            began="Heads could not be read; the next comparison tries again",
+            over="Heads can be read again",
         )
 
-    def ask(self) -> None:
-        """Look now."""
-        self._is_asked = True
+    def check_now(self) -> None:
+        """Compare all heads now."""
+        self._is_full_check_due = True
         self._wake.set()
 
-    def ask_for(self, inbox: SharedInbox) -> None:
-        """Look at one soon: hints for it may have been missed until now. If that look fails, the next regular
-        one makes up for it.
+    def check_soon(self, inbox: SharedInbox) -> None:
+        """Compare one inbox soon: hints for it may have been missed until now.
+
+        If that comparison fails, the next regular one makes up for it.
         """
         if not self._joined:
-            asyncio.get_running_loop().call_later(TOGETHER_SECONDS, self._wake.set)
+            asyncio.get_running_loop().call_later(COALESCE_SECONDS, self._wake.set)
         self._joined.add(inbox)
 
     async def run(self) -> None:
-        """Go on until cancelled."""
+        """Compare until cancelled."""
         clock = asyncio.get_running_loop().time
         next_look = clock() + _interval()
         while True:
@@ -72,17 +75,16 @@ class Reconciler:
                 is_regular, next_look = True, clock() + _interval()
                 self._on_tick()
             self._wake.clear()
-            is_whole, self._is_asked = self._is_asked or is_regular, False
+            is_whole, self._is_full_check_due = self._is_full_check_due or is_regular, False
             joined, self._joined = self._joined, set()
             wanted = self._fanout if is_whole else [inbox for inbox in joined if inbox.connections]
-            await self._look(wanted, is_regular=is_regular)
+            await self._check(wanted, is_regular=is_regular)
 
-    async def _look(self, inboxes: Iterable[SharedInbox], *, is_regular: bool) -> None:
+    async def _check(self, inboxes: Iterable[SharedInbox], *, is_regular: bool) -> None:
         known = list(inboxes)
         if not known:
             return
-        # A tuple for each would be so many objects that the garbage collector looks through everything there
-        # is.
+        # A tuple for each inbox would be so many objects that Python starts a full garbage collection.
         epochs, positions = [inbox.epoch for inbox in known], [inbox.position for inbox in known]
         try:
             users = [inbox.user_id for inbox in known]
@@ -100,7 +102,11 @@ class Reconciler:
                 self._compare(inbox, state, position)
 
     def _compare(self, inbox: SharedInbox, state: InboxState, position: int) -> None:
-        """``position`` is what was delivered when the query began, so a head below it went back."""
+        """Compare one inbox with its row.
+
+        Args:
+            position: what was delivered when the query began; a head below it means that the log went back.
+        """
         if state.epoch != inbox.epoch:
             inbox.restart("epoch", state.epoch, state.head)
         elif state.head < position:
@@ -113,10 +119,8 @@ def _interval() -> float:
     return timing.spread(hub_config().reconcile_seconds)
 
 
-def watched_database() -> str | None:
-    """The URI of a SQLite file, in which other processes' commits can be noticed; None for any other
-    database.
-    """
+def watched_database_uri() -> str | None:
+    """Return the URI of the SQLite file to watch for other processes' commits; None without one."""
     if connection.vendor != "sqlite":
         return None
     is_file = not connection.is_in_memory_db()  # type: ignore[attr-defined]
@@ -124,8 +128,7 @@ def watched_database() -> str | None:
 
 
 async def watch_database(uri: str, on_commit: Callable[[], None]) -> None:
-    """Call ``on_commit`` soon after any other connection has committed to a SQLite file; go on until
-    cancelled.
+    """Call ``on_commit`` soon after any other connection has committed to a SQLite file, until cancelled.
 
     ``PRAGMA data_version`` reads one number from memory that the processes share, and takes no lock.
     """
@@ -138,7 +141,7 @@ async def watch_database(uri: str, on_commit: Callable[[], None]) -> None:
                     watching = sqlite3.connect(f"{uri}?mode=rw", uri=True, timeout=0, isolation_level=None)
                 (version,) = watching.execute("PRAGMA data_version").fetchone()
             except sqlite3.Error:
-                # Locked for a moment, by a checkpoint or a recovery: somebody is writing.
+                # A checkpoint or a recovery locks the file for a moment, so another process is writing.
                 version = None
             if version != seen or version is None:
                 on_commit()

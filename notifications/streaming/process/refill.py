@@ -1,5 +1,6 @@
-"""Brings inboxes that are behind up to date from the log: single flight, rate limited, one query for all of
-them.
+"""Brings inboxes that are behind up to date from the log, with one query at a time for all of them.
+
+The next query starts only after a short pause, so a burst of hints costs few queries.
 """
 
 from __future__ import annotations
@@ -23,10 +24,10 @@ logger = logging.getLogger(__name__)
 
 
 class Refill:
-    """Reads what inboxes lack and delivers it.
+    """Reads the changes that inboxes lack, and delivers them.
 
-    Inboxes that fall behind while a query runs are answered by the next one. A query that fails is tried
-    again, with a growing pause, for as long as anybody is behind.
+    Inboxes that fall behind while a query runs are read by the next one. A query that fails is tried again,
+    with a growing pause, for as long as any inbox is behind.
     """
 
     def __init__(self) -> None:
@@ -44,7 +45,7 @@ class Refill:
         self._reading.start()
 
     async def stop(self) -> None:
-        """End at once."""
+        """Stop at once."""
         await self._reading.stop()
 
     async def _read_all(self) -> None:
@@ -69,10 +70,10 @@ class Refill:
         if not batch:
             return
         max_rows = max(timing.MIN_ROWS_PER_USER, hub_config().max_backlog_page // len(batch))
-        known = {inbox: (inbox.epoch, inbox.position) for inbox in batch}
-        logs = await in_pool(_read, known, max_rows)
+        read_from = {inbox: (inbox.epoch, inbox.position) for inbox in batch}
+        logs = await in_pool(_read, read_from, max_rows)
         for inbox, changes in logs.items():
-            if (inbox.epoch, inbox.position) != known[inbox]:
+            if (inbox.epoch, inbox.position) != read_from[inbox]:
                 self._behind[inbox] = None  # its positions were reused meanwhile
                 continue
             METRICS.fan_out.add(time.time() - changes[0].changed_at)
@@ -81,12 +82,17 @@ class Refill:
                 self._behind[inbox] = None
 
 
-def _read(known: dict[SharedInbox, tuple[str, int]], max_rows: int) -> dict[SharedInbox, list[SharedChange]]:
-    """The changes that each inbox lacks, rendered once for all its connections. Runs in the private pool."""
-    positions = {inbox.user_id: position for inbox, (_, position) in known.items()}
+def _read(
+    read_from: dict[SharedInbox, tuple[str, int]], max_rows: int
+) -> dict[SharedInbox, list[SharedChange]]:
+    """Read the changes that each inbox lacks, and render them once for all its connections.
+
+    Runs in the private pool.
+    """
+    positions = {inbox.user_id: position for inbox, (_, position) in read_from.items()}
     logs: dict[object, list[ChangeRow]] = selectors.changes_since(positions, limit=max_rows)
     return {
         inbox: [SharedChange(row, epoch) for row in logs[inbox.user_id]]
-        for inbox, (epoch, _) in known.items()
+        for inbox, (epoch, _) in read_from.items()
         if inbox.user_id in logs
     }

@@ -1,8 +1,8 @@
-"""Whether this process's streams and long polls may go on: asked when a look comes, and of all of them at
-each tick.
+"""Ends streams and long polls of this process that are no longer authorized.
 
-A look decides nothing: which streams somebody else has ended is read from their rows, whose right has ended
-from the rights.
+All of them are checked at each tick, and one user's when a look comes. A look decides nothing: which streams
+somebody else has ended is read from their rows, and which credentials are no longer valid is read from the
+tables that they rest on.
 """
 
 from __future__ import annotations
@@ -21,110 +21,118 @@ from notifications.streaming.connection.credential import Credential
 from notifications.streaming.connection.inbox import SharedInbox
 from notifications.streaming.database_threads import in_pool
 from notifications.streaming.frames import CloseReason, Ending
-from notifications.streaming.process.open_polls import Poll
-from notifications.streaming.process.stream_records import Presence
+from notifications.streaming.process.long_polls import LongPoll
+from notifications.streaming.process.stream_records import StreamRecords
 from notifications.system.outages import Outage
 
 logger = logging.getLogger(__name__)
 
-# However seldom the heads are compared: a right that has ended ends its streams within ten seconds.
+# However seldom the heads are compared: a credential that is no longer valid ends its streams within ten
+# seconds.
 MAX_TICK_SECONDS: Final = 6.0
-MAX_UNKNOWN_SECONDS: Final = 10.0
-AGAIN_SECONDS: Final = 1.0
-TOGETHER_SECONDS: Final = 0.02  # looks of so long a time are answered together
+MAX_UNVERIFIED_SECONDS: Final = 10.0
+RECHECK_SECONDS: Final = 1.0
+COALESCE_SECONDS: Final = 0.02  # looks that come within this time are answered together
 
-# From the credentials of open streams to how each ends whose right has ended. It asks the database, in the
-# private pool.
-Ended = Callable[[Collection[Credential]], Mapping[Credential, Ending]]
+# Finds, among the credentials of open streams, those that are no longer valid, and how their streams close.
+# Runs in the private pool.
+FindInvalidated = Callable[[Collection[Credential]], Mapping[Credential, Ending]]
 
 
-class Standing:
-    """Ends streams, and waits, that may not go on.
+class Revocation:
+    """Ends streams and long polls that are no longer authorized.
 
     Args:
         connections: the open streams of this process.
-        polls: its long polls; one whose right has ended goes on to Django, which refuses it.
-        presence: the streams' record.
-        ended: whose right has ended.
+        polls: its long polls; one that is no longer authorized goes on to Django, which refuses it.
+        stream_records: the records of the streams.
+        find_invalidated: finds the credentials that are no longer valid.
     """
 
     def __init__(
-        self, connections: Collection[Connection], polls: Collection[Poll], presence: Presence, ended: Ended
+        self,
+        connections: Collection[Connection],
+        polls: Collection[LongPoll],
+        stream_records: StreamRecords,
+        find_invalidated: FindInvalidated,
     ) -> None:
         self._connections = connections
         self._polls = polls
-        self._presence = presence
-        self._ended = ended
-        self._asked: set[SharedInbox] = set()
+        self._stream_records = stream_records
+        self._find_invalidated = find_invalidated
+        self._queued: set[SharedInbox] = set()
         self._wake = asyncio.Event()
         self._outage = Outage(
             logger,
-            began="The standing of streams could not be read; the next look follows",
-            over="The standing of streams can be read again",
+            began="The credentials of streams could not be checked; the next check follows",
+            over="The credentials of streams can be checked again",
         )
         self._clock = asyncio.get_running_loop().time
-        self._known_at = self._clock()
+        self._verified_at = self._clock()
 
-    def is_known(self) -> bool:
-        """Whether the rights of all streams were read within ten seconds: what comes from elsewhere than the
-        database may go out.
+    def is_verified(self) -> bool:
+        """Return whether the credentials of all streams were checked within the last ten seconds.
+
+        Only then may anything go out that comes from elsewhere than the database.
         """
-        return self._clock() - self._known_at <= MAX_UNKNOWN_SECONDS
+        return self._clock() - self._verified_at <= MAX_UNVERIFIED_SECONDS
 
-    def ask(self, inbox: SharedInbox) -> None:
-        """Look at the streams of one user soon, and once more: some tell of what they are only about to do,
-        as Django of a logout.
+    def check_soon(self, inbox: SharedInbox) -> None:
+        """Check the streams of one user soon, and once more a second later.
+
+        The second check is for senders that announce what they are only about to do, as Django does with a
+        logout.
         """
-        self._ask(inbox)
-        asyncio.get_running_loop().call_later(AGAIN_SECONDS, self._ask, inbox)
+        self._queue(inbox)
+        asyncio.get_running_loop().call_later(RECHECK_SECONDS, self._queue, inbox)
 
-    def _ask(self, inbox: SharedInbox) -> None:
-        self._asked.add(inbox)
+    def _queue(self, inbox: SharedInbox) -> None:
+        self._queued.add(inbox)
         self._wake.set()
 
     async def run(self) -> None:
-        """Go on until cancelled; one look at a time."""
+        """Check until cancelled, one check at a time."""
         next_tick = self._clock()
         while True:
             if (now := self._clock()) >= next_tick:
                 seconds = timing.spread(hub_config().reconcile_seconds)
                 next_tick = now + min(seconds, MAX_TICK_SECONDS)
-                if await self._look([*self._connections, *self._polls]):
-                    self._known_at = now
+                if await self._check([*self._connections, *self._polls]):
+                    self._verified_at = now
             try:
                 async with asyncio.timeout_at(next_tick):
                     await self._wake.wait()
             except TimeoutError:
                 continue
-            await asyncio.sleep(TOGETHER_SECONDS)
+            await asyncio.sleep(COALESCE_SECONDS)
             self._wake.clear()
-            asked, self._asked = self._asked, set()
-            listeners = [listener for inbox in asked for listener in inbox.connections]
-            here = [one for one in listeners if one in self._connections or one in self._polls]
-            await self._look(cast("list[Connection | Poll]", here))
+            queued, self._queued = self._queued, set()
+            listeners = [listener for inbox in queued for listener in inbox.connections]
+            checked = [one for one in listeners if one in self._connections or one in self._polls]
+            await self._check(cast("list[Connection | LongPoll]", checked))
 
-    async def _look(self, looked_at: Collection[Connection | Poll]) -> bool:
-        """Look at some; False when the database did not answer."""
-        if not looked_at:
+    async def _check(self, checked: Collection[Connection | LongPoll]) -> bool:
+        """Check some streams and polls; return False when the database did not answer."""
+        if not checked:
             return True
         try:
-            # In this order: a logout ends the rows of its streams first and its session then, so who misses
-            # the rows sees the session.
-            ended = await in_pool(self._ended, {one.credential for one in looked_at})
-            asked = await in_pool(selectors.streams_asked_to_end, self._presence.worker.pk)
+            # The credentials come first, because a logout marks the rows of its streams before it deletes its
+            # session: a check that finds the session gone then finds the marks too, with their reason.
+            invalidated = await in_pool(self._find_invalidated, {one.credential for one in checked})
+            requested_ends = await in_pool(selectors.streams_asked_to_end, self._stream_records.worker.pk)
         except Exception as error:  # noqa: BLE001 (streams outlive any failure of the database)
             self._outage.failed(error)
             return False
         self._outage.recovered()
-        self._end(asked)
-        for one in looked_at:
-            if (ending := ended.get(one.credential)) is not None:
+        self._end(requested_ends)
+        for one in checked:
+            if (ending := invalidated.get(one.credential)) is not None:
                 one.close(ending.reason, may_return=ending.may_return)
         return True
 
-    def _end(self, asked: Mapping[UUID, str]) -> None:
-        if asked:
+    def _end(self, reasons: Mapping[UUID, str]) -> None:
+        if reasons:
             for connection in self._connections:
-                if connection.id in asked:
-                    connection.close(cast("CloseReason", asked[connection.id]))
-            self._presence.settle(asked)
+                if connection.id in reasons:
+                    connection.close(cast("CloseReason", reasons[connection.id]))
+            self._stream_records.close_missing(reasons)

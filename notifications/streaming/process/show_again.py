@@ -1,8 +1,7 @@
-"""Shows notifications once more on the open streams of their recipients, because staff ask for it: best
-effort, stored nowhere.
+"""Shows notifications once more on the open streams of their recipients, because staff asked for it.
 
-A message names keys and nothing else, so a forged one can make a user see again what they have in their list,
-and no more.
+This is best effort, and nothing is stored. A message names keys and nothing else, so a forged one can only
+make users see again what they have in their list.
 """
 
 from __future__ import annotations
@@ -25,31 +24,31 @@ from notifications.streaming.transient import TransientEvent, TransientFrame
 
 logger = logging.getLogger(__name__)
 
-MAX_WAITING: Final = 10_000  # what comes on top is dropped
-MAX_ROWS: Final = 200  # in one query; the next one waits until these are out
+MAX_WAITING: Final = 10_000  # further ones are dropped
+MAX_ROWS: Final = 200  # in one query; the next query waits until these were offered
 
 
-class _Show(NamedTuple):
-    """One of them, read and rendered."""
+class _Rendered(NamedTuple):
+    """A notification that was read and rendered."""
 
     key: str
     position: int
     event: TransientEvent
 
 
-class Shown:
-    """Reads what is to be shown again and offers it to its recipient's connections.
+class ShowAgain:
+    """Reads the notifications that are to be shown again, and offers them to their recipients' connections.
 
     Args:
         fanout: the users who are connected.
-        may_show: whether the rights of the streams are known to be good, as for transient events.
+        may_show: returns whether the credentials of the streams were checked lately, as for transient events.
     """
 
     def __init__(self, fanout: Fanout, *, may_show: Callable[[], bool]) -> None:
         self._fanout = fanout
         self._may_show = may_show
         self._waiting: deque[int] = deque()
-        self._reading = OnDemand(self._read_all, name="hub shown")
+        self._reading = OnDemand(self._read_all, name="hub show again")
 
     def add(self, key: str, notification_id: int) -> None:
         """Show a notification soon, if its recipient is connected."""
@@ -62,7 +61,7 @@ class Shown:
         self._reading.start()
 
     async def stop(self) -> None:
-        """End at once."""
+        """Stop at once."""
         await self._reading.stop()
 
     async def _read_all(self) -> None:
@@ -80,20 +79,20 @@ class Shown:
                     inbox.show(show.event, after=show.position)
 
 
-def _read(ids: Collection[int]) -> list[_Show]:
-    """Those of them that are listed, rendered. One query; runs in the private pool."""
-    shows: list[_Show] = []
+def _read(ids: Collection[int]) -> list[_Rendered]:
+    """Read and render those notifications that are listed, with one query. Runs in the private pool."""
+    shows: list[_Rendered] = []
     for user_id, row in selectors.listed_by_key(ids):
         frame = _render(row)
         if frame:
             event = TransientEvent(TransientFrame(frame), row.type, row.topic, row.level)
-            shows.append(_Show(user_key(user_id), row.position, event))
+            shows.append(_Rendered(user_key(user_id), row.position, event))
     return shows
 
 
 def _render(row: Any) -> bytes:
     try:
         return frames.shown(at=timestamp(datetime.now(UTC)), notification=notification_json(row))
-    except Exception:  # whatever is wrong with a row may break nothing but itself
+    except Exception:  # a row that cannot be rendered must not keep others from being shown
         logger.exception("Notification %s cannot be rendered and is not shown again", row.public_id)
         return b""

@@ -14,7 +14,7 @@ from notifications.streaming.asgi import Headers
 from notifications.streaming.connection.credential import Credential
 from notifications.streaming.door.credentials import identify_session
 from notifications.streaming.frames import Ending
-from notifications.streaming.process import ended_rights
+from notifications.streaming.process import credential_validity
 from notifications.streaming.refusal import Refusal
 
 
@@ -50,7 +50,7 @@ def ended(given: Iterable[StaffRight]) -> dict[StaffRight, Ending]:
     user may see now begins again. Asks the database; call it in the private pool.
     """
     held = list(given)
-    over = ended_rights.ended({right.credential for right in held})
+    over = credential_validity.invalidated({right.credential for right in held})
     keys = {right.credential.user_id for right in held}
     # Loaded anew, because a user remembers the permissions that they had.
     users = {user.pk: user for user in get_user_model()._default_manager.filter(pk__in=keys)}

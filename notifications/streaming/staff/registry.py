@@ -99,9 +99,9 @@ class StaffStreams:
 
 def current_staff_streams() -> StaffStreams:
     """Those of the running loop, which end with the users' own streams; made at the first call."""
-    beside = current_runtime().beside
-    found = next((others for others in beside if isinstance(others, StaffStreams)), None)
+    other_streams = current_runtime().other_streams
+    found = next((others for others in other_streams if isinstance(others, StaffStreams)), None)
     if found is None:
         found = StaffStreams()
-        beside.append(found)
+        other_streams.append(found)
     return found

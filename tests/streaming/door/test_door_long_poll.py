@@ -22,7 +22,7 @@ from notifications.signals import streams_changed
 from notifications.streaming.database_threads import in_pool
 from notifications.streaming.door import long_poll
 from notifications.streaming.door.long_poll import MAX_WAIT_SECONDS, clamp_wait
-from notifications.streaming.process import open_polls, revocation
+from notifications.streaming.process import long_polls, revocation
 from notifications.streaming.process.runtime import current_runtime
 from tests.helpers.asgi import Streams, send_to, session_cookie, stream_scope
 from tests.helpers.factories import make_user, order_event, send
@@ -109,7 +109,7 @@ async def ask(ada: User, state: InboxState, passed_on: list[Any]) -> AsyncIterat
 
 
 def waiting_count() -> int:
-    return len(current_runtime().polls.waiting)
+    return len(current_runtime().long_polls.polls)
 
 
 async def waits(asked: Asked, count: int = 1) -> None:
@@ -227,7 +227,7 @@ async def test_process_that_stops__answers_whoever_waits_and_lets_nobody_begin(a
     asked = await ask("wait=25")
     await waits(asked)
     current_runtime().is_draining = True
-    current_runtime().polls.end_all()
+    current_runtime().long_polls.end_all()
     try:
         assert (await asked.json())["changes"] == []
         assert (await (await ask("wait=25")).json())["changes"] == []
@@ -267,11 +267,11 @@ async def test_positions_reused__whoever_waits_is_told(ask: Ask, ada: User) -> N
     assert (status, json.loads(body)["code"]) == (410, "cursor_epoch")
 
 
-@pytest.mark.parametrize(("bound", "admitted"), [("MAX_POLLS", 2), ("MAX_POLLS_PER_USER", 2)])
+@pytest.mark.parametrize(("bound", "admitted"), [("MAX_LONG_POLLS", 2), ("MAX_LONG_POLLS_PER_USER", 2)])
 async def test_more_than_may_wait__are_answered_at_once(
     ask: Ask, monkeypatch: pytest.MonkeyPatch, bound: str, admitted: int
 ) -> None:
-    monkeypatch.setattr(open_polls, bound, admitted)
+    monkeypatch.setattr(long_polls, bound, admitted)
     first, second = await ask("wait=25"), await ask("wait=25")
     await waits(first, count=2)
     assert (await (await ask("wait=25")).json())["changes"] == []

@@ -15,7 +15,7 @@ import pytest
 from django.db import connection
 
 from notifications import services
-from notifications.streaming.process.open_polls import MAX_POLLS_PER_USER
+from notifications.streaming.process.long_polls import MAX_LONG_POLLS_PER_USER
 from tests.helpers.factories import make_user, send
 from tests.helpers.ports import HOST
 from tests.helpers.processes import HubProcess, session_headers
@@ -64,9 +64,9 @@ def test_a_hundred_polls__hold_no_thread_and_no_connection__and_each_is_answered
         for user in users:
             begun = time.monotonic()
             after, cookie = str(services.open_inbox(user.pk).cursor), session_headers(user)["Cookie"]
-            polls += [begin(cookie, after) for _ in range(MAX_POLLS_PER_USER)]
+            polls += [begin(cookie, after) for _ in range(MAX_LONG_POLLS_PER_USER)]
         send(users[-1])
-        for polling in polls[-MAX_POLLS_PER_USER:]:
+        for polling in polls[-MAX_LONG_POLLS_PER_USER:]:
             assert [change["position"] for change in answer(polling)["changes"]] == [1]
         assert time.monotonic() - begun < 20  # none of the last user's was answered because its time was over
         # The four of the stream, the sweeper's, Django's one, and what the server and the libraries have.
@@ -74,7 +74,7 @@ def test_a_hundred_polls__hold_no_thread_and_no_connection__and_each_is_answered
         assert backend_count() - elsewhere <= 8
         for user in users[:-1]:
             send(user)
-        for polling in polls[:-MAX_POLLS_PER_USER]:
+        for polling in polls[:-MAX_LONG_POLLS_PER_USER]:
             assert [change["position"] for change in answer(polling)["changes"]] == [1]
 
 

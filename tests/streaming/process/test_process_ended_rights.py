@@ -22,7 +22,7 @@ from notifications.signals import streams_changed
 from notifications.streaming.asgi import Headers
 from notifications.streaming.connection.credential import Credential, session_mark
 from notifications.streaming.door.credentials import identify
-from notifications.streaming.process import ended_rights
+from notifications.streaming.process import credential_validity
 from notifications.streaming.refusal import Refusal
 from tests.helpers.factories import make_user
 from tests.helpers.tokens import SPOILT, make_token, spoil
@@ -47,7 +47,7 @@ def new_session(user: User) -> str:
 
 def ended(credentials: list[Credential]) -> set[Credential]:
     """Those whose streams are to close, all of them as revoked."""
-    found = ended_rights.ended(credentials)
+    found = credential_validity.invalidated(credentials)
     assert {ending.reason for ending in found.values()} <= {"revoked"}
     return set(found)
 
@@ -56,7 +56,11 @@ def come_back(credentials: list[Credential]) -> set[Credential]:
     """Those whose streams are to close, and whose clients are to ask once more: the browser's cookie
     decides.
     """
-    return {credential for credential, ending in ended_rights.ended(credentials).items() if ending.reconnect}
+    return {
+        credential
+        for credential, ending in credential_validity.invalidated(credentials).items()
+        if ending.reconnect
+    }
 
 
 def by_cookie(key: str) -> Credential:
@@ -211,7 +215,7 @@ def test_user_model__with_a_rule_of_its_own__is_asked(
 
 def test_database__that_does_not_answer__ends_nothing(ada: User, monkeypatch: pytest.MonkeyPatch) -> None:
     opened = by_cookie(new_session(ada))
-    monkeypatch.setattr(ended_rights, "_rows", lambda *args, **options: 1 / 0)
+    monkeypatch.setattr(credential_validity, "_rows", lambda *args, **options: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         ended([opened])
 

@@ -22,7 +22,7 @@ from notifications.models import ApiToken
 from notifications.signals import streams_changed
 from notifications.streaming.database_threads import in_pool
 from notifications.streaming.metrics import METRICS
-from notifications.streaming.process import ended_rights, revocation
+from notifications.streaming.process import credential_validity, revocation
 from notifications.streaming.process.runtime import current_runtime
 from tests.helpers.asgi import AsgiStream, Streams, hears_hints, send_to
 from tests.helpers.factories import make_user, order_event
@@ -182,14 +182,14 @@ async def test_look__that_comes_before_the_right_ends__is_followed_by_another(
     """As at a logout, of which Django tells before it deletes the session."""
     monkeypatch.setattr(revocation, "MAX_TICK_SECONDS", 300.0)
     stream = await open_by(streams, ada, "session")
-    looks, real = [], ended_rights.ended
+    looks, real = [], credential_validity.invalidated
 
     def end_after_looking(credentials: Any) -> Any:
         looks.append(real(credentials))
         Session.objects.all().delete()
         return looks[-1]
 
-    monkeypatch.setattr(current_runtime()._standing, "_ended", end_after_looking)
+    monkeypatch.setattr(current_runtime()._revocation, "_find_invalidated", end_after_looking)
     await in_pool(lambda: streams_changed.send_robust(sender=None, user_ids=[ada.user.pk]))
     assert (await stream.expect("stream.close")).json["reason"] == "revoked"
     assert [len(ended) for ended in looks] == [0, 1]
@@ -219,7 +219,7 @@ async def test_rights__not_read_for_long__transient_events_wait_for_nobody_and_a
     ada: Ada, streams: Streams, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stream = await open_by(streams, ada, "session")
-    monkeypatch.setattr(revocation, "MAX_UNKNOWN_SECONDS", -1.0)
+    monkeypatch.setattr(revocation, "MAX_UNVERIFIED_SECONDS", -1.0)
     dropped = METRICS.transient_frames["dropped"]
     await in_pool(services.emit, ada.user, order_event())
     await wait_until_async(lambda: METRICS.transient_frames["dropped"] > dropped)
@@ -233,7 +233,7 @@ async def test_rights__not_read_for_long__transient_events_wait_for_nobody_and_a
 async def test_database__that_fails_for_a_while__ends_nobody(
     ada: Ada, streams: Streams, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked, ended = asyncio.Event(), ended_rights.ended
+    asked, ended = asyncio.Event(), credential_validity.invalidated
     loop = asyncio.get_running_loop()
 
     def fail(*args: Any, **options: Any) -> Any:
@@ -242,11 +242,11 @@ async def test_database__that_fails_for_a_while__ends_nobody(
 
     stream = await open_by(streams, ada, "session")
     with monkeypatch.context() as failing:
-        failing.setattr(ended_rights, "_rows", fail)
+        failing.setattr(credential_validity, "_rows", fail)
         async with asyncio.timeout(PATIENCE_SECONDS):
             await asked.wait()
     await send_to(ada.user)
     await stream.expect("notification.created")
-    assert ended_rights.ended is ended
+    assert credential_validity.invalidated is ended
     await in_pool(deactivate, ada)
     assert (await stream.expect("stream.close")).json["reason"] == "revoked"

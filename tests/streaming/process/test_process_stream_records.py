@@ -325,7 +325,7 @@ async def test_process__taken_for_lost_while_it_lives__opens_its_streams_again(
 async def test_row__that_stands_open_without_a_stream__is_found_and_closed(
     ada: User, streams: Streams, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("notifications.streaming.process.stream_records.BEATS_PER_COMPARISON", 1)
+    monkeypatch.setattr("notifications.streaming.process.stream_records.WRITES_PER_COMPARISON", 1)
     real = services.open_stream
 
     def open_and_fail(*args: Any) -> Any:

@@ -1,4 +1,4 @@
-"""The long polls of one process: each is to the fan-out what a connection is, and waits for one change."""
+"""The long polls of one process: the fan-out treats each like a connection that waits for one change."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from notifications.streaming.connection.credential import Credential
 from notifications.streaming.frames import CloseReason, ResetReason
 from notifications.streaming.transient import TransientEvent
 
-MAX_POLLS: Final = 1_000  # each is a socket and some 10 KB; further ones are answered at once
-MAX_POLLS_PER_USER: Final = 6
+MAX_LONG_POLLS: Final = 1_000  # each takes a socket and about 10 KB; further ones are answered at once
+MAX_LONG_POLLS_PER_USER: Final = 6
 
 
-class Poll:
-    """A request that waits.
+class LongPoll:
+    """A request that waits for a change.
 
     Args:
-        after: a position; what was up to there is no news.
-        filters: which changes are news.
-        credential: by what right it waits.
+        after: a position; changes up to there do not end the wait.
+        filters: which changes end the wait.
+        credential: the credential by which it was admitted.
     """
 
     def __init__(self, *, after: int, filters: Filters, credential: Credential) -> None:
@@ -35,58 +35,58 @@ class Poll:
         self.is_over = asyncio.Event()
 
     def offer(self, change: SharedChange) -> None:
-        """A change that was just read from the log."""
+        """End the wait if a change that was just read from the log is later and passes the filters."""
         if change.position > self._after and change.admitted_by(self._filters):
             self.is_over.set()
 
     def offer_transient(self, event: TransientEvent) -> None:
-        """A poll shows none."""
+        """Ignore a transient event: a poll answers with changes only."""
 
     def restart(self, reason: ResetReason, epoch: str, head: int) -> None:
-        """Positions were reused: the answer says so."""
+        """End the wait because positions were reused; the answer says so."""
         self.is_over.set()
 
     def close(self, reason: CloseReason, *, may_return: bool = False) -> None:
-        """Wait no longer."""
+        """End the wait."""
         self.is_over.set()
 
 
-class Polls:
-    """Which polls wait, and how many may.
+class LongPolls:
+    """The long polls of this process, and how many there may be.
 
     Attributes:
-        waiting: those of known users.
+        polls: those whose user is known.
     """
 
     def __init__(self) -> None:
         self._count = 0
         self._users: Counter[str] = Counter()
-        self.waiting: set[Poll] = set()
+        self.polls: set[LongPoll] = set()
 
     @contextmanager
-    def place(self) -> Iterator[bool]:
-        """Whether there is room for one more in this process; it is taken until the end of the block."""
+    def admit(self) -> Iterator[bool]:
+        """Count one more poll of this process until the end of the block; yield whether there is room."""
         self._count += 1
         try:
-            yield self._count <= MAX_POLLS
+            yield self._count <= MAX_LONG_POLLS
         finally:
             self._count -= 1
 
     @contextmanager
-    def place_of(self, user_id: Any, poll: Poll) -> Iterator[bool]:
-        """Whether this user may have one more; it is known here until the end of the block."""
+    def admit_for(self, user_id: Any, poll: LongPoll) -> Iterator[bool]:
+        """Register a user's poll until the end of the block; yield whether the user may have one more."""
         key = user_key(user_id)
         self._users[key] += 1
-        self.waiting.add(poll)
+        self.polls.add(poll)
         try:
-            yield self._users[key] <= MAX_POLLS_PER_USER
+            yield self._users[key] <= MAX_LONG_POLLS_PER_USER
         finally:
-            self.waiting.discard(poll)
+            self.polls.discard(poll)
             self._users[key] -= 1
             if not self._users[key]:
                 del self._users[key]
 
     def end_all(self) -> None:
-        """The process stops: whoever waits is answered now."""
-        for poll in tuple(self.waiting):
+        """Answer every waiting poll now, because the process stops."""
+        for poll in tuple(self.polls):
             poll.close("shutdown")

@@ -1,8 +1,9 @@
-"""Which of the rights by which streams are open have ended (I15), asked for all streams of a process at once.
+"""Finds the credentials of open streams that are no longer valid (I15), for all streams of a process at once.
 
-A right is not examined as at the opening of a stream, which reads a whole session and user. It was good then;
-it ends with what it rests on: the user is gone or inactive, the session is gone or expired, the token is
-revoked or expired, the password is another one. Those few columns are read by key, 1,000 rows in a statement.
+A credential is not examined as thoroughly as when its stream was opened, which reads a whole session and
+user. It was valid then, and it ends with what it rests on: the user is gone or inactive, the session is gone
+or expired, the token is revoked or expired, or the password has changed. Those few columns are read by key,
+1,000 rows in a statement.
 """
 
 from __future__ import annotations
@@ -27,20 +28,21 @@ MAX_KEYS: Final = 1_000
 _T = TypeVar("_T")
 
 
-def ended(credentials: Iterable[Credential]) -> dict[Credential, Ending]:
-    """Those whose right has ended, with how their streams close; the others may go on.
+def invalidated(credentials: Iterable[Credential]) -> dict[Credential, Ending]:
+    """Return the credentials that are no longer valid, with how their streams close; all others may go on.
 
-    Where a session is gone, or another password holds now, the browser may have a session again, or have it
-    under a new key: its client is to come back, and the cookie decides. A logout that was seen has ended its
-    streams before this is asked (``services.end_streams_of_session``). A user who is gone or inactive, or a
-    token, does not come back.
+    When a session is gone or the password has changed, the browser may have a session again, or have it under
+    a new key: its client is told to come back, and the cookie decides. A logout that this hub noticed has
+    ended its streams before this is called (``services.end_streams_of_session``). The client of a user who is
+    gone or inactive, or of a token, is not told to come back.
 
-    Three statements at most for each 1,000: users, sessions, tokens. A session that is in no table is loaded
-    by itself, and users with a rule of their own for when sessions end are loaded whole. Writes nothing.
+    Makes at most three statements for each 1,000: users, sessions and tokens. A session whose engine has no
+    table is loaded by itself, and users whose model has its own rule for when sessions end are loaded whole.
+    Writes nothing.
 
     Raises:
-        Exception: the database, or whatever holds the sessions, did not answer. Nothing is known then, and
-            nothing has ended.
+        Exception: the database, or whatever stores the sessions, did not answer. Nothing is known then, and
+            no credential has ended.
     """
     given = list(credentials)
     users = {each.user_id for each in given} | {each.asked_by_id for each in given}
@@ -73,7 +75,7 @@ def _by_thousands(read: Callable[[list[Any]], Iterable[_T]], keys: set[Any]) -> 
 
 
 def _user_marks(keys: list[Any]) -> Iterable[tuple[Any, int | None]]:
-    """Primary key and ``session_mark`` of those users who are active."""
+    """Return the primary key and the ``session_mark`` of those users who are active."""
     user_model = get_user_model()
     if not has_plain_users(user_model):
         users = user_model._default_manager.filter(pk__in=keys)
@@ -103,14 +105,17 @@ def _usable_tokens(keys: list[Any]) -> Iterable[Any]:
 def _rows(
     model: type[models.Model], key: str, keys: list[Any], *names: str, where: str
 ) -> list[tuple[Any, ...]]:
-    """The given columns, the key first, of the rows with these keys, straight from the driver: a third of the
-    ORM's cost.
+    """Read columns of the rows with these keys straight from the driver, at a third of the ORM's cost.
+
+    The key's column comes first.
+
+    The key's column comes first.
 
     Args:
         key: the name of the key's field.
         keys: as the column holds them.
         names: of further fields.
-        where: what else must hold; each ``%s`` in it is the time.
+        where: a further condition; each ``%s`` in it stands for the current time.
     """
     quote = connection.ops.quote_name
     fields: list[Any] = [model._meta.get_field(name) for name in (key, *names)]
