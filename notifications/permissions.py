@@ -5,7 +5,7 @@ The models declare them, each beside what it is about; everything that asks for 
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 APP_LABEL: Final = "notification_hub"
 
@@ -23,3 +23,13 @@ ERASE: Final = f"{APP_LABEL}.erase"
 REVOKE_TOKENS: Final = f"{APP_LABEL}.revoke_apitoken"
 # What a producer needs to send over HTTP, by whatever token.
 SEND: Final = f"{APP_LABEL}.add_notification"
+
+
+def may_view(user: Any) -> bool:
+    """Whether a member of staff may see that notifications are there."""
+    return any(map(user.has_perm, VIEW))
+
+
+def may_view_content(user: Any) -> bool:
+    """Whether a member of staff may see what notifications say: those that they may see at all."""
+    return bool(user.has_perm(VIEW_CONTENT)) and may_view(user)

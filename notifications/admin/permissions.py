@@ -17,14 +17,11 @@ from notifications import permissions
 Right = Literal["view", "view_content", "replay", "compose", "erase", "disconnect"]
 View = Callable[..., HttpResponseBase]
 
-# Any one of them is enough.
-_PERMISSIONS: Final[dict[str, tuple[str, ...]]] = {
-    "view": permissions.VIEW,
-    "view_content": (permissions.VIEW_CONTENT,),
-    "replay": (permissions.REPLAY,),
-    "compose": (permissions.COMPOSE,),
-    "erase": (permissions.ERASE,),
-    "disconnect": (permissions.END_STREAMS,),
+_PERMISSIONS: Final[dict[Right, str]] = {
+    "replay": permissions.REPLAY,
+    "compose": permissions.COMPOSE,
+    "erase": permissions.ERASE,
+    "disconnect": permissions.END_STREAMS,
 }
 # What stands where the title, body, link, data or actor would.
 CONTENT_HIDDEN: Final = gettext_lazy("content hidden")
@@ -37,8 +34,13 @@ def can(request: HttpRequest, right: Right) -> bool:
     """Whether the member of staff has a right. To see content one must also see the notification that has
     it.
     """
-    has = any(request.user.has_perm(permission) for permission in _PERMISSIONS[right])
-    return has and (right != "view_content" or can(request, "view"))
+    match right:
+        case "view":
+            return permissions.may_view(request.user)
+        case "view_content":
+            return permissions.may_view_content(request.user)
+        case _:
+            return request.user.has_perm(_PERMISSIONS[right])
 
 
 def require(request: HttpRequest, *rights: Right) -> None:

@@ -27,12 +27,12 @@ from django.utils.translation import gettext_lazy, ngettext
 from notifications import permissions, selectors, services
 from notifications.admin.base_admin import BoundedList, RecordsOnly
 from notifications.admin.links import chip_html, inbox_url, name_of, stream_url, time_html, to_list
-from notifications.admin.notification_list.search_box import username_field
 from notifications.admin.paginator import BoundedPaginator
 from notifications.admin.permissions import can, require
 from notifications.http.user_agents import describe_agent
 from notifications.models import MAX_REASON_LENGTH, EndReason, Inbox, StreamSession
 from notifications.selectors import is_worker_alive
+from notifications.selectors.staff.users import username_field
 
 # What a record is called that is of no stream.
 _TITLES: dict[str, Any] = {

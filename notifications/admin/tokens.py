@@ -26,12 +26,12 @@ from notifications import permissions, services
 from notifications.admin.base_admin import BoundedList
 from notifications.admin.jobs.compose_form import LocalTimeInput
 from notifications.admin.links import chip_html, name_of, time_html
-from notifications.admin.notification_list.search_box import username_field
 from notifications.admin.paginator import BoundedPaginator
 from notifications.admin.provenance import username_of
 from notifications.admin.user_fields import user_field
 from notifications.exceptions import InvalidInput
 from notifications.models import MAX_TOKEN_NAME_LENGTH, ApiToken, Scope
+from notifications.selectors.staff.users import username_field
 from notifications.services import NewToken
 from notifications.services.credentials.tokens import DEFAULT_DAYS
 

@@ -23,8 +23,8 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from notifications.admin.notification_list.search_box import username_field
 from notifications.models import Notification
+from notifications.selectors.staff.users import username_field
 
 MAX_NAMED: Final = 500
 EXACT_NAME: Final = gettext_lazy("The exact username.")

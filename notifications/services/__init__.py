@@ -70,7 +70,7 @@ from notifications.services.records.workers import (
     reopen_streams,
     show_life,
 )
-from notifications.services.replay import Selection, cancel_replay, read_filters_with, start_replay
+from notifications.services.replay import Selection, cancel_replay, start_replay
 from notifications.services.state import (
     ACTIONS,
     archive,
@@ -163,7 +163,6 @@ __all__ = [
     "publish",
     "publish_batch",
     "publish_transient",
-    "read_filters_with",
     "reopen_streams",
     "retry_failed",
     "revoke_tokens",

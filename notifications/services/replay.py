@@ -4,14 +4,15 @@ chunk at a time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
+from notifications import permissions
 from notifications.exceptions import InvalidInput, NotFound
 from notifications.inbox_log.provenance import Origin
 from notifications.models import (
@@ -27,6 +28,8 @@ from notifications.models import (
 )
 from notifications.protocol import strict_json
 from notifications.selectors import is_worker_alive
+from notifications.selectors.staff.criteria import Criteria
+from notifications.selectors.staff.meaning import conditions_of
 from notifications.services.jobs import leases
 from notifications.services.notify import recipient_key
 from notifications.services.recipients import active_users, user_model_has
@@ -36,41 +39,40 @@ MAX_COPY_TO: Final = 100
 _BROUGHT_BACK: Final = (Reason.USER, Reason.STAFF)
 
 Rows = QuerySet[Notification]
-# A filter of the staff's list, and the member of staff who set it: what they see is what is replayed.
-FilterReader = Callable[[Mapping[str, str], Any], Rows]
-
-_reader: FilterReader | None = None
-
-
-def read_filters_with(reader: FilterReader) -> None:
-    """Say what the filters of the staff's list mean. The list, a layer above, does so when it is loaded."""
-    global _reader
-    _reader = reader
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Selection:
-    """Which notifications: some by their public ids, or all that a filter admits.
+    """Which notifications: some by their public ids, or all that meet criteria of the staff's list.
 
     Attributes:
-        ids: public ids; then the filter means nothing.
-        filters: parameters of the staff's list.
+        ids: public ids; then the criteria mean nothing.
+        criteria: without any, all notifications are meant.
     """
 
     ids: Sequence[UUID] = ()
-    filters: Mapping[str, str] = field(default_factory=dict)
+    criteria: Criteria = field(default_factory=Criteria)
+
+    @classmethod
+    def stored_in(cls, job: Replay) -> Selection:
+        """The selection of a replay."""
+        return cls(ids=[UUID(text) for text in job.ids], criteria=Criteria.from_parameters(job.filters))
 
     def rows(self, user: Any) -> Rows:
-        """Them, in no order. No query.
+        """The notifications, in no order; what the member of staff sees is what is replayed.
+
+        A few queries where there are criteria, none otherwise.
 
         Args:
-            user: the member of staff who asks.
+            user: the member of staff who asks; they may not search in content that they may not see.
+
+        Raises:
+            BadCriteria: a criterion is impossible.
         """
         if self.ids:
             return Notification.objects.filter(public_id__in=self.ids)
-        if _reader is None:
-            raise RuntimeError("Nobody has said what the filters mean: the admin is not installed.")
-        return _reader(self.filters, user)
+        may_search = permissions.may_view_content(user)
+        return conditions_of(self.criteria, may_search_content=may_search).check().matching()
 
 
 def start_replay(
@@ -116,7 +118,7 @@ def start_replay(
         owner_id=owner.pk,
         address=origin.address,
         ids=[str(public_id) for public_id in selection.ids],
-        filters=dict(selection.filters),
+        filters=selection.criteria.as_parameters(),
         copy_to=[str(key) for key in keys],
         until_id=newest or 0,
         total_count=total_count,
@@ -148,6 +150,31 @@ def fitting(verb: ReplayVerb | str, rows: Rows) -> Rows:
             return rows.filter(recipient__is_active=True) if user_model_has("is_active") else rows
         case ReplayVerb.COPY:
             return rows.filter(position__isnull=False)
+
+
+class Fit(NamedTuple):
+    """What could be replayed of some notifications now.
+
+    Attributes:
+        by_verb: how many of them each verb fits.
+        user_count: how many recipients they have.
+    """
+
+    by_verb: dict[str, int]
+    user_count: int
+
+
+def count_fitting(rows: Rows, *, limit: int) -> Fit:
+    """Count how many of some notifications each verb fits. Five queries.
+
+    Args:
+        rows: the notifications.
+        limit: no more of them are looked at.
+    """
+    keys = list(rows.order_by().values_list("pk", flat=True)[:limit])
+    counted = Notification.objects.filter(pk__in=keys)
+    by_verb = {verb.value: fitting(verb, counted).count() for verb in ReplayVerb}
+    return Fit(by_verb, counted.aggregate(users=Count("recipient_id", distinct=True))["users"])
 
 
 def cancel_replay(replay_id: UUID) -> Replay:

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import re
 from typing import Any
-from urllib.parse import urlencode
 
 import pytest
 from django.contrib.auth.models import User
 from django.db import connection
-from django.http import QueryDict
-from django.test import RequestFactory
 from django.utils import timezone
 
 from notifications import selectors, services
-from notifications.admin.notification_list.keyset_pages import read_page
-from notifications.admin.notification_list.search_query import asked
 from notifications.event_types import UntypedEvent
 from notifications.models import Event, Notification
+from notifications.selectors.staff.criteria import Criteria
+from notifications.selectors.staff.keyset_pages import read_page
+from notifications.selectors.staff.meaning import conditions_of
 from tests.helpers.factories import make_user, send
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -176,13 +174,11 @@ def test_staffs_list__of_any_filter__walks_an_index(ada: User) -> None:
         "event_topic": ({"topic": "topic:77"}, ""),
         "event_words": ({"q": "number 777"}, ""),
     }
-    request = RequestFactory().get("/")
-    request.user = make_user("root", is_superuser=True)
     for index, (parameters, place) in walks.items():
-        request.GET = QueryDict(urlencode(parameters))
-        wanted = asked(request, parameters.get("q", "")).criteria
+        criteria = Criteria.from_parameters(parameters)
+        wanted = conditions_of(criteria, may_search_content=True)
         texts = plans_of(lambda wanted=wanted, place=place: read_page(wanted, before=place, limit=50))
-        texts += plans_of(lambda parameters=parameters: asked(request, parameters.get("q", "")))
+        texts += plans_of(lambda criteria=criteria: conditions_of(criteria, may_search_content=True))
         assert any(f"'{index}'" in text for text in texts), index
         for text in texts:
             assert not re.search(r"'Seq Scan'[^{}]*'Relation Name': 'notifications_", text), (index, text)

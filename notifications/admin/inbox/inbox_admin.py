@@ -32,13 +32,13 @@ from notifications.admin.links import (
     to_list,
     user_url,
 )
-from notifications.admin.notification_list.search_box import username_field
 from notifications.admin.paginator import BoundedPaginator
 from notifications.admin.permissions import CONTENT_HIDDEN, can, require
 from notifications.admin.streams import streams_of
 from notifications.exceptions import MalformedCursor
 from notifications.models import Change, Inbox, Reason
 from notifications.protocol.cursors import Cursor
+from notifications.selectors.staff.users import username_field
 
 LOG_PAGE: Final = 50
 

@@ -23,7 +23,6 @@ from notifications.admin.links import (
     time_html,
     user_url,
 )
-from notifications.admin.notification_list.states import listed_state
 from notifications.admin.permissions import CONTENT_HIDDEN, CONTENT_HIDDEN_WHY, can
 from notifications.exceptions import CursorExpired
 from notifications.inbox_log.content import url_problem
@@ -31,6 +30,7 @@ from notifications.models import Change, Inbox, Reason
 from notifications.payloads import NotificationRow
 from notifications.protocol.cursors import Cursor
 from notifications.selectors import PastPage
+from notifications.selectors.staff.states import listed_state
 
 PAGE: Final = 25
 SPEEDS: Final = (1, 10, 60)

@@ -21,7 +21,6 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from notifications import services
 from notifications.admin.jobs.job_admin import JobAdmin, history, number
-from notifications.admin.jobs.replay_filters import described
 from notifications.admin.jobs.replay_form import (
     BadSelection,
     ReplayForm,
@@ -32,9 +31,11 @@ from notifications.admin.jobs.replay_form import (
 from notifications.admin.jobs.replay_preview import Preview, preview
 from notifications.admin.jobs.send_once import repeated
 from notifications.admin.links import name_of, notification_url, notifications_url
+from notifications.admin.notification_list.address import described
 from notifications.admin.permissions import can
 from notifications.admin.provenance import origin_of
 from notifications.models import Notification, Replay, ReplayVerb
+from notifications.selectors.staff.criteria import Criteria
 from notifications.services import Selection
 
 # By verb: what it is called, what it does, and what has become of what it fits.
@@ -126,7 +127,7 @@ class ReplayAdmin(JobAdmin):
             "has_skipped": True,
             "explanation": VERBS[job.verb][1],
             "facts_template": "admin/notification_hub/replay/facts.html",
-            "filters": described(job.filters),
+            "filters": described(Criteria.from_parameters(job.filters)),
             "filters_url": notifications_url(**job.filters) if job.filters else "",
             "named": [
                 {
@@ -247,7 +248,7 @@ class ReplayAdmin(JobAdmin):
             "form": form,
             "preview": looked,
             "may_see": may_see,
-            "filters": described(selection.filters) if not selection.ids else [],
+            "filters": described(selection.criteria) if not selection.ids else [],
             "is_filtered": not selection.ids,
             "verbs": [
                 {"value": value, "name": name, "text": text, "fits": fits.get(value)}

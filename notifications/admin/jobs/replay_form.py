@@ -9,18 +9,18 @@ from django import forms
 from django.contrib.admin import AdminSite
 from django.contrib.admin.widgets import AdminTextareaWidget
 from django.http import HttpRequest
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from notifications.admin.jobs.compose_form import sentence
-from notifications.admin.jobs.replay_filters import KNOWN, frozen, rows_of
 from notifications.admin.jobs.send_once import KeyField
 from notifications.admin.links import notifications_url
-from notifications.admin.notification_list.criteria import BadCriteria
-from notifications.admin.notification_list.search_query import LIST_NAMES, check_names
+from notifications.admin.notification_list.address import LIST_NAMES, check_names
 from notifications.admin.user_fields import users_field
 from notifications.exceptions import HubError, InvalidInput
 from notifications.models import MAX_REASON_LENGTH, ReplayVerb
+from notifications.selectors.staff.criteria import PARAMETERS, BadCriteria, Criteria
 from notifications.services import Selection
 from notifications.services.replay import MAX_COPY_TO, MAX_IDS
 
@@ -48,16 +48,17 @@ def selection_in(request: HttpRequest) -> Selection:
         if len(ids) > MAX_IDS:
             raise BadSelection(_("At most %d notifications can be named; for more, use a filter.") % MAX_IDS)
         return Selection(ids=ids)
-    filters = frozen(given.dict())
-    if not filters and EVERYTHING not in given:
+    criteria = Criteria.from_parameters(given.dict()).fixed_at(timezone.now())
+    if not criteria and EVERYTHING not in given:
         raise BadSelection(_("Choose some notifications, or filter the list, before you go on."))
     try:
         if request.method != "POST":
             check_names(given, (*LIST_NAMES, EVERYTHING, "verb"))
-        rows_of(filters, request.user)
+        selection = Selection(criteria=criteria)
+        selection.rows(request.user)
     except BadCriteria as error:
         raise BadSelection(str(error)) from error
-    return Selection(filters=filters)
+    return selection
 
 
 def list_url(request: HttpRequest) -> str:
@@ -65,14 +66,14 @@ def list_url(request: HttpRequest) -> str:
     taken.
     """
     given = request.POST if request.method == "POST" else request.GET
-    return notifications_url(**{name: value for name in KNOWN if (value := given.get(name, ""))})
+    return notifications_url(**{name: value for name in PARAMETERS if (value := given.get(name, ""))})
 
 
 def selection_fields(selection: Selection) -> dict[str, str]:
     """The selection as fields of a form, or parameters of an address."""
     if selection.ids:
         return {IDS: ",".join(map(str, selection.ids))}
-    return dict(selection.filters) or {EVERYTHING: "1"}
+    return selection.criteria.as_parameters() or {EVERYTHING: "1"}
 
 
 class ReplayForm(forms.Form):

@@ -23,8 +23,8 @@ from notifications.admin.links import (
     user_url,
     withdraw_url,
 )
+from notifications.admin.notification.state_explanations import explain
 from notifications.admin.notification.timeline import Timeline, build_timeline
-from notifications.admin.notification_list.states import explain, state_of
 from notifications.admin.permissions import CONTENT_HIDDEN_WHY
 from notifications.conf import hub_config
 from notifications.inbox_log.content import MAX_STORED_DATA_BYTES, url_problem
@@ -38,6 +38,7 @@ from notifications.models import (
     Notification,
     Reason,
 )
+from notifications.selectors.staff.states import state_of
 
 MAX_OTHERS: Final = 1_000
 # Rows that are read to count people: one of whom was sent an event again has several.

@@ -11,10 +11,10 @@ from django.template.response import TemplateResponse
 from django.utils.translation import gettext as _
 
 from notifications.admin.links import MAX_NAME, inbox_url, name_of, notification_url
-from notifications.admin.notification_list.search_box import username_field
 from notifications.exceptions import MalformedCursor
 from notifications.models import Change, Inbox
 from notifications.protocol.cursors import Cursor
+from notifications.selectors.staff.users import username_field
 
 MAX_OFFERED: Final = 12
 

@@ -13,11 +13,11 @@ from django.utils.translation import gettext as _
 from notifications.admin.links import name_of, notification_url, replay_job_url
 from notifications.admin.notification.deliveries import Deliveries, Delivery, deliveries_of
 from notifications.admin.notification.replay_traces import Source, Trace, source_of, traces_of
-from notifications.admin.notification_list.states import State
 from notifications.fold import OBJECT_KINDS
 from notifications.models import Change, ChangeKind, Inbox, Notification, Replay, ReplayVerb
 from notifications.protocol.cursors import Cursor
 from notifications.protocol.times import local_time
+from notifications.selectors.staff.states import State
 
 MAX_CHANGES: Final = 200
 MAX_MADE_SHOWN: Final = 8

@@ -22,10 +22,10 @@ from django.utils.translation import ngettext
 from notifications import services
 from notifications.admin.jobs.compose_form import ReasonForm
 from notifications.admin.jobs.job_admin import number
-from notifications.admin.jobs.replay_filters import described
 from notifications.admin.jobs.replay_form import BadSelection, list_url, selection_fields, selection_in
-from notifications.admin.jobs.replay_preview import Shown, Total, count_rows, newest_of
+from notifications.admin.jobs.replay_preview import Shown, Total, first_shown
 from notifications.admin.links import notification_url
+from notifications.admin.notification_list.address import described
 from notifications.admin.permissions import can
 from notifications.admin.provenance import origin_of
 from notifications.models import Broadcast, Event, Notification
@@ -111,7 +111,7 @@ def withdraw_page(request: HttpRequest, model_admin: ModelAdmin[Notification]) -
         "preview": looked,
         "max_events": number(MAX_EVENTS),
         "may_see": can(request, "view_content"),
-        "filters": described(selection.filters) if not selection.ids else [],
+        "filters": described(selection.criteria) if not selection.ids else [],
         "is_filtered": not selection.ids,
         "selection_fields": selection_fields(selection),
         "back_url": _back(request, selection),
@@ -129,10 +129,10 @@ def _preview(rows: QuerySet[Notification]) -> Preview:
     return Preview(
         keys=keys,
         has_more=has_more,
-        going=count_rows(going),
-        unseen=count_rows(going.filter(position__isnull=True)),
-        beside=count_rows(going.exclude(pk__in=rows.values("pk"))),
-        shown=newest_of(rows.filter(event_id__in=keys)),
+        going=Total.of(going),
+        unseen=Total.of(going.filter(position__isnull=True)),
+        beside=Total.of(going.exclude(pk__in=rows.values("pk"))),
+        shown=first_shown(rows.filter(event_id__in=keys)),
     )
 
 
@@ -172,7 +172,9 @@ def _log(request: HttpRequest, selection: Selection, looked: Preview, reason: st
         named = Notification.objects.filter(public_id__in=selection.ids, event_id__in=looked.keys)
         LogEntry.objects.log_actions(user_id, named, CHANGE, text)
         return
-    which = "&".join(f"{name}={value}" for name, value in sorted(selection.filters.items())) or _("all")
+    which = "&".join(
+        f"{name}={value}" for name, value in sorted(selection.criteria.as_parameters().items())
+    ) or _("all")
     by_filter = _("Withdrawn by a filter (%(filter)s): %(what)s. %(reason)s")
     LogEntry.objects.create(
         user_id=user_id,

@@ -6,30 +6,31 @@ from typing import Any
 
 from django.contrib import messages
 from django.core.paginator import Paginator
-from django.db import connection
-from django.db.models import Max, Prefetch, QuerySet, prefetch_related_objects
+from django.db.models import Prefetch, QuerySet, prefetch_related_objects
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
 from notifications.admin.base_admin import AnyChangeList
-from notifications.admin.notification_list.criteria import BEFORE, BadCriteria
-from notifications.admin.notification_list.keyset_pages import Page, read_page
-from notifications.admin.notification_list.search_query import Asked, understood
+from notifications.admin.notification_list.address import BEFORE, conditions_in
 from notifications.admin_lists import reaches_past_the_page, say_wrong
 from notifications.models import Change, ChangeKind, Notification
+from notifications.selectors.staff.conditions import Conditions
+from notifications.selectors.staff.counts import estimated_total
+from notifications.selectors.staff.criteria import BadCriteria
+from notifications.selectors.staff.keyset_pages import Page, read_page
 
 
 class NotificationList(AnyChangeList):
     """Nothing is counted, so a page costs the same whatever there is.
 
     Attributes:
-        asked: what is asked for.
+        conditions: what is asked for.
         before: where the page begins; empty at the newest.
         page: which notifications are shown.
         estimate: about how many notifications there are, where all are asked for; None otherwise.
     """
 
-    asked: Asked
+    conditions: Conditions
     before: str
     page: Page
     estimate: int | None
@@ -48,7 +49,7 @@ class NotificationList(AnyChangeList):
     def can_be_taken_whole(self) -> bool:
         """Whether what is listed is what the filters mean, so that all of it may be replayed or withdrawn."""
         is_narrowed = bool(self.query) or self.has_active_filters
-        return is_narrowed and bool(self.result_list) and not self.asked.criteria.wrong
+        return is_narrowed and bool(self.result_list) and not self.conditions.wrong
 
     def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Notification]:
         """All that is meant: what actions choose from."""
@@ -58,44 +59,29 @@ class NotificationList(AnyChangeList):
         filters = self.get_filters(request)
         self.filter_specs, self.has_filters, remaining, _duplicates, self.has_active_filters = filters
         self.clear_all_filters_qs = self.get_query_string(remaining, self.get_filters_params())
-        self.asked = understood(request, self.query)
-        say_wrong(request, self.asked.criteria.wrong.values())
-        if self.asked.criteria.wrong and reaches_past_the_page(request):
+        self.conditions = conditions_in(request, self.query)
+        say_wrong(request, self.conditions.wrong.values())
+        if self.conditions.wrong and reaches_past_the_page(request):
             return self.root_queryset.none()
-        return self.asked.criteria.narrow(self.root_queryset).order_by("-pk")
+        return self.conditions.narrow(self.root_queryset).order_by("-pk")
 
     def get_results(self, request: HttpRequest) -> None:
         """The page, with the reasons of what was deleted. Two queries more than the page."""
         try:
-            self.page = read_page(self.asked.criteria, before=self.before, limit=self.list_per_page)
+            self.page = read_page(self.conditions, before=self.before, limit=self.list_per_page)
         except BadCriteria:
             messages.error(request, _("There is no page that begins there; this is the newest one."))
             self.before = ""
-            self.page = read_page(self.asked.criteria, limit=self.list_per_page)
+            self.page = read_page(self.conditions, limit=self.list_per_page)
         rows = self.root_queryset.in_bulk(self.page.keys)
         shown = [rows[key] for key in self.page.keys if key in rows]
         deletions = Change.objects.filter(kind=ChangeKind.DELETED).only("notification_id", "reason")
         prefetch_related_objects(shown, Prefetch("changes", queryset=deletions, to_attr="deletions"))
         is_narrowed = bool(self.query) or self.has_active_filters
-        self.estimate = None if is_narrowed or not self.page.older else estimated_count()
+        self.estimate = None if is_narrowed or not self.page.older else estimated_total()
         self.result_list = shown
         self.result_count = len(shown)
         self.full_result_count = None
         self.show_admin_actions = bool(shown)
         self.can_show_all = self.multi_page = False
         self.paginator = Paginator(shown, self.list_per_page)
-
-
-def estimated_count() -> int:
-    """About how many notifications there are: PostgreSQL's own estimate; elsewhere the newest key, which is
-    no less.
-    """
-    if connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT reltuples::bigint FROM pg_class WHERE oid = %s::regclass",
-                [Notification._meta.db_table],
-            )
-            [count] = cursor.fetchone()
-            return max(int(count), 0)
-    return int(Notification.objects.aggregate(newest=Max("pk"))["newest"] or 0)

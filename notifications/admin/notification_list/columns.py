@@ -19,8 +19,8 @@ from notifications.admin.links import (
     time_html,
     title_of,
 )
-from notifications.admin.notification_list.states import State, state_of
 from notifications.models import Change, Notification, Reason
+from notifications.selectors.staff.states import State, state_of
 
 
 class NotificationColumns:

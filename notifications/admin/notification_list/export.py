@@ -15,14 +15,14 @@ from django.http import HttpRequest, StreamingHttpResponse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from notifications.admin.notification_list.criteria import Criteria
 from notifications.admin.notification_list.export_runs import ExportRun, InThreads, Part
-from notifications.admin.notification_list.keyset_pages import iterate
-from notifications.admin.notification_list.search_box import username_field
-from notifications.admin.notification_list.states import state_of
 from notifications.admin.permissions import can
 from notifications.models import Change, ChangeKind, Notification
 from notifications.payloads import data_as_json
+from notifications.selectors.staff.conditions import Conditions
+from notifications.selectors.staff.keyset_pages import iterate
+from notifications.selectors.staff.states import state_of
+from notifications.selectors.staff.users import username_field
 
 # Each may have some 70 KB of words and data.
 CHUNK: Final = 200
@@ -38,7 +38,7 @@ _FORMULA: Final = tuple("=+-@\t\r\n|%\uff1d\uff0b\uff0d\uff20")
 Record = dict[str, Any]
 
 
-def export(request: HttpRequest, criteria: Criteria, file_format: str) -> StreamingHttpResponse:
+def export(request: HttpRequest, conditions: Conditions, file_format: str) -> StreamingHttpResponse:
     """The file, on record from the beginning. One with content for those who may see it; for others its
     columns are not there.
 
@@ -49,7 +49,7 @@ def export(request: HttpRequest, criteria: Criteria, file_format: str) -> Stream
     columns = COLUMNS + CONTENT if has_content else COLUMNS
     write, mark = {"csv": (_csv, _csv_mark), "json": (_json, _json_mark)}[file_format]
     run = ExportRun(
-        write(columns, (records(keys, columns) for keys in iterate(criteria, size=CHUNK))),
+        write(columns, (records(keys, columns) for keys in iterate(conditions, size=CHUNK))),
         mark=mark(_("This export failed here and is not complete.")),
         request=request,
         file_format=file_format,

@@ -36,16 +36,16 @@ from notifications.admin.notification import detail, permalinks
 from notifications.admin.notification.erase import erase_page
 from notifications.admin.notification.withdrawing import withdraw_page
 from notifications.admin.notification_list import actions
+from notifications.admin.notification_list.address import check_names, conditions_in
 from notifications.admin.notification_list.changelist import NotificationList
 from notifications.admin.notification_list.columns import NotificationColumns
-from notifications.admin.notification_list.criteria import PARAMETERS, BadCriteria
 from notifications.admin.notification_list.deleting import DeletesThroughServices
 from notifications.admin.notification_list.export import CONTENT, FORMATS, export
 from notifications.admin.notification_list.export_runs import ExportsFull, full_answer
-from notifications.admin.notification_list.search_query import asked, check_names
 from notifications.admin.notification_list.sidebar_filters import FILTERS
 from notifications.admin.permissions import can, needs
 from notifications.models import Notification
+from notifications.selectors.staff.criteria import FIELDS, SEARCH, BadCriteria
 
 
 @admin.register(Notification)
@@ -59,7 +59,7 @@ class NotificationAdmin(NotificationColumns, DeletesThroughServices):
     list_filter = FILTERS
     # The primary key is the order of staging; to sort by anything else would sort the whole table.
     ordering = ("-id",)
-    search_fields = ("public_id",)  # for Django to show the box; what it finds is said in ``asked``
+    search_fields = ("public_id",)  # for Django to show the box; what it finds is said in ``conditions_in``
     empty_words = gettext_lazy("Nobody has been sent anything yet.")
     none_words = gettext_lazy("No notification is like that. Check the spelling, or take a filter away.")
     search_help_text = gettext_lazy(
@@ -116,7 +116,7 @@ class NotificationAdmin(NotificationColumns, DeletesThroughServices):
     ) -> tuple[QuerySet[Notification], bool]:
         """Wherever else Django searches: as the list does, and as far as the member of staff may."""
         try:
-            return asked(request, search_term).criteria.narrow(queryset), False
+            return conditions_in(request, search_term).check().narrow(queryset), False
         except BadCriteria:
             return queryset.none(), False
 
@@ -124,7 +124,7 @@ class NotificationAdmin(NotificationColumns, DeletesThroughServices):
         """The filters' own parameters and nothing else: a lookup on any column would be an oracle, or a slow
         scan.
         """
-        return lookup in PARAMETERS
+        return lookup in FIELDS
 
     # --- pages
     # --------------------------------------------------------------------------------------------------------
@@ -177,11 +177,11 @@ class NotificationAdmin(NotificationColumns, DeletesThroughServices):
         try:
             check_names(request.GET)
             check_names(request.POST, ("format", "csrfmiddlewaretoken"))
-            wanted = asked(request, request.GET.get("q", ""))
+            conditions = conditions_in(request, request.GET.get(SEARCH, "")).check()
         except BadCriteria as error:
             return HttpResponseBadRequest(str(error), content_type="text/plain; charset=utf-8")
         try:
-            return export(request, wanted.criteria, file_format)
+            return export(request, conditions, file_format)
         except ExportsFull:
             return full_answer()
 

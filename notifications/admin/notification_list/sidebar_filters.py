@@ -1,5 +1,5 @@
 """The filters beside the list of notifications: what there is to choose from. What a choice means is said in
-``criteria``.
+``selectors.staff.meaning``.
 
 None of them reads the whole table to know its choices.
 """
@@ -16,9 +16,9 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy
 
 from notifications.admin.notification_list.changelist import NotificationList
-from notifications.admin.notification_list.states import State
 from notifications.event_types import category_of, registry
 from notifications.models import Event, Level, Notification
+from notifications.selectors.staff.states import State
 
 # Types that no class declares come from producers; a busy one shows up among the newest events.
 RECENT_EVENTS: Final = 500
@@ -135,8 +135,8 @@ class FieldsFilter(admin.ListFilter):
         repeats.
         """
         if isinstance(changelist, NotificationList):
-            self.unknown = changelist.asked.criteria.unknown
-            self.wrong = changelist.asked.criteria.wrong
+            self.unknown = changelist.conditions.unknown
+            self.wrong = changelist.conditions.wrong
         self.kept = [
             (name, value)
             for name, value in changelist.params.items()

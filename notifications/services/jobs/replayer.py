@@ -115,8 +115,7 @@ def _replay_singly(job: Replay, rows: Sequence[Old], last: int) -> None:
 def _next_rows(job: Replay, owner: Any) -> tuple[list[Old], int]:
     """The next of them, and up to where nothing was passed over."""
     size = max(1, hub_config().max_sequence_chunk // max(1, len(job.copy_to)))
-    selection = Selection(ids=[UUID(text) for text in job.ids], filters=job.filters)
-    found = selection.rows(owner).order_by("pk")
+    found = Selection.stored_in(job).rows(owner).order_by("pk")
     window = job.until_id if job.ids else WINDOW
     last, until = job.last_id, time.monotonic() + LOOK_SECONDS
     while True:

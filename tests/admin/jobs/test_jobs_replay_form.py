@@ -16,8 +16,9 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from notifications import selectors, services
-from notifications.admin.jobs import job_admin, replay_preview
+from notifications.admin.jobs import job_admin
 from notifications.models import Notification, Replay, ReplayedNotification, Worker, new_public_id
+from notifications.selectors.staff import counts
 from notifications.services import NewStream
 from tests.helpers.factories import make_user, send, stage_at
 from tests.helpers.oracle import assert_converges
@@ -90,7 +91,7 @@ def test_replay__of_a_filter__takes_what_the_list_shows_in_the_background(
     staff: Client, ada: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(job_admin, "INLINE_SECONDS", 0)
-    monkeypatch.setattr(replay_preview, "MAX_COUNT", 2)
+    monkeypatch.setattr(counts, "MAX_COUNT", 2)
     for number in range(3):
         send(ada, f"wanted {number}", topic="site:1")
     send(ada, "other")

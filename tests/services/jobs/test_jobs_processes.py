@@ -12,6 +12,7 @@ from django.db.models import Count
 
 from notifications import services
 from notifications.models import Broadcast, Notification, Replay
+from notifications.selectors.staff.criteria import Criteria
 from notifications.services import Recipients
 from tests.helpers import auditor
 from tests.helpers.factories import order_event
@@ -51,7 +52,7 @@ def test_replay__process_killed_in_the_middle__is_continued_and_replaces_each_on
     with assert_converges(users[0], users[USERS // 2], users[-1]):
         services.start_replay(
             "redeliver",
-            services.Selection(filters={"category": "orders"}),
+            services.Selection(criteria=Criteria(category="orders")),
             reason="Nobody saw it.",
             owner=root,
             total_count=USERS,

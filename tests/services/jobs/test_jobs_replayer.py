@@ -20,6 +20,7 @@ from django.utils import timezone
 from notifications import selectors, services
 from notifications.exceptions import InvalidInput, NotFound
 from notifications.models import Change, Event, Notification, Replay, StreamSession, Worker
+from notifications.selectors.staff.criteria import Criteria
 from notifications.services import Origin, Selection
 from notifications.services.jobs.leases import take_lease
 from notifications.signals import notifications_shown
@@ -46,15 +47,6 @@ def vera() -> User:
 
 
 @pytest.fixture
-def of_topic(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A list whose one filter is the topic."""
-    replay = importlib.import_module("notifications.services.replay")
-    monkeypatch.setattr(
-        replay, "_reader", lambda filters, user: Notification.objects.filter(event__topic=filters["topic"])
-    )
-
-
-@pytest.fixture
 def shown() -> Iterator[list[Any]]:
     told: list[Any] = []
 
@@ -66,8 +58,8 @@ def shown() -> Iterator[list[Any]]:
     notifications_shown.disconnect(note)
 
 
-def start(vera: User, verb: str, *ids: UUID, filters: Any = None, **options: Any) -> Replay:
-    selection = Selection(ids=ids, filters=filters or {})
+def start(vera: User, verb: str, *ids: UUID, criteria: Criteria | None = None, **options: Any) -> Replay:
+    selection = Selection(ids=ids, criteria=criteria or Criteria())
     given: dict[str, Any] = {
         "reason": "She never got it.",
         "total_count": len(ids),
@@ -169,14 +161,14 @@ def test_show__tells_the_streams_of_those_who_are_connected_and_stores_nothing(
 
 
 def test_filter__is_walked_by_key_up_to_what_there_was_when_it_was_asked_for(
-    ada: User, vera: User, of_topic: None, settings: Any, monkeypatch: pytest.MonkeyPatch
+    ada: User, vera: User, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.NOTIFICATION_HUB = {"max_sequence_chunk": 2}
     monkeypatch.setattr(replaying, "WINDOW", 3)
     for number in range(7):
         send(ada, f"wanted {number}", topic="site:1")
         send(ada, f"other {number}")
-    job = start(vera, "redeliver", filters={"topic": "site:1"}, total_count=7)
+    job = start(vera, "redeliver", criteria=Criteria(topic="site:1"), total_count=7)
     send(ada, "later", topic="site:1")
     with assert_converges(ada):
         job = run(job)
@@ -186,13 +178,13 @@ def test_filter__is_walked_by_key_up_to_what_there_was_when_it_was_asked_for(
 
 
 def test_filter__where_millions_were_pruned__looks_over_them_at_once(
-    ada: User, vera: User, of_topic: None, django_assert_max_num_queries: Any
+    ada: User, vera: User, django_assert_max_num_queries: Any
 ) -> None:
     send(ada, "before", topic="site:1")
     event = Event.objects.create(type="orders.order.shipped", topic="site:1", title="after")
     Notification.objects.bulk_create([Notification(pk=10**10, recipient=ada, event=event)])
     services.sweep()
-    job = start(vera, "redeliver", filters={"topic": "site:1"}, total_count=2)
+    job = start(vera, "redeliver", criteria=Criteria(topic="site:1"), total_count=2)
     with django_assert_max_num_queries(80):
         assert counts(run(job)) == ("done", 2, 0, 0)
     assert titles(ada) == ["after", "before"]

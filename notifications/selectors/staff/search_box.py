@@ -1,16 +1,16 @@
-"""The one notification that somebody means who types its id, a cursor, or a user and a position."""
+"""What a text in the search box names: one notification, a user, a topic or an event type."""
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, Literal
 from uuid import UUID
 
-from django.contrib.auth import get_user_model
 from django.db.models import Q
 
 from notifications.exceptions import MalformedCursor
-from notifications.models import Change
+from notifications.models import MAX_TOPIC_LENGTH, Change, Event
 from notifications.protocol.cursors import Cursor
+from notifications.selectors.staff.users import key_of_username, username_field
 
 _MAX_POSITION_DIGITS: Final = 16
 
@@ -35,9 +35,13 @@ def exactly(term: str) -> Q | None:
     return None
 
 
-def username_field() -> str:
-    """The name of the user model's field that the wire and the admin call the username."""
-    return str(get_user_model().USERNAME_FIELD)
+def known_as(term: str) -> Literal["recipient", "topic", "type"] | None:
+    """What a text is the whole name of; None for nothing. Three queries at most."""
+    if key_of_username(term) is not None:
+        return "recipient"
+    if len(term) <= MAX_TOPIC_LENGTH and Event.objects.filter(topic=term).exists():
+        return "topic"
+    return "type" if Event.objects.filter(type=term).exists() else None
 
 
 def _at(**change: Any) -> Q | None:

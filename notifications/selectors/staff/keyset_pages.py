@@ -20,8 +20,9 @@ from django.db import connection
 from django.db.models import DateTimeField, OuterRef, Q, QuerySet, Subquery, Value
 from django.db.models.functions import Coalesce
 
-from notifications.admin.notification_list.criteria import BadCriteria, Criteria
 from notifications.models import Event, Notification
+from notifications.selectors.staff.conditions import Conditions
+from notifications.selectors.staff.criteria import BadCriteria
 
 # What one page may look through by rows: some 50 ms of the database.
 MAX_ROWS: Final = 50_000
@@ -76,33 +77,33 @@ class Place(NamedTuple):
             raise BadCriteria("there is no such page") from error
 
 
-def read_page(criteria: Criteria, *, before: str = "", limit: int) -> Page:
+def read_page(conditions: Conditions, *, before: str = "", limit: int) -> Page:
     """A page of what is wanted. One query or two where an index gives it; otherwise two for each look, for a
     twentieth of a second.
 
     Args:
-        criteria: what is wanted.
+        conditions: what is wanted.
         before: ``older`` of the page before; empty for the newest.
         limit: how many there are on a page.
 
     Raises:
         BadCriteria: ``before`` is none.
     """
-    if criteria.unknown:
+    if conditions.unknown:
         return Page()
-    if criteria.is_about_events:
-        return _EventWalk(criteria, limit).page(Place.parse(before) if before else None)
-    rows = Notification.objects.filter(criteria.base)
-    return _by_rows(rows, criteria.beside_base, _number(before) if before else None, limit)
+    if conditions.goes_by_events:
+        return _EventWalk(conditions, limit).page(Place.parse(before) if before else None)
+    rows = Notification.objects.filter(conditions.indexed)
+    return _by_rows(rows, conditions.beside_indexed, _number(before) if before else None, limit)
 
 
-def iterate(criteria: Criteria, *, size: int) -> Iterator[list[int]]:
+def iterate(conditions: Conditions, *, size: int) -> Iterator[list[int]]:
     """The keys of everything that is wanted, some at a time, and never all in memory. What is sent meanwhile
     is left out.
     """
     before = ""
     while True:
-        page = read_page(criteria, before=before, limit=size)
+        page = read_page(conditions, before=before, limit=size)
         if page.keys:
             yield page.keys
         if not page.older:
@@ -128,10 +129,10 @@ def _by_rows(rows: QuerySet[Notification], wanted: Q, before: int | None, limit:
 class _EventWalk:
     """Goes from event to event until a page is full, the events are over, or the time is."""
 
-    def __init__(self, criteria: Criteria, limit: int) -> None:
-        self._wanted = criteria.of_events
-        self._rows = criteria.rows
-        self._is_slow = criteria.words is not None and connection.vendor == "postgresql"
+    def __init__(self, conditions: Conditions, limit: int) -> None:
+        self._wanted = conditions.of_event
+        self._rows = conditions.unindexed
+        self._is_slow = conditions.words is not None and connection.vendor == "postgresql"
         self._limit = limit
         self._found: list[tuple[int, int, datetime]] = []
         self._ends_at = time.monotonic() + LOOK_SECONDS

@@ -1,0 +1,67 @@
+"""How many notifications there are: counted where these are few, estimated where they are many."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Final
+
+from django.db import connection
+from django.db.models import Max, QuerySet
+
+from notifications.models import Notification
+
+# Up to here everything is counted exactly; beyond it PostgreSQL is asked for its estimate.
+MAX_COUNT: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class RowCount:
+    """How many there are.
+
+    Attributes:
+        count: exactly, or about so many.
+        is_estimate: it is not exact.
+        is_more: there are more than this, and nobody knows how many.
+    """
+
+    count: int
+    is_estimate: bool = False
+    is_more: bool = False
+
+
+def count_rows(rows: QuerySet[Notification]) -> RowCount:
+    """Count some notifications: exactly as far as ``MAX_COUNT``, else as PostgreSQL estimates.
+
+    Two queries at most.
+    """
+    rows = rows.order_by()
+    counted = rows[: MAX_COUNT + 1].count()
+    if counted <= MAX_COUNT:
+        return RowCount(counted)
+    if connection.vendor == "postgresql":
+        plan = json.loads(rows.explain(format="json"))
+        return RowCount(max(int(plan[0]["Plan"]["Plan Rows"]), counted), is_estimate=True)
+    return RowCount(MAX_COUNT, is_estimate=True, is_more=True)
+
+
+def estimated_total() -> int:
+    """About how many notifications there are at all. One query.
+
+    PostgreSQL has its own estimate; elsewhere it is the newest key, which is no less.
+    """
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT reltuples::bigint FROM pg_class WHERE oid = %s::regclass",
+                [Notification._meta.db_table],
+            )
+            [count] = cursor.fetchone()
+            return max(int(count), 0)
+    return int(Notification.objects.aggregate(newest=Max("pk"))["newest"] or 0)
+
+
+def newest_of(rows: QuerySet[Notification], *, limit: int) -> list[Notification]:
+    """The newest of some notifications, with recipient and event, without the long texts. One query."""
+    rows = rows.select_related("recipient", "event").defer("event__body", "event__data")
+    return list(rows.order_by("-pk")[:limit])

@@ -1,0 +1,216 @@
+"""What each of the criteria means, as conditions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, time, timedelta
+from typing import Final
+
+from django.db.models import Q
+from django.db.models.lookups import Exact
+from django.utils import timezone
+from django.utils.dateparse import parse_date, parse_datetime
+from django.utils.translation import gettext as _
+
+from notifications.event_types import category_of
+from notifications.exceptions import InvalidInput
+from notifications.filters import Filters
+from notifications.models import MAX_KEY_LENGTH, TYPES_CATEGORY, Level
+from notifications.models.word_search import few_events_with
+from notifications.protocol.search_words import parse_words
+from notifications.selectors.staff import idempotency_keys
+from notifications.selectors.staff.conditions import Conditions
+from notifications.selectors.staff.criteria import AGES, FIELDS, SEARCH, BadCriteria, Criteria
+from notifications.selectors.staff.search_box import exactly, known_as
+from notifications.selectors.staff.states import INDEXED, State, condition
+from notifications.selectors.staff.users import key_of_username
+
+MAX_ID_DIGITS: Final = 18
+MAX_FEW: Final = 5_000  # events with certain words, whose keys then stand in the statement
+_YEARS: Final = range(2000, 3000)
+
+
+def conditions_of(criteria: Criteria, *, may_search_content: bool) -> Conditions:
+    """Read criteria. A few queries, each by an index; impossible values are noted as wrong.
+
+    What stands in the search box is taken as the first of: an id, a cursor or ``username:position``; a
+    username; a topic; an event type; words in title and body. In quotation marks it is words and nothing else.
+
+    Args:
+        criteria: what is asked for.
+        may_search_content: words in title and body may be searched; otherwise such a search finds nothing.
+    """
+    conditions = _with_fields(Conditions(), criteria)
+    try:
+        return _with_search(conditions, criteria.search, may_search_content=may_search_content)
+    except BadCriteria as error:
+        return conditions.with_wrong(SEARCH, str(error))
+
+
+def _with_fields(conditions: Conditions, criteria: Criteria) -> Conditions:
+    for name in FIELDS:
+        if value := getattr(criteria, name):
+            try:
+                _check_text(value)
+                conditions = _READERS[name](conditions, value)
+            except BadCriteria as error:
+                conditions = conditions.with_wrong(name, str(error))
+    return conditions
+
+
+def _with_search(conditions: Conditions, text: str, *, may_search_content: bool) -> Conditions:
+    if not text:
+        return conditions
+    _check_text(text)
+    is_quoted = len(text) > 1 and text[0] == text[-1] == '"'
+    if not is_quoted:
+        if (exact := exactly(text)) is not None:
+            return replace(conditions.with_indexed(exact), searched_as="exact")
+        if (name := known_as(text)) is not None:
+            return replace(_with_fields(conditions, Criteria.from_parameters({name: text})), searched_as=name)
+    return _with_words(conditions, text, may_search_content=may_search_content)
+
+
+def _with_words(conditions: Conditions, text: str, *, may_search_content: bool) -> Conditions:
+    try:
+        words = parse_words(text) or frozenset()
+    except InvalidInput as error:
+        raise BadCriteria(_("The search %s.") % error.errors["q"]) from error
+    if not may_search_content:
+        return replace(conditions.with_unknown(SEARCH), searched_as="refused")
+    if (keys := few_events_with(words, limit=MAX_FEW)) is not None:
+        found = conditions.with_event(lambda of: Q(**{f"{of}pk__in": keys}))
+        return replace(found, searched_as="words")
+    return replace(conditions, words=words, searched_as="words")
+
+
+def _recipient(conditions: Conditions, username: str) -> Conditions:
+    user_id = key_of_username(username)
+    if user_id is None:
+        return conditions.with_unknown("recipient")
+    return conditions.with_indexed(Q(recipient_id=user_id))
+
+
+def _state(conditions: Conditions, value: str) -> Conditions:
+    if value not in State:
+        raise BadCriteria(_("“%s” is no state.") % value[:40])
+    state = State(value)
+    wanted = condition(state, timezone.now())
+    if state in INDEXED:
+        return conditions.with_indexed(wanted)
+    return replace(conditions, unindexed=conditions.unindexed & wanted)
+
+
+def _event(conditions: Conditions, value: str) -> Conditions:
+    if not (value.isascii() and value.isdecimal() and len(value) <= MAX_ID_DIGITS):
+        raise BadCriteria(_("“%s” is no event.") % value[:40])
+    return conditions.with_indexed(Q(event_id=int(value)))
+
+
+def _sent(conditions: Conditions, value: str) -> Conditions:
+    if value not in AGES:
+        raise BadCriteria(_("“%s” is no span of time.") % value[:40])
+    since = timezone.now() - AGES[value]
+    return conditions.with_event(lambda of: Q(**{f"{of}created_at__gte": since}))
+
+
+def _sent_from(conditions: Conditions, value: str) -> Conditions:
+    since = _time(value)
+    return conditions.with_event(lambda of: Q(**{f"{of}created_at__gte": since}))
+
+
+def _sent_to(conditions: Conditions, value: str) -> Conditions:
+    until = _time(value, is_end=True)
+    return conditions.with_event(lambda of: Q(**{f"{of}created_at__lt": until}))
+
+
+def _level(conditions: Conditions, value: str) -> Conditions:
+    if value not in Level:
+        raise BadCriteria(_("“%s” is no level.") % value[:40])
+    return conditions.with_event(lambda of: Q(**{f"{of}level": value}))
+
+
+def _topic(conditions: Conditions, value: str) -> Conditions:
+    return conditions.with_event(lambda of: Q(**{f"{of}topic": value}))
+
+
+def _category(conditions: Conditions, value: str) -> Conditions:
+    _check_name("category", value)
+    prefix = f"{value}."
+    return conditions.with_event(
+        lambda of: Q(event__type__startswith=prefix) if of else Q(Exact(TYPES_CATEGORY, value))
+    )
+
+
+def _type(conditions: Conditions, value: str) -> Conditions:
+    _check_name("type", value)
+    if value.endswith(".*"):
+        # No index has prefixes in an order that both databases agree on; the category narrows it enough.
+        conditions = _category(conditions, category_of(value))
+        return conditions.with_event(lambda of: Q(**{f"{of}type__startswith": value[:-1]}))
+    return conditions.with_event(lambda of: Q(**{f"{of}type": value}))
+
+
+def _producer(conditions: Conditions, username: str) -> Conditions:
+    user_id = key_of_username(username)
+    if user_id is None:
+        return conditions.with_unknown("producer")
+    return conditions.with_event(lambda of: Q(**{f"{of}producer_id": user_id}))
+
+
+def _key(conditions: Conditions, key: str) -> Conditions:
+    found = idempotency_keys.events_sent_with(key) if len(key) <= MAX_KEY_LENGTH else []
+    if not found:
+        return conditions.with_unknown("key")
+    return conditions.with_indexed(Q(event_id__in=found))
+
+
+_READERS: Final[dict[str, Callable[[Conditions, str], Conditions]]] = {
+    "recipient": _recipient,
+    "state": _state,
+    "sent": _sent,
+    "sent_from": _sent_from,
+    "sent_to": _sent_to,
+    "level": _level,
+    "category": _category,
+    "type": _type,
+    "topic": _topic,
+    "producer": _producer,
+    "key": _key,
+    "event": _event,
+}
+
+
+def _check_text(text: str) -> None:
+    """Raises BadCriteria for a text that no column can hold."""
+    if "\0" in text:
+        raise BadCriteria(_("No value holds a NUL character."))
+
+
+def _check_name(parameter: str, value: str) -> None:
+    """Raises BadCriteria unless a category or type is one by the protocol's grammar."""
+    try:
+        Filters.parse({parameter: [value]})
+    except InvalidInput as error:
+        raise BadCriteria(_("“%s” is no event type or category.") % value[:40]) from error
+
+
+def _time(text: str, *, is_end: bool = False) -> datetime:
+    """A date or a local time; as the end of a span, a date is meant inclusively."""
+    is_day = len(text) <= len("2026-11-21")
+    try:
+        at = _midnight(text) if is_day else parse_datetime(text)
+        if at is None or at.year not in _YEARS:
+            raise ValueError(text)
+    except ValueError as error:
+        example = _("“%s” is not a time; write it like 2026-11-21 or 2026-11-21T06:30.")
+        raise BadCriteria(example % text[:40]) from error
+    if is_end and is_day:
+        at += timedelta(days=1)
+    return timezone.make_aware(at) if timezone.is_naive(at) else at
+
+
+def _midnight(text: str) -> datetime | None:
+    day = parse_date(text)
+    return datetime.combine(day, time.min) if day else None
