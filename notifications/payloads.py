@@ -16,8 +16,10 @@ from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from notifications.event_types import category_of, route_of
+from notifications.exceptions import InvalidInput
 from notifications.fold import CHANGE_NAMES, KINDS, Carries
 from notifications.protocol.cursors import cursor_text
+from notifications.protocol.links import NO_ACTIONS, Action, actions_text, stored_actions
 from notifications.protocol.strict_json import refuse_constant
 
 logger = logging.getLogger(__name__)
@@ -52,6 +54,7 @@ class NotificationRow(NamedTuple):
     body: str
     url: str
     actor: str
+    actions: str
     data: str
     created_at: datetime
     expires_at: datetime | None
@@ -86,6 +89,7 @@ class ChangeRow(NamedTuple):
     body: str | None
     url: str | None
     actor: str | None
+    actions: str | None
     data: str | None
     expires_at: str | None
     read_at: str | None = None
@@ -177,7 +181,9 @@ def _notification(
     archived_at: str | None,
     expires_at: str | None,
 ) -> str:
-    event = _event(row.type, row.topic, row.level, row.title, row.body, row.url, row.actor, row.data)
+    event = _event(
+        row.type, row.topic, row.level, row.title, row.body, row.url, row.actor, row.actions, row.data
+    )
     return (
         f'{{"id":"{row.public_id}","position":{position},{event},"created_at":{_quoted(created_at)},'
         f'"read_at":{_quoted(read_at)},"archived_at":{_quoted(archived_at)},"expires_at":{_quoted(expires_at)},'
@@ -186,11 +192,14 @@ def _notification(
 
 
 @lru_cache(maxsize=MAX_EVENTS)
-def _event(type_: str, topic: str, level: str, title: str, body: str, url: str, actor: str, data: str) -> str:
+def _event(
+    type_: str, topic: str, level: str, title: str, body: str, url: str, actor: str, actions: str, data: str
+) -> str:
     """What the notifications of one event have in common, rendered once for all of their recipients."""
     return (
         f'"type":{_text(type_)},"category":{_text(category_of(type_))},"topic":{_text(topic)},"level":{_text(level)},'
-        f'"title":{_text(title)},"body":{_text(body)},"url":{_text(url)},"actor":{_text(actor)},"data":{_data(data, type_)}'
+        f'"title":{_text(title)},"body":{_text(body)},"url":{_text(url)},"actor":{_text(actor)},'
+        f'"actions":{_actions(actions, type_)},"data":{_data(data, type_)}'
     )
 
 
@@ -212,6 +221,22 @@ def _data(text: str, type_: str) -> str:
     except ValueError:
         logger.exception("An event of type %s is shown without its data, which is not valid JSON", type_)
         return "{}"
+
+
+def _actions(text: str, type_: str) -> str:
+    """The stored actions as the services would write them."""
+    return text if text == NO_ACTIONS else actions_text(actions_of(text, type_))
+
+
+def actions_of(text: str, type_: str) -> list[Action]:
+    """An event's actions as its recipients see them, unless somebody rewrote them past the services: then it
+    has none.
+    """
+    try:
+        return stored_actions(text)
+    except InvalidInput:
+        logger.exception("An event of type %s is shown without its actions, which are not valid", type_)
+        return []
 
 
 def data_as_json(text: str) -> str:

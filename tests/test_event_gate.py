@@ -195,6 +195,15 @@ def insert(ada: User, **columns: Any) -> Notification:
         ({"data": '{"number":1,"x":2}'}, f"data.x: is no field of {NAME}"),
         ({"type": "security.session.new"}, "data.address: is required"),
         ({"data": '{"number":1}', "expires_at": "9999-12-31T23:59:59Z"}, "expires_at: must lie in"),
+        ({"data": '{"number":1}', "actions": "Pay"}, "actions: is not valid JSON"),
+        (
+            {"data": '{"number":1}', "actions": '[{"label":"Pay","url":"javascript:alert(1)"}]'},
+            "actions.0.url: must be",
+        ),
+        (
+            {"data": '{"number":1}', "actions": '[{"label":"Pay","label":"Pay","url":"/7/"}]'},
+            "actions: is not valid",
+        ),
     ],
     ids=str,
 )

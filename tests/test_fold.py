@@ -54,7 +54,9 @@ def made(row: Any, **values: Any) -> Any:
     texts = dict.fromkeys(("type", "topic", "level", "title", "body", "url", "actor"), "")
     numbers = dict.fromkeys(("position", "created_position", "unread_count"), 1)
     fitting = {
-        name: value for name, value in {**texts, **numbers, "data": "{}"}.items() if name in row._fields
+        name: value
+        for name, value in {**texts, **numbers, "data": "{}", "actions": "[]"}.items()
+        if name in row._fields
     }
     return row(**dict.fromkeys(row._fields) | fitting | values)
 

@@ -22,15 +22,15 @@ LATER = datetime(2026, 11, 21, 3, tzinfo=UTC)
 
 NOTIFICATION = NotificationRow(
     public_id=ID, position=41, type="orders.order.shipped", topic="order:7", level="info", title="Your order is on its way",
-    body="", url="/orders/7/", actor="ada", data='{"order_id": 7, "z": 1E25, "a": '
-                                                 '1.0}', created_at=AT, read_at=None,
+    body="", url="/orders/7/", actor="ada", actions="[]",
+    data='{"order_id": 7, "z": 1E25, "a": 1.0}', created_at=AT, read_at=None,
     expires_at=None, replay_of=None,
 )  # fmt: skip
 CHANGE = ChangeRow(
     inbox_id=1, position=42, kind="created", at="2026-11-21T03:00:00.000000Z", unread_count=3, up_to=None, category="", reason="",
     created_position=41, created_at="2026-11-21T02:03:04.567890Z", read_at=None,
     public_id=str(ID), replay_of=None, type="orders.order.shipped", topic="order:7",
-    level="info", title="Your order is on its way", body="", url="/orders/7/", actor="ada",
+    level="info", title="Your order is on its way", body="", url="/orders/7/", actor="ada", actions="[]",
     data='{"order_id": 7, "z": 1E25, "a": 1.0}', expires_at=None,
 )  # fmt: skip
 
@@ -38,7 +38,7 @@ CHANGE = ChangeRow(
 OBJECT = (
     b'{"id":"0197a3b1-4c5d-7e6f-8a9b-0c1d2e3f4a5b","position":41,"type":"orders.order.shipped","category":"orders",'
     b'"topic":"order:7","level":"info","title":"Your order is on its way","body":"","url":"/orders/7/","actor":"ada",'
-    b'"data":{"order_id": 7, "z": 1E25, "a": 1.0},"created_at":"2026-11-21T02:03:04.567890Z","read_at":null,"archived_at":null,'
+    b'"actions":[],"data":{"order_id": 7, "z": 1E25, "a": 1.0},"created_at":"2026-11-21T02:03:04.567890Z","read_at":null,"archived_at":null,'
     b'"expires_at":null,"replay_of":null}'
 )
 ARCHIVED_OBJECT = OBJECT.replace(b'"read_at":null', b'"read_at":"2026-11-21T02:03:04.567890Z"').replace(
@@ -147,6 +147,26 @@ def test_any_content__is_one_line_of_ascii_json_that_says_the_same(
     for value in (json.loads(listed), json.loads(change)["notification"]):
         assert {name: value[name] for name in content} == content
         assert list(value["data"].items()) == list(data.items())
+
+
+@pytest.mark.parametrize(
+    ("stored", "shown"),
+    [
+        ('[{"url": "/7/", "label": "\u00e4"}]', b'[{"label":"\\u00e4","url":"/7/","method":"GET"}]'),
+        ('[{"method":"POST","label":"Pay","url":"/7/"}]', b'[{"label":"Pay","url":"/7/","method":"POST"}]'),
+        ("", b"[]"),
+        ("{", b"[]"),
+        ("null", b"[]"),
+        ('["x"]', b"[]"),
+        ('[{"label":"Pay","url":"javascript:alert(1)"}]', b"[]"),
+        ('[{"label":"Pay","url":"https://evil.example/","method":"POST"}]', b"[]"),
+        ('[{"label":"Pay","label":"Pay","url":"/7/"}]', b"[]"),
+    ],
+    ids=lambda text: str(text)[:40],
+)
+def test_actions__are_told_as_the_services_would_write_them_or_not_at_all(stored: str, shown: bytes) -> None:
+    golden_object = OBJECT.replace(b'"actions":[]', b'"actions":' + shown)
+    assert notification_json(NOTIFICATION._replace(actions=stored)) == golden_object
 
 
 @pytest.mark.parametrize(

@@ -11,11 +11,13 @@ from django.contrib import messages
 from django.contrib.admin.utils import quote
 from django.http import HttpRequest, HttpResponseRedirect
 from django.urls import NoReverseMatch, reverse
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
+from notifications.exceptions import InvalidInput
 from notifications.models import MAX_TITLE_LENGTH, Event, Level
+from notifications.protocol.links import stored_actions
 from notifications.protocol.times import local_time
 from notifications.streaming.staff import STAFF_PATH
 
@@ -145,3 +147,28 @@ def level_html(level: str) -> SafeString:
 def chip_html(kind: str, label: Any) -> SafeString:
     """A coloured word; the colour says nothing that the word does not."""
     return format_html('<span class="hub-chip hub-chip-{}">{}</span>', kind, label)
+
+
+def actions_html(text: str) -> SafeString:
+    """The stored actions of an event, to be read; nothing of them can be followed or pressed.
+
+    Text that is none, because it was written past the services, is shown as it is.
+    """
+    try:
+        actions = stored_actions(text)
+    except InvalidInput:
+        return format_html(
+            '<p class="hub-actions"><bdi>{}</bdi> <span class="quiet">{}</span></p>',
+            brief(text),
+            _("(not valid actions)"),
+        )
+    items = format_html_join(
+        "",
+        "<li><bdi>{}</bdi> <code>{}</code> <bdi>{}</bdi></li>",
+        ((action["label"], action["method"], action["url"]) for action in actions),
+    )
+    return (
+        format_html('<ul class="hub-actions" aria-label="{}">{}</ul>', _("Actions"), items)
+        if items
+        else items
+    )

@@ -5,10 +5,9 @@ log.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from django.utils.functional import Promise
 
@@ -22,10 +21,18 @@ from notifications.models import (
     MAX_SOURCE_LENGTH,
     MAX_TITLE_LENGTH,
     MAX_TOPIC_LENGTH,
-    MAX_URL_LENGTH,
     Event,
 )
 from notifications.protocol import strict_json
+from notifications.protocol.links import (
+    MAX_URL_LENGTH,
+    NO_ACTIONS,
+    Action,
+    actions_text,
+    check_actions,
+    stored_actions,
+    url_problem,
+)
 from notifications.protocol.times import time_problem
 
 MAX_NOTIFICATION_BYTES: Final = 65_536
@@ -43,7 +50,6 @@ _LENGTHS: Final = {
 }
 _TEXTS: Final = ("title", "body", "url", "topic", "actor")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-_URL_NEVER: Final = re.compile(r"[\x00-\x20\x7f-\x9f\\]")
 
 
 def build_event(
@@ -55,6 +61,7 @@ def build_event(
     topic: str = "",
     level: str | None = None,
     actor: Any = None,
+    actions: Sequence[Action] = (),
     expires_at: datetime | None = None,
     source: str = "",
 ) -> Event:
@@ -69,9 +76,11 @@ def build_event(
         NotificationTooLarge: over 64 KiB.
         UnknownEventType: the registry is strict and does not know the type.
     """
-    data, errors = "{}", FieldErrors()
+    data, offered, errors = "{}", NO_ACTIONS, FieldErrors()
     with errors:
         data = admit(event)
+    with errors:
+        offered = actions_text(check_actions(actions))
     # What is no event at all is refused together with the other fields.
     own_level: str = getattr(event, "default_level", "info")
     row = Event(
@@ -82,6 +91,7 @@ def build_event(
         body=_plain(body),
         url=_plain(url),
         actor=_actor(actor),
+        actions=offered,
         data=data,
         expires_at=expires_at,
         source=source,
@@ -113,6 +123,8 @@ def check_event(event: Event) -> None:
         check_name(event.type)
     with errors:
         data = _object(event.data)
+    with errors:
+        stored_actions(event.actions)
     errors.check()
     if not event.is_admitted:
         admit(UntypedEvent(type_name=event.type, fields=data))
@@ -158,27 +170,6 @@ def text_errors(texts: Mapping[str, Any]) -> dict[str, str]:
     return errors
 
 
-def url_problem(url: str) -> str | None:
-    """Why a url is refused, or None. Only a path on this site and http(s) are let through.
-
-    Browsers drop tabs and newlines and read ``\\`` as ``/``, so ``/\\host`` and ``/<tab>/host`` would leave
-    the site; both are refused by their characters before anything is parsed.
-    """
-    wanted = "must be a path on this site (/orders/7/) or an http(s) address"
-    if not url:
-        return None
-    if _URL_NEVER.search(url):
-        return f"{wanted}, without spaces, control characters and backslashes"
-    if url.startswith("/"):
-        return wanted if url.startswith("//") else None
-    try:
-        parts = urlsplit(url)
-        is_address = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-    except ValueError:  # brackets that do not close, or a port that there cannot be
-        return wanted
-    return None if is_address else wanted
-
-
 def check_schedule(deliver_at: Any, expires_at: Any) -> None:
     """Refuse what is no time, times without a zone or that some zone cannot show, and an expiry that comes
     before the delivery.
@@ -209,7 +200,7 @@ def _check_fields(event: Event) -> None:
 
 def _check_size(event: Event) -> None:
     texts = sum(len(getattr(event, name).encode()) for name in _TEXTS)
-    if texts + strict_json.size(event.data) > MAX_NOTIFICATION_BYTES:
+    if texts + sum(map(strict_json.size, (event.data, event.actions))) > MAX_NOTIFICATION_BYTES:
         raise NotificationTooLarge
 
 

@@ -104,6 +104,7 @@ class Migration(migrations.Migration):
                 ('url', models.CharField(blank=True, db_default='', default='', max_length=2000, verbose_name='URL')),
                 ('actor', models.CharField(blank=True, db_default='', default='', max_length=254, verbose_name='actor')),
                 ('data', models.TextField(db_default='{}', default='{}', verbose_name='data')),
+                ('actions', models.TextField(db_default='[]', default='[]', verbose_name='actions')),
                 ('expires_at', models.DateTimeField(blank=True, null=True, verbose_name='expires at')),
                 ('source', models.CharField(blank=True, db_default='', default='', help_text='Who sent it: the code, command, member of staff or token.', max_length=254, verbose_name='source')),
                 ('withdrawn_at', models.DateTimeField(editable=False, null=True, verbose_name='withdrawn at')),

@@ -12,11 +12,11 @@ from django.utils.translation import gettext_lazy as _
 
 from notifications.event_types import MAX_NAME_LENGTH
 from notifications.models.times import ReadableDateTimeField
+from notifications.protocol.links import MAX_URL_LENGTH, NO_ACTIONS
 
 MAX_TITLE_LENGTH = 200
 MAX_BODY_LENGTH = 10_000
 MAX_TOPIC_LENGTH = 100
-MAX_URL_LENGTH = 2_000
 MAX_ACTOR_LENGTH = 254
 MAX_COLLAPSE_KEY_LENGTH = 200
 MAX_SOURCE_LENGTH = 254
@@ -50,9 +50,10 @@ class Event(models.Model):
     body = models.TextField(_("body"), blank=True, default="", db_default="")
     url = models.CharField(_("URL"), max_length=MAX_URL_LENGTH, blank=True, default="", db_default="")
     actor = models.CharField(_("actor"), max_length=MAX_ACTOR_LENGTH, blank=True, default="", db_default="")
-    # Text, not a JSON column: jsonb reorders keys and rewrites numbers, and this text is spliced into frames
-    # as it is.
+    # Text, not JSON columns: jsonb reorders keys and rewrites numbers, and these texts are spliced into frames
+    # as they are.
     data = models.TextField(_("data"), default="{}", db_default="{}")
+    actions = models.TextField(_("actions"), default=NO_ACTIONS, db_default=NO_ACTIONS)
     expires_at = ReadableDateTimeField(_("expires at"), null=True, blank=True)
     source = models.CharField(
         _("source"),

@@ -1,7 +1,7 @@
 """What producers ask for: the bodies of publishing requests, checked and typed. Pure: no database, no request
 object.
 
-Lengths, characters and urls are checked by the services, for every producer; here it is what JSON could get
+Lengths, characters, urls and actions are checked by the services, for every producer; here it is what JSON could get
 wrong.
 """
 
@@ -25,7 +25,7 @@ MAX_BATCH_ITEMS: Final = 1_000
 MAX_NAMES: Final = 10_000
 
 _TEXTS: Final = ("title", "body", "url", "topic", "actor", "collapse_key")
-_FIELDS: Final = frozenset({"to", "type", "level", "data", "deliver_at", "expires_at", *_TEXTS})
+_FIELDS: Final = frozenset({"to", "type", "level", "data", "actions", "deliver_at", "expires_at", *_TEXTS})
 _TIME: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 _KEY: Final = re.compile(rf"[\x20-\x7e]{{1,{MAX_KEY_LENGTH}}}")
 
@@ -57,7 +57,13 @@ def parse_draft(body: Any, *, prefix: str = "") -> Draft:
     read.require("to", "type", "title")
     event = UntypedEvent(type_name=event_type, fields=data, default_level=registry.level_of(event_type))
     return Draft(
-        audience=audience, event=event, level=level, deliver_at=deliver_at, expires_at=expires_at, **texts
+        audience=audience,
+        event=event,
+        level=level,
+        actions=fields.get("actions", ()),
+        deliver_at=deliver_at,
+        expires_at=expires_at,
+        **texts,
     )
 
 

@@ -21,7 +21,7 @@ from notifications.selectors.user_keys import db_key
 
 # What a row has from its event; for the rest the notification has a copy, so that lists and filters need no
 # join.
-_TEXTS: Final = ("title", "body", "url", "actor", "data")
+_TEXTS: Final = ("title", "body", "url", "actor", "actions", "data")
 
 
 def notification_columns(*of_event: str) -> tuple[str, ...]:
@@ -164,8 +164,9 @@ def _with_inbox(page: QuerySet[Notification], user_id: Any) -> list[Any]:
     # index on (recipient, position) is walked and the depth of the page does not matter.
     found = list(
         Notification.objects.raw(
-            f"""SELECT n.*, e.title AS event_title, e.body AS event_body, e.url AS event_url, e.actor AS event_actor,
-                       e.data AS event_data, i.epoch AS inbox_epoch, i.head AS inbox_head, i.unread_count AS inbox_unread
+            f"""SELECT n.*, e.title AS event_title, e.body AS event_body, e.url AS event_url,
+                       e.actor AS event_actor, e.actions AS event_actions, e.data AS event_data,
+                       i.epoch AS inbox_epoch, i.head AS inbox_head, i.unread_count AS inbox_unread
                 FROM {quote("notification_hub_inbox")} i
                 LEFT JOIN ({rows}) n ON n.recipient_id = i.user_id
                 LEFT JOIN {quote("notification_hub_event")} e ON e.id = n.event_id

@@ -7,6 +7,7 @@ from notifications.inbox_log.provenance import Origin, Outcome
 from notifications.inbox_log.retry import retry_failed
 from notifications.inbox_log.sequencer import sequence
 from notifications.inbox_log.sweeper import Swept, sweep
+from notifications.protocol.links import Action
 from notifications.services.aio import (
     aarchive,
     abroadcast,
@@ -93,6 +94,7 @@ from notifications.services.withdraw import finish_withdrawals, withdraw, withdr
 __all__ = [
     "ACTIONS",
     "Acknowledged",
+    "Action",
     "Answer",
     "Answered",
     "Audience",

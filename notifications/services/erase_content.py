@@ -1,4 +1,4 @@
-"""Erasing what notifications say: title, body, link, data and actor. What is left says that there was one of
+"""Erasing what notifications say: title, body, link, data, actor and actions. What is left says that there was one of
 this type, and its positions stay.
 
 An event that others were sent too keeps its content for them: the erased copies are pointed at a blank event
@@ -21,13 +21,16 @@ from notifications.inbox_log.append import Listed, LogBatch, in_order
 from notifications.inbox_log.inboxes import announce_on_commit, ensure_inboxes, lock_inboxes
 from notifications.inbox_log.provenance import SYSTEM, Origin
 from notifications.models import Broadcast, Change, Event, Notification, Reason
+from notifications.protocol.links import NO_ACTIONS
 from notifications.services.notify import recipient_key
 from notifications.services.withdraw import withdraw_events
 from notifications.sql.rows import update_rows
 
 CHUNK: Final = 500
 MAX_AT_ONCE: Final = 5_000  # notifications of one user in one call
-BLANK: Final[dict[str, str]] = {"title": "", "body": "", "url": "", "actor": "", "data": "{}"}
+BLANK: Final[dict[str, str]] = {
+    "title": "", "body": "", "url": "", "actor": "", "actions": NO_ACTIONS, "data": "{}"
+}  # fmt: skip
 HAS_CONTENT: Final = ~Q(**BLANK)
 _KEPT: Final = ("type", "topic", "level", "expires_at", "source", "producer_id", "withdrawn_at", "created_at")
 

@@ -40,8 +40,8 @@ def notify(
         recipient: a saved user, or its primary key.
         event: what happened.
         title: up to 200 characters of plain text; lazy translations are read in the active language.
-        options: ``body``, ``url``, ``topic``, ``level``, ``actor``, ``collapse_key``, ``deliver_at``,
-            ``expires_at`` and more, as ``NotifyOptions`` says.
+        options: ``body``, ``url``, ``topic``, ``level``, ``actor``, ``actions``, ``collapse_key``,
+            ``deliver_at``, ``expires_at`` and more, as ``NotifyOptions`` says.
 
     Returns:
         The notification's public id.

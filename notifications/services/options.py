@@ -7,9 +7,12 @@ They stand here once. A type checker holds every call to them, and so it does yo
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, TypedDict
 from uuid import UUID
+
+from notifications.protocol.links import Action
 
 
 class ContentOptions(TypedDict, total=False):
@@ -21,6 +24,7 @@ class ContentOptions(TypedDict, total=False):
         topic: what it concerns, such as ``order:7``; no comma, up to 100 characters.
         level: overrides the event type's own.
         actor: who did it: a user, or text.
+        actions: what it offers to do, at most two.
         expires_at: deleted (reason ``expired``) within seconds after this time.
         source: who sent it, for the staff's timeline.
     """
@@ -30,6 +34,7 @@ class ContentOptions(TypedDict, total=False):
     topic: str
     level: str | None
     actor: Any
+    actions: Sequence[Action]
     expires_at: datetime | None
     source: str
 

@@ -18,6 +18,7 @@ from notifications.filters import About, Filters
 from notifications.inbox_log.content import build_event, check_schedule, text_errors
 from notifications.inbox_log.sequencer import sequence_on_commit
 from notifications.models import Broadcast, Event, Notification, new_public_id
+from notifications.protocol.links import Action
 from notifications.services.audience import Audience, first_keys, resolve
 from notifications.services.broadcast import start_broadcast
 from notifications.services.recipients import Recipients
@@ -77,6 +78,7 @@ class Draft:
     topic: str = ""
     level: str | None = None
     actor: str = ""
+    actions: Sequence[Action] = ()
     collapse_key: str = ""
     deliver_at: datetime | None = None
     expires_at: datetime | None = None
@@ -155,7 +157,7 @@ def _build(producer: Producer, draft: Draft, prefix: str) -> Event:
     try:
         event = build_event(
             draft.event, title=draft.title, body=draft.body, url=draft.url, topic=draft.topic, level=draft.level,
-            actor=draft.actor, expires_at=draft.expires_at, source=producer.source,
+            actor=draft.actor, actions=draft.actions, expires_at=draft.expires_at, source=producer.source,
         )  # fmt: skip
         check_schedule(draft.deliver_at, draft.expires_at)
         if errors := text_errors({"collapse_key": draft.collapse_key}):

@@ -23,6 +23,7 @@ from django.db.models import Max
 from django.test import TestCase
 
 from notifications.models import Notification
+from notifications.protocol.links import Action, stored_actions
 from notifications.signals import event_emitted
 
 
@@ -34,6 +35,7 @@ class SentNotification:
         id: its public id.
         recipient: the user.
         type, topic, level, title, body, url, actor: as given.
+        actions: each with a label, a url and a method.
         data: as its recipient's client reads it.
         deliver_at: when it is due, if it is scheduled.
         position: its place in the recipient's log; None while it is scheduled.
@@ -48,6 +50,7 @@ class SentNotification:
     body: str
     url: str
     actor: str
+    actions: list[Action]
     data: dict[str, Any]
     deliver_at: datetime | None
     position: int | None
@@ -120,6 +123,7 @@ def _sent(row: Notification) -> SentNotification:
         body=event.body,
         url=event.url,
         actor=event.actor,
+        actions=stored_actions(event.actions),
         data=json.loads(event.data),
         deliver_at=row.deliver_at,
         position=row.position,

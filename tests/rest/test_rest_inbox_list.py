@@ -21,7 +21,8 @@ from tests.helpers.factories import make_user, order_event, send
 pytestmark = pytest.mark.django_db(transaction=True)
 
 FIELDS = [
-    "id", "position", "type", "category", "topic", "level", "title", "body", "url", "actor", "data", "created_at",
+    "id", "position", "type", "category", "topic", "level", "title", "body", "url", "actor", "actions", "data",
+    "created_at",
     "read_at", "archived_at", "expires_at", "replay_of",
 ]  # fmt: skip
 
@@ -67,6 +68,10 @@ def test_list__shows_the_whole_object_as_it_was_sent(api: Api, ada: User) -> Non
         topic="order:7",
         level="warning",
         actor="grace",
+        actions=[
+            {"label": "Pay", "url": "/pay/7/", "method": "POST"},
+            {"label": "Track", "url": "https://a.example/7"},
+        ],
     )
     (item,) = api.get().json["results"]
     assert list(item) == FIELDS
@@ -76,6 +81,10 @@ def test_list__shows_the_whole_object_as_it_was_sent(api: Api, ada: User) -> Non
     assert item == {
         "id": str(public_id), "position": 1, "type": "orders.order.shipped", "category": "orders", "topic": "order:7",
         "level": "warning", "title": "Grüße <b>", "body": "a\nb", "url": "/orders/7/", "actor": "grace",
+        "actions": [
+            {"label": "Pay", "url": "/pay/7/", "method": "POST"},
+            {"label": "Track", "url": "https://a.example/7", "method": "GET"},
+        ],
         "read_at": None, "archived_at": None, "expires_at": None, "replay_of": None,
     }  # fmt: skip
 

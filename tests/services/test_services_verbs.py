@@ -21,6 +21,7 @@ from notifications.models import Change, Event, Inbox, Notification
 from notifications.signals import inbox_changed
 from tests.helpers.factories import make_user, order_event, send
 from tests.helpers.oracle import assert_converges, changes_since
+from tests.helpers.producers import BAD_ACTIONS, PAY
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -419,6 +420,9 @@ def test_notify__lazy_title__is_read_in_the_senders_language(ada: User) -> None:
         ({"topic": "x" * 101}, "topic"),
         ({"level": "loud"}, "level"),
         ({"actor": "x" * 255}, "actor"),
+        *(({"actions": actions}, name) for actions, name in BAD_ACTIONS),
+        ({"actions": [PAY | {"label": "a\0b"}]}, "actions.0.label"),
+        ({"actions": [PAY | {"url": "/\ud800"}]}, "actions.0.url"),
         ({"collapse_key": "x" * 201}, "collapse_key"),
         ({"deliver_at": datetime(2026, 1, 1)}, "deliver_at"),  # noqa: DTZ001 (naive on purpose)
         (
@@ -443,6 +447,21 @@ def test_notify__bad_field__is_named_and_nothing_is_sent(
         send(ada, **options)
     assert list(caught.value.errors) == [field]
     assert not Event.objects.exists()
+
+
+def test_notify__several_bad_actions__are_named_together_with_the_other_fields(ada: User) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        send(ada, " ", actions=[{"label": "", "url": "x"}, {"label": "Pay"}])
+    assert set(caught.value.errors) == {"title", "actions.0.label", "actions.0.url", "actions.1.url"}
+
+
+def test_notify__action__has_its_label_in_the_senders_language_and_is_a_link_unless_it_says_otherwise(
+    ada: User,
+) -> None:
+    with translation.override("de"):
+        public_id = send(ada, actions=({"label": gettext_lazy("January"), "url": "/1/"},))
+    stored = selectors.get_notification(ada.pk, public_id).actions
+    assert stored == '[{"label":"Januar","url":"/1/","method":"GET"}]'
 
 
 def test_notify__over_64_kib__is_refused(ada: User) -> None:

@@ -14,6 +14,7 @@ from notifications.event_types import UntypedEvent
 from notifications.signals import inbox_changed
 from notifications.testing import EmittedEvent, capture_events, capture_notifications
 from tests.helpers.factories import make_user, send
+from tests.helpers.producers import PAY
 
 pytest_plugins = ["notifications.testing.pytest_plugin"]
 
@@ -24,12 +25,13 @@ class CaptureInsideATestCase(TestCase):
     def test_capture__lists_what_was_sent_in_order(self) -> None:
         ada, grace = make_user("ada"), make_user("grace")
         with capture_notifications() as sent:
-            send(ada, "first", topic="order:1")
+            send(ada, "first", topic="order:1", actions=[PAY])
             send(grace, "second")
         assert [(item.recipient, item.title, item.topic) for item in sent] == [
             (ada, "first", "order:1"),
             (grace, "second", ""),
         ]
+        assert [item.actions for item in sent] == [[PAY], []]
         assert (sent[0].type, sent[0].data, sent[0].position) == ("orders.order.shipped", {"order_id": 7}, 1)
 
     def test_capture__sequences_so_that_lists_and_actions_see_it(self) -> None:

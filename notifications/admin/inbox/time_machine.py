@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from notifications import selectors
 from notifications.admin.inbox.moment import Moment, moment_of, position_of
 from notifications.admin.links import (
+    actions_html,
     chip_html,
     inbox_url,
     level_html,
@@ -25,10 +26,10 @@ from notifications.admin.links import (
 )
 from notifications.admin.permissions import CONTENT_HIDDEN, CONTENT_HIDDEN_WHY, can
 from notifications.exceptions import CursorExpired
-from notifications.inbox_log.content import url_problem
 from notifications.models import Change, Inbox, Reason
 from notifications.payloads import NotificationRow
 from notifications.protocol.cursors import Cursor
+from notifications.protocol.links import url_problem
 from notifications.selectors import PastPage
 from notifications.selectors.staff.states import listed_state
 
@@ -152,6 +153,7 @@ def _item(row: NotificationRow, has_content: bool) -> dict[str, Any]:
             "actor": row.actor,
             "link": row.url,
             "link_is_safe": url_problem(row.url) is None,
+            "actions": actions_html(row.actions),
         }
     return item
 

@@ -32,6 +32,7 @@ from notifications.admin.provenance import origin_of, username_of
 from notifications.event_types import category_of, registry
 from notifications.models import Broadcast, JobState, Notification
 from notifications.payloads import NotificationRow
+from notifications.protocol.links import NO_ACTIONS
 
 MAX_FAILED = 1_000
 MAX_PENDING = 10_000
@@ -309,7 +310,7 @@ class _Composed:
         self.type, self.topic = given["type"], given["topic"]
         self.title, self.body, self.url = given["title"], given["body"], given["url"]
         self.level = given["level"] or form.event.default_level
-        self.actor = ""
+        self.actor, self.actions = "", NO_ACTIONS
         self.expires_at = given["expires_at"]
 
 
@@ -325,6 +326,7 @@ def _note(event: Any, at: Any) -> dict[str, Any]:
         body=event.body,
         url=event.url,
         actor=event.actor,
+        actions=event.actions,
         data="{}",
         created_at=at,
         expires_at=event.expires_at,

@@ -33,10 +33,10 @@ from notifications.models import (
     MAX_REASON_LENGTH,
     MAX_TITLE_LENGTH,
     MAX_TOPIC_LENGTH,
-    MAX_URL_LENGTH,
     Level,
 )
 from notifications.protocol import strict_json
+from notifications.protocol.links import MAX_URL_LENGTH
 from notifications.services.recipients import Recipients, user_model_has
 
 # Titles of parts of the form, with their fields.

@@ -13,6 +13,7 @@ from django.utils.translation import ngettext
 
 from notifications.admin.links import (
     MAX_NAME,
+    actions_html,
     brief,
     inbox_url,
     level_html,
@@ -27,17 +28,17 @@ from notifications.admin.notification.state_explanations import explain
 from notifications.admin.notification.timeline import Timeline, build_timeline
 from notifications.admin.permissions import CONTENT_HIDDEN_WHY
 from notifications.conf import hub_config
-from notifications.inbox_log.content import MAX_STORED_DATA_BYTES, url_problem
+from notifications.inbox_log.content import MAX_STORED_DATA_BYTES
 from notifications.models import (
     MAX_BODY_LENGTH,
     MAX_TITLE_LENGTH,
     MAX_TOPIC_LENGTH,
-    MAX_URL_LENGTH,
     Event,
     Inbox,
     Notification,
     Reason,
 )
+from notifications.protocol.links import MAX_URL_LENGTH, url_problem
 from notifications.selectors.staff.states import state_of
 
 MAX_OTHERS: Final = 1_000
@@ -75,7 +76,7 @@ def context_of(
     """
     event, recipient = notification.event, notification.recipient
     if has_content:
-        event.refresh_from_db(fields=["body", "data"])
+        event.refresh_from_db(fields=["body", "actions", "data"])
     url = event.url
     _cut(event, with_content=has_content)
     state = state_of(notification, now)
@@ -96,6 +97,7 @@ def context_of(
         "explanation": explain(notification, state, now),
         **_story(timeline),
         "flush_seconds": _flush_seconds(),
+        "actions": actions_html(event.actions) if has_content else "",
         "data": pretty_data(event.data) if has_content else "",
         "url_is_safe": has_content and _is_safe(url),
         "inbox": inbox,

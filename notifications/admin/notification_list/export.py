@@ -17,8 +17,10 @@ from django.utils.translation import gettext as _
 
 from notifications.admin.notification_list.export_runs import ExportRun, InThreads, Part
 from notifications.admin.permissions import can
+from notifications.exceptions import InvalidInput
 from notifications.models import Change, ChangeKind, Notification
 from notifications.payloads import data_as_json
+from notifications.protocol.links import actions_text, stored_actions
 from notifications.selectors.staff.conditions import Conditions
 from notifications.selectors.staff.keyset_pages import iterate
 from notifications.selectors.staff.states import state_of
@@ -27,7 +29,7 @@ from notifications.selectors.staff.users import username_field
 # Each may have some 70 KB of words and data.
 CHUNK: Final = 200
 FORMATS: Final = {"csv": "text/csv; charset=utf-8", "json": "application/json"}
-CONTENT: Final = ("title", "body", "url", "actor", "data")
+CONTENT: Final = ("title", "body", "url", "actor", "actions", "data")
 COLUMNS: Final = (
     "id", "recipient", "type", "category", "topic", "level", "state", "sent_at", "sent_by", "created_at", "position",
     "read_at", "deleted_at", "reason", "deliver_at", "expires_at", "collapse_key", "replay_of",
@@ -104,6 +106,7 @@ _READ: Final[dict[str, Callable[[Any, datetime], Any]]] = {
     "body": lambda row, now: row.event.body,
     "url": lambda row, now: row.event.url,
     "actor": lambda row, now: row.event.actor,
+    "actions": lambda row, now: row.event.actions,
     "data": lambda row, now: row.event.data,
 }
 
@@ -135,13 +138,11 @@ def _json_mark(sentence: str) -> str:
 
 
 def _object(record: Record) -> str:
-    """A record as JSON, its ``data`` being the object that was sent, with its numbers as they were
-    written.
+    """A record as JSON: ``data`` is the object that was sent, with its numbers as they were written, and
+    ``actions`` a list.
     """
-    members = (
-        f"{json.dumps(name)}: {_data(value) if name == 'data' else json.dumps(value)}"
-        for name, value in record.items()
-    )
+    write = {"data": _data, "actions": _actions}
+    members = (f"{json.dumps(name)}: {write.get(name, json.dumps)(value)}" for name, value in record.items())
     return f"{{{', '.join(members)}}}"
 
 
@@ -150,6 +151,14 @@ def _data(text: str) -> str:
     try:
         return data_as_json(text)
     except ValueError:
+        return json.dumps(text)
+
+
+def _actions(text: str) -> str:
+    """As ``_data``."""
+    try:
+        return actions_text(stored_actions(text))
+    except InvalidInput:
         return json.dumps(text)
 
 

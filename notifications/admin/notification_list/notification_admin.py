@@ -90,7 +90,7 @@ class NotificationAdmin(NotificationColumns, DeletesThroughServices):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Notification]:
         """With recipient and event, without what only the page of one shows, or what one may not see."""
         rows = super().get_queryset(request).select_related("recipient", "event")
-        hidden = ("body", "data") if can(request, "view_content") else CONTENT
+        hidden = ("body", "actions", "data") if can(request, "view_content") else CONTENT
         return rows.defer(*(f"event__{name}" for name in hidden))
 
     def get_list_display(self, request: HttpRequest) -> tuple[str, ...]:

@@ -14,10 +14,10 @@ from notifications.models import (
     MAX_COLLAPSE_KEY_LENGTH,
     MAX_TITLE_LENGTH,
     MAX_TOPIC_LENGTH,
-    MAX_URL_LENGTH,
     JobState,
     Reason,
 )
+from notifications.protocol.links import MAX_ACTIONS, MAX_LABEL_LENGTH, MAX_URL_LENGTH, METHODS
 from notifications.protocol.problems import CONTENT_TYPE, PROBLEMS
 from notifications.protocol.search_words import MAX_SEARCH_LENGTH
 from notifications.rest.drafts import MAX_NAMES
@@ -55,6 +55,17 @@ def several(items: Schema, **bounds: int) -> Schema:
     return {"type": "array", "items": items, **bounds}
 
 
+def _action(*, optional: Iterable[str] = (), closed: bool = False) -> Schema:
+    fields = {
+        "label": TEXT | {"minLength": 1, "maxLength": MAX_LABEL_LENGTH},
+        "url": TEXT | {"minLength": 1, "maxLength": MAX_URL_LENGTH},
+        "method": {"enum": list(METHODS)},
+    }
+    return obj(fields, optional=optional, closed=closed) | {
+        "description": "What a notification offers to do. A POST goes to a path on this site, with its CSRF token."
+    }
+
+
 def _change(name: str, **more: Schema) -> Schema:
     fields = {
         "change": {"const": name},
@@ -84,6 +95,7 @@ SCHEMAS: Final[dict[str, Schema]] = {
             "body": TEXT | {"maxLength": MAX_BODY_LENGTH},
             "url": TEXT | {"maxLength": MAX_URL_LENGTH},
             "actor": TEXT | {"maxLength": MAX_ACTOR_LENGTH},
+            "actions": several({"$ref": "#/components/schemas/Action"}, maxItems=MAX_ACTIONS),
             "data": {"type": "object"},
             "created_at": TIME,
             **dict.fromkeys(STATE, MAYBE_TIME),
@@ -91,6 +103,7 @@ SCHEMAS: Final[dict[str, Schema]] = {
             "replay_of": {"type": ["string", "null"], "format": "uuid"},
         }
     ),
+    "Action": _action(),
     "Change": {
         "oneOf": [
             *(
@@ -135,11 +148,14 @@ SCHEMAS: Final[dict[str, Schema]] = {
             "level": {"enum": list(LEVELS)},
             "data": {"type": "object"},
             "actor": TEXT | {"maxLength": MAX_ACTOR_LENGTH},
+            "actions": several(_action(optional=("method",), closed=True), maxItems=MAX_ACTIONS),
             "collapse_key": TEXT | {"maxLength": MAX_COLLAPSE_KEY_LENGTH},
             "deliver_at": MAYBE_TIME,
             "expires_at": MAYBE_TIME,
         },
-        optional=("body", "url", "topic", "level", "data", "actor", "collapse_key", "deliver_at", "expires_at"),
+        optional=(
+            "body", "url", "topic", "level", "data", "actor", "actions", "collapse_key", "deliver_at", "expires_at"
+        ),
         closed=True,
     ),
     "Sent": obj({"count": COUNT, "ids": several(ID)}),

@@ -24,6 +24,7 @@ _NOTIFICATION: Final[dict[str, Any]] = {
     "body": "",
     "url": "/orders/7/",
     "actor": "grace",
+    "actions": [{"label": "Track", "url": "/orders/7/parcel/", "method": "GET"}],
     "data": {"order_id": 7},
     "created_at": _AT,
     **dict.fromkeys(STATE),
@@ -37,6 +38,7 @@ DRAFT: Final = {
     "topic": "order:7",
     "title": "Your order is on its way",
     "url": "/orders/7/",
+    "actions": [{"label": "Track", "url": "/orders/7/parcel/"}],
     "data": {"order_id": 7},
 }
 LATER: Final = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -19,6 +20,7 @@ from notifications.models import Change, Event, Inbox, Notification
 from notifications.services import Origin
 from tests.helpers.factories import make_user, order_event, send, stage_at
 from tests.helpers.oracle import assert_converges
+from tests.helpers.producers import PAY
 from tests.helpers.staff import ADDRESS, LIST, client_of, make_staff, messages_of, page_of, row_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -65,6 +67,20 @@ def test_page__shows_the_content_as_its_recipient_has_it(staff: Client, ada: Use
     ):
         assert text in page
     assert "&quot;order_id&quot;: 7" in page
+
+
+def test_page__shows_actions_to_be_read_and_never_to_be_pressed(staff: Client, ada: User) -> None:
+    track = {"label": "Track <it>", "url": "https://parcels.example/7"}
+    public_id = send(ada, actions=[PAY, track])
+    page = staff.get(page_of(public_id)).content.decode()
+    assert "<bdi>Pay</bdi> <code>POST</code> <bdi>/pay/7/</bdi>" in page
+    assert "<bdi>Track &lt;it&gt;</bdi> <code>GET</code> <bdi>https://parcels.example/7</bdi>" in page
+    for attribute in ("href", "action", "formaction"):
+        assert not re.search(rf'{attribute}="(/pay/7/|https://parcels)', page)
+    Event.objects.update(actions="nonsense")
+    page = staff.get(page_of(public_id)).content.decode()
+    assert "<bdi>nonsense</bdi>" in page
+    assert "(not valid actions)" in page
 
 
 def test_page__is_found_by_primary_key_and_by_the_id_of_the_wire(staff: Client, ada: User) -> None:

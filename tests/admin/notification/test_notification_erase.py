@@ -21,7 +21,10 @@ from tests.helpers.staff import ADDRESS, client_of, make_staff, messages_of, pag
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-SECRET: dict[str, Any] = {"title": "Zebra", "body": "Zebra", "url": "/zebra/", "actor": "zebra"}
+SECRET: dict[str, Any] = {
+    "title": "Zebra", "body": "Zebra", "url": "/zebra/", "actor": "zebra",
+    "actions": [{"label": "Zebra", "url": "/zebra/"}],
+}  # fmt: skip
 
 
 @pytest.fixture

@@ -105,6 +105,8 @@ def test_export__in_json__has_data_as_it_was_sent(reader: Client, ada: User) -> 
     assert exported(reader)[0]["data"] == '{"lines":[{"n":1.5,"\\u00e9":null}]}', "a cell is text"
     # What somebody wrote past the services is shown, and harms no other.
     send(ada)
+    Event.objects.filter(type="orders.order.shipped").update(actions="none")
+    assert [row["actions"] for row in exported(reader, file_format="json")] == ["none", []]
     for text in ("no JSON", "[1]", '{"n":NaN}'):
         Event.objects.filter(type="shop.order").update(data=text)
         assert [row["data"] for row in exported(reader, file_format="json")] == [{"order_id": 7}, text]

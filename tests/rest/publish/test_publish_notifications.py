@@ -20,7 +20,18 @@ from notifications.models import Change, Event, Notification, Via
 from tests.helpers.api import Api
 from tests.helpers.factories import make_user
 from tests.helpers.oracle import assert_converges, listed
-from tests.helpers.producers import BATCH, PUBLISH, TYPE, WITHDRAW, draft, make_producer, post, producer_api
+from tests.helpers.producers import (
+    BAD_ACTIONS,
+    BATCH,
+    PAY,
+    PUBLISH,
+    TYPE,
+    WITHDRAW,
+    draft,
+    make_producer,
+    post,
+    producer_api,
+)
 from tests.rest.http.test_http_hostile import BODIES
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -67,7 +78,7 @@ def test_publish__every_field__reaches_the_recipient_as_it_was_sent(api: Api, ad
     soon = (timezone.now() + timedelta(days=1)).isoformat(timespec="microseconds").replace("+00:00", "Z")
     given = {
         "type": TYPE, "title": "Grüße", "body": "two\nlines", "url": "/orders/7/", "topic": "order:7", "level": "warning",
-        "actor": "the shop", "data": {"z": 1.0, "a": [1e2, None, "\u2028"]}, "expires_at": soon,
+        "actor": "the shop", "data": {"z": 1.0, "a": [1e2, None, "\u2028"]}, "expires_at": soon, "actions": [PAY],
     }  # fmt: skip
     with assert_converges(ada):
         answer = post(api, PUBLISH, draft(ada) | given | {"deliver_at": None, "collapse_key": "k"})
@@ -86,7 +97,7 @@ def test_publish__title_alone__takes_the_defaults(api: Api, ada: User) -> None:
     post(api, PUBLISH, draft(ada))
     [item] = listed(ada.pk).items.values()
     assert {item[name] for name in ("body", "url", "topic", "actor")} == {""}
-    assert (item["level"], item["data"], item["expires_at"]) == ("info", {}, None)
+    assert (item["level"], item["actions"], item["data"], item["expires_at"]) == ("info", [], {}, None)
 
 
 def test_publish__declared_type__has_its_own_level(api: Api, ada: User) -> None:
@@ -367,6 +378,7 @@ BAD_FIELDS: list[tuple[dict[str, Any], str]] = [
     ({"url": "/\\evil.example"}, "url"), ({"url": "/\t/evil.example"}, "url"), ({"url": "data:text/html,x"}, "url"),
     ({"url": "ftp://x"}, "url"), ({"url": "orders/7"}, "url"), ({"url": "http://"}, "url"), ({"url": "http://[x"}, "url"),
     ({"url": 1}, "url"), ({"actor": "x" * 255}, "actor"), ({"actor": 5}, "actor"), ({"actor": {"id": 1}}, "actor"),
+    *(({"actions": actions}, name) for actions, name in BAD_ACTIONS),
     ({"data": None}, "data"), ({"data": []}, "data"), ({"data": "{}"}, "data"),
     ({"collapse_key": "x" * 201}, "collapse_key"), ({"collapse_key": 1}, "collapse_key"),
     ({"deliver_at": "tomorrow"}, "deliver_at"), ({"deliver_at": "2026-01-01T00:00:00"}, "deliver_at"),

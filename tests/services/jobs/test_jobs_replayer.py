@@ -5,6 +5,7 @@ or a lost right does.
 from __future__ import annotations
 
 import importlib
+import json
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
@@ -27,6 +28,7 @@ from notifications.signals import notifications_shown
 from tests.helpers import auditor
 from tests.helpers.factories import make_user, order_event, send
 from tests.helpers.oracle import assert_converges, changes_since
+from tests.helpers.producers import PAY
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -87,7 +89,7 @@ def titles(user: User) -> list[str]:
 def test_redeliver__replaces_it_on_top_unread_in_one_transaction_and_names_who_did(
     ada: User, vera: User
 ) -> None:
-    old, other = send(ada, "old", collapse_key="k"), send(ada, "other")
+    old, other = send(ada, "old", collapse_key="k", actions=[PAY]), send(ada, "other")
     services.mark_read(ada, [old, other])
     with assert_converges(ada):
         job = run(start(vera, "redeliver", old))
@@ -100,7 +102,8 @@ def test_redeliver__replaces_it_on_top_unread_in_one_transaction_and_names_who_d
     assert created.position == deleted.position + 1
     for change in (deleted, created):
         assert (change.by, change.via, change.address) == ("vera", "admin", "203.0.113.9")
-    assert changes_since(ada.pk, deleted.position)[0]["notification"]["replay_of"] == str(old)
+    told = changes_since(ada.pk, deleted.position)[0]["notification"]
+    assert (told["replay_of"], told["actions"]) == (str(old), [PAY])
     assert auditor.problems() == []
 
 
@@ -134,13 +137,14 @@ def test_redeliver__again__brings_no_second_one(ada: User, vera: User) -> None:
 def test_copy__each_event_once_to_each_user_who_was_not_sent_it(ada: User, vera: User) -> None:
     grace, linus = make_user("grace"), make_user("linus")
     first = services.notify_many([ada, linus], order_event(), title="shared")
-    second = send(ada, "second")
+    second = send(ada, "second", actions=[PAY])
     with assert_converges(ada, grace, linus):
         job = run(start(vera, "copy", *first, second, copy_to=[grace, str(linus.pk)]))
     assert counts(job) == ("done", 2, 1, 0)
     assert (titles(grace), titles(linus)) == (["second", "shared"], ["second", "shared"])
     copies = Notification.objects.filter(replay_id=job.pk)
     assert copies.count() == 3
+    assert [json.loads(row.actions) for row in selectors.list_page(grace.pk).rows] == [[PAY], []]
     assert set(copies.values_list("replay_of", flat=True)) == {None}, "another user's id is nobody's business"
     assert Event.objects.count() == 2
     assert counts(run(start(vera, "copy", second, copy_to=[grace]))) == ("done", 0, 1, 0)
