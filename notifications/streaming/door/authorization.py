@@ -1,5 +1,6 @@
-"""What is asked before a stream is let in, in one trip to the private pool: by what right, not too often, and
-whether there is a slot.
+"""Decides whether a stream may open, in one trip to the private pool.
+
+It checks the credential and the rate limit, and takes a slot.
 """
 
 from __future__ import annotations
@@ -23,13 +24,13 @@ from notifications.streaming.refusal import Refusal
 from notifications.system.addresses import normal_address
 
 
-class Opened(NamedTuple):
-    """What was decided, and what is on record of it.
+class OpenedStream(NamedTuple):
+    """The outcome of an opening: what was decided, and what was recorded.
 
     Attributes:
-        credential: by what right the stream is open.
-        inbox: as it was then.
-        plan: how the stream begins in it.
+        credential: the credential by which the stream is open.
+        inbox: the inbox as it was then.
+        plan: how the stream begins in the log.
         replaced: the keys of the streams that this one replaces.
     """
 
@@ -39,23 +40,24 @@ class Opened(NamedTuple):
     replaced: list[UUID]
 
 
-class Opening:
+class StreamOpening:
     """One stream that is about to be opened.
 
     Args:
-        key: of the stream.
+        stream_id: of the new stream.
         scope, headers, request: what the client has sent.
-        buckets: of this process alone: to ask Redis for it would take a twentieth of what an opening may.
+        buckets: those of this process alone; asking Redis would take a twentieth of the time that an opening
+            may take.
 
     Attributes:
-        allowance: what is left of the openings that its user may ask for in a minute; None while nobody knows
-            who asks, and without a limit.
+        allowance: how many more openings its user may ask for in this minute; None until the user is known,
+            and when there is no limit.
     """
 
     def __init__(
-        self, key: UUID, scope: Scope, headers: Headers, request: StreamRequest, buckets: Buckets
+        self, stream_id: UUID, scope: Scope, headers: Headers, request: StreamRequest, buckets: Buckets
     ) -> None:
-        self._key = key
+        self._stream_id = stream_id
         self._buckets = buckets
         self._scope = scope
         self._headers = headers
@@ -64,30 +66,32 @@ class Opening:
         self.allowance: Allowance | None = None
 
     @property
-    def fields(self) -> HeaderList:
-        """What every answer tells of the allowance."""
+    def limit_headers(self) -> HeaderList:
+        """The headers that tell every client what is left of its allowance."""
         fields = self.allowance.fields if self.allowance else {}
         return [(name.lower().encode(), value.encode()) for name, value in fields.items()]
 
     def check(self) -> None:
-        """By what right a stream is asked for, and not too often, as for one that is opened; a ticket stays.
-        In the private pool.
+        """Check the credential and the rate limit as for an opening, without using a ticket up.
+
+        Runs in the private pool.
 
         Raises:
-            Refusal: those of ``identify``; or the user has asked more often than one may (429).
+            Refusal: those of ``identify``; or the user has asked too often (429).
         """
-        self._admit(is_opening=False)
+        self._authorize(is_opening=False)
 
-    def open(self, worker: Worker) -> Opened:
-        """Check the credential, then take a slot. Called again it takes a slot alone: a ticket can be used
-        once.
+    def open(self, worker: Worker) -> OpenedStream:
+        """Check the credential, then take a slot.
+
+        A second call only takes a slot, because a ticket can be used once.
 
         Raises:
             Refusal: those of ``check``; nothing was changed but that a ticket was used up.
             Exception: those of ``services.open_stream``.
         """
         if self._credential is None:
-            self._credential = self._admit(is_opening=True)
+            self._credential = self._authorize(is_opening=True)
         plan: Plan | None = None
 
         def begin(state: InboxState) -> tuple[str, int]:
@@ -96,10 +100,10 @@ class Opening:
             return plan.resume, plan.start
 
         inbox, replaced = services.open_stream(self._new_stream(self._credential), worker, begin)
-        assert plan is not None  # noqa: S101 (it was asked for the stream's row)
-        return Opened(self._credential, inbox, plan, replaced)
+        assert plan is not None  # noqa: S101 (open_stream has called begin)
+        return OpenedStream(self._credential, inbox, plan, replaced)
 
-    def _admit(self, *, is_opening: bool) -> Credential:
+    def _authorize(self, *, is_opening: bool) -> Credential:
         credential = identify(self._headers, self._request.ticket, is_opening)
         if limit := hub_config().max_requests_per_minute:
             self.allowance = taken = self._buckets.take("stream", credential.user_id, limit)
@@ -109,11 +113,11 @@ class Opening:
         return credential
 
     def _new_stream(self, credential: Credential) -> services.NewStream:
-        """What is put on record of it."""
+        """Return what the record of the stream holds from its beginning."""
         by_token = OpenedBy.TOKEN if credential.token_id is not None else OpenedBy.SESSION
         client = self._scope.get("client")
         return services.NewStream(
-            id=self._key,
+            id=self._stream_id,
             user_id=credential.user_id,
             client=self._request.client,
             agent=printable_agent(self._headers.get("user-agent") or ""),

@@ -1,8 +1,8 @@
-"""Who asks for a stream: the credentials that it takes, each checked read-only and in the private pool.
+"""The credentials that a stream accepts, each checked without a write, in the private pool.
 
-Neither Django's ``get_user`` nor Channels' auth helper serves here: outside the session middleware the first
-would cycle the session's key without a cookie going out, the second would flush the session. Nothing here
-ever writes a session.
+Neither Django's ``get_user`` nor Channels' auth helper can be used here: outside of the session middleware
+the first would cycle the session's key without sending a cookie, and the second would flush the session.
+Nothing here ever writes a session.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ MAX_SESSION_KEY_LENGTH = 4_096
 
 
 def identify(headers: Headers, ticket: str | None, is_opening: bool) -> Credential:
-    """Check the credential that a request carries. Asks the database; call it in the private pool.
+    """Check the credential of a request. Asks the database; call it in the private pool.
 
     A token or a ticket decides alone: a bad one never falls back to the cookie.
 
@@ -51,8 +51,8 @@ def identify(headers: Headers, ticket: str | None, is_opening: bool) -> Credenti
         is_opening: the request opens a stream, which uses a ticket up.
 
     Raises:
-        Refusal: there is none, or it is not valid (401), it is a token without the scope ``read`` (403), or
-            there is both a ticket and a token (400).
+        Refusal: the credential is missing or not valid (401), it is a token without the scope ``read`` (403),
+            or both a ticket and a token were sent (400).
     """
     text = bearer_of(headers.get("authorization") or "")
     if ticket is not None:
@@ -65,11 +65,10 @@ def identify(headers: Headers, ticket: str | None, is_opening: bool) -> Credenti
 
 
 def identify_session(headers: Headers) -> Credential:
-    """Check the session that a request carries, whatever else it does. Asks the database; call it in the
-    private pool.
+    """Check the session of a request, ignoring other credentials. Call it in the private pool.
 
     Raises:
-        Refusal: there is none that is valid (401).
+        Refusal: there is no valid session (401).
     """
     key = _session_key(headers)
     user = _session_user(key) if key else None
@@ -91,7 +90,9 @@ def _by_token(text: str) -> Credential:
 def _by_ticket(text: str, is_opening: bool) -> Credential:
     ticket = services.use_ticket(text) if is_opening else services.check_ticket(text)
     if ticket is None:
-        raise Refusal("bad_credential", "This ticket was used, has expired or is none; ask for another one.")
+        raise Refusal(
+            "bad_credential", "This ticket was used, has expired or is unknown; request another one."
+        )
     asked_by_id = None if ticket.asked_by_id == ticket.user_id else ticket.asked_by_id
     key = ticket.session_key
     if key is None:
@@ -108,9 +109,7 @@ def _session_key(headers: Headers) -> str | None:
 
 
 def _session_user(key: str) -> Any | None:
-    """The active user of a valid session, by the rules of ``django.contrib.auth.get_user``; None for any
-    other.
-    """
+    """Return the active user of a valid session by the rules of ``get_user``; None for any other session."""
     # A quoted cookie can spell any octet, and PostgreSQL takes no NUL.
     if not (key.isascii() and key.isprintable()):
         return None
@@ -128,13 +127,13 @@ def _session_user(key: str) -> Any | None:
     return user
 
 
-# Thousands may ask at once. Where Django's own rules hold, the two rows are read by hand: making the
-# statements and the models takes four times as long as the rest. ``test_door_credentials.py``
-# holds both ways to the same answers.
+# Thousands of clients may come at once. Where Django's own rules apply, the two rows are read by hand, because
+# building the statements and the models takes four times as long as the rest. ``test_door_credentials.py``
+# compares the answers of both ways.
 
 
 def _session(key: str) -> Mapping[str, Any]:
-    """What a session holds; nothing if there is none, or it has expired."""
+    """Return the data of a session; empty when the session does not exist or has expired."""
     store = import_module(settings.SESSION_ENGINE).SessionStore
     is_plain = all(
         getattr(store, name) is getattr(DatabaseSessions, name) for name in ("load", "_get_session_from_db")
@@ -150,7 +149,7 @@ def _session(key: str) -> Mapping[str, Any]:
 
 
 def _user(backend: Any, user_id: Any) -> Any | None:
-    """The active user with a primary key, as a backend of authentication finds it."""
+    """Return the active user with this primary key, as an authentication backend finds it."""
     names = ("get_user", "user_can_authenticate")
     is_plain = all(getattr(type(backend), name, None) is getattr(ModelBackend, name) for name in names)
     user_model: Any = get_user_model()
@@ -171,7 +170,7 @@ def _user(backend: Any, user_id: Any) -> Any | None:
 
 
 def _row(model: type[Model], name: str, condition: str, params: list[Any]) -> Any | None:
-    """One column of the only row that meets a condition; None without one."""
+    """Return one column of the only row that meets a condition; None when there is no such row."""
     field: Any = model._meta.get_field(name)
     column, table = map(connection.ops.quote_name, (field.column, model._meta.db_table))
     with connection.cursor() as cursor:
@@ -180,7 +179,7 @@ def _row(model: type[Model], name: str, condition: str, params: list[Any]) -> An
 
 
 def _hash_matches(user: Any, session_hash: str | None) -> bool:
-    """Whether the session was made under the user's password of today, with one of the secret keys in use."""
+    """Return whether the session was begun with the user's present password and a secret key in use."""
     if not hasattr(user, "get_session_auth_hash"):
         return True
     if not session_hash:

@@ -1,6 +1,6 @@
 """The stream's ASGI application: guard, credential, slot, and then the connection itself.
 
-It is a plain callable and no Channels consumer, whose loop would see neither the disconnect nor a group's
+It is a plain callable and not a Channels consumer, whose loop would see neither the disconnect nor a group's
 messages.
 """
 
@@ -20,7 +20,7 @@ from notifications.streaming.connection.request import StreamRequest
 from notifications.streaming.connection.transport import SERVER_SEND, transport_of
 from notifications.streaming.database_threads import in_pool
 from notifications.streaming.door import guard
-from notifications.streaming.door.authorization import Opening
+from notifications.streaming.door.authorization import StreamOpening
 from notifications.streaming.door.refusals import (
     send_closed_stream,
     send_refusal,
@@ -38,22 +38,24 @@ logger = logging.getLogger(__name__)
 
 async def stream(scope: Scope, receive: Receive, send: Send) -> None:
     """Answer one request for a stream (protocol, section 6)."""
-    # What the opening needed is gone while the stream is open: that is a third of its memory.
-    begun = await _begin(scope, receive, send)
-    if begun is not None:
+    # _begin is a function of its own so that its objects, a third of a stream's memory, are freed before the
+    # stream is served.
+    opened = await _begin(scope, receive, send)
+    if opened is not None:
         if isinstance(scope["headers"], list):
-            scope[
-                "headers"
-            ].clear()  # the server keeps them, secrets and all, for as long as it keeps the request
-        await current_runtime().serve(*begun)
+            # The server keeps the headers, credentials included, for as long as it keeps the request.
+            scope["headers"].clear()
+        await current_runtime().serve(*opened)
 
 
 async def _begin(scope: Scope, receive: Receive, send: Send) -> tuple[Connection, Receive] | None:
-    """The connection that was asked for, and what tells of its disconnect; None when the request has been
-    answered.
+    """Return the new connection and the ``receive`` that tells of its disconnect.
+
+    Returns:
+        None when the request has been answered already: refused, a preflight, or a HEAD.
     """
     headers = Headers(scope)
-    common = guard.cors_headers(headers)
+    client_headers = guard.cors_headers(headers)
     try:
         if preflight := guard.preflight_headers(scope, headers):
             await send_whole(send, 204, [*SECURITY_HEADERS, *preflight])
@@ -61,69 +63,73 @@ async def _begin(scope: Scope, receive: Receive, send: Send) -> tuple[Connection
         request = guard.check(scope, headers)
     except Refusal as refusal:
         METRICS.refused[refusal.code] += 1
-        await send_refusal(send, refusal, common)
+        await send_refusal(send, refusal, client_headers)
         return None
-    opening = asyncio.ensure_future(_open(scope, headers, request, send, common))
+    opening = asyncio.ensure_future(_open(scope, headers, request, send, client_headers))
     if await ended_before(disconnected(receive), opening):
-        receive = _gone
+        receive = _receive_disconnect
     try:
         connection = await opening
     except asyncio.CancelledError:
-        if receive is not _gone:
+        if receive is not _receive_disconnect:
             raise
         METRICS.refused["gone"] += 1
     except Refusal as refusal:
         METRICS.refused[refusal.code] += 1
-        await _refuse(send, refusal, request, common)
+        await _refuse(send, refusal, request, client_headers)
     else:
         if connection is not None:
             return connection, receive
-        await send_stream_headers(send, common)
+        await send_stream_headers(send, client_headers)
     return None
 
 
-async def _gone() -> dict[str, str]:
-    """What ``receive`` gives once the client has gone; not every server says so twice."""
+async def _receive_disconnect() -> dict[str, str]:
+    """Stand in for ``receive`` once the client has gone, because not every server reports it twice."""
     return {"type": "http.disconnect"}
 
 
 async def _open(
-    scope: Scope, headers: Headers, request: StreamRequest, send: Send, common: HeaderList
+    scope: Scope, headers: Headers, request: StreamRequest, send: Send, client_headers: HeaderList
 ) -> Connection | None:
-    """The connection that was asked for; None when only its headers were. Raises ``Refusal``.
+    """Open the connection; return None when only its headers were asked for.
 
-    ``common``, the headers of every answer to this client, is told what is left of its user's limit as soon
-    as that is known.
+    Args:
+        client_headers: the headers of every answer to this client. What is left of its user's limit is added
+            as soon as it is known.
+
+    Raises:
+        Refusal: the stream may not open.
     """
     runtime = current_runtime()
-    key = new_public_id()
-    opening = Opening(key, scope, headers, request, runtime.opening_buckets)
+    stream_id = new_public_id()
+    opening = StreamOpening(stream_id, scope, headers, request, runtime.opening_buckets)
     try:
         async with runtime.opening_turns.turn():
             _refuse_when_draining(runtime)
             if scope["method"] == "HEAD":
                 await in_pool(opening.check)
                 return None
-            opened = await runtime.stream_records.open(key, opening.open)
+            opened = await runtime.stream_records.open(stream_id, opening.open)
     except Refusal:
         raise
     except StreamLimit as limit:
         raise Refusal(limit.code, str(limit), more={"limit": hub_config().max_streams_per_user}) from limit
     except LineFull:
         raise Refusal("unavailable", "Very many streams are being opened just now; try again.") from None
-    except Exception as error:  # a database that cannot be had is no fault of the client
+    except Exception as error:  # the client is not at fault when the database cannot be reached
         logger.exception("A stream could not be opened")
         raise Refusal("unavailable") from error
     finally:
-        common += opening.fields
+        client_headers += opening.limit_headers
     runtime.close(opened.replaced, "replaced")
     try:
         _refuse_when_draining(runtime)
     except Refusal:
-        runtime.stream_records.note_end(key, EndReason.SHUTDOWN)
+        runtime.stream_records.note_end(stream_id, EndReason.SHUTDOWN)
         raise
     return Connection(
-        key=key,
+        key=stream_id,
         send=send,
         transport=transport_of(scope.get(SERVER_SEND)),
         request=request,
@@ -132,7 +138,7 @@ async def _open(
         backlog_turns=runtime.backlog_turns,
         state=opened.inbox,
         plan=opened.plan,
-        headers=common,
+        headers=client_headers,
     )
 
 
@@ -141,11 +147,11 @@ def _refuse_when_draining(runtime: Runtime) -> None:
         raise Refusal("unavailable", "This process is stopping; try again.")
 
 
-async def _refuse(send: Send, refusal: Refusal, request: StreamRequest, common: HeaderList) -> None:
+async def _refuse(send: Send, refusal: Refusal, request: StreamRequest, client_headers: HeaderList) -> None:
     if request.takes_refusals_as_stream and refusal.status in (429, 503):
         reason: CloseReason = "shutdown" if current_runtime().is_draining else "error"
         if refusal.status == 429:
             reason = "limit"
-        await send_closed_stream(send, control_frames.closed(request, Ending(reason)), common)
+        await send_closed_stream(send, control_frames.closed(request, Ending(reason)), client_headers)
     else:
-        await send_refusal(send, refusal, common)
+        await send_refusal(send, refusal, client_headers)

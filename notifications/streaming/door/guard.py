@@ -1,8 +1,7 @@
-"""What Django's middleware would have checked, checked here, in this order and before the database is
-touched.
+"""Checks a stream's request as Django's middleware would, before the database is touched.
 
-Method, Host, size, Sec-Fetch-Site and Origin, Accept, and last the query string. A credential comes after all
-of them (``notifications.streaming.door.credentials``).
+The order is: method, Host, size, Sec-Fetch-Site and Origin, Accept, and the query string. The credential is
+checked after all of them (``notifications.streaming.door.credentials``).
 """
 
 from __future__ import annotations
@@ -29,21 +28,22 @@ _OWN_SITE: Final = frozenset({"same-origin", "none"})
 
 
 def check(scope: Scope, headers: Headers) -> StreamRequest:
-    """Let a request pass, and read what it asks for.
+    """Check a request, and read what it asks for.
 
     Raises:
-        Refusal: with the first thing that is wrong.
+        Refusal: for the first thing that is wrong.
     """
     _check(scope, headers, hub_config().cors_origins)
     return _read_query(scope, headers)
 
 
 def check_own_site(scope: Scope, headers: Headers) -> Mapping[str, list[str]]:
-    """Let a request for a stream of the staff's pass, and read its parameters; a page of no other site may
-    have one.
+    """Check a request for one of the staff's streams, and read its parameters.
+
+    Pages of other sites are never admitted.
 
     Raises:
-        Refusal: with the first thing that is wrong.
+        Refusal: for the first thing that is wrong.
     """
     _check(scope, headers, ())
     try:
@@ -64,23 +64,20 @@ def _check(scope: Scope, headers: Headers, origins: Collection[str]) -> None:
 
 
 def cors_headers(headers: Headers) -> HeaderList:
-    """What a page of another site needs in order to read the answer; nothing unless its origin is on the
-    exact list.
-    """
+    """Return the headers that let a page of another site read the answer; empty for unlisted origins."""
     return _encoded(cors.cors_headers(headers.get("origin")))
 
 
 def preflight_headers(scope: Scope, headers: Headers) -> HeaderList | None:
-    """The answer's headers when a browser asks whether a page of an allowed site may open a stream; None
-    otherwise.
+    """Return the headers of the answer to a CORS preflight; None when the request is not one.
 
     Raises:
-        Refusal: it asks under a host that is not served here.
+        Refusal: the Host is not served here.
     """
     if scope["method"] != "OPTIONS":
         return None
-    asked = headers.get("access-control-request-method")
-    allowed = cors.preflight_headers(headers.get("origin"), asked, METHODS)
+    requested_method = headers.get("access-control-request-method")
+    allowed = cors.preflight_headers(headers.get("origin"), requested_method, METHODS)
     if not allowed:
         return None
     check_host(headers)
@@ -92,7 +89,11 @@ def _encoded(headers: Mapping[str, str]) -> HeaderList:
 
 
 def check_host(headers: Headers) -> str:
-    """The one valid Host, by the rules of ``HttpRequest.get_host``."""
+    """Return the one valid Host, by the rules of ``HttpRequest.get_host``.
+
+    Raises:
+        Refusal: there is none, or more than one.
+    """
     forwarded = headers.all("x-forwarded-host") if settings.USE_X_FORWARDED_HOST else []
     hosts = forwarded or headers.all("host")
     allowed = settings.ALLOWED_HOSTS or (_DEVELOPMENT_HOSTS if settings.DEBUG else ())
@@ -106,7 +107,7 @@ def check_host(headers: Headers) -> str:
 
 
 def check_size(scope: Scope) -> None:
-    """Refuse a query string and headers that are longer than is read."""
+    """Refuse a query string or headers that are longer than the hub reads."""
     if len(scope["query_string"]) > timing.MAX_QUERY_BYTES:
         raise Refusal("uri_too_long")
     if sum(len(name) + len(value) for name, value in scope["headers"]) > timing.MAX_HEADER_BYTES:
@@ -124,17 +125,17 @@ def _check_site(scope: Scope, headers: Headers, host: str, allowed: Collection[s
 
 
 def _scheme(scope: Scope, headers: Headers) -> str:
-    """The scheme that the client used, as ``HttpRequest.scheme`` knows it."""
+    """Return the scheme that the client used, as ``HttpRequest.scheme`` does."""
     if settings.SECURE_PROXY_SSL_HEADER:
         variable, secure = settings.SECURE_PROXY_SSL_HEADER
-        told = headers.get(variable.removeprefix("HTTP_").replace("_", "-").lower())
-        if told is not None:
-            return "https" if told.split(",", 1)[0].strip() == secure else "http"
+        forwarded = headers.get(variable.removeprefix("HTTP_").replace("_", "-").lower())
+        if forwarded is not None:
+            return "https" if forwarded.split(",", 1)[0].strip() == secure else "http"
     return str(scope.get("scheme", "http"))
 
 
 def _check_accept(headers: Headers) -> None:
-    """``text/event-stream`` must be admitted; the most specific of the ranges that match it decides."""
+    """Refuse a client that does not accept ``text/event-stream``; the most specific range decides."""
     accept = headers.get("accept")
     if not accept:
         return
@@ -147,7 +148,7 @@ def _check_accept(headers: Headers) -> None:
             if quality[media_range] > 0:
                 return
             break
-    raise Refusal("not_acceptable", "The stream can be had as text/event-stream alone.")
+    raise Refusal("not_acceptable", "The stream is served as text/event-stream only.")
 
 
 def _quality(parameters: list[str]) -> float:

@@ -1,8 +1,7 @@
-"""The long poll, ``changes?wait=``: waits here for a change, holding neither a thread nor a database
-connection.
+"""The long poll, ``changes?wait=``: waits for a change without holding a thread or a database connection.
 
-Then, or as soon as there is any reason not to wait, the request goes on to Django unchanged, which checks and
-answers it as one without ``wait``. So nothing is refused here, and nothing decided.
+As soon as there is a change, or any reason not to wait, the request goes on to Django unchanged, which checks
+and answers it like one without ``wait``. So nothing is refused here, and nothing decided.
 """
 
 from __future__ import annotations
@@ -33,22 +32,22 @@ from notifications.streaming.refusal import Refusal
 logger = logging.getLogger(__name__)
 
 MAX_WAIT_SECONDS: Final = 25.0  # under the 30–60 s after which proxies give up
-MAX_KEPT_BYTES: Final = 65_536  # of a body, which no poll needs
-# As ``rest.inputs`` has it: what it refuses need not wait for that.
+MAX_BUFFERED_BYTES: Final = 65_536  # of a body; a poll needs none
+# The same as in ``rest.inputs``: a limit that it refuses is refused at once, without a wait.
 _LIMIT: Final = re.compile(r"[1-9]|[1-9][0-9]|[1-4][0-9][0-9]|500", re.ASCII)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Wish:
-    """What a poll waits for, and how long at most."""
+class WaitRequest:
+    """What a long poll waits for, and for how long at most."""
 
     seconds: float
     after: Cursor
     filters: Filters
 
     @classmethod
-    def of(cls, scope: Scope, headers: Headers) -> Wish | None:
-        """What a request asks for; None when it is not to wait, or is wrong, which its answer then says."""
+    def read(cls, scope: Scope, headers: Headers) -> WaitRequest | None:
+        """Read a request; return None when it is not to wait, or is wrong, which its answer then says."""
         if scope["method"] != "GET" or b"wait=" not in scope["query_string"]:
             return None
         try:
@@ -70,7 +69,7 @@ class Wish:
 
 
 def clamp_wait(text: str) -> float:
-    """The seconds that a client is ready to wait, within 0–25; 0 for what is no number."""
+    """Return the seconds that a client is ready to wait, within 0–25; 0 for text that is not a number."""
     try:
         seconds = float(text)
     except ValueError:
@@ -81,73 +80,75 @@ def clamp_wait(text: str) -> float:
 async def poll(
     scope: Scope, receive: Receive, send: Send, application: Callable[..., Awaitable[None]]
 ) -> None:
-    """Answer one request for changes by ``application``, once there is something to answer or the time is
-    over.
-    """
+    """Let ``application`` answer a request for changes, once there is a change or the time is over."""
     headers = Headers(scope)
-    wish = Wish.of(scope, headers)
+    wait_request = WaitRequest.read(scope, headers)
     runtime = current_runtime()
-    if wish is None or runtime.is_draining:
+    if wait_request is None or runtime.is_draining:
         await application(scope, receive, send)
         return
-    client = Client(receive)
+    client = ClientWatch(receive)
     try:
         with runtime.long_polls.admit() as has_room:
             if has_room:
-                await _wait(runtime, wish, headers, client)
+                await _wait(runtime, wait_request, headers, client)
         if not client.is_gone:
             await application(scope, client.receive, send)
     finally:
-        client.leave()
+        client.stop()
 
 
-async def _wait(runtime: Runtime, wish: Wish, headers: Headers, client: Client) -> None:
-    """End with the first of: news, the end of the time, the end of the client."""
-    waiting = asyncio.create_task(_until_news(runtime, wish, headers))
-    watching = asyncio.create_task(client.watch())
+async def _wait(runtime: Runtime, wait_request: WaitRequest, headers: Headers, client: ClientWatch) -> None:
+    """Wait until there is a change, the time is over, or the client has gone."""
+    wait = asyncio.create_task(_wait_for_change(runtime, wait_request, headers))
+    watch = asyncio.create_task(client.watch())
     try:
-        await asyncio.wait([waiting, watching], timeout=wish.seconds, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait([wait, watch], timeout=wait_request.seconds, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        waiting.cancel()
-        watching.cancel()
-        await asyncio.wait([waiting, watching])
-    if not waiting.cancelled() and (error := waiting.exception()) is not None:
+        wait.cancel()
+        watch.cancel()
+        await asyncio.wait([wait, watch])
+    if not wait.cancelled() and (error := wait.exception()) is not None:
         logger.warning("A long poll did not wait: %r", error)
 
 
-async def _until_news(runtime: Runtime, wish: Wish, headers: Headers) -> None:
+async def _wait_for_change(runtime: Runtime, wait_request: WaitRequest, headers: Headers) -> None:
     try:
         credential = await in_pool(identify, headers, None, False)
     except Refusal:
         return
     state = await in_pool(services.open_inbox, credential.user_id)
-    after = wish.after.position
-    if wish.after.epoch != state.epoch or not state.floor <= after <= state.head:
+    after = wait_request.after.position
+    if wait_request.after.epoch != state.epoch or not state.floor <= after <= state.head:
         return
-    if after < state.head and await in_pool(_has_news, state, wish):
+    if after < state.head and await in_pool(_has_change, state, wait_request):
         return
-    news = LongPoll(after=state.head, filters=wish.filters, credential=credential)
-    with runtime.long_polls.admit_for(state.user_id, news) as has_room:
-        inbox = runtime.fanout.join(news, state)
+    long_poll = LongPoll(after=state.head, filters=wait_request.filters, credential=credential)
+    with runtime.long_polls.admit_for(state.user_id, long_poll) as has_room:
+        inbox = runtime.fanout.join(long_poll, state)
         try:
-            # What came between the reading and the joining was offered to others already: rather answer for
-            # nothing.
+            # Changes between reading the inbox and joining it were offered to others already. Answer at once
+            # then, even if none of them passes the filters.
             if has_room and inbox.position <= state.head and not runtime.is_draining:
-                await news.is_over.wait()
+                await long_poll.is_over.wait()
         finally:
-            runtime.fanout.leave(news, inbox)
+            runtime.fanout.leave(long_poll, inbox)
 
 
-def _has_news(state: InboxState, wish: Wish) -> bool:
-    """Whether there is any already. Runs in the private pool."""
+def _has_change(state: InboxState, wait_request: WaitRequest) -> bool:
+    """Return whether a matching change exists already. Runs in the private pool."""
     found = selectors.changes_after(
-        state.user_id, after=wish.after.position, up_to=state.head, limit=1, filters=wish.filters
+        state.user_id,
+        after=wait_request.after.position,
+        up_to=state.head,
+        limit=1,
+        filters=wait_request.filters,
     )
     return bool(found)
 
 
-class Client:
-    """The other end of a request, watched while it waits, and passed on as if nobody had.
+class ClientWatch:
+    """Watches the client of a request while it waits, and passes on everything that it has sent.
 
     Args:
         receive: the server's.
@@ -155,34 +156,34 @@ class Client:
 
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
-        self._seen: deque[MutableMapping[str, Any]] = deque()
-        self._coming: asyncio.Task[MutableMapping[str, Any]] | None = None
+        self._buffered: deque[MutableMapping[str, Any]] = deque()
+        self._receiving: asyncio.Task[MutableMapping[str, Any]] | None = None
         self.is_gone = False
 
     async def watch(self) -> None:
-        """End when the client has gone, or has sent more than is kept here."""
-        kept = 0
-        while kept <= MAX_KEPT_BYTES:
+        """End when the client has gone, or has sent more than is buffered here."""
+        buffered_bytes = 0
+        while buffered_bytes <= MAX_BUFFERED_BYTES:
             message = await self._next()
-            self._seen.append(message)
+            self._buffered.append(message)
             if message["type"] == "http.disconnect":
                 self.is_gone = True
                 return
-            kept += len(message.get("body", b""))
+            buffered_bytes += len(message.get("body", b""))
 
     async def receive(self) -> MutableMapping[str, Any]:
-        """The server's ``receive`` for whoever comes next, from the beginning."""
-        return self._seen.popleft() if self._seen else await self._next()
+        """Return the client's next message, from the first one on, for the application that answers."""
+        return self._buffered.popleft() if self._buffered else await self._next()
 
-    def leave(self) -> None:
-        """Nobody listens any more."""
-        if self._coming is not None:
-            self._coming.cancel()
+    def stop(self) -> None:
+        """Stop listening to the client."""
+        if self._receiving is not None:
+            self._receiving.cancel()
 
     async def _next(self) -> MutableMapping[str, Any]:
-        """One at a time, and none is lost when whoever waits for it is cancelled."""
-        if self._coming is None:
-            self._coming = asyncio.ensure_future(self._receive())
-        message = await asyncio.shield(self._coming)
-        self._coming = None
+        """Receive the next message; it is not lost when whoever waits for it is cancelled."""
+        if self._receiving is None:
+            self._receiving = asyncio.ensure_future(self._receive())
+        message = await asyncio.shield(self._receiving)
+        self._receiving = None
         return message

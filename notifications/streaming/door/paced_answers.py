@@ -1,9 +1,9 @@
-"""Django's answers that take several writes: their readers are waited for, but not for ever, and one that
-failed never looks whole.
+"""Paces Django's answers of several writes to their readers, and breaks off those that fail.
 
-Django's handlers write as fast as the server takes it and know of no reader that has stopped reading. Under
-Daphne, whose ``send`` never waits, a long answer would be kept in memory; and an answer that fails after its
-beginning would stop Daphne from looking after any request at all.
+Django's handlers write as fast as the server accepts, and do not notice a reader that has stopped reading.
+Under Daphne, whose ``send`` never waits, a long answer would be kept in memory, and an answer that fails
+after its beginning would keep Daphne from serving any further request. An answer that failed must never look
+complete.
 """
 
 from __future__ import annotations
@@ -29,8 +29,7 @@ class ReaderStuck(ConnectionError):
 
 
 def paced(application: Callable[..., Awaitable[None]]) -> Callable[[Scope, Receive, Send], Awaitable[None]]:
-    """The same application, whose answers keep to the pace of their readers and are broken off where they
-    fail.
+    """Wrap an application: its answers keep to the pace of their readers, and are broken off where they fail.
 
     Args:
         application: Django's ASGI handler, the hub's or its own.
@@ -41,12 +40,12 @@ def paced(application: Callable[..., Awaitable[None]]) -> Callable[[Scope, Recei
         try:
             await application(scope, receive, answer.send)
         except ReaderStuck:
-            logger.info("The reader of %s takes nothing; its connection is dropped", scope["path"])
+            logger.info("The reader of %s has stopped reading, so its connection is dropped", scope["path"])
         except Exception:
             if not (answer.is_begun and answer.transport.break_off()):
                 raise
-            logger.exception("The answer to %s failed and is broken off", scope["path"])
-            await _until_gone(receive, answer.transport)
+            logger.exception("The answer to %s failed, so it is broken off", scope["path"])
+            await _wait_until_gone(receive, answer.transport)
 
     return serve
 
@@ -56,7 +55,7 @@ class _Answer:
 
     Args:
         scope: of its request.
-        send: what is next towards the server.
+        send: the next ``send`` towards the server.
     """
 
     def __init__(self, scope: Scope, send: Send) -> None:
@@ -67,14 +66,18 @@ class _Answer:
 
     @property
     def transport(self) -> Transport:
-        """What lies under it; most answers are one write, and need not know."""
+        """The transport under the server; looked up for answers of several writes only."""
         if self._transport is None:
             self._transport = transport_of(self._server_send)
             self._send = self._transport.pace(self._send, lambda: None)
         return self._transport
 
     async def send(self, message: Any) -> None:
-        """Send a message. Raises ``ReaderStuck``."""
+        """Send a message.
+
+        Raises:
+            ReaderStuck: the reader does not take it.
+        """
         self.is_begun = True
         if self._transport is None and not (message["type"] == _BODY and message.get("more_body")):
             await self._send(message)
@@ -85,14 +88,14 @@ class _Answer:
                 await self._send(message)
         except TimeoutError:
             transport.abort()
-            # Django's own handler closes what it sends when it hears that the client has gone, and not when
-            # it cannot send.
+            # Django's own handler closes its response when it is told that the client has gone, but not when
+            # sending fails.
             await asyncio.sleep(DISCONNECT_SECONDS)
             raise ReaderStuck from None
 
 
-async def _until_gone(receive: Receive, transport: Transport) -> None:
-    """Wait until a connection that was broken off is over; if its reader does not take the rest, drop it."""
+async def _wait_until_gone(receive: Receive, transport: Transport) -> None:
+    """Wait until a connection that was broken off has ended; drop it if its reader does not take the rest."""
     try:
         async with asyncio.timeout(hub_config().slow_reader_seconds):
             await disconnected(receive)

@@ -1,4 +1,4 @@
-"""A request that gets no stream: the refusal, and the plain answers that the endpoint gives instead."""
+"""The answers to requests that get no stream: a refusal, a closed stream, or headers alone."""
 
 from __future__ import annotations
 
@@ -8,7 +8,11 @@ from notifications.streaming.refusal import Refusal
 
 
 async def send_refusal(send: Send, refusal: Refusal, headers: HeaderList) -> None:
-    """Answer with the problem document of a refusal; ``headers`` are those of every answer to this client."""
+    """Answer with the problem document of a refusal.
+
+    Args:
+        headers: those of every answer to this client.
+    """
     body = problem_document(refusal.code, refusal.detail, errors=refusal.errors, more=refusal.more)
     usual = {name.lower().encode(): value.encode() for name, value in problem_headers(refusal.code).items()}
     own = [
@@ -20,8 +24,9 @@ async def send_refusal(send: Send, refusal: Refusal, headers: HeaderList) -> Non
 
 
 async def send_closed_stream(send: Send, close: bytes, headers: HeaderList) -> None:
-    """A stream that is nothing but its close: native EventSource never comes back from a status other than
-    200.
+    """Send a stream that consists of its close frame.
+
+    A browser's EventSource never reconnects after a status other than 200.
 
     Args:
         close: the frame.
@@ -31,15 +36,16 @@ async def send_closed_stream(send: Send, close: bytes, headers: HeaderList) -> N
 
 
 async def send_stream_headers(send: Send, headers: HeaderList) -> None:
-    """What a HEAD gets. Without a length: nobody knows that of a stream, and 0 would be said of the GET's
-    body.
+    """Answer a HEAD request.
+
+    It has no Content-Length: a stream's length is unknown, and 0 would describe the body of the GET.
     """
     await send({"type": "http.response.start", "status": 200, "headers": [*STREAM_HEADERS, *headers]})
     await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 async def send_whole(send: Send, status: int, headers: HeaderList, body: bytes = b"") -> None:
-    """A complete answer. Its length is told, so that a HEAD and a GET have the same headers."""
+    """Send a complete answer, with its length, so that a HEAD and a GET have the same headers."""
     length = [] if status == 204 else [(b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": status, "headers": [*headers, *length]})
     await send({"type": "http.response.body", "body": body, "more_body": False})
