@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import ExitStack
+from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from playwright.sync_api import Browser
 
+from notifications.signals import inbox_changed
+from tests.helpers.asgi import Streams
 from tests.helpers.browser import ChromiumMissing, PageFactory, running_browser
 from tests.helpers.emptying import emptying_that_gives_way
+from tests.helpers.factories import make_user
 from tests.helpers.plugin import has_failed
 from tests.helpers.processes import HUB_APPLICATION, HubProcess, ServerName
 from tests.helpers.servers import RedisServer
@@ -46,6 +51,39 @@ def django_db_setup(django_db_setup: None) -> Iterator[None]:
     """The test database, emptied in the hub's own way after each test that committed."""
     with emptying_that_gives_way():
         yield
+
+
+@pytest.fixture
+def ada(transactional_db: None) -> User:
+    """A user. Whatever commits in the test is seen by other threads and processes."""
+    return make_user("ada")
+
+
+@pytest.fixture
+def grace(transactional_db: None) -> User:
+    """Another user."""
+    return make_user("grace")
+
+
+@pytest.fixture
+async def streams(transactional_db: None) -> AsyncIterator[Streams]:
+    """Opens streams in the test's own loop; they are closed with the test."""
+    opened = Streams()
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+def announced() -> Iterator[list[dict[Any, int]]]:
+    """The heads of each announcement that inboxes have changed, as they come."""
+    seen: list[dict[Any, int]] = []
+
+    def note(*, heads: dict[Any, int], **kwargs: Any) -> None:
+        seen.append(heads)
+
+    inbox_changed.connect(note)
+    yield seen
+    inbox_changed.disconnect(note)
 
 
 @pytest.fixture

@@ -61,11 +61,6 @@ def parcel() -> Iterator[type[EventType]]:
 
 
 @pytest.fixture
-def ada() -> User:
-    return make_user("ada")
-
-
-@pytest.fixture
 def shop() -> User:
     return make_producer()
 

@@ -21,7 +21,6 @@ from tests.helpers.staff import (
     REPLAYS,
     STREAMS,
     TOKENS,
-    client_of,
     messages_of,
     row_of,
     shown_titles,
@@ -41,21 +40,6 @@ WRONG = {
     "event": "x",
     "q": "x " * 500,
 }
-
-
-@pytest.fixture
-def ada() -> User:
-    return make_user("ada")
-
-
-@pytest.fixture
-def grace() -> User:
-    return make_user("grace")
-
-
-@pytest.fixture
-def staff() -> Client:
-    return client_of(make_user("root", is_staff=True, is_superuser=True))
 
 
 @pytest.mark.parametrize("name", WRONG)

@@ -38,11 +38,6 @@ DESK: ViewportSize = {"width": 1280, "height": 800}
 ACCESSIBLE = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"], "resultTypes": ["violations"]}
 
 
-@pytest.fixture
-def ada() -> User:
-    return make_user("ada")
-
-
 @pytest.fixture(autouse=True)
 def root() -> User:
     return make_user("root", is_staff=True, is_superuser=True)

@@ -18,7 +18,7 @@ from notifications import services
 from notifications.models import Change, Event, Notification, StreamSession, Worker
 from notifications.selectors import activity
 from notifications.services import Recipients
-from tests.helpers.factories import make_user, order_event, send, stage_at
+from tests.helpers.factories import order_event, send, stage_at
 from tests.helpers.staff import client_of, make_staff
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -29,16 +29,6 @@ INDEX = "/admin/"
 @pytest.fixture(autouse=True)
 def empty_cache() -> None:
     cache.clear()
-
-
-@pytest.fixture
-def ada() -> User:
-    return make_user("ada")
-
-
-@pytest.fixture
-def staff() -> Client:
-    return client_of(make_user("root", is_staff=True, is_superuser=True))
 
 
 def board(client: Client, span: str = "day") -> dict[str, Any]:

@@ -70,16 +70,6 @@ def filled(response: Any, field: str, **values: Any) -> dict[str, Any]:
 
 
 @pytest.fixture
-def ada() -> User:
-    return make_user("ada")
-
-
-@pytest.fixture
-def grace() -> User:
-    return make_user("grace")
-
-
-@pytest.fixture
 def staff(monkeypatch: pytest.MonkeyPatch) -> Client:
     """One who may look users up, and is offered to."""
     monkeypatch.setattr(job_admin, "INLINE_SECONDS", PATIENCE_SECONDS)

@@ -26,16 +26,6 @@ pytestmark = pytest.mark.django_db(transaction=True)
 ADD = f"{LIST}add/"
 
 
-@pytest.fixture
-def ada() -> User:
-    return make_user("ada")
-
-
-@pytest.fixture
-def staff() -> Client:
-    return client_of(make_user("root", is_staff=True, is_superuser=True))
-
-
 def form_for(user: Any, **fields: Any) -> dict[str, Any]:
     return {"user": user, "name": "ci-deploy", "scopes": ["read", "inbox"], "expires_at": "", **fields}
 

@@ -128,11 +128,6 @@ def test_allowance__tells_when_the_bucket_is_full__or_an_empty_one_has_a_token(
     }
 
 
-@pytest.fixture
-def ada() -> User:
-    return make_user("ada")
-
-
 def test_user__who_asks_too_often__is_told_when_to_come_back(ada: User, settings: Any) -> None:
     settings.NOTIFICATION_HUB = {"max_requests_per_minute": 2}
     api = Api(ada)

@@ -15,7 +15,7 @@ import pytest
 from django.contrib.auth.models import User
 
 from notifications.models import Change, Event
-from tests.helpers.factories import make_user, send
+from tests.helpers.factories import send
 from tests.helpers.processes import HubProcess
 from tests.helpers.wire import at, positions
 
@@ -25,11 +25,6 @@ CLIENT = UUID(int=7)
 StartHub = Callable[..., HubProcess]
 # Whatever comes, comes by a hint.
 HINTS_ALONE = {"WEB_CONCURRENCY": "2", "HUB_RECONCILE_SECONDS": "300", "HUB_SWEEP_SECONDS": "300"}
-
-
-@pytest.fixture
-def ada(transactional_db: None) -> User:
-    return make_user("ada")
 
 
 def test_first_frame__comes_at_once_and_has_an_id_unless_it_announces_a_reset(

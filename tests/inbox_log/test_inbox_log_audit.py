@@ -23,11 +23,6 @@ from tests.helpers.factories import make_user, order_event, send
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-@pytest.fixture
-def ada() -> User:
-    return make_user("ada")
-
-
 def live(user: User) -> None:
     """Every kind of change, and every state that a notification can end in. The head is 14."""
     read, read_twice, swept, deleted, read_and_deleted, unread = (send(user, f"No {n}") for n in range(6))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import sys
-from collections.abc import AsyncIterator
 from io import StringIO
 from typing import Any
 
@@ -24,18 +23,6 @@ from tests.helpers.factories import make_user, send
 from tests.helpers.oracle import assert_converges
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture
-def ada() -> User:
-    return make_user("ada")
-
-
-@pytest.fixture
-async def streams(transactional_db: None) -> AsyncIterator[Streams]:
-    opened = Streams()
-    yield opened
-    await opened.close()
 
 
 class Terminal(io.StringIO):

@@ -5,7 +5,7 @@ notices.
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from io import StringIO
 from typing import Any
@@ -48,11 +48,6 @@ def small_steps(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(pruning, "MAX_COMPACTED", 4)
     with override_settings(NOTIFICATION_HUB={"retention_days": 30}):
         yield
-
-
-@pytest.fixture
-def ada() -> User:
-    return make_user("ada")
 
 
 def run(*arguments: str) -> str:
@@ -306,13 +301,6 @@ def test_changes__compacted_between_two_reads_of_a_poll__are_gone(
     monkeypatch.setattr(selectors, "changes_after", prune_and_read)
     answer = Api(ada).get("/changes", {"after": f"{epoch}-5"})
     assert (answer.status, answer.code) == (410, "cursor_expired")
-
-
-@pytest.fixture
-async def streams(transactional_db: None) -> AsyncIterator[Streams]:
-    opened = Streams()
-    yield opened
-    await opened.close()
 
 
 async def test_stream__below_the_floor__is_reset_and_at_it_resumes(ada: User, streams: Streams) -> None:

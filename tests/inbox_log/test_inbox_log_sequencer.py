@@ -7,7 +7,6 @@ from __future__ import annotations
 import importlib
 import logging
 import threading
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -22,7 +21,7 @@ from notifications import selectors, services
 from notifications.models import Change, Event, Inbox, Notification
 from notifications.signals import inbox_changed
 from tests.helpers import auditor
-from tests.helpers.factories import make_user, order_event, send
+from tests.helpers.factories import order_event, send
 from tests.helpers.oracle import assert_converges, changes_since
 from tests.helpers.together import run_together
 from tests.helpers.waiting import PATIENCE_SECONDS
@@ -34,31 +33,9 @@ sequencer = importlib.import_module("notifications.inbox_log.sequencer")
 
 
 @pytest.fixture
-def ada() -> User:
-    return make_user("ada")
-
-
-@pytest.fixture
-def grace() -> User:
-    return make_user("grace")
-
-
-@pytest.fixture
 def many() -> list[User]:
     User.objects.bulk_create([User(username=f"many{number}") for number in range(501)])
     return list(User.objects.filter(username__startswith="many").order_by("pk"))
-
-
-@pytest.fixture
-def announced() -> Iterator[list[dict[Any, int]]]:
-    heads: list[dict[Any, int]] = []
-
-    def note(*, heads: dict[Any, int], _seen: list[dict[Any, int]] = heads, **kwargs: Any) -> None:
-        _seen.append(heads)
-
-    inbox_changed.connect(note)
-    yield heads
-    inbox_changed.disconnect(note)
 
 
 def stage(users: list[User], count: int = 1, **event: Any) -> None:

@@ -16,14 +16,9 @@ from notifications.models import Event, Notification
 from notifications.selectors.staff.criteria import Criteria
 from notifications.selectors.staff.keyset_pages import read_page
 from notifications.selectors.staff.meaning import conditions_of
-from tests.helpers.factories import make_user, send
+from tests.helpers.factories import send
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture
-def ada() -> User:
-    return make_user("ada")
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ from notifications.ops import canary, doctor
 from notifications.ops.neighbours import UNNAMED, judge
 from notifications.selectors import DatabaseIdentity
 from notifications.system.installation import Installation
-from tests.helpers.factories import make_user, send
+from tests.helpers.factories import send
 from tests.helpers.oracle import listed
 from tests.helpers.processes import HubProcess, manage
 from tests.helpers.servers import RedisServer
@@ -41,11 +41,6 @@ CLOSED = {
         "CONFIG": {"hosts": ["redis://127.0.0.1:1"]},
     }
 }
-
-
-@pytest.fixture
-def ada() -> User:
-    return make_user("ada")
 
 
 def run(*arguments: str) -> tuple[dict[str, str], str]:

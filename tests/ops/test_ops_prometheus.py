@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Any
 
@@ -49,18 +48,6 @@ class Since:
 
     def __call__(self, *name: str) -> float:
         return samples().get(name, 0) - self._before.get(name, 0)
-
-
-@pytest.fixture
-async def streams(transactional_db: None) -> AsyncIterator[Streams]:
-    opened = Streams()
-    yield opened
-    await opened.close()
-
-
-@pytest.fixture
-def ada(transactional_db: None) -> Any:
-    return make_user("ada")
 
 
 async def test_a_stream__is_counted_from_its_first_frame_to_its_last(ada: Any, streams: Streams) -> None:

@@ -12,7 +12,7 @@ from playwright.sync_api import Page
 
 from notifications.models import Notification
 from tests.helpers.browser import PageFactory, expect
-from tests.helpers.factories import make_user, send
+from tests.helpers.factories import send
 from tests.helpers.pages import InboxPage, session_cookie
 from tests.helpers.processes import HubProcess
 from tests.helpers.scripts import FOLDER
@@ -49,11 +49,6 @@ COLOURS = """() => {
 }"""
 LIGHT = {"panel": "rgb(255, 255, 255)", "words": "rgb(27, 31, 36)"}
 DARK = {"panel": "rgb(31, 35, 41)", "words": "rgb(232, 234, 237)"}
-
-
-@pytest.fixture
-def ada() -> User:
-    return make_user("ada")
 
 
 class Shop(InboxPage):

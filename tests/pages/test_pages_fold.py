@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Page
 
 from notifications.fold import CHANGE_NAMES, OBJECT_KINDS
 from tests.helpers.fold_cases import ALL_READ, AllReadCase
 from tests.helpers.oracle import Client
-from tests.helpers.scripts import call, script_page
+from tests.helpers.scripts import call
 
 pytestmark = [pytest.mark.browser, pytest.mark.shape("embedded")]
 
 EPOCH = "abcdefgh"
 CATEGORIES = ("orders", "imports", "security")
-
-
-@pytest.fixture(scope="module")
-def page(browser: Browser) -> Iterator[Page]:
-    with script_page(browser) as blank:
-        yield blank
 
 
 class World:

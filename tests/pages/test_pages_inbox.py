@@ -13,7 +13,7 @@ from playwright.sync_api import Page
 
 from notifications import services
 from tests.helpers.browser import PageFactory, expect
-from tests.helpers.factories import make_user, order_event, send
+from tests.helpers.factories import order_event, send
 from tests.helpers.pages import InboxPage, session_cookie
 from tests.helpers.processes import HubProcess
 
@@ -33,11 +33,6 @@ HOSTILE: list[dict[str, Any]] = [
     {"title": "\u202ereversed\u202e", "body": "x" * 9_999, "topic": "order:7"},
     {"title": "Donaudampfschifffahrt" * 9, "event": order_event(type_name="a_" * 30 + "b.made"), "level": "error"},
 ]  # fmt: skip
-
-
-@pytest.fixture
-def ada() -> User:
-    return make_user("ada")
 
 
 def fits(page: Page) -> bool:

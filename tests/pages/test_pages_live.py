@@ -13,7 +13,7 @@ from django.contrib.auth.models import User
 from notifications import services
 from notifications.event_types import UntypedEvent
 from tests.helpers.browser import PageFactory, expect, log_in
-from tests.helpers.factories import make_user, send
+from tests.helpers.factories import send
 from tests.helpers.pages import InboxPage
 from tests.helpers.processes import HubProcess
 from tests.helpers.waiting import LONG_SECONDS, wait_until
@@ -30,11 +30,6 @@ pytestmark = [
 STREAM = "**/api/v1/notifications/stream*"
 # What Chromium itself says in the console when the test takes the hub away.
 NETWORK = ("Failed to load resource", "net::ERR")
-
-
-@pytest.fixture
-def ada() -> User:
-    return make_user("ada")
 
 
 def refuse(route: Any) -> None:

@@ -14,7 +14,7 @@ from django.contrib.sessions.models import Session
 from notifications import selectors, services
 from notifications.models import EndReason
 from tests.helpers.browser import PLAIN_HOST, PageFactory, expect, log_in
-from tests.helpers.factories import make_user, send
+from tests.helpers.factories import send
 from tests.helpers.pages import InboxPage, session_cookie
 from tests.helpers.processes import HubProcess
 from tests.helpers.waiting import wait_until
@@ -35,16 +35,6 @@ TWO_LINES = (
     '<script type="module" '
     'src="/static/notifications/bell.js"></script>\n<notification-bell></notification-bell>'
 )
-
-
-@pytest.fixture
-def ada() -> User:
-    return make_user("ada")
-
-
-@pytest.fixture
-def grace() -> User:
-    return make_user("grace")
 
 
 class ShopPage(InboxPage):

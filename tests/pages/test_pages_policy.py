@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import Any
 from xml.etree import ElementTree
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Page
 
-from tests.helpers.scripts import FOLDER, call, script_page
+from tests.helpers.scripts import FOLDER, call
 
 pytestmark = [pytest.mark.browser, pytest.mark.shape("embedded")]
-
-
-@pytest.fixture(scope="module")
-def page(browser: Browser) -> Iterator[Page]:
-    with script_page(browser) as blank:
-        yield blank
 
 
 def decide(page: Page, function: str, *arguments: Any) -> Any:

@@ -5,13 +5,12 @@ and none takes them for good.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Page
 
-from tests.helpers.scripts import call, script_page
+from tests.helpers.scripts import call
 
 pytestmark = [pytest.mark.browser, pytest.mark.shape("embedded")]
 
@@ -42,12 +41,6 @@ GOOD: dict[str, Any] = {
     "setState": NOTE,
     "act": {"changed": 0},
 }
-
-
-@pytest.fixture(scope="module")
-def page(browser: Browser) -> Iterator[Page]:
-    with script_page(browser) as blank:
-        yield blank
 
 
 def is_taken(page: Page, name: str, body: str) -> bool:

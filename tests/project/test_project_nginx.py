@@ -14,7 +14,7 @@ from django.contrib.auth.models import User
 from playwright.sync_api import Browser
 
 from notifications.models import Change
-from tests.helpers.factories import make_user, send
+from tests.helpers.factories import send
 from tests.helpers.nginx import Nginx, NginxMissing, nginx_program
 from tests.helpers.ports import HOST
 from tests.helpers.processes import CSRF_TOKEN, HubProcess, new_session_key, session_headers
@@ -48,11 +48,6 @@ def start_nginx(hub: HubProcess) -> Iterator[Callable[..., Nginx]]:
 @pytest.fixture
 def nginx(start_nginx: Callable[..., Nginx]) -> Nginx:
     return start_nginx()
-
-
-@pytest.fixture
-def ada(transactional_db: None) -> User:
-    return make_user("ada")
 
 
 def stream_of(nginx: Nginx, user: User, *, last_id: str = "", query: str = "") -> LiveStream:

@@ -41,11 +41,6 @@ POISON = [
 
 
 @pytest.fixture
-def ada() -> User:
-    return make_user("ada")
-
-
-@pytest.fixture
 def root() -> Client:
     return client_of(make_user("root", is_staff=True, is_superuser=True))
 

@@ -18,16 +18,6 @@ from tests.helpers.oracle import assert_converges
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-@pytest.fixture
-def ada() -> User:
-    return make_user("ada")
-
-
-@pytest.fixture
-def api(ada: User) -> Api:
-    return Api(ada)
-
-
 def head(user: User) -> int:
     return services.open_inbox(user.pk).head
 

@@ -11,20 +11,10 @@ from django.contrib.auth.models import User
 from notifications import services
 from notifications.models import Change
 from tests.helpers.api import Api
-from tests.helpers.factories import make_user, send
+from tests.helpers.factories import send
 from tests.helpers.oracle import assert_converges, changes_since
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture
-def ada() -> User:
-    return make_user("ada")
-
-
-@pytest.fixture
-def api(ada: User) -> Api:
-    return Api(ada)
 
 
 def listed(api: Api, **params: str) -> list[str]:

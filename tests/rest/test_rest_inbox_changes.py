@@ -20,16 +20,6 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
-def ada() -> User:
-    return make_user("ada")
-
-
-@pytest.fixture
-def api(ada: User) -> Api:
-    return Api(ada)
-
-
-@pytest.fixture
 def epoch(ada: User) -> str:
     return services.open_inbox(ada.pk).epoch
 

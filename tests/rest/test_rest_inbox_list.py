@@ -27,16 +27,6 @@ FIELDS = [
 ]  # fmt: skip
 
 
-@pytest.fixture
-def ada() -> User:
-    return make_user("ada")
-
-
-@pytest.fixture
-def api(ada: User) -> Api:
-    return Api(ada)
-
-
 def positions(answer: Any) -> list[int]:
     return [item["position"] for item in answer.json["results"]]
 

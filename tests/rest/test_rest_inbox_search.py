@@ -29,16 +29,6 @@ TEXTS = {
 
 
 @pytest.fixture
-def ada() -> User:
-    return make_user("ada")
-
-
-@pytest.fixture
-def api(ada: User) -> Api:
-    return Api(ada)
-
-
-@pytest.fixture
 def texts(ada: User) -> dict[str, str]:
     """The names of the notifications by their ids."""
     return {str(send(ada, title, body=body)): name for name, (title, body) in TEXTS.items()}

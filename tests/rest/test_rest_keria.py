@@ -24,16 +24,6 @@ ROOT = "/notifications"
 
 
 @pytest.fixture
-def ada() -> User:
-    return make_user("ada")
-
-
-@pytest.fixture
-def api(ada: User) -> Api:
-    return Api(ada)
-
-
-@pytest.fixture
 def ids(ada: User) -> list[str]:
     return [str(send(ada, f"No {number}", event=order_event(number))) for number in range(30)]
 

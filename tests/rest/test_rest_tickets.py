@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -30,22 +29,10 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
-def ada(transactional_db: None) -> User:
-    return make_user("ada")
-
-
-@pytest.fixture
 def producer(transactional_db: None) -> User:
     user = make_user("shop")
     user.user_permissions.add(Permission.objects.get(codename="add_notification"))
     return user
-
-
-@pytest.fixture
-async def streams(transactional_db: None) -> AsyncIterator[Streams]:
-    opened = Streams()
-    yield opened
-    await opened.close()
 
 
 def ask(api: Api, body: Any = None, **options: Any) -> Answer:

@@ -40,16 +40,6 @@ TOPICS = ("", "order:7", "Straße 😀", "100%", "a_b", 'it\'s "quoted" \\')
 LEVELS = ("info", "error")
 
 
-@pytest.fixture
-def ada() -> User:
-    return make_user("ada")
-
-
-@pytest.fixture
-def grace() -> User:
-    return make_user("grace")
-
-
 def fill(user: User, count: int, **options: Any) -> None:
     """Many notifications by one transaction."""
     with transaction.atomic():

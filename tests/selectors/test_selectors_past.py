@@ -20,17 +20,12 @@ from notifications.exceptions import CursorExpired
 from notifications.inbox_log import retention
 from notifications.models import Change, Inbox
 from notifications.selectors import past
-from tests.helpers.factories import make_user, order_event, send
+from tests.helpers.factories import order_event, send
 from tests.helpers.oracle import Client, Notification, changes_since
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 STEPS = 60
-
-
-@pytest.fixture
-def ada() -> User:
-    return make_user("ada")
 
 
 def live(user: User, seed: int) -> None:

@@ -24,11 +24,6 @@ from tests.helpers.oracle import assert_converges
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-@pytest.fixture
-def ada() -> User:
-    return make_user("ada")
-
-
 @pytest.mark.parametrize(
     ("options", "field"),
     [

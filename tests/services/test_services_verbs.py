@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -18,35 +17,11 @@ from notifications import selectors, services
 from notifications.event_types import EventType, UntypedEvent, registry
 from notifications.exceptions import InvalidInput, NotificationTooLarge, UnknownEventType
 from notifications.models import Change, Event, Inbox, Notification
-from notifications.signals import inbox_changed
 from tests.helpers.factories import make_user, order_event, send
 from tests.helpers.oracle import assert_converges, changes_since
 from tests.helpers.producers import BAD_ACTIONS, PAY
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture
-def ada() -> User:
-    return make_user("ada")
-
-
-@pytest.fixture
-def grace() -> User:
-    return make_user("grace")
-
-
-@pytest.fixture
-def announced() -> Iterator[list[dict[Any, int]]]:
-    """The heads of each announcement, in order."""
-    heads: list[dict[Any, int]] = []
-
-    def note(*, heads: dict[Any, int], _seen: list[dict[Any, int]] = heads, **kwargs: Any) -> None:
-        _seen.append(heads)
-
-    inbox_changed.connect(note)
-    yield heads
-    inbox_changed.disconnect(note)
 
 
 def names(user: User) -> list[str]:

@@ -65,11 +65,6 @@ def hub(transactional_db: None) -> Iterator[HubProcess]:
         yield running
 
 
-@pytest.fixture
-def ada(transactional_db: None) -> User:
-    return make_user("ada")
-
-
 def live_streams(hub: HubProcess, user: User, count: int) -> list[LiveStream]:
     streams = [hub.stream(user) for _ in range(count)]
     for stream in streams:

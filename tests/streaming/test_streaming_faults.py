@@ -27,11 +27,6 @@ NO_HINTS = {"REDIS_URL": "", "HUB_DATABASE_WATCH_SECONDS": "60"}
 StartHub = Callable[..., HubProcess]
 
 
-@pytest.fixture
-def ada(transactional_db: None) -> User:
-    return make_user("ada")
-
-
 def test_every_hint_lost__live_within_the_interval__and_rows_written_past_the_services_too(
     start_hub: StartHub, ada: User
 ) -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import weakref
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -28,18 +27,6 @@ from tests.helpers.waiting import PATIENCE_SECONDS, wait_until_async
 
 FAST = {"reconcile_seconds": 0.2}
 NEVER = {"reconcile_seconds": 300.0, "database_watch_seconds": 60.0}
-
-
-@pytest.fixture
-def ada(transactional_db: None) -> User:
-    return make_user("ada")
-
-
-@pytest.fixture
-async def streams(transactional_db: None) -> AsyncIterator[Streams]:
-    opened = Streams()
-    yield opened
-    await opened.close()
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
@@ -25,7 +24,7 @@ from notifications.streaming.door.endpoint import stream
 from notifications.streaming.door.guard import SIGNALS
 from notifications.streaming.process.runtime import current_runtime
 from tests.helpers.asgi import AsgiStream, Streams, send_to
-from tests.helpers.factories import make_user, order_event, send
+from tests.helpers.factories import order_event, send
 from tests.helpers.waiting import wait_until_async
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -38,18 +37,6 @@ FRAME = re.compile(rb"event: [^\n]+\ndata: [^\n]+\nid: [^\n]+")
 async def dialect(scope: Any, receive: Any, send: Any) -> None:
     """The stream as the routing has it at the site's root."""
     await stream({**scope, SIGNALS: True}, receive, send)
-
-
-@pytest.fixture
-def ada() -> User:
-    return make_user("ada")
-
-
-@pytest.fixture
-async def streams(transactional_db: None) -> AsyncIterator[Streams]:
-    opened = Streams()
-    yield opened
-    await opened.close()
 
 
 def silent_frames(stream: AsgiStream) -> list[bytes]:

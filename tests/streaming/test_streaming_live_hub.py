@@ -12,7 +12,7 @@ from django.contrib.auth.models import User
 
 from notifications import services
 from notifications.selectors import changes_after
-from tests.helpers.factories import make_user, send
+from tests.helpers.factories import send
 from tests.helpers.processes import HubProcess
 from tests.helpers.sse import StreamRecord
 from tests.helpers.waiting import wait_until
@@ -25,11 +25,6 @@ pytestmark = pytest.mark.system
 def hub(share_hub: Callable[..., HubProcess]) -> HubProcess:
     # A stream that was dropped counts until the server has noticed; how many may be open is not asked here.
     return share_hub(env={"HUB_MAX_STREAMS_PER_USER": "1000"})
-
-
-@pytest.fixture
-def ada(transactional_db: None) -> User:
-    return make_user("ada")
 
 
 def is_kept(seconds: float, measure: Callable[[], float]) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -19,7 +18,7 @@ from notifications.protocol.problems import PROBLEMS
 from notifications.streaming.database_threads import in_pool
 from notifications.streaming.metrics import METRICS
 from tests.helpers.asgi import AsgiStream, Streams, send_to
-from tests.helpers.factories import make_user, order_event
+from tests.helpers.factories import order_event
 
 CHANGES = (
     "notification.created",
@@ -28,23 +27,6 @@ CHANGES = (
     "notification.deleted",
     "inbox.read",
 )
-
-
-@pytest.fixture
-def ada(transactional_db: None) -> User:
-    return make_user("ada")
-
-
-@pytest.fixture
-def grace(transactional_db: None) -> User:
-    return make_user("grace")
-
-
-@pytest.fixture
-async def streams(transactional_db: None) -> AsyncIterator[Streams]:
-    opened = Streams()
-    yield opened
-    await opened.close()
 
 
 def problem(answer: AsgiStream) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import pytest
 from django.contrib.auth.models import User
 
 from notifications import services
-from tests.helpers.factories import make_user, send
+from tests.helpers.factories import send
 from tests.helpers.ports import HOST
 from tests.helpers.processes import HubProcess, session_headers
 from tests.helpers.staff import REPLAY_STREAM, TAIL_STREAM, make_staff
@@ -25,11 +25,6 @@ pytestmark = [pytest.mark.system, pytest.mark.shape("embedded")]
 def hub(share_hub: Callable[..., HubProcess], request: pytest.FixtureRequest) -> HubProcess:
     # A stream that was dropped counts until the server has noticed; how many may be open is not asked here.
     return share_hub(request.param, env={"HUB_MAX_STREAMS_PER_USER": "1000"})
-
-
-@pytest.fixture
-def ada(transactional_db: None) -> User:
-    return make_user("ada")
 
 
 def test_stream__live_resumed_and_closed__without_a_word_in_the_log(hub: HubProcess, ada: User) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID
 
@@ -30,18 +29,6 @@ from tests.helpers.waiting import wait_until_async
 NEVER = {"reconcile_seconds": 300.0, "database_watch_seconds": 60.0}
 PROGRESS = "imports.file.progress"
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
-
-
-@pytest.fixture
-def ada(transactional_db: None) -> User:
-    return make_user("ada")
-
-
-@pytest.fixture
-async def streams(transactional_db: None) -> AsyncIterator[Streams]:
-    opened = Streams()
-    yield opened
-    await opened.close()
 
 
 def progress(percent: Any = 5, *, type_name: str = PROGRESS, **fields: Any) -> UntypedEvent:

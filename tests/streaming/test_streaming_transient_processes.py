@@ -20,7 +20,7 @@ from django.test import override_settings
 from notifications import services
 from notifications.event_types import UntypedEvent
 from notifications.streaming.hints import publisher
-from tests.helpers.factories import make_user, send
+from tests.helpers.factories import send
 from tests.helpers.ports import HOST
 from tests.helpers.processes import HubProcess
 from tests.helpers.producers import EVENTS, make_producer, transient
@@ -36,11 +36,6 @@ pytestmark = [pytest.mark.system, pytest.mark.shape("production")]
 PROGRESS = "imports.file.progress"
 # Whatever comes, comes by the layer alone.
 NO_LOOKS = {"HUB_RECONCILE_SECONDS": "300"}
-
-
-@pytest.fixture
-def ada(transactional_db: None) -> User:
-    return make_user("ada")
 
 
 @pytest.fixture

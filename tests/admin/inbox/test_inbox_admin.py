@@ -20,16 +20,6 @@ from tests.helpers.staff import INBOXES, client_of, make_staff
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-@pytest.fixture
-def ada() -> User:
-    return make_user("ada")
-
-
-@pytest.fixture
-def staff() -> Client:
-    return client_of(make_user("root", is_staff=True, is_superuser=True))
-
-
 def owners(staff: Client, **parameters: Any) -> list[str]:
     response = staff.get(INBOXES, parameters)
     assert response.status_code == 200

@@ -43,11 +43,6 @@ PAUSE_AT_A_GAP = """
 
 
 @pytest.fixture
-def ada() -> User:
-    return make_user("ada")
-
-
-@pytest.fixture
 def vera() -> User:
     return make_staff("vera", *ALL)
 

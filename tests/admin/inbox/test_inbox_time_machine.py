@@ -28,11 +28,6 @@ TAIL = f"{INBOXES}tail/"
 
 
 @pytest.fixture
-def ada() -> User:
-    return make_user("ada")
-
-
-@pytest.fixture
 def staff() -> Client:
     return client_of(make_staff("vera", "view_notification", "view_content", "view_inbox"))
 

@@ -21,33 +21,11 @@ from notifications.services import Recipients
 from tests.helpers.factories import make_user, order_event
 from tests.helpers.oracle import assert_converges
 from tests.helpers.staff import BROADCASTS, LIST, client_of, make_staff, messages_of, page_of
-from tests.helpers.waiting import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 ADD = f"{BROADCASTS}add/"
 REASON = {"reason": "It was wrong."}
-
-
-@pytest.fixture(autouse=True)
-def patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is small is done within the request, however busy the machine is."""
-    monkeypatch.setattr(job_admin, "INLINE_SECONDS", PATIENCE_SECONDS)
-
-
-@pytest.fixture
-def ada() -> User:
-    return make_user("ada")
-
-
-@pytest.fixture
-def root() -> User:
-    return make_user("root", is_staff=True, is_superuser=True)
-
-
-@pytest.fixture
-def staff(root: User) -> Client:
-    return client_of(root)
 
 
 def form(*users: Any, **fields: Any) -> dict[str, Any]:

@@ -23,27 +23,10 @@ from notifications.services import NewStream
 from tests.helpers.factories import make_user, send, stage_at
 from tests.helpers.oracle import assert_converges
 from tests.helpers.staff import LIST, REPLAYS, client_of, make_staff, messages_of, page_of, row_of
-from tests.helpers.waiting import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 ADD = f"{REPLAYS}add/"
-
-
-@pytest.fixture(autouse=True)
-def patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is small is done within the request, however busy the machine is."""
-    monkeypatch.setattr(job_admin, "INLINE_SECONDS", PATIENCE_SECONDS)
-
-
-@pytest.fixture
-def ada() -> User:
-    return make_user("ada")
-
-
-@pytest.fixture
-def staff() -> Client:
-    return client_of(make_user("root", is_staff=True, is_superuser=True))
 
 
 def form(verb: str = "redeliver", **fields: Any) -> dict[str, Any]:

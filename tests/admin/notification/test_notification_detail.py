@@ -28,16 +28,6 @@ pytestmark = pytest.mark.django_db(transaction=True)
 PAGE = Origin(by="ada", via="page", address="203.0.113.7")
 
 
-@pytest.fixture
-def ada() -> User:
-    return make_user("ada")
-
-
-@pytest.fixture
-def staff() -> Client:
-    return client_of(make_user("root", is_staff=True, is_superuser=True))
-
-
 def kinds(response: Any) -> list[str]:
     return [entry.kind for entry in response.context["timeline"]]
 

@@ -28,16 +28,6 @@ SECRET: dict[str, Any] = {
 
 
 @pytest.fixture
-def ada() -> User:
-    return make_user("ada")
-
-
-@pytest.fixture
-def grace() -> User:
-    return make_user("grace")
-
-
-@pytest.fixture
 def staff() -> Client:
     return client_of(make_staff("vera", "view_notification", "view_content", "erase"))
 

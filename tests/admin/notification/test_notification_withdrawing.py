@@ -14,7 +14,7 @@ from django.utils import timezone
 from notifications import services
 from notifications.admin.notification import withdrawing
 from notifications.models import Change, Event, Notification
-from tests.helpers.factories import make_user, order_event, send
+from tests.helpers.factories import order_event, send
 from tests.helpers.oracle import assert_converges
 from tests.helpers.staff import ADDRESS, LIST, client_of, make_staff, messages_of, page_of, row_of
 
@@ -22,16 +22,6 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 WITHDRAW = f"{LIST}withdraw/"
 RIGHTS = ("view_notification", "compose", "view_content")
-
-
-@pytest.fixture
-def ada() -> User:
-    return make_user("ada")
-
-
-@pytest.fixture
-def grace() -> User:
-    return make_user("grace")
 
 
 @pytest.fixture

@@ -13,26 +13,11 @@ from django.test import Client
 from notifications import services
 from notifications.admin.notification_list import actions
 from notifications.models import Change, Event, Inbox, Notification
-from tests.helpers.factories import make_user, send
+from tests.helpers.factories import send
 from tests.helpers.oracle import assert_converges
 from tests.helpers.staff import LIST, client_of, make_staff, messages_of, row_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture
-def ada() -> User:
-    return make_user("ada")
-
-
-@pytest.fixture
-def grace() -> User:
-    return make_user("grace")
-
-
-@pytest.fixture
-def staff() -> Client:
-    return client_of(make_user("root", is_staff=True, is_superuser=True))
 
 
 def act(client: Client, action: str, ids: list[UUID], **more: Any) -> Any:

@@ -21,16 +21,11 @@ from notifications.admin.notification_list import export
 from notifications.admin.notification_list.export_runs import ExportRecord
 from notifications.event_types import UntypedEvent
 from notifications.models import Event
-from tests.helpers.factories import make_user, send
+from tests.helpers.factories import send
 from tests.helpers.staff import LIST, client_of, make_staff
 
 pytestmark = pytest.mark.django_db(transaction=True)
 EXPORT = f"{LIST}export/"
-
-
-@pytest.fixture
-def ada() -> User:
-    return make_user("ada")
 
 
 @pytest.fixture

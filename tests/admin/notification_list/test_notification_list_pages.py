@@ -24,21 +24,6 @@ from tests.helpers.staff import LIST, client_of, make_staff, row_of, shown_title
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-@pytest.fixture
-def ada() -> User:
-    return make_user("ada")
-
-
-@pytest.fixture
-def grace() -> User:
-    return make_user("grace")
-
-
-@pytest.fixture
-def staff() -> Client:
-    return client_of(make_user("root", is_staff=True, is_superuser=True))
-
-
 def titles(staff: Client, **parameters: Any) -> list[str]:
     return shown_titles(staff.get(LIST, parameters))
 

@@ -23,16 +23,6 @@ UNKNOWN = "nhub_" + "a" * 43
 BAD_CHALLENGE = 'Bearer realm="hub", error="invalid_token"'
 
 
-@pytest.fixture
-def ada() -> User:
-    return make_user("ada")
-
-
-@pytest.fixture
-def public_id(ada: User) -> UUID:
-    return send(ada)
-
-
 def state() -> Any:
     rows = Notification.objects.order_by("pk").values_list("pk", "read_at", "deleted_at", "position")
     return list(Inbox.objects.order_by("pk").values_list()), list(rows), Change.objects.count()

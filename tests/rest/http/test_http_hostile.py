@@ -17,7 +17,6 @@ from notifications import selectors, services
 from notifications.models import Change, Inbox, Notification
 from notifications.rest import urls
 from tests.helpers.api import CSRF_TOKEN, ROOT, Api
-from tests.helpers.factories import send
 from tests.helpers.producers import make_producer
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -65,18 +64,9 @@ BODIES: list[tuple[bytes, str]] = [
 
 
 @pytest.fixture
-def ada() -> User:
+def ada(transactional_db: None) -> User:
+    """A user who may also send, so that every endpoint can be tried."""
     return make_producer("ada")
-
-
-@pytest.fixture
-def api(ada: User) -> Api:
-    return Api(ada)
-
-
-@pytest.fixture
-def public_id(ada: User) -> UUID:
-    return send(ada)
 
 
 def state() -> Any:

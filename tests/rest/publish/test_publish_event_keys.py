@@ -74,21 +74,6 @@ def layer(monkeypatch: pytest.MonkeyPatch) -> Layer:
     return made
 
 
-@pytest.fixture
-def shop(transactional_db: None) -> User:
-    return make_producer()
-
-
-@pytest.fixture
-def ada(transactional_db: None) -> User:
-    return make_user("ada")
-
-
-@pytest.fixture
-def api(shop: User) -> Api:
-    return producer_api(shop)
-
-
 def test_key__again_with_the_same_body__is_the_first_answer_and_sends_nothing(
     api: Api, ada: User, layer: Layer
 ) -> None:

@@ -15,21 +15,11 @@ from notifications.signals import event_emitted
 from tests.helpers.api import Api
 from tests.helpers.factories import make_user
 from tests.helpers.processes import HubProcess
-from tests.helpers.producers import make_producer, post, producer_api
+from tests.helpers.producers import post, producer_api
 from tests.helpers.tokens import make_token
 
 pytestmark = pytest.mark.django_db(transaction=True)
 EVENTS = "/api/v1/events"
-
-
-@pytest.fixture
-def shop(transactional_db: None) -> User:
-    return make_producer()
-
-
-@pytest.fixture
-def ada(transactional_db: None) -> User:
-    return make_user("ada")
 
 
 @pytest.fixture

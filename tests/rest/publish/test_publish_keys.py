@@ -20,7 +20,6 @@ from notifications import services
 from notifications.models import Event, IdempotencyKey, Notification
 from notifications.services import idempotency
 from tests.helpers.api import Answer, Api
-from tests.helpers.factories import make_user
 from tests.helpers.oracle import assert_converges
 from tests.helpers.processes import ROOT, HubProcess, hub_environment
 from tests.helpers.producers import BATCH, PUBLISH, TYPE, WITHDRAW, draft, make_producer, post, producer_api
@@ -29,21 +28,6 @@ from tests.helpers.tokens import make_token
 from tests.helpers.waiting import LONG_SECONDS
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture
-def shop(transactional_db: None) -> User:
-    return make_producer()
-
-
-@pytest.fixture
-def ada(transactional_db: None) -> User:
-    return make_user("ada")
-
-
-@pytest.fixture
-def api(shop: User) -> Api:
-    return producer_api(shop)
 
 
 def assert_replay(answer: Answer, first: Answer) -> None:

@@ -40,23 +40,8 @@ PATHS = [PUBLISH, BATCH, WITHDRAW]
 
 
 @pytest.fixture
-def shop(transactional_db: None) -> User:
-    return make_producer()
-
-
-@pytest.fixture
-def ada(transactional_db: None) -> User:
-    return make_user("ada")
-
-
-@pytest.fixture
 def ben(transactional_db: None) -> User:
     return make_user("ben")
-
-
-@pytest.fixture
-def api(shop: User) -> Api:
-    return producer_api(shop)
 
 
 def state() -> Any:

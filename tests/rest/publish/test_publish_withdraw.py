@@ -32,18 +32,8 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
-def shop(transactional_db: None) -> User:
-    return make_producer()
-
-
-@pytest.fixture
 def users(transactional_db: None) -> list[User]:
     return [make_user(f"user {number}") for number in range(3)]
-
-
-@pytest.fixture
-def api(shop: User) -> Api:
-    return producer_api(shop)
 
 
 def ids_of(answer: Answer) -> list[str]:

@@ -37,11 +37,6 @@ ORIGIN = Origin(by="vera", via="admin", address="203.0.113.9")
 
 
 @pytest.fixture
-def ada() -> User:
-    return make_user("ada")
-
-
-@pytest.fixture
 def vera() -> User:
     user = make_user("vera", is_staff=True)
     user.user_permissions.add(Permission.objects.get(codename="replay"))

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -24,7 +23,7 @@ from notifications.models import Event
 from notifications.streaming.connection import log_position
 from notifications.streaming.database_threads import in_pool
 from tests.helpers.asgi import AsgiStream, Streams
-from tests.helpers.factories import make_user, order_event, send
+from tests.helpers.factories import order_event, send
 from tests.helpers.oracle import Client, compacted, listed
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -32,18 +31,6 @@ pytestmark = pytest.mark.django_db(transaction=True)
 SYNC = Filters(categories=frozenset({"sync"}))
 ROUNDS = 40
 COMPACT_ALL = {"max_exact_backlog": 0, "max_backlog_page": 7}
-
-
-@pytest.fixture
-def ada() -> User:
-    return make_user("ada")
-
-
-@pytest.fixture
-async def streams(transactional_db: None) -> AsyncIterator[Streams]:
-    opened = Streams()
-    yield opened
-    await opened.close()
 
 
 def live_a_life(user: User, chance: random.Random, rounds: int = ROUNDS) -> None:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 
-import pytest
 from django.contrib.auth.models import User
 from django.test import override_settings
 
@@ -13,22 +11,9 @@ from notifications.event_types import UntypedEvent
 from notifications.streaming.connection.connection import Connection
 from notifications.streaming.process.runtime import current_runtime
 from tests.helpers.asgi import AsgiStream, Streams, send_to
-from tests.helpers.factories import make_user
 from tests.helpers.waiting import PATIENCE_SECONDS, wait_until_async
 
 LARGE = UntypedEvent(type_name="big.event", fields={"x": "x" * 30_000})
-
-
-@pytest.fixture
-def ada(transactional_db: None) -> User:
-    return make_user("ada")
-
-
-@pytest.fixture
-async def streams(transactional_db: None) -> AsyncIterator[Streams]:
-    opened = Streams()
-    yield opened
-    await opened.close()
 
 
 @override_settings(NOTIFICATION_HUB={"max_stream_bytes": 65_536, "max_queue_bytes": 65_536})

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -25,18 +25,6 @@ from tests.helpers.wire import positions
 
 CLIENTS = 60
 BACKLOG = 12
-
-
-@pytest.fixture
-def ada(transactional_db: None) -> User:
-    return make_user("ada")
-
-
-@pytest.fixture
-async def streams(transactional_db: None) -> AsyncIterator[Streams]:
-    opened = Streams()
-    yield opened
-    await opened.close()
 
 
 class Valve:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from django.contrib.auth.models import User
 
-from tests.helpers.factories import make_user, send
+from tests.helpers.factories import send
 from tests.helpers.nginx import make_certificate
 from tests.helpers.ports import HOST
 from tests.helpers.processes import HubProcess
@@ -34,11 +34,6 @@ class DaphneOverTls(HubProcess):
         files = f"privateKey={self.certificates}/key.pem:certKey={self.certificates}/certificate.pem"
         endpoint = f"ssl:{self.port}:{files}:interface={HOST}"
         return [sys.executable, "-m", "daphne", "-e", endpoint, "hub.asgi:application"]
-
-
-@pytest.fixture
-def ada(transactional_db: None) -> User:
-    return make_user("ada")
 
 
 def test_stream__over_tls__is_live_resumes_and_ends_cleanly(ada: User, tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from notifications.streaming.door.long_poll import MAX_WAIT_SECONDS, clamp_wait
 from notifications.streaming.process import long_polls, revocation
 from notifications.streaming.process.runtime import current_runtime
 from tests.helpers.asgi import Streams, send_to, session_cookie, stream_scope
-from tests.helpers.factories import make_user, order_event, send
+from tests.helpers.factories import order_event, send
 from tests.helpers.waiting import PATIENCE_SECONDS, wait_until_async
 
 QUICK = {"reconcile_seconds": 0.2}
@@ -61,11 +61,6 @@ class Asked:
 
 
 Ask = Callable[..., Awaitable[Asked]]
-
-
-@pytest.fixture
-def ada(transactional_db: None) -> User:
-    return make_user("ada")
 
 
 @pytest.fixture

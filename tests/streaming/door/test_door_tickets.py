@@ -9,7 +9,7 @@ import pytest
 from django.contrib.auth.models import User
 
 from notifications.models import ApiToken
-from tests.helpers.factories import make_user, send
+from tests.helpers.factories import send
 from tests.helpers.processes import HubProcess, ServerName
 from tests.helpers.tokens import make_token
 from tests.helpers.waiting import PATIENCE_SECONDS, wait_until
@@ -18,11 +18,6 @@ from tests.helpers.waiting import PATIENCE_SECONDS, wait_until
 pytestmark = [pytest.mark.system, pytest.mark.shape("embedded")]
 
 STREAM = "/api/v1/notifications/stream"
-
-
-@pytest.fixture
-def ada(transactional_db: None) -> User:
-    return make_user("ada")
 
 
 @pytest.fixture(params=["serve", "daphne", "uvicorn"])

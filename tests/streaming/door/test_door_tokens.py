@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -18,18 +17,6 @@ from notifications.streaming.door import credentials
 from tests.helpers.asgi import AsgiStream, Streams, send_to, stream_scope
 from tests.helpers.factories import make_user
 from tests.helpers.tokens import SPOILT, make_token, spoil
-
-
-@pytest.fixture
-def ada(transactional_db: None) -> User:
-    return make_user("ada")
-
-
-@pytest.fixture
-async def streams(transactional_db: None) -> AsyncIterator[Streams]:
-    opened = Streams()
-    yield opened
-    await opened.close()
 
 
 def code_of(answer: AsgiStream) -> str:

@@ -5,7 +5,7 @@ does.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,13 +62,6 @@ def ada(transactional_db: None) -> Ada:
     browser = logged_in(user)
     token, text = make_token(user, "read")
     return Ada(user, browser, token, text)
-
-
-@pytest.fixture
-async def streams(transactional_db: None) -> AsyncIterator[Streams]:
-    opened = Streams()
-    yield opened
-    await opened.close()
 
 
 async def open_by(streams: Streams, ada: Ada, how: str) -> AsgiStream:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 
-import pytest
 from channels.layers import get_channel_layer
 from django.contrib.auth.models import User
 from django.test import override_settings
@@ -20,13 +18,6 @@ from notifications.streaming.process.runtime import current_runtime
 from tests.helpers.asgi import AsgiStream, Streams
 from tests.helpers.factories import make_user, send
 from tests.helpers.waiting import wait_until_async
-
-
-@pytest.fixture
-async def streams(transactional_db: None) -> AsyncIterator[Streams]:
-    opened = Streams()
-    yield opened
-    await opened.close()
 
 
 async def live_stream(streams: Streams, user: User, query: str = "") -> AsgiStream:

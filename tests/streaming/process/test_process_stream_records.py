@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -30,18 +30,6 @@ from tests.helpers.waiting import PATIENCE_SECONDS, wait_until_async
 
 STREAMS = "/api/v1/streams"
 QUICK = {"reconcile_seconds": 0.1}
-
-
-@pytest.fixture
-def ada(transactional_db: None) -> User:
-    return make_user("ada")
-
-
-@pytest.fixture
-async def streams(transactional_db: None) -> AsyncIterator[Streams]:
-    opened = Streams()
-    yield opened
-    await opened.close()
 
 
 async def live(streams: Streams, user: User | None, query: str = "", **options: Any) -> AsgiStream:

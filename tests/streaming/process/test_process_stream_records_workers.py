@@ -43,11 +43,6 @@ def hub(transactional_db: None) -> Iterator[HubProcess]:
         yield running
 
 
-@pytest.fixture
-def ada(transactional_db: None) -> User:
-    return make_user("ada")
-
-
 def row_of(stream: LiveStream) -> StreamSession:
     return StreamSession.objects.select_related("worker").get(pk=UUID(stream.events[0].json["stream"]))
 

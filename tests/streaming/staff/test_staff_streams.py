@@ -36,11 +36,6 @@ HOSTILE = "<img src=x onerror=alert(1)>\u202e\r\n\r\nevent: stream.close"
 
 
 @pytest.fixture
-def ada(transactional_db: None) -> User:
-    return make_user("ada")
-
-
-@pytest.fixture
 def vera(transactional_db: None) -> User:
     return make_staff("vera", *ALL)
 
