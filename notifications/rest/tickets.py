@@ -35,7 +35,7 @@ class TicketView(HubView):
         user = request.user if name is None else _recipient(request, name)
         token = token_of(request)
         session_key = None if token else request.session.session_key
-        ticket = services.issue_ticket(user, token=token, session_key=session_key, asked_by=request.user)
+        ticket = services.issue_ticket(user, token=token, session_key=session_key, requested_by=request.user)
         return Response({"ticket": ticket, "expires_in": TICKET_SECONDS}, status=201)
 
 

@@ -2,13 +2,13 @@
 
 Pure: no Django, no event loop, no clock. Invariants:
 
-- A frame is ``event``, ``retry`` where it has one, ``data``, and ``id`` last: one that was cut off never
-  moves a cursor.
-- ``data`` is one ASCII JSON object on one line; lines end with LF alone; a frame ends with its first empty
+- The lines of a frame are ``event``, ``retry`` (if it has one), ``data``, and ``id`` last, so a frame that
+  was cut off never moves a cursor.
+- ``data`` is one ASCII JSON object on one line. Lines end with LF alone. A frame ends with its first empty
   line.
-- What any field holds can never break the framing: a frame that would have one line too many is refused here.
-- There are no comments and no frames without data: page code must be able to see that a stream is alive.
-  ``silent`` makes the one exception, on the Range dialect's stream.
+- No content can break the framing: a frame that would have one line too many is refused here.
+- There are no comments and no frames without data, because the code of a page must be able to see that a
+  stream is alive. ``without_data`` is the one exception, for the Range dialect's stream.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from typing import Final, Literal, NamedTuple
 
 Resume = Literal["exact", "compacted", "reset", "none"]
 ResetReason = Literal["malformed", "epoch", "ahead", "expired", "too_far"]
-# Why the hub closes a stream. Each one is a ``models.EndReason``, too, and stands in ``RECONNECT``.
+# Why the hub closes a stream. Each is also a ``models.EndReason`` and a key of ``RECONNECT``.
 CloseReason = Literal["rotate", "shutdown", "revoked", "slow", "replaced", "limit", "error"]
 
-# Whether a client whose stream ended so is to come back by itself; the browser's own
+# Whether a client is to reconnect by itself after its stream was closed with a reason. The browser client
 # (static/notifications/policy.js) obeys it.
 RECONNECT: Final[Mapping[CloseReason, bool]] = {
     "rotate": True,
@@ -36,38 +36,40 @@ RECONNECT: Final[Mapping[CloseReason, bool]] = {
 
 
 class Ending(NamedTuple):
-    """Why a stream ends.
+    """Why a stream ends, and whether its client is to reconnect.
 
     Attributes:
-        reason: as ``stream.close`` says it.
-        may_return: the client is to come back whatever the reason: it may have a better right by now.
+        reason: the reason in ``stream.close``.
+        must_reconnect: the client is to reconnect whatever the reason, because it may have a new session by
+            now.
     """
 
     reason: CloseReason
-    may_return: bool = False
+    must_reconnect: bool = False
 
     @property
     def reconnect(self) -> bool:
-        """Whether the client is to come back by itself."""
-        return self.may_return or RECONNECT[self.reason]
+        """Whether the client is to reconnect by itself."""
+        return self.must_reconnect or RECONNECT[self.reason]
 
 
-# What `retry:` says when a client is not to come back by itself: a day.
+# The value of `retry:` for a client that is not to reconnect by itself: a day.
 NO_RECONNECT_MS: Final = 86_400_000
 
 
 class BrokenFrame(ValueError):
-    """A field holds what no frame can carry; its row was written past the services."""
+    """A field holds text that no frame can carry, so its row was not written by the services."""
 
 
 def frame(event: str, data: bytes, *, cursor: str = "", retry_ms: int | None = None) -> bytes:
-    """Put one frame together.
+    """Build one frame.
 
     Args:
-        event: the name in ``event:``.
-        data: one line of ASCII JSON.
-        cursor: what ``id:`` says; empty for frames that have none.
-        retry_ms: milliseconds after which the client is to come back.
+        event: the value of ``event:``.
+        data: the value of ``data:``, one line of ASCII JSON.
+        cursor: the value of ``id:``; empty for a frame without one.
+        retry_ms: the value of ``retry:``, the milliseconds after which a client reconnects; None for a frame
+            without one.
 
     Raises:
         BrokenFrame: a field is empty, is not ASCII, or holds a line break.
@@ -85,7 +87,7 @@ def frame(event: str, data: bytes, *, cursor: str = "", retry_ms: int | None = N
     return built
 
 
-def opened(
+def stream_open(
     *,
     stream: str,
     inbox: str,
@@ -97,8 +99,10 @@ def opened(
     resume: Resume,
     retry_ms: int,
 ) -> bytes:
-    """``stream.open``, with the start cursor as its id, unless a reset follows: a stream cut there would
-    resume past it.
+    """Return ``stream.open``.
+
+    Its id is the start cursor, but not if a reset follows: a stream that was cut off in between would then
+    resume as if there had been no reset.
     """
     data = {
         "stream": stream,
@@ -113,67 +117,73 @@ def opened(
     return frame("stream.open", _json(data), cursor="" if resume == "reset" else cursor, retry_ms=retry_ms)
 
 
-def reset(*, reason: ResetReason, cursor: str) -> bytes:
-    """``stream.reset``: nothing can be resumed from what the client knows; it goes on from the head."""
+def stream_reset(*, reason: ResetReason, cursor: str) -> bytes:
+    """Return ``stream.reset``: the cursor cannot be resumed, and the stream goes on from the head."""
     return frame("stream.reset", _json({"reason": reason, "cursor": cursor}), cursor=cursor)
 
 
-def live(*, cursor: str, replayed: int) -> bytes:
-    """``stream.live``: the backlog is out."""
+def stream_live(*, cursor: str, replayed: int) -> bytes:
+    """Return ``stream.live``: the backlog was sent."""
     return frame("stream.live", _json({"cursor": cursor, "replayed": replayed}), cursor=cursor)
 
 
-def heartbeat(*, cursor: str, head: str, at: str) -> bytes:
-    """``stream.heartbeat``: the stream is alive, and everything up to the cursor has been considered.
+def stream_heartbeat(*, cursor: str, head: str, at: str) -> bytes:
+    """Return ``stream.heartbeat``: the stream is alive, and everything up to the cursor has been considered.
 
-    Made by hand, hundreds a second: neither a cursor nor a time has anything to escape.
+    There are hundreds a second, so the JSON is written by hand: a cursor and a time hold nothing to escape.
     """
     data = f'{{"cursor":"{cursor}","head":"{head}","at":"{at}"}}'
     return frame("stream.heartbeat", data.encode("ascii"), cursor=cursor)
 
 
 def transient(*, event_id: str, event_type: str, topic: str, at: str, data: str) -> bytes:
-    """A transient event under its own type. Its id stands in its data alone: it is no change, and no cursor
-    moves.
+    """Return the frame of a transient event, named after its type.
+
+    It has no ``id:``, because it is no change and must not move a cursor; the event's id is in the data.
 
     Args:
-        data: one line of ASCII JSON.
+        event_id, event_type, topic, at: fields of the event.
+        data: the event's own data, one line of ASCII JSON.
     """
     about = _json({"id": event_id, "type": event_type, "topic": topic, "at": at})
     return frame(event_type, b'%s,"data":%s}' % (about[:-1], data.encode("ascii")))
 
 
-def shown(*, at: str, notification: bytes) -> bytes:
-    """``notification.shown``: staff show one again. Without an id: it is no change, and no cursor moves.
+def notification_shown(*, at: str, notification: bytes) -> bytes:
+    """Return ``notification.shown``: staff show a notification again.
+
+    It has no ``id:``, because it is no change and must not move a cursor.
 
     Args:
-        notification: the object as one line of ASCII JSON.
+        at: when it is shown.
+        notification: the notification, one line of ASCII JSON.
     """
     return frame(
         "notification.shown", b'{"at":%b,"notification":%b}' % (json.dumps(at).encode(), notification)
     )
 
 
-def closed(*, reason: CloseReason, retry_ms: int, reconnect: bool) -> bytes:
-    """``stream.close``: the last frame, with when to come back, if at all.
+def stream_close(*, reason: CloseReason, retry_ms: int, reconnect: bool) -> bytes:
+    """Return ``stream.close``, the last frame of a stream.
 
     Args:
-        reason: why.
-        retry_ms: after how many milliseconds.
-        reconnect: whether to come back.
+        reason: why the stream ends.
+        retry_ms: the milliseconds after which the client is to reconnect.
+        reconnect: whether it is to reconnect at all.
     """
     retry_ms = retry_ms if reconnect else NO_RECONNECT_MS
     data = {"reason": reason, "reconnect": reconnect, "retry_ms": retry_ms}
     return frame("stream.close", _json(data), retry_ms=retry_ms)
 
 
-def silent(built: bytes, *, retry_ms: int) -> bytes:
-    """A frame without what a reader of the Range dialect would take for a signal: ``retry:`` and ``id:`` are
-    left of it.
+def without_data(built: bytes, *, retry_ms: int) -> bytes:
+    """Return only the ``retry:`` and ``id:`` lines of a frame.
+
+    A reader of the Range dialect would take any other frame for a signal.
 
     Args:
-        built: a frame that is no change.
-        retry_ms: for one that has no ``retry:`` of its own.
+        built: the frame, which is no change.
+        retry_ms: the value of ``retry:`` if the frame has none.
     """
     fields = [line for line in built.split(b"\n") if line.startswith((b"retry:", b"id:"))]
     if not fields or not fields[0].startswith(b"retry:"):

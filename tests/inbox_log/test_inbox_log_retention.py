@@ -25,7 +25,7 @@ from notifications.inbox_log.audit import audit
 from notifications.inbox_log.retention import Pruned, prune_inbox
 from notifications.models import Change, Event, Inbox, Notification, Replay, ReplayedNotification
 from notifications.signals import inbox_changed
-from notifications.streaming.connection.changes import read_page
+from notifications.streaming.connection.changes import read_log_page
 from notifications.streaming.database_threads import in_pool
 from tests.helpers import auditor
 from tests.helpers.api import Api
@@ -354,9 +354,11 @@ async def test_stream__whose_backlog_is_compacted_under_it__is_reset_once_and_go
         pages.append(args)
         if len(pages) == 3:
             run()
-        return read_page(*args, **options)
+        return read_log_page(*args, **options)
 
-    monkeypatch.setattr("notifications.streaming.connection.backlog.read_page", prune_before_the_third_page)
+    monkeypatch.setattr(
+        "notifications.streaming.connection.backlog.read_log_page", prune_before_the_third_page
+    )
     stream = await streams.open(ada, "after=earliest")
     await stream.expect("stream.live")
     types = [event.type for event in stream.events]

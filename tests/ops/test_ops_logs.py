@@ -14,7 +14,7 @@ from structlog.contextvars import bound_contextvars, get_contextvars
 from notifications.ops.logs import Seldom, formatter, without_secrets
 from notifications.ops.requests import RequestIds
 from notifications.selectors import InboxState
-from notifications.streaming.connection.inbox import SharedInbox
+from notifications.streaming.connection.shared_inbox import SharedInbox
 from notifications.streaming.database_threads import in_pool
 from notifications.streaming.process.reconcile import Reconciler
 from notifications.streaming.process.refill import Refill

@@ -11,7 +11,7 @@ from django.contrib.auth import get_user_model
 
 from notifications import selectors, services
 from notifications.models import Event, Inbox, Notification
-from notifications.streaming.connection.credential import Credential, session_mark
+from notifications.streaming.connection.credential import Credential, session_fingerprint
 from notifications.streaming.process import credential_validity
 from tests.helpers import auditor
 from tests.helpers.factories import make_user, order_event
@@ -84,7 +84,7 @@ def test_sweeper__in_parts_of_one__finds_everybody(users: list[Any], settings: A
 
 
 def test_rights__end_by_key(users: list[Any]) -> None:
-    opened = [Credential(user.pk, user_mark=session_mark(user)) for user in users]
+    opened = [Credential(user.pk, session_fingerprint=session_fingerprint(user)) for user in users]
     assert credential_validity.invalidated(opened) == {}
     users[0].is_active = False
     users[0].save()

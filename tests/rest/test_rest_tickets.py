@@ -124,7 +124,7 @@ def test_ask__for_a_named_user__with_a_session_that_may_view_content__as_a_produ
         assert answer.status == 201
         ticket = services.check_ticket(answer.json["ticket"])
         assert ticket is not None
-        assert (ticket.user_id, ticket.asked_by_id) == (ada.pk, asking.pk)
+        assert (ticket.user_id, ticket.requested_by_id) == (ada.pk, asking.pk)
         assert ticket.session_key
 
 

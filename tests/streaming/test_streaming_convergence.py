@@ -16,7 +16,7 @@ from django.test import override_settings
 
 from notifications import selectors, services
 from notifications.streaming import timing
-from notifications.streaming.connection.changes import read_page
+from notifications.streaming.connection.changes import read_log_page
 from notifications.streaming.database_threads import in_pool
 from notifications.streaming.hints import publisher
 from tests.helpers.asgi import AsgiStream, Streams
@@ -50,14 +50,14 @@ def faults(monkeypatch: pytest.MonkeyPatch, seed: int) -> random.Random:
 
     def read_page_at_times(*args: Any, **kwargs: Any) -> Any:
         fail_at_times()
-        return read_page(*args, **kwargs)
+        return read_log_page(*args, **kwargs)
 
     def changes_since_at_times(*args: Any, **kwargs: Any) -> Any:
         fail_at_times()
         return changes_since(*args, **kwargs)
 
     monkeypatch.setattr(publisher, "publish", publish_at_times)
-    monkeypatch.setattr("notifications.streaming.connection.backlog.read_page", read_page_at_times)
+    monkeypatch.setattr("notifications.streaming.connection.backlog.read_log_page", read_page_at_times)
     monkeypatch.setattr(selectors, "changes_since", changes_since_at_times)
     monkeypatch.setattr(timing, "backoff_seconds", lambda failures: 0.02)
     return chance

@@ -71,7 +71,7 @@ def test_frame__fields__stand_in_the_order_of_the_protocol() -> None:
 
 def opened(resume: frames.Resume) -> Any:
     return read_one(
-        frames.opened(
+        frames.stream_open(
             stream="s",
             inbox="0123456789abcdef",
             cursor=CURSOR,
@@ -105,9 +105,9 @@ def test_open__before_a_reset__has_no_id() -> None:
 
 
 def test_reset_live_and_heartbeat__carry_their_cursor_as_id() -> None:
-    reset = read_one(frames.reset(reason="epoch", cursor=CURSOR))
-    live = read_one(frames.live(cursor=CURSOR, replayed=3))
-    beat = read_one(frames.heartbeat(cursor=CURSOR, head=CURSOR, at="now"))
+    reset = read_one(frames.stream_reset(reason="epoch", cursor=CURSOR))
+    live = read_one(frames.stream_live(cursor=CURSOR, replayed=3))
+    beat = read_one(frames.stream_heartbeat(cursor=CURSOR, head=CURSOR, at="now"))
     assert [event.id for event in (reset, live, beat)] == [CURSOR] * 3
     assert reset.json == {"reason": "epoch", "cursor": CURSOR}
     assert live.json == {"cursor": CURSOR, "replayed": 3}
@@ -116,7 +116,7 @@ def test_reset_live_and_heartbeat__carry_their_cursor_as_id() -> None:
 
 @pytest.mark.parametrize(("reconnect", "retry_ms"), [(True, 1_500), (False, 86_400_000)])
 def test_close__says_when_to_come_back(reconnect: bool, retry_ms: int) -> None:
-    event = read_one(frames.closed(reason="rotate", retry_ms=1_500, reconnect=reconnect))
+    event = read_one(frames.stream_close(reason="rotate", retry_ms=1_500, reconnect=reconnect))
     assert event.id is None
     assert event.retry == retry_ms
     assert event.json == {"reason": "rotate", "reconnect": reconnect, "retry_ms": retry_ms}

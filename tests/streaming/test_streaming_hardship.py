@@ -17,7 +17,7 @@ from django.test import override_settings
 from notifications import selectors, services
 from notifications.models import Change, Event, Inbox, Notification
 from notifications.streaming import timing
-from notifications.streaming.connection.changes import Form, SharedChange, read_page
+from notifications.streaming.connection.changes import Form, SharedChange, read_log_page
 from notifications.streaming.database_threads import in_pool
 from notifications.streaming.hints import publisher
 from notifications.streaming.process.runtime import current_runtime
@@ -181,9 +181,9 @@ async def test_commits_during_the_backlog__come_after_it_without_gap(
 
     def read_and_commit(*args: Any, **kwargs: Any) -> Any:
         send(ada, "Meanwhile")
-        return read_page(*args, **kwargs)
+        return read_log_page(*args, **kwargs)
 
-    monkeypatch.setattr("notifications.streaming.connection.backlog.read_page", read_and_commit)
+    monkeypatch.setattr("notifications.streaming.connection.backlog.read_log_page", read_and_commit)
     with override_settings(NOTIFICATION_HUB={"max_backlog_page": 2}):
         stream = await streams.open(ada, "after=earliest")
         await stream.expect("stream.live")
@@ -243,9 +243,9 @@ async def test_backlog_that_cannot_be_read__is_read_later(
     def fail_twice(*args: Any, **kwargs: Any) -> Any:
         for error in failures:
             raise error
-        return read_page(*args, **kwargs)
+        return read_log_page(*args, **kwargs)
 
-    monkeypatch.setattr("notifications.streaming.connection.backlog.read_page", fail_twice)
+    monkeypatch.setattr("notifications.streaming.connection.backlog.read_log_page", fail_twice)
     stream = await streams.open(ada, "after=earliest")
     live = await stream.expect("stream.live")
     assert (live.json["replayed"], positions(stream)) == (1, [1])

@@ -14,9 +14,9 @@ from notifications.selectors import InboxState
 from notifications.streaming import frames, timing
 from notifications.streaming.addressing import EVERYBODY, MAX_KEYS, MAX_SINGLE
 from notifications.streaming.connection import delayed_transient
-from notifications.streaming.connection.delayed_transient import Held
-from notifications.streaming.connection.inbox import SharedInbox
-from notifications.streaming.connection.send_queue import Outbox
+from notifications.streaming.connection.delayed_transient import DelayedEvents
+from notifications.streaming.connection.send_queue import SendQueue
+from notifications.streaming.connection.shared_inbox import SharedInbox
 from notifications.streaming.hints import announced_heads, publish_queue
 from notifications.streaming.hints.announced_heads import Announced
 from notifications.streaming.hints.publish_queue import Batch, Pending
@@ -203,7 +203,7 @@ def test_pending__events__are_bounded_and_keep_no_hint_out(
     )
 )
 def test_held__anything__never_early_never_out_of_order_never_late(steps: list[tuple[str, float]]) -> None:
-    waiting, now, position = Held(), 0.0, 0
+    waiting, now, position = DelayedEvents(), 0.0, 0
     added: list[tuple[TransientEvent, int, float]] = []
     released: list[TransientEvent] = []
     for verb, value in steps:
@@ -251,20 +251,20 @@ def shown_to(inbox: SharedInbox) -> list[TransientEvent]:
 
 def test_inbox__behind__shows_nothing_until_it_is_there__and_then_in_order(inbox: SharedInbox) -> None:
     events = [event(number) for number in range(4)]
-    inbox.show(events[0], after=4)
-    inbox.show(events[1], after=5)
-    inbox.show(events[2], after=0)  # nothing holds it back but the one before
+    inbox.offer_transient(events[0], after=4)
+    inbox.offer_transient(events[1], after=5)
+    inbox.offer_transient(events[2], after=0)  # nothing holds it back but the one before
     assert shown_to(inbox) == events[:1]
     inbox.position = 5
-    inbox.show(events[3], after=0)
+    inbox.offer_transient(events[3], after=0)
     assert shown_to(inbox) == events
 
 
 def test_inbox__positions_reused__what_waited_is_dropped_and_the_next_is_shown(inbox: SharedInbox) -> None:
     before = METRICS.transient_frames["dropped"]
-    inbox.show(event(1), after=9)
+    inbox.offer_transient(event(1), after=9)
     inbox.restart("epoch", "hgfedcba", 2)
-    inbox.show(event(2), after=2)
+    inbox.offer_transient(event(2), after=2)
     assert shown_to(inbox) == [event(2)]
     assert METRICS.transient_frames["dropped"] - before == 1
 
@@ -272,7 +272,7 @@ def test_inbox__positions_reused__what_waited_is_dropped_and_the_next_is_shown(i
 @pytest.mark.parametrize(("bound", "value"), [("MAX_EVENTS", 3), ("MAX_BYTES", 3 * len(event().frame))])
 def test_held__is_bounded(monkeypatch: pytest.MonkeyPatch, bound: str, value: int) -> None:
     monkeypatch.setattr(delayed_transient, bound, value)
-    waiting = Held()
+    waiting = DelayedEvents()
     for _ in range(2):
         for number in range(5):
             waiting.add(event(number), head=1, now=0)
@@ -307,7 +307,7 @@ def test_announced__very_many_users__is_bounded_and_forgets_the_oldest(
 def test_outbox__transient_frames__never_cost_a_change_its_place(
     offers: list[tuple[bool, int]], max_bytes: int
 ) -> None:
-    mixed, alone = (Outbox(max_frames=4, max_bytes=max_bytes) for _ in range(2))
+    mixed, alone = (SendQueue(max_frames=4, max_bytes=max_bytes) for _ in range(2))
     for is_transient, size in offers:
         frame = b"x" * size
         if is_transient:
@@ -323,15 +323,15 @@ def test_outbox__transient_frames__never_cost_a_change_its_place(
 
 def test_outbox__transient_frames__stand_as_they_came_fit_into_one_write_and_are_counted() -> None:
     before = METRICS.transient_frames["dropped"]
-    outbox = Outbox(max_frames=1_000, max_bytes=2**20)
+    queue = SendQueue(max_frames=1_000, max_bytes=2**20)
     frame = TransientFrame(b"t" * 1_000)
-    assert outbox.add(b"first")
-    while outbox.add_transient(frame):
+    assert queue.add(b"first")
+    while queue.add_transient(frame):
         pass
-    assert outbox.transient_count == timing.MAX_WRITE_BYTES // 1_000
-    assert outbox.add(b"last")
-    outbox.clear()
+    assert queue.transient_count == timing.MAX_WRITE_BYTES // 1_000
+    assert queue.add(b"last")
+    queue.clear()
     assert METRICS.transient_frames["dropped"] - before == timing.MAX_WRITE_BYTES // 1_000
     for waiting in (b"a", frame, b"b"):
-        assert outbox.add_transient(waiting) if isinstance(waiting, TransientFrame) else outbox.add(waiting)
-    assert outbox.take() == [b"a", frame, b"b"]
+        assert queue.add_transient(waiting) if isinstance(waiting, TransientFrame) else queue.add(waiting)
+    assert queue.take() == [b"a", frame, b"b"]

@@ -37,17 +37,17 @@ class Ticket(NamedTuple):
         token_id: the token that asked for it; None for a session.
         session_key: of the session that asked for it; None for a token. Whether it still holds is for the
             caller to find out.
-        asked_by_id: primary key of the user who asked for it: the same, or a producer.
+        requested_by_id: primary key of the user who asked for it: the same, or a producer.
     """
 
     user_id: Any
     token_id: Any
     session_key: str | None
-    asked_by_id: Any
+    requested_by_id: Any
 
 
 def issue_ticket(
-    user: Any, *, token: ApiToken | None = None, session_key: str | None = None, asked_by: Any = None
+    user: Any, *, token: ApiToken | None = None, session_key: str | None = None, requested_by: Any = None
 ) -> str:
     """A new ticket for one stream of a user; no query.
 
@@ -55,12 +55,12 @@ def issue_ticket(
         user: whose stream it opens.
         token: by which it was asked for. The ticket is worth nothing once that is revoked.
         session_key: of the session by which it was asked for. The same holds for that.
-        asked_by: the user whose session that is, where it is another one.
+        requested_by: the user whose session that is, where it is another one.
     """
     ticket_id = uuid.uuid4().hex
     sealed = _seal(ticket_id, session_key) if session_key else None
-    asker_key = str(token.user_id if token else (asked_by or user).pk)
-    content = [ticket_id, str(user.pk), asker_key, token.pk if token else None, sealed]
+    requester_key = str(token.user_id if token else (requested_by or user).pk)
+    content = [ticket_id, str(user.pk), requester_key, token.pk if token else None, sealed]
     return signing.dumps(content, salt=_SALT)
 
 
@@ -101,10 +101,10 @@ def forget_used_tickets() -> int:
 def _read(text: str) -> tuple[uuid.UUID, Ticket] | None:
     """The id and the content of a ticket whose user and token are still good."""
     try:
-        ticket_id, user_key, asker_key, token_id, sealed = signing.loads(
+        ticket_id, user_key, requester_key, token_id, sealed = signing.loads(
             text, salt=_SALT, max_age=TICKET_SECONDS
         )
-        user_id, asked_by_id = map(get_user_model()._meta.pk.to_python, (user_key, asker_key))
+        user_id, requested_by_id = map(get_user_model()._meta.pk.to_python, (user_key, requester_key))
     except (signing.BadSignature, ValidationError, ValueError):  # the last: one that another version has made
         return None
     if token_id is not None and not selectors.is_token_usable(token_id, timezone.now()):
@@ -112,7 +112,7 @@ def _read(text: str) -> tuple[uuid.UUID, Ticket] | None:
     if selectors.active_user(pk=user_id) is None:
         return None
     session_key = _unseal(ticket_id, sealed) if sealed else None
-    return uuid.UUID(ticket_id), Ticket(user_id, token_id, session_key, asked_by_id)
+    return uuid.UUID(ticket_id), Ticket(user_id, token_id, session_key, requested_by_id)
 
 
 def _seal(ticket_id: str, session_key: str) -> str | None:

@@ -1,4 +1,4 @@
-"""The backlog of one connection: pages of the log, one after the other, each in a turn of this process's."""
+"""The backlog of one connection: the log read page by page, under this process's limit on such reads."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from uuid import UUID
 from notifications.conf import hub_config
 from notifications.exceptions import CursorExpired
 from notifications.streaming import timing
-from notifications.streaming.connection.admission import Turns
-from notifications.streaming.connection.changes import Page, read_page
-from notifications.streaming.connection.log_position import Session
+from notifications.streaming.connection.changes import LogPage, read_log_page
+from notifications.streaming.connection.concurrency_limit import ConcurrencyLimit
+from notifications.streaming.connection.log_position import LogPosition
 from notifications.streaming.connection.request import StreamRequest
 from notifications.streaming.database_threads import in_pool
 
@@ -21,26 +21,28 @@ logger = logging.getLogger(__name__)
 
 
 class Backlog:
-    """Reads the log from where a session stands. What cannot be read is read again, after a growing pause.
+    """Reads the log from a connection's position, one page at a time.
+
+    A page that cannot be read is read again, after a growing pause.
 
     Args:
-        key: of the stream, for the log.
-        user_id: whose inbox.
-        session: says from where to read.
-        request: says what of it, in which form.
-        turns: those of this process for reading a page.
-        on_page: called when a page has come, or could not be read.
+        key: the id of the stream, for log messages.
+        user_id: primary key of the user whose inbox it is.
+        position: says what to read next.
+        request: says which changes are wanted, and in which form.
+        limit: how many pages this process reads at once.
+        on_page: called when a page has been read, or could not be.
     """
 
     __slots__ = (
-        "_again_at",
         "_failures",
         "_key",
+        "_limit",
         "_on_page",
         "_page",
+        "_position",
         "_request",
-        "_session",
-        "_turns",
+        "_retry_at",
         "_user_id",
     )
 
@@ -49,41 +51,41 @@ class Backlog:
         *,
         key: UUID,
         user_id: Any,
-        session: Session,
+        position: LogPosition,
         request: StreamRequest,
-        turns: Turns,
+        limit: ConcurrencyLimit,
         on_page: Callable[[], None],
     ) -> None:
         self._key = key
         self._user_id = user_id
-        self._session = session
+        self._position = position
         self._request = request
-        self._turns = turns
+        self._limit = limit
         self._on_page = on_page
-        self._page: asyncio.Task[Page] | None = None
+        self._page: asyncio.Task[LogPage] | None = None
         self._failures = 0
-        self._again_at = 0.0
+        self._retry_at = 0.0
 
     def is_due(self, now: float) -> bool:
-        """Whether a page has come, or may be asked for."""
-        return now >= self._again_at if self._page is None else self._page.done()
+        """Return whether a page has been read, or may be requested."""
+        return now >= self._retry_at if self._page is None else self._page.done()
 
     @property
     def due_at(self) -> float:
-        """When a page may be asked for, by the loop's clock; never, while one is being read."""
-        return self._again_at if self._page is None else float("inf")
+        """When a page may be requested, by the loop's clock; infinite while one is being read."""
+        return self._retry_at if self._page is None else float("inf")
 
-    def ask(self, up_to: int) -> None:
-        """Begin to read the next page on the way to a position."""
+    def request_page(self, up_to: int) -> None:
+        """Start reading the next page on the way to a position."""
         self._page = asyncio.create_task(self._read(up_to))
-        self._page.add_done_callback(self._came)
+        self._page.add_done_callback(self._page_done)
 
-    def take(self, now: float) -> Page | None:
-        """The page that has come; None when there is none, or it could not be read.
+    def take_page(self, now: float) -> LogPage | None:
+        """Return the page that was read; None if there is none, or if reading it failed.
 
         Raises:
-            CursorExpired: the log was compacted while it was read from here, so that what is left of it no
-                longer folds on what was sent.
+            CursorExpired: the log was compacted while it was read from this position, so what is left of it
+                no longer folds onto what was sent.
         """
         page, self._page = self._page, None
         if page is None:
@@ -95,32 +97,33 @@ class Backlog:
         if isinstance(error, CursorExpired):
             raise error
         self._failures += 1
-        self._again_at = now + timing.backoff_seconds(self._failures)
+        self._retry_at = now + timing.backoff_seconds(self._failures)
         logger.warning("Stream %s could not read its backlog and tries again: %s", self._key, error)
         return None
 
-    def drop(self) -> None:
-        """Nobody waits for the page any more that is being read."""
+    def cancel(self) -> None:
+        """Cancel the read that is under way."""
         if self._page is not None:
             self._page.cancel()
             self._page = None
 
-    def _came(self, page: asyncio.Task[Page]) -> None:
+    def _page_done(self, page: asyncio.Task[LogPage]) -> None:
         if not page.cancelled():
-            page.exception()  # looked at here, too, for a page that nobody takes any more
+            # Retrieved here too, because a page that nobody takes must not be reported as unhandled.
+            page.exception()
         self._on_page()
 
-    async def _read(self, up_to: int) -> Page:
-        config, session = hub_config(), self._session
-        async with self._turns.turn():
+    async def _read(self, up_to: int) -> LogPage:
+        config, position = hub_config(), self._position
+        async with self._limit.acquire():
             return await in_pool(
-                read_page,
+                read_log_page,
                 self._user_id,
-                session.next_stretch(up_to),
-                epoch=session.epoch,
+                position.next_range(up_to),
+                epoch=position.epoch,
                 filters=self._request.filters,
                 form=self._request.form,
                 max_rows=config.max_backlog_page,
                 max_bytes=config.max_queue_bytes,
-                floor=session.floor,
+                floor=position.floor,
             )

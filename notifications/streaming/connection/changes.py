@@ -1,4 +1,4 @@
-"""Changes as the stream carries them: rendered once, shared by every connection that shows them."""
+"""Changes as frames: each rendered once and shared by every connection that sends it."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ from notifications.fold import CHANGE_NAMES, KINDS, Carries
 from notifications.payloads import ChangeRow, change_json, signal_json
 from notifications.protocol.cursors import cursor_text
 from notifications.streaming import frames
-from notifications.streaming.connection.log_position import Stretch
+from notifications.streaming.connection.log_position import LogRange
 
 logger = logging.getLogger(__name__)
 
-# How a connection wants its changes: plain; a created one named by its event type (`names=type`); as the
-# signals of the Range dialect, of which there is one for each notification, and none for what happens to it
-# later.
+# The form in which a connection wants its changes:
+# - plain;
+# - typed (`names=type`): the frame of a created notification is named after its event type;
+# - signals of the Range dialect: one for each created notification, and none for any other change.
 Form = Literal["plain", "typed", "signals"]
 
 
@@ -28,37 +29,39 @@ class SharedChange:
     """One change of one inbox, with its frame.
 
     Attributes:
-        position: its place in the log.
-        frame: the bytes under the name of the change; empty for a row that cannot be rendered, which hurts
-            only itself.
+        epoch: the inbox's epoch.
+        position: the change's position in the log.
+        frame: the plain frame; empty if the row cannot be rendered, which affects no other change.
     """
 
-    __slots__ = ("_others", "_row", "epoch", "frame", "position")
+    __slots__ = ("_other_forms", "_row", "epoch", "frame", "position")
 
     def __init__(self, row: ChangeRow, epoch: str) -> None:
         self._row = row
-        self._others: dict[Form, bytes] | None = None
+        self._other_forms: dict[Form, bytes] | None = None
         self.epoch = epoch
         self.position = row.position
         self.frame = self._render("plain")
 
     @property
     def changed_at(self) -> float:
-        """Its time, in seconds as ``time.time()`` has them."""
+        """The time of the change, in seconds since the epoch of ``time.time()``."""
         return _seconds(self._row.at)
 
     def admitted_by(self, filters: Filters) -> bool:
-        """Whether a filter lets it through; ``inbox.read`` always is."""
+        """Return whether a filter admits the change. ``inbox.read`` is always admitted."""
         row = self._row
         if not filters or KINDS[row.kind].carries is Carries.NOTHING:
             return True
         return filters.admits(row)
 
     def frame_in(self, form: Form, *, is_base_state: bool = False) -> bytes:
-        """The frame in one of its forms; empty for a change that the form has none for.
+        """Return the frame in a form; empty if that form has no frame for this change.
 
         Args:
-            is_base_state: it may stand for the notification's creation, which is no longer in the log.
+            form: the form.
+            is_base_state: the change lies at or below the floor, and may stand for the creation of its
+                notification, which compaction has removed from the log.
         """
         kind = self._row.kind
         may_be_created = (
@@ -68,11 +71,11 @@ class SharedChange:
             return b""
         if form == "plain" or (form == "typed" and kind != "created"):
             return self.frame
-        if self._others is None:
-            self._others = {}
-        if form not in self._others:
-            self._others[form] = self._render(form) or (self.frame if form == "typed" else b"")
-        return self._others[form]
+        if self._other_forms is None:
+            self._other_forms = {}
+        if form not in self._other_forms:
+            self._other_forms[form] = self._render(form) or (self.frame if form == "typed" else b"")
+        return self._other_forms[form]
 
     def _render(self, form: Form) -> bytes:
         row = self._row
@@ -82,7 +85,7 @@ class SharedChange:
                 return frames.frame(route_of(row.type or ""), signal_json(row), cursor=cursor)
             name = (row.type or "") if form == "typed" else CHANGE_NAMES[row.kind]
             return frames.frame(name, change_json(row, self.epoch), cursor=cursor)
-        except Exception:  # whatever is wrong with a row may break nothing but itself
+        except Exception:  # a broken row may affect nothing else
             logger.exception(
                 "Change %s of inbox %s cannot be rendered and is left out", self.position, row.inbox_id
             )
@@ -91,25 +94,25 @@ class SharedChange:
 
 @lru_cache(maxsize=64)
 def _seconds(at: str) -> float:
-    """Of a time as the wire has it. Changes that were sequenced together share theirs."""
+    """Parse a time of a frame. Changes that were sequenced together have the same, so few are parsed."""
     return datetime.fromisoformat(at).timestamp()
 
 
-class Page(NamedTuple):
-    """A part of the log, as frames.
+class LogPage(NamedTuple):
+    """A part of the log as frames.
 
     Attributes:
-        frames: in order; those of rows that cannot be rendered, or have no frame in the form, are left out.
-        position: everything up to here is in it, hidden by the filter, or superseded.
+        frames: in order, without those of rows that cannot be rendered or have no frame in the form.
+        position: every change up to here is in the page, hidden by the filter, or superseded.
     """
 
     frames: list[bytes]
     position: int
 
 
-def read_page(
+def read_log_page(
     user_id: Any,
-    stretch: Stretch,
+    log_range: LogRange,
     *,
     epoch: str,
     filters: Filters,
@@ -117,19 +120,27 @@ def read_page(
     max_rows: int,
     max_bytes: int,
     floor: int = 0,
-) -> Page:
-    """Read the log of one inbox as frames. One query, two for no rows; call it in the private pool.
+) -> LogPage:
+    """Read a part of one inbox's log as frames.
+
+    It makes one query, or two when there are no rows; call it in one of the stream's database threads.
 
     Args:
-        stretch: the part of the log; the page may end before it does.
-        max_rows: rows that are read at most.
+        user_id: primary key of the user whose inbox it is.
+        log_range: the range to read; the page may end before it does.
+        epoch: the inbox's epoch.
+        filters: which changes are wanted.
+        form: the form of the frames.
+        max_rows: the most rows to read.
         max_bytes: the page ends with the frame that reaches this many bytes.
-        floor: where it was when the stream began.
+        floor: the inbox's floor when the stream began.
 
     Raises:
-        CursorExpired: the log has been compacted past the beginning of the stretch since then.
+        CursorExpired: since then the log has been compacted past the beginning of the range.
     """
-    rows = selectors.changes_after(user_id, **stretch._asdict(), limit=max_rows, filters=filters, floor=floor)
+    rows = selectors.changes_after(
+        user_id, **log_range._asdict(), limit=max_rows, filters=filters, floor=floor
+    )
     page: list[bytes] = []
     size = 0
     for row in rows:
@@ -138,5 +149,5 @@ def read_page(
             page.append(frame)
             size += len(frame)
         if size >= max_bytes:
-            return Page(page, row.position)
-    return Page(page, stretch.up_to if len(rows) < max_rows else rows[-1].position)
+            return LogPage(page, row.position)
+    return LogPage(page, log_range.up_to if len(rows) < max_rows else rows[-1].position)

@@ -24,58 +24,58 @@ from notifications.services import Progress
 from notifications.streaming import timing
 from notifications.streaming.asgi import HeaderList, Receive, Send
 from notifications.streaming.connection import control_frames
-from notifications.streaming.connection.admission import Turns
 from notifications.streaming.connection.backlog import Backlog
 from notifications.streaming.connection.changes import SharedChange
+from notifications.streaming.connection.concurrency_limit import ConcurrencyLimit
 from notifications.streaming.connection.credential import Credential
-from notifications.streaming.connection.inbox import Feeder
-from notifications.streaming.connection.log_position import Plan, Session, Verdict
+from notifications.streaming.connection.log_position import LogPosition, ResumePlan, Verdict
 from notifications.streaming.connection.open_stream import OpenStream
 from notifications.streaming.connection.request import StreamRequest
-from notifications.streaming.connection.send_queue import Outbox
+from notifications.streaming.connection.send_queue import SendQueue
+from notifications.streaming.connection.shared_inbox import ChangeSource
 from notifications.streaming.connection.transport import Transport
 from notifications.streaming.frames import Ending, ResetReason
 from notifications.streaming.metrics import METRICS
 from notifications.streaming.transient import TransientEvent
 
-# What waits in the queue is still sent before these; a client resumes after all of them.
-_FLUSHED_BEFORE: Final = frozenset({"rotate", "shutdown"})
+# Before these, what is queued is still sent. A client can resume after any reason.
+_QUEUE_SENT_BEFORE: Final = frozenset({"rotate", "shutdown"})
 
 
 class Connection(OpenStream):
     """A stream from its first frame to its last.
 
     Args:
-        key: of its row, and the ``stream`` of ``stream.open``.
+        key: the id of the stream: the key of its record, and ``stream`` in ``stream.open``.
         send: the ASGI callable.
-        transport: what lies under it.
-        request: what the client asked for.
-        credential: by what right it may.
-        fanout: where to take changes from.
-        backlog_turns: those of this process for reading a page of the log.
-        state: the inbox, read just now.
-        plan: how the stream begins in it, as its record says.
-        headers: those of every answer to this client.
+        transport: the connection below it.
+        request: the parameters of the stream.
+        credential: the session or token under which it is open.
+        fanout: offers changes to it.
+        backlog_limit: how many pages of the log this process reads at once.
+        state: the inbox, as it was just read.
+        plan: how the stream begins, as in its record.
+        headers: the headers of every answer to this client.
     """
 
     __slots__ = (
+        "_accepted",
         "_backlog",
-        "_delivered",
+        "_backlog_end",
         "_fanout",
         "_headers",
         "_inbox",
-        "_is_announced",
         "_is_filtered",
+        "_is_live_sent",
         "_is_over",
-        "_outbox",
+        "_oldest_queued_at",
+        "_pending_reset",
         "_plan",
-        "_replayed",
+        "_position",
+        "_queue",
+        "_replayed_count",
         "_request",
-        "_restarting",
-        "_session",
         "_state",
-        "_target",
-        "_waiting_since",
         "credential",
         "due_tick",
         "id",
@@ -90,10 +90,10 @@ class Connection(OpenStream):
         transport: Transport,
         request: StreamRequest,
         credential: Credential,
-        fanout: Feeder,
-        backlog_turns: Turns,
+        fanout: ChangeSource,
+        backlog_limit: ConcurrencyLimit,
         state: InboxState,
-        plan: Plan,
+        plan: ResumePlan,
         headers: HeaderList,
     ) -> None:
         super().__init__(send, transport)
@@ -103,38 +103,38 @@ class Connection(OpenStream):
         self._state = state
         self._headers = headers
         self._plan = plan
-        self._session = Session(state.epoch, plan.start, floor=state.floor, compacted_to=plan.compacted_to)
-        self._target = state.head
+        self._position = LogPosition(
+            state.epoch, plan.start, floor=state.floor, compacted_to=plan.compacted_to
+        )
+        self._backlog_end = state.head
         self._is_filtered = bool(request.filters)
-        self._outbox = Outbox(max_frames=config.max_queue_frames, max_bytes=config.max_queue_bytes)
-        self._waiting_since: float | None = None
-        self._replayed = 0
-        self._is_announced = self._is_over = False
-        self._restarting: ResetReason | None = None
+        self._queue = SendQueue(max_frames=config.max_queue_frames, max_bytes=config.max_queue_bytes)
+        self._oldest_queued_at: float | None = None
+        self._replayed_count = 0
+        self._is_live_sent = self._is_over = False
+        self._pending_reset: ResetReason | None = None
         self.last_iteration = self.due_tick = 0
         self.id = key
         self.credential = credential
-        self._delivered = plan.start
+        self._accepted = plan.start
         self._backlog = Backlog(
             key=key,
             user_id=state.user_id,
-            session=self._session,
+            position=self._position,
             request=request,
-            turns=backlog_turns,
+            limit=backlog_limit,
             on_page=self._wakeup.set,
         )
         self._inbox = fanout.join(self, state)
 
-    # What the fan-out calls; none of it awaits.
+    # What the fan-out and the timers call. None of it awaits.
 
     def offer(self, change: SharedChange) -> None:
-        """Queue a change that was just read from the log, unless this connection still reads the log
-        itself.
-        """
-        session = self._session
-        if not session.is_live:
+        """Take a change that was just read from the log, unless this connection reads the log itself."""
+        position = self._position
+        if not position.is_live:
             return
-        verdict = session.offer(change.position)
+        verdict = position.offer(change.position)
         if verdict is Verdict.DROP:
             return
         if verdict is Verdict.SEND:
@@ -144,83 +144,83 @@ class Connection(OpenStream):
             frame = change.frame_in(request.form)
             if not frame:
                 return
-            if self._waiting_since is None:
-                self._waiting_since = change.changed_at
+            if self._oldest_queued_at is None:
+                self._oldest_queued_at = change.changed_at
             if self._write_at_once(frame):
                 return
-            if self._outbox.add(frame):
-                if len(self._outbox.frames) == 1:
+            if self._queue.add(frame):
+                if len(self._queue.frames) == 1:
                     self._fanout.write_batcher.flush_soon(self)
                 return
             METRICS.overflows += 1
-        self._outbox.clear()
-        session.fall_back()
+        self._queue.clear()
+        position.fall_back()
         self._wakeup.set()
 
     def offer_transient(self, event: TransientEvent) -> None:
-        """Queue a transient event, unless it is not wanted, or this connection has enough to do with
-        changes.
-        """
+        """Take a transient event that is wanted; drop it if this connection is not live, or has no room."""
         request = self._request
         if not request.takes_transient or (self._is_filtered and not event.admitted_by(request.filters)):
             return
-        if not self._session.is_live:
+        if not self._position.is_live:
             METRICS.transient_frames["dropped"] += 1
         elif self._write_at_once(event.frame):
             METRICS.transient_frames["written"] += 1
-        elif not self._outbox.add_transient(event.frame):
+        elif not self._queue.add_transient(event.frame):
             METRICS.transient_frames["dropped"] += 1
-        elif len(self._outbox.frames) == 1:
+        elif len(self._queue.frames) == 1:
             self._fanout.write_batcher.flush_soon(self)
 
     def _write_at_once(self, frame: bytes) -> bool:
-        """Write a frame before anything waits; whether that could be."""
+        """Write a frame past the empty queue and the sleeping writer task, and return whether it could be."""
         if (
-            self._outbox.frames
+            self._queue.frames
             or not self._wakeup.is_awaited
             or not self._fanout.write_batcher.may_write_now(self)
             or not self.transport.write_now(frame)
         ):
             return False
         METRICS.frames += 1
-        self._session.flushed()
+        self._position.mark_written()
         self._note_write(len(frame))
-        self._delivered = self._session.written
-        if self._waiting_since is not None:
+        self._accepted = self._position.written
+        if self._oldest_queued_at is not None:
             self._note_delay()
         return True
 
     def restart(self, reason: ResetReason, epoch: str, head: int) -> None:
         """Tell the client that positions were reused, and go on from the head."""
-        self._backlog.drop()
-        self._outbox.clear()
-        self._session.restart(epoch, head)
-        self._delivered = self._target = head
-        self._restarting = reason
+        self._backlog.cancel()
+        self._queue.clear()
+        self._position.restart(epoch, head)
+        self._accepted = self._backlog_end = head
+        self._pending_reset = reason
         self._wakeup.set()
 
     def flush(self) -> None:
-        """Write what waits; at once if the writer sleeps and the server takes it, which costs a tenth of
-        waking the writer.
+        """Write the queue at once if the writer task sleeps and the server takes it, else wake the task.
+
+        Writing at once costs a tenth of waking the task.
         """
-        outbox = self._outbox
-        if not outbox.frames or not self._wakeup.is_awaited:
+        queue = self._queue
+        if not queue.frames or not self._wakeup.is_awaited:
             return
-        size = outbox.size
-        if size <= timing.MAX_WRITE_BYTES and self.transport.write_now(outbox.body()):
-            METRICS.frames += len(self._take_waiting())
+        size = queue.size
+        if size <= timing.MAX_WRITE_BYTES and self.transport.write_now(queue.body()):
+            METRICS.frames += len(self._take_queue())
             self._note_write(size)
-            self._delivered = self._session.written
+            self._accepted = self._position.written
             self._note_delay()
         else:
             self._wakeup.set()
 
     def on_due(self) -> None:
-        """Write the heartbeat that is due, and let the writer sleep on; wake it if that cannot be, or
-        something else is due.
+        """Write a heartbeat that is due and let the writer task sleep on.
+
+        The task is woken if the heartbeat cannot be written at once, or if something else is due.
         """
-        now, is_live = self._clock(), self._is_announced and self._session.is_live
-        may_rest = is_live and self._wakeup.is_awaited and not self._outbox.frames and now < self._rotate_at
+        now, is_live = self._clock(), self._is_live_sent and self._position.is_live
+        may_rest = is_live and self._wakeup.is_awaited and not self._queue.frames and now < self._rotate_at
         if may_rest and (now < self._heartbeat_at or self._write_at_once(self._heartbeat())):
             self._fanout.timers.call_at(min(self._heartbeat_at, self._rotate_at), self)
         else:
@@ -228,23 +228,21 @@ class Connection(OpenStream):
 
     @property
     def progress(self) -> Progress:
-        """Up to where everything was taken by the server below, and since when nothing is missing in
-        between.
-        """
-        session = self._session
-        return Progress(session.epoch, session.start, self._delivered)
+        """The range of positions that the server has accepted without a gap."""
+        position = self._position
+        return Progress(position.epoch, position.start, self._accepted)
 
     @property
     def end_reason(self) -> EndReason:
-        """Why it has ended."""
+        """Why the stream has ended."""
         if self._closing is not None:
             return EndReason(self._closing)
         return EndReason.BACKLOG if self._is_over else EndReason.CLIENT
 
-    # The two tasks.
+    # The task that serves the request, and the writer task.
 
     async def run(self, receive: Receive) -> None:
-        """Serve the stream until it is over or the client has gone; nothing is left behind then."""
+        """Serve the stream until it is over or the client has disconnected; then no task is left."""
         METRICS.opened[self._plan.resume] += 1
         try:
             await self._serve(receive, name=f"hub stream {self.id}")
@@ -264,32 +262,31 @@ class Connection(OpenStream):
 
     def _leave(self) -> None:
         self._fanout.leave(self, self._inbox)
-        self._backlog.drop()
+        self._backlog.cancel()
         self._fanout.timers.cancel(self)
 
-    # What the writer does.
+    # What the writer task does.
 
     async def _open(self) -> None:
         await self._writer.start(self._headers)
-        first = control_frames.opening(self._request, key=self.id, state=self._state, plan=self._plan)
+        first = control_frames.stream_open(self._request, key=self.id, state=self._state, plan=self._plan)
         await self._send([first])
 
     async def _act(self) -> bool:
-        """Do the one thing that is due now; False when there is nothing to do."""
+        """Do the one thing that is due now; return False if nothing is."""
         now = self._clock()
         if now >= self._rotate_at:
             self.close("rotate")
-        elif self._restarting is not None:
-            reason, self._restarting = self._restarting, None
-            await self._send(
-                [control_frames.reset(self._request, reason=reason, cursor=self._session.cursor)]
-            )
-        elif not self._session.is_live and self._backlog.is_due(now):
+        elif self._pending_reset is not None:
+            reason, self._pending_reset = self._pending_reset, None
+            cursor = self._position.cursor
+            await self._send([control_frames.stream_reset(self._request, reason=reason, cursor=cursor)])
+        elif not self._position.is_live and self._backlog.is_due(now):
             await self._catch_up()
-        elif self._session.is_live and not self._is_announced:
-            await self._announce()
-        elif self._outbox.frames:
-            await self._send(self._take_waiting())
+        elif self._position.is_live and not self._is_live_sent:
+            await self._send_live()
+        elif self._queue.frames:
+            await self._send(self._take_queue())
             self._note_delay()
         elif now >= self._heartbeat_at:
             await self._send([self._heartbeat()])
@@ -298,78 +295,79 @@ class Connection(OpenStream):
         return True
 
     async def _sleep(self) -> None:
-        """Until something comes, or is due. It may be called for nothing: a write does not put it off."""
-        due_at = float("inf") if self._session.is_live else self._backlog.due_at
+        """Sleep until something comes or is due. A write does not move the timer, so it may wake early."""
+        due_at = float("inf") if self._position.is_live else self._backlog.due_at
         self._fanout.timers.call_at(min(self._heartbeat_at, self._rotate_at, due_at), self)
         await self._wakeup.wait()
 
-    def _take_waiting(self) -> list[bytes]:
-        METRICS.transient_frames["written"] += self._outbox.transient_count
-        self._session.flushed()
-        return self._outbox.take()
+    def _take_queue(self) -> list[bytes]:
+        METRICS.transient_frames["written"] += self._queue.transient_count
+        self._position.mark_written()
+        return self._queue.take()
 
     def _note_delay(self) -> None:
-        since, self._waiting_since = self._waiting_since, None
+        since, self._oldest_queued_at = self._oldest_queued_at, None
         if since is not None:
             METRICS.write.add(time.time() - since)
 
     async def _catch_up(self) -> None:
-        """Write a page that has come, ask for the next, or be live when nothing is missing."""
+        """Write the page that was read, request the next one, or become live when nothing is missing."""
         now = self._clock()
         try:
-            page = self._backlog.take(now)
+            page = self._backlog.take_page(now)
         except CursorExpired as expired:
             newest = Cursor.parse(expired.head)
             self.restart("expired", newest.epoch, newest.position)
-            self._session.fall_back()
+            self._position.fall_back()
             return
-        up_to = max(self._target, self._inbox.position)
+        up_to = max(self._backlog_end, self._inbox.position)
         if page is not None:
-            self._session.read_up_to(page.position)
-            self._replayed += 0 if self._is_announced else len(page.frames)
+            self._position.read_up_to(page.position)
+            self._replayed_count += 0 if self._is_live_sent else len(page.frames)
             await self._send(page.frames)
-        elif self._session.position >= up_to:
-            self._session.go_live(self._inbox.position)
+        elif self._position.considered >= up_to:
+            self._position.go_live(self._inbox.position)
         elif self._backlog.is_due(now):
-            self._backlog.ask(up_to)
+            self._backlog.request_page(up_to)
 
-    async def _announce(self) -> None:
-        self._is_announced = True
+    async def _send_live(self) -> None:
+        self._is_live_sent = True
         self._is_over = self._request.ends_when_live
-        cursor = self._session.cursor
-        await self._send([control_frames.live(self._request, cursor=cursor, replayed=self._replayed)])
+        cursor, count = self._position.cursor, self._replayed_count
+        await self._send([control_frames.stream_live(self._request, cursor=cursor, replayed=count)])
 
     @property
     def _heartbeat_at(self) -> float:
         return self._written_at + self._request.heartbeat_seconds
 
     def _heartbeat(self) -> bytes:
-        if self._session.is_live:
-            self._session.flushed()  # the queue is empty: what was considered since was hidden by the filter
-        return control_frames.heartbeat(
-            self._request, cursor=self._session.cursor, head=self._inbox.head_cursor
-        )
+        if self._position.is_live:
+            # The queue is empty, so what was considered since the last write was hidden by the filter.
+            self._position.mark_written()
+        cursor, head = self._position.cursor, self._inbox.head_cursor
+        return control_frames.stream_heartbeat(self._request, cursor=cursor, head=head)
 
-    async def _send(self, waiting: list[bytes]) -> None:
-        """Write frames. Raises ``TimeoutError`` when the reader has taken nothing for too long."""
-        METRICS.frames += len(waiting)
-        if await self._write_all(waiting):
-            self._delivered = self._session.written
+    async def _send(self, frames: list[bytes]) -> None:
+        """Write frames.
+
+        Raises:
+            TimeoutError: the reader took nothing for too long.
+        """
+        METRICS.frames += len(frames)
+        if await self._write_all(frames):
+            self._accepted = self._position.written
 
     def _note_write(self, size: int) -> None:
         METRICS.bytes += size
         self._written_at = self._clock()
 
     async def _finish(self, seconds: float) -> None:
-        """Send the last frame and end the answer; drop the connection when the reader does not take it within
-        ``seconds``.
-        """
-        waiting = self._outbox.take()
-        body, is_flushed = b"", False
+        queued = self._queue.take()
+        body, includes_queue = b"", False
         if self._closing is not None:
-            if self._closing in _FLUSHED_BEFORE and self._restarting is None:
-                body = b"".join(waiting)
-                is_flushed = True
-            body += control_frames.closed(self._request, Ending(self._closing, self._may_return))
-        if await self._writer.finish(body, seconds, self._disconnected) and is_flushed:
-            self._delivered = self._session.position
+            if self._closing in _QUEUE_SENT_BEFORE and self._pending_reset is None:
+                body = b"".join(queued)
+                includes_queue = True
+            body += control_frames.stream_close(self._request, Ending(self._closing, self._must_reconnect))
+        if await self._writer.finish(body, seconds, self._disconnected) and includes_queue:
+            self._accepted = self._position.considered

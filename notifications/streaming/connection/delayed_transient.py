@@ -1,4 +1,4 @@
-"""Transient events that wait for the changes before them. Pure."""
+"""Transient events that wait until the changes before them were delivered. Pure."""
 
 from __future__ import annotations
 
@@ -13,39 +13,41 @@ MAX_EVENTS: Final = 256
 MAX_BYTES: Final = 262_144
 
 
-class Held:
-    """A queue in the order of arrival: what came later never goes first, though nothing holds it back itself.
+class DelayedEvents:
+    """A queue of transient events in the order of arrival.
+
+    An event never overtakes one that came before it, even if the inbox has reached its own position.
 
     Attributes:
-        dropped_count: those that waited too long, or found it full.
+        dropped_count: events that waited too long, or came when the queue was full.
     """
 
-    __slots__ = ("_bytes", "_waiting", "dropped_count")
+    __slots__ = ("_bytes", "_queue", "dropped_count")
 
     def __init__(self) -> None:
-        self._waiting: deque[tuple[int, float, TransientEvent]] = deque()
+        self._queue: deque[tuple[int, float, TransientEvent]] = deque()
         self._bytes = 0
         self.dropped_count = 0
 
     def __len__(self) -> int:
-        return len(self._waiting)
+        return len(self._queue)
 
     def add(self, event: TransientEvent, *, head: int, now: float) -> None:
-        """Keep an event until its inbox has reached ``head``, unless too many wait."""
-        if len(self._waiting) >= MAX_EVENTS or self._bytes + len(event.frame) > MAX_BYTES:
+        """Delay an event until its inbox has reached ``head``; drop it if too many are waiting."""
+        if len(self._queue) >= MAX_EVENTS or self._bytes + len(event.frame) > MAX_BYTES:
             self.dropped_count += 1
             return
-        self._waiting.append((head, now + MAX_SECONDS, event))
+        self._queue.append((head, now + MAX_SECONDS, event))
         self._bytes += len(event.frame)
 
     def release(self, *, position: int, now: float) -> Iterator[TransientEvent]:
-        """Those that need wait no longer; those that have waited too long are dropped."""
-        while self._waiting:
-            head, until, event = self._waiting[0]
-            is_late = now >= until
+        """Take the events that an inbox at ``position`` need not delay; drop those that waited too long."""
+        while self._queue:
+            head, deadline, event = self._queue[0]
+            is_late = now >= deadline
             if head > position and not is_late:
                 return
-            self._waiting.popleft()
+            self._queue.popleft()
             self._bytes -= len(event.frame)
             if is_late:
                 self.dropped_count += 1

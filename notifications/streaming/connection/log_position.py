@@ -1,15 +1,15 @@
-"""Where one connection stands in its inbox's log, and every decision that follows from it.
+"""The position of one connection in its inbox's log, and every decision that follows from it.
 
 Pure: no Django, no event loop, no clock. Invariants:
 
 - A position is sent at most once and in order: what ``offer`` answers with SEND strictly increases (I5).
-- Nothing is passed over: a position that is not the next one is a GAP, and the connection reads the log
+- No position is skipped: one that is not the next is answered with GAP, and the connection reads the log
   itself (I6).
-- ``written`` never runs ahead of what was handed to the wire, so falling back to it loses nothing (I8).
-- A usable cursor resumes at exactly the next change; an unusable one is exactly one reset, before any change
-  (I7).
-- A compacted backlog may be cut anywhere: what was left out before the cut is superseded by a change that was
-  sent, or that lies after the cut, where the next stream begins.
+- ``written`` is never ahead of what was handed to the transport, so falling back to it loses nothing (I8).
+- A usable cursor resumes at exactly the next change. An unusable one leads to exactly one reset, before any
+  change (I7).
+- A compacted backlog may be cut anywhere: each change that was left out before the cut is superseded by one
+  that was sent, or by one after the cut, where the next stream begins.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from notifications.protocol.cursors import Cursor
 from notifications.streaming.frames import ResetReason, Resume
 
 EARLIEST: Final = "earliest"
-# Positions that one read of the log looks at. A filter, or compaction, may leave all of them out, and the
-# read stays short.
-MAX_STRETCH: Final = 2_000
+# The positions that one read of the log covers. A filter or compaction may leave out all of them, and the
+# read still stays short.
+MAX_RANGE_LENGTH: Final = 2_000
 _REASONS: Final[dict[type[Exception], ResetReason]] = {
     CursorEpoch: "epoch",
     CursorAhead: "ahead",
@@ -34,15 +34,15 @@ _REASONS: Final[dict[type[Exception], ResetReason]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class ResumePlan:
     """How a stream begins.
 
     Attributes:
-        resume: what ``stream.open`` says.
+        resume: the value of ``resume`` in ``stream.open``.
         start: the position after which changes are sent.
-        reset: why nothing can be resumed; None when something can, or when nothing was asked for.
-        compacted_to: of the changes up to here those are left out that a later one up to here supersedes; 0
-            for none.
+        reset: why the cursor cannot be resumed; None when it can, or when the client gave none.
+        compacted_to: up to here, changes are left out if a later one up to here supersedes them; 0 if none
+            are left out.
     """
 
     resume: Resume
@@ -51,45 +51,46 @@ class Plan:
     compacted_to: int = 0
 
 
-def plan(given: str | None, *, epoch: str, floor: int, head: int, max_exact: int, max_backlog: int) -> Plan:
-    """Decide how to begin from what the client sent.
+def plan_resume(
+    given: str | None, *, epoch: str, floor: int, head: int, max_exact: int, max_backlog: int
+) -> ResumePlan:
+    """Decide how a stream begins.
 
     Args:
-        given: the text of its cursor, ``earliest``, or None for now.
-        epoch, floor, head: the inbox as it is.
-        max_exact: a longer backlog is compacted.
-        max_backlog: further behind nothing is resumed; 0 for no such limit. Who asks for ``earliest`` wants
-            all there is.
+        given: what the client sent: the text of a cursor, ``earliest``, or None for "from now on".
+        epoch, floor, head: the state of the inbox.
+        max_exact: a backlog of more changes is compacted.
+        max_backlog: a cursor further behind the head is not resumed; 0 for no such limit. The limit does not
+            apply to ``earliest``.
     """
     if given is None:
-        return Plan("none", head)
+        return ResumePlan("none", head)
     if given == EARLIEST:
         if head - floor > max_exact:
-            return Plan("compacted", 0, compacted_to=head)
-        # What lies at or below the floor is the compacted base state; from the very beginning it still folds
-        # right.
-        return Plan("compacted" if floor else "exact", 0)
+            return ResumePlan("compacted", 0, compacted_to=head)
+        # At or below the floor lies the compacted base state, which folds correctly from the beginning.
+        return ResumePlan("compacted" if floor else "exact", 0)
     try:
         cursor = Cursor.parse(given)
         cursor.check_usable(epoch=epoch, floor=floor, head=head)
     except MalformedCursor:
-        return Plan("reset", head, "malformed")
+        return ResumePlan("reset", head, "malformed")
     except CursorUnusable as unusable:
-        return Plan("reset", head, _REASONS[type(unusable)])
+        return ResumePlan("reset", head, _REASONS[type(unusable)])
     length = head - cursor.position
     if 0 < max_backlog < length:
-        return Plan("reset", head, "too_far")
+        return ResumePlan("reset", head, "too_far")
     if length > max_exact:
-        return Plan("compacted", cursor.position, compacted_to=head)
-    return Plan("exact", cursor.position)
+        return ResumePlan("compacted", cursor.position, compacted_to=head)
+    return ResumePlan("exact", cursor.position)
 
 
-class Stretch(NamedTuple):
-    """A part of the log that is read at once.
+class LogRange(NamedTuple):
+    """A range of the log that one query reads.
 
     Attributes:
         after, up_to: positions, exclusive and inclusive.
-        compacted_to: as in ``Plan``.
+        compacted_to: as in ``ResumePlan``.
     """
 
     after: int
@@ -100,74 +101,74 @@ class Stretch(NamedTuple):
 class Verdict(enum.Enum):
     """What to do with a change that is offered to a live connection."""
 
-    DROP = "it was sent, or passed over by the filter, before"
+    DROP = "it was considered before"
     SEND = "it is the next one"
-    GAP = "something before it is missing; read the log"
+    GAP = "a change before it is missing; read the log"
 
 
-class Session:
-    """One connection's place in its inbox's log.
+class LogPosition:
+    """The position of one connection in its inbox's log.
 
     Attributes:
         epoch: the inbox's epoch.
-        start: everything after it and up to ``written`` was handed to the wire, or hidden by the filter.
-        position: everything up to here was considered: queued, or hidden by the filter.
-        written: everything up to here was handed to the wire, or hidden by the filter.
-        floor: where it was when the stream began.
-        is_live: whether changes are offered; otherwise the connection reads the log itself.
+        start: every change after it, up to ``written``, was handed to the transport or hidden by the filter.
+        considered: every change up to here was queued, written, or hidden by the filter.
+        written: every change up to here was handed to the transport or hidden by the filter.
+        floor: the inbox's floor when the stream began.
+        is_live: changes are offered to the connection; otherwise it reads the log itself.
     """
 
-    __slots__ = ("_compacted_to", "epoch", "floor", "is_live", "position", "start", "written")
+    __slots__ = ("_compacted_to", "considered", "epoch", "floor", "is_live", "start", "written")
 
     def __init__(self, epoch: str, start: int, *, floor: int = 0, compacted_to: int = 0) -> None:
         self.epoch = epoch
-        self.start = self.position = self.written = start
+        self.start = self.considered = self.written = start
         self.floor = floor
         self._compacted_to = compacted_to
         self.is_live = False
 
     @property
     def cursor(self) -> str:
-        """Up to where everything is on the wire, for heartbeats."""
+        """``written`` as a cursor."""
         return str(Cursor(self.epoch, self.written))
 
     def offer(self, position: int) -> Verdict:
-        """Say what to do with a change; SEND counts it as considered."""
-        if position <= self.position:
+        """Decide what to do with a change. After SEND it counts as considered."""
+        if position <= self.considered:
             return Verdict.DROP
-        if position > self.position + 1:
+        if position > self.considered + 1:
             return Verdict.GAP
-        self.position = position
+        self.considered = position
         return Verdict.SEND
 
-    def flushed(self) -> None:
-        """Everything considered so far is on the wire: the queue was taken as a whole."""
-        self.written = self.position
+    def mark_written(self) -> None:
+        """Note that the whole queue was handed to the transport: everything considered is now written."""
+        self.written = self.considered
 
-    def next_stretch(self, up_to: int) -> Stretch:
-        """What to read next on the way to ``up_to``. The base state, which is sparse, is one stretch."""
-        after, compacted_to = self.position, 0
+    def next_range(self, up_to: int) -> LogRange:
+        """Return what to read next on the way to ``up_to``. The base state, which is sparse, is one range."""
+        after, compacted_to = self.considered, 0
         if after < self._compacted_to:
             up_to = compacted_to = self._compacted_to
-        return Stretch(after, min(up_to, max(self.floor, after + MAX_STRETCH)), compacted_to)
+        return LogRange(after, min(up_to, max(self.floor, after + MAX_RANGE_LENGTH)), compacted_to)
 
     def read_up_to(self, position: int) -> None:
-        """A page of the log is on the wire; it held everything up to this position."""
-        self.position = self.written = max(self.position, position)
+        """Note that a page of the log, which covers everything up to this position, is being written."""
+        self.considered = self.written = max(self.considered, position)
 
     def go_live(self, shared_position: int) -> bool:
-        """Take offers from now on, if nothing that was offered to others is still missing here."""
-        self.is_live = self.position >= shared_position
+        """Become live if no change that was offered to the inbox's other connections is missing here."""
+        self.is_live = self.considered >= shared_position
         return self.is_live
 
     def fall_back(self) -> None:
-        """The queue was dropped: read the log from what is on the wire."""
-        self.position = self.written
+        """Note that the queue was dropped: the log is read again from what was written."""
+        self.considered = self.written
         self.is_live = False
 
     def restart(self, epoch: str, head: int) -> None:
-        """Positions were reused: go on from the head of the new epoch."""
+        """Go on from the head of a new epoch, because positions were reused."""
         self.epoch = epoch
-        self.start = self.position = self.written = head
+        self.start = self.considered = self.written = head
         self.floor = self._compacted_to = 0
         self.is_live = True

@@ -11,7 +11,7 @@ from typing import Final
 from notifications.conf import hub_config
 from notifications.streaming import timing
 from notifications.streaming.asgi import Receive, Send
-from notifications.streaming.connection.send_queue import joined
+from notifications.streaming.connection.send_queue import bodies
 from notifications.streaming.connection.transport import LAST_FRAME_PART, Transport
 from notifications.streaming.connection.wakeup import Wakeup
 from notifications.streaming.connection.writer import Writer
@@ -39,7 +39,7 @@ class OpenStream(ABC):
         "_clock",
         "_closing",
         "_disconnected",
-        "_may_return",
+        "_must_reconnect",
         "_rotate_at",
         "_wakeup",
         "_writer",
@@ -55,17 +55,17 @@ class OpenStream(ABC):
         self._written_at = self._clock()
         self._rotate_at = self._clock() + timing.spread(hub_config().max_stream_seconds)
         self._closing: CloseReason | None = None
-        self._may_return = False
+        self._must_reconnect = False
 
-    def close(self, reason: CloseReason, *, may_return: bool = False) -> None:
+    def close(self, reason: CloseReason, *, must_reconnect: bool = False) -> None:
         """End the stream soon.
 
         Args:
             reason: why. The first reason counts, unless a later one cuts the stream off at once.
-            may_return: as in ``Ending``.
+            must_reconnect: as in ``Ending``.
         """
         if self._closing is None or (reason in CUT_OFF_REASONS and self._closing not in CUT_OFF_REASONS):
-            self._closing, self._may_return = reason, may_return
+            self._closing, self._must_reconnect = reason, must_reconnect
         self._wakeup.set()
         if reason in CUT_OFF_REASONS:
             self._writer.cut_short()
@@ -106,8 +106,8 @@ class OpenStream(ABC):
                 logger.info("%s ends: its reader takes nothing", self)
                 self._closing = "slow"
         except asyncio.CancelledError:
-            # A server cancels when it stops, and also when the client has disconnected. Only in the first case
-            # is there somebody to read a last frame.
+            # A server cancels when it stops, and also when the client has disconnected. Only in the first
+            # case is there somebody to read a last frame.
             if not self._disconnected:
                 self._closing = self._closing or "shutdown"
                 await self._finish(LAST_FRAME_SECONDS)
@@ -128,7 +128,7 @@ class OpenStream(ABC):
         Raises:
             TimeoutError: the reader took nothing for too long.
         """
-        for body in joined(frames):
+        for body in bodies(frames):
             await self._writer.write(body)
             self._note_write(len(body))
             if self._closing in CUT_OFF_REASONS:

@@ -1,4 +1,4 @@
-"""What a client asks of the stream, read from its ASGI scope without touching the database."""
+"""The parameters of a request for a stream, read from its ASGI scope without touching the database."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from notifications.selectors import InboxState
 from notifications.streaming import timing
 from notifications.streaming.asgi import Headers
 from notifications.streaming.connection.changes import Form
-from notifications.streaming.connection.log_position import Plan, plan
+from notifications.streaming.connection.log_position import ResumePlan, plan_resume
 
 _UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
 _AFTER_NAMES: Final = ("after", "last_event_id", "lastEventId")
@@ -28,18 +28,17 @@ class StreamRequest:
     """The parameters of one stream.
 
     Attributes:
-        after: the text of the cursor to resume from, ``earliest``, or None for now.
+        after: the text of the cursor to resume from, ``earliest``, or None for "from now on".
         filters: which notifications are wanted.
-        heartbeat_seconds: between two heartbeats, clamped.
-        names_are_types: a created notification's ``event:`` is its own event type.
+        heartbeat_seconds: the time between two heartbeats, clamped.
+        names_are_types: the frame of a created notification is named after its event type.
         takes_transient: transient events are wanted, too.
-        ends_when_live: end after the backlog.
-        takes_refusals_as_stream: answer 429 and 503 by a stream that closes at once.
-        client: the name of the tab or device, for which an earlier stream of the same name makes room; None
-            without one.
-        ticket: the credential in the URL, if there is one. It can be used once, so the client cannot come
-            back with it.
-        takes_signals: the stream is the Range dialect's: its reader sees created notifications, and nothing
+        ends_when_live: the stream ends after the backlog.
+        takes_refusals_as_stream: a refusal with 429 or 503 is answered by a stream that closes at once.
+        client: the id of the tab or device, whose older stream is replaced; None if it has none.
+        ticket: the ticket in the URL, if there is one. It opens one stream, so the client cannot reconnect
+            with it.
+        takes_signals: the stream is the Range dialect's: its reader sees created notifications and nothing
             else.
     """
 
@@ -56,23 +55,25 @@ class StreamRequest:
 
     @property
     def form(self) -> Form:
-        """In which form the changes are wanted."""
+        """The form in which the changes are wanted."""
         return "signals" if self.takes_signals else "typed" if self.names_are_types else "plain"
 
     @classmethod
     def parse(
         cls, parameters: Mapping[str, list[str]], headers: Headers, *, takes_signals: bool = False
     ) -> StreamRequest:
-        """Read the parameters; unknown ones are ignored, but for those that are meant as a filter.
+        """Read the parameters. Unknown ones are ignored, except those that are meant as a filter.
 
         Raises:
-            InvalidInput: a bad filter value, or a ``client`` that is no UUID.
+            InvalidInput: a filter has a bad value, or ``client`` is not a UUID.
+            UnknownFilter: a parameter looks like a filter, and there is none of that name.
         """
 
         def last(name: str) -> str | None:
             return parameters[name][-1] if name in parameters else None
 
-        # The header always wins: native EventSource repeats its first URL. An empty text says nothing.
+        # The header always wins, because a native EventSource reconnects with its first URL. An empty header
+        # counts as none.
         given = headers.get("last-event-id") or next(filter(None, map(last, _AFTER_NAMES)), None)
         filters, client, errors = Filters(), None, FieldErrors()
         with errors:
@@ -96,12 +97,14 @@ class StreamRequest:
             takes_signals=takes_signals,
         )
 
-    def plan_for(self, state: InboxState) -> Plan:
-        """How the stream begins in an inbox as it is. Signals are never compacted: what was read meanwhile
-        has its signal, too.
+    def plan_for(self, state: InboxState) -> ResumePlan:
+        """Decide how the stream begins, given the state of the inbox.
+
+        The backlog of signals is never compacted, because a notification that was read meanwhile has its
+        signal, too.
         """
         config = hub_config()
-        return plan(
+        return plan_resume(
             self.after,
             epoch=state.epoch,
             floor=state.floor,
@@ -112,10 +115,10 @@ class StreamRequest:
 
 
 def parse_query(query: bytes) -> dict[str, list[str]]:
-    """Read a query string, each name with its values in order.
+    """Parse a query string into names, each with its values in order.
 
     Raises:
-        InvalidInput: more than 1,000 parameters, a NUL, or a lone surrogate.
+        InvalidInput: it has more than 1,000 parameters, a NUL, or a lone surrogate.
     """
     parts = query.split(b"&")
     if len(parts) > timing.MAX_PARAMETERS:
@@ -123,7 +126,7 @@ def parse_query(query: bytes) -> dict[str, list[str]]:
     parameters: dict[str, list[str]] = {}
     for part in filter(None, parts):
         name, _, value = part.partition(b"=")
-        parameters.setdefault(_text(name), []).append(_text(value))
+        parameters.setdefault(_decode(name), []).append(_decode(value))
     return parameters
 
 
@@ -135,7 +138,7 @@ def _client(text: str | None) -> UUID | None:
     return UUID(text)
 
 
-def _text(raw: bytes) -> str:
+def _decode(raw: bytes) -> str:
     octets = unquote_to_bytes(raw.replace(b"+", b" "))
     try:
         text = octets.decode("utf-8", "surrogatepass")

@@ -1,4 +1,4 @@
-"""The frames that wait for one connection: bounded in number and in bytes."""
+"""The frames that are queued for one connection: bounded in number and in bytes."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from notifications.streaming.metrics import METRICS
 from notifications.streaming.transient import TransientFrame
 
 
-class Outbox:
-    """A queue that says no when it is full; one frame, however large, is always admitted.
+class SendQueue:
+    """A queue that refuses a frame when it is full. An empty queue takes any frame, however large.
 
-    Its connection then drops it as a whole, and reads the log once the reader has taken what was written
-    before.
+    When a change is refused, its connection drops the whole queue, and reads the log once the reader has
+    taken what was written before.
 
-    Frames of transient events stand in it as they came, but are in nobody's way: they take no more room than
-    one write, unless one alone is larger, so that they hold up no change behind them, and when a change needs
-    their place they are dropped first.
+    Frames of transient events keep their place in the order, but never delay a change: together they take no
+    more room than one write (unless a single one is larger), and when a change needs their room, they are
+    dropped first.
 
     Attributes:
-        frames: those that wait, in order; only to be looked at.
-        size: their bytes.
-        transient_count: how many of the frames are transient.
+        frames: the queued frames, in order; to be read only.
+        size: the sum of their bytes.
+        transient_count: how many of them are transient.
     """
 
     __slots__ = ("_max_bytes", "_max_frames", "_transient_size", "frames", "size", "transient_count")
@@ -36,19 +36,19 @@ class Outbox:
         self.transient_count = 0
 
     def add(self, frame: bytes) -> bool:
-        """Queue a change's frame, unless that would break a bound."""
-        if not self._admits(frame):
+        """Queue the frame of a change; return False if that would exceed a bound."""
+        if not self._has_room_for(frame):
             self._drop_transient()
-            if not self._admits(frame):
+            if not self._has_room_for(frame):
                 return False
         self.frames.append(frame)
         self.size += len(frame)
         return True
 
     def add_transient(self, frame: TransientFrame) -> bool:
-        """Queue the frame of a transient event, unless that would break a bound."""
+        """Queue the frame of a transient event; return False if that would exceed a bound."""
         size = self._transient_size + len(frame)
-        if (self._transient_size and size > timing.MAX_WRITE_BYTES) or not self._admits(frame):
+        if (self._transient_size and size > timing.MAX_WRITE_BYTES) or not self._has_room_for(frame):
             return False
         self.frames.append(frame)
         self.size += len(frame)
@@ -57,21 +57,21 @@ class Outbox:
         return True
 
     def body(self) -> bytes:
-        """Everything that waits, as one body."""
+        """Return all queued frames as one body."""
         return b"".join(self.frames)
 
     def take(self) -> list[bytes]:
-        """Everything that waits; nothing waits after it."""
+        """Remove and return all queued frames."""
         taken, self.frames, self.size = self.frames, [], 0
         self._transient_size = self.transient_count = 0
         return taken
 
     def clear(self) -> None:
-        """Drop everything that waits."""
+        """Drop all queued frames."""
         self._drop_transient()
         self.take()
 
-    def _admits(self, frame: bytes) -> bool:
+    def _has_room_for(self, frame: bytes) -> bool:
         return not self.frames or (
             len(self.frames) < self._max_frames and self.size + len(frame) <= self._max_bytes
         )
@@ -84,15 +84,15 @@ class Outbox:
             self._transient_size = self.transient_count = 0
 
 
-def joined(frames: list[bytes]) -> Iterator[bytes]:
-    """Frames put together into few writes of at most ``MAX_WRITE_BYTES``; a frame is never split."""
-    batch: list[bytes] = []
+def bodies(frames: list[bytes]) -> Iterator[bytes]:
+    """Join frames into bodies of at most ``MAX_WRITE_BYTES``, each for one write; a frame is never split."""
+    body: list[bytes] = []
     size = 0
     for frame in frames:
-        if batch and size + len(frame) > timing.MAX_WRITE_BYTES:
-            yield b"".join(batch)
-            batch, size = [], 0
-        batch.append(frame)
+        if body and size + len(frame) > timing.MAX_WRITE_BYTES:
+            yield b"".join(body)
+            body, size = [], 0
+        body.append(frame)
         size += len(frame)
-    if batch:
-        yield b"".join(batch)
+    if body:
+        yield b"".join(body)

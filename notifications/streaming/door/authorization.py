@@ -17,7 +17,7 @@ from notifications.models import OpenedBy, Worker
 from notifications.selectors import InboxState
 from notifications.streaming.asgi import HeaderList, Headers, Scope
 from notifications.streaming.connection.credential import Credential
-from notifications.streaming.connection.log_position import Plan
+from notifications.streaming.connection.log_position import ResumePlan
 from notifications.streaming.connection.request import StreamRequest
 from notifications.streaming.door.credentials import identify
 from notifications.streaming.refusal import Refusal
@@ -36,7 +36,7 @@ class OpenedStream(NamedTuple):
 
     credential: Credential
     inbox: InboxState
-    plan: Plan
+    plan: ResumePlan
     replaced: list[UUID]
 
 
@@ -92,7 +92,7 @@ class StreamOpening:
         """
         if self._credential is None:
             self._credential = self._authorize(is_opening=True)
-        plan: Plan | None = None
+        plan: ResumePlan | None = None
 
         def begin(state: InboxState) -> tuple[str, int]:
             nonlocal plan

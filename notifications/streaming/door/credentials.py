@@ -34,7 +34,7 @@ from notifications.models import Scope
 from notifications.protocol.problems import scope_challenge
 from notifications.services.credentials.bearer import bearer_of
 from notifications.streaming.asgi import Headers
-from notifications.streaming.connection.credential import Credential, has_plain_users, session_mark
+from notifications.streaming.connection.credential import Credential, has_standard_users, session_fingerprint
 from notifications.streaming.refusal import Refusal
 
 MAX_SESSION_KEY_LENGTH = 4_096
@@ -74,7 +74,7 @@ def identify_session(headers: Headers) -> Credential:
     user = _session_user(key) if key else None
     if user is None:
         raise Refusal("not_authenticated")
-    return Credential(user.pk, session_key=key, user_mark=session_mark(user))
+    return Credential(user.pk, session_key=key, session_fingerprint=session_fingerprint(user))
 
 
 def _by_token(text: str) -> Credential:
@@ -93,14 +93,19 @@ def _by_ticket(text: str, is_opening: bool) -> Credential:
         raise Refusal(
             "bad_credential", "This ticket was used, has expired or is unknown; request another one."
         )
-    asked_by_id = None if ticket.asked_by_id == ticket.user_id else ticket.asked_by_id
+    requested_by_id = None if ticket.requested_by_id == ticket.user_id else ticket.requested_by_id
     key = ticket.session_key
     if key is None:
-        return Credential(ticket.user_id, ticket.token_id, asked_by_id=asked_by_id)
+        return Credential(ticket.user_id, ticket.token_id, requested_by_id=requested_by_id)
     user = _session_user(key)
-    if user is None or user.pk != ticket.asked_by_id:
+    if user is None or user.pk != ticket.requested_by_id:
         raise Refusal("bad_credential", "The session that asked for this ticket is over.")
-    return Credential(ticket.user_id, session_key=key, user_mark=session_mark(user), asked_by_id=asked_by_id)
+    return Credential(
+        ticket.user_id,
+        session_key=key,
+        session_fingerprint=session_fingerprint(user),
+        requested_by_id=requested_by_id,
+    )
 
 
 def _session_key(headers: Headers) -> str | None:
@@ -153,7 +158,7 @@ def _user(backend: Any, user_id: Any) -> Any | None:
     names = ("get_user", "user_can_authenticate")
     is_plain = all(getattr(type(backend), name, None) is getattr(ModelBackend, name) for name in names)
     user_model: Any = get_user_model()
-    if not (is_plain and has_plain_users(user_model)):
+    if not (is_plain and has_standard_users(user_model)):
         user = backend.get_user(user_id)
         return user if user is not None and user.is_active else None
     key = user_model._meta.pk

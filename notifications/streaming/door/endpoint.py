@@ -14,7 +14,7 @@ from notifications.exceptions import StreamLimit
 from notifications.models import EndReason, new_public_id
 from notifications.streaming.asgi import SECURITY_HEADERS, HeaderList, Headers, Receive, Scope, Send
 from notifications.streaming.connection import control_frames
-from notifications.streaming.connection.admission import LineFull
+from notifications.streaming.connection.concurrency_limit import QueueFull
 from notifications.streaming.connection.connection import Connection
 from notifications.streaming.connection.request import StreamRequest
 from notifications.streaming.connection.transport import SERVER_SEND, transport_of
@@ -105,7 +105,7 @@ async def _open(
     stream_id = new_public_id()
     opening = StreamOpening(stream_id, scope, headers, request, runtime.opening_buckets)
     try:
-        async with runtime.opening_turns.turn():
+        async with runtime.opening_limit.acquire():
             _refuse_when_draining(runtime)
             if scope["method"] == "HEAD":
                 await in_pool(opening.check)
@@ -115,7 +115,7 @@ async def _open(
         raise
     except StreamLimit as limit:
         raise Refusal(limit.code, str(limit), more={"limit": hub_config().max_streams_per_user}) from limit
-    except LineFull:
+    except QueueFull:
         raise Refusal("unavailable", "Very many streams are being opened just now; try again.") from None
     except Exception as error:  # the client is not at fault when the database cannot be reached
         logger.exception("A stream could not be opened")
@@ -135,7 +135,7 @@ async def _open(
         request=request,
         credential=opened.credential,
         fanout=runtime.fanout,
-        backlog_turns=runtime.backlog_turns,
+        backlog_limit=runtime.backlog_limit,
         state=opened.inbox,
         plan=opened.plan,
         headers=client_headers,
@@ -152,6 +152,6 @@ async def _refuse(send: Send, refusal: Refusal, request: StreamRequest, client_h
         reason: CloseReason = "shutdown" if current_runtime().is_draining else "error"
         if refusal.status == 429:
             reason = "limit"
-        await send_closed_stream(send, control_frames.closed(request, Ending(reason)), client_headers)
+        await send_closed_stream(send, control_frames.stream_close(request, Ending(reason)), client_headers)
     else:
         await send_refusal(send, refusal, client_headers)

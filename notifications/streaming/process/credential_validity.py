@@ -20,7 +20,7 @@ from django.db import connection, models
 from django.utils import timezone
 
 from notifications.models import ApiToken
-from notifications.streaming.connection.credential import Credential, has_plain_users, session_mark
+from notifications.streaming.connection.credential import Credential, has_standard_users, session_fingerprint
 from notifications.streaming.frames import Ending
 
 MAX_KEYS: Final = 1_000
@@ -45,24 +45,24 @@ def invalidated(credentials: Iterable[Credential]) -> dict[Credential, Ending]:
             no credential has ended.
     """
     given = list(credentials)
-    users = {each.user_id for each in given} | {each.asked_by_id for each in given}
+    users = {each.user_id for each in given} | {each.requested_by_id for each in given}
     marks = dict(_by_thousands(_user_marks, users))
     sessions = set(_by_thousands(_live_sessions, {each.session_key for each in given}))
     tokens = set(_by_thousands(_usable_tokens, {each.token_id for each in given}))
 
     def ending(credential: Credential) -> Ending | None:
-        user_id, token_id, session_key, user_mark, asked_by_id = credential
-        holder_id = user_id if asked_by_id is None else asked_by_id
+        user_id, token_id, session_key, session_fingerprint, requested_by_id = credential
+        holder_id = user_id if requested_by_id is None else requested_by_id
         if (
             user_id not in marks
             or holder_id not in marks
             or (token_id is not None and token_id not in tokens)
         ):
             return Ending("revoked")
-        if user_mark is not None and user_mark != marks[holder_id]:
-            return Ending("revoked", may_return=True)
+        if session_fingerprint is not None and session_fingerprint != marks[holder_id]:
+            return Ending("revoked", must_reconnect=True)
         if session_key is not None and session_key not in sessions:
-            return Ending("revoked", may_return=True)
+            return Ending("revoked", must_reconnect=True)
         return None
 
     return {credential: how for credential in given if (how := ending(credential)) is not None}
@@ -75,11 +75,11 @@ def _by_thousands(read: Callable[[list[Any]], Iterable[_T]], keys: set[Any]) -> 
 
 
 def _user_marks(keys: list[Any]) -> Iterable[tuple[Any, int | None]]:
-    """Return the primary key and the ``session_mark`` of those users who are active."""
+    """Return the primary key and the ``session_fingerprint`` of those users who are active."""
     user_model = get_user_model()
-    if not has_plain_users(user_model):
+    if not has_standard_users(user_model):
         users = user_model._default_manager.filter(pk__in=keys)
-        return [(user.pk, session_mark(user)) for user in users if user.is_active]
+        return [(user.pk, session_fingerprint(user)) for user in users if user.is_active]
     primary_key: Any = user_model._meta.pk
     if isinstance(primary_key, models.IntegerField):
         by_column = dict(zip(keys, keys, strict=True))

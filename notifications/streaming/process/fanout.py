@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 from notifications.selectors import InboxState
 from notifications.streaming.addressing import user_key
-from notifications.streaming.connection.inbox import Listener, SharedInbox
+from notifications.streaming.connection.shared_inbox import Listener, SharedInbox
 from notifications.streaming.connection.timers import TimerWheel
 from notifications.streaming.connection.write_batching import WriteBatcher
 from notifications.streaming.transient import Received
@@ -103,13 +103,13 @@ class Fanout:
             inbox = self._inboxes.get(key)
             if inbox is not None:
                 after = received.heads.get(key, 0)
-                inbox.show(received.event, after=after)
+                inbox.offer_transient(received.event, after=after)
                 if after > inbox.position:
                     self._on_behind(inbox)
 
     def reached(self, inbox: SharedInbox, head: int) -> None:
         """Note that an inbox was read from the database and has reached a position."""
         inbox.head = max(inbox.head, head)
-        inbox.release()
+        inbox.release_delayed()
         if head > inbox.position:
             self._on_behind(inbox)

@@ -46,7 +46,7 @@ class LongPoll:
         """End the wait because positions were reused; the answer says so."""
         self.is_over.set()
 
-    def close(self, reason: CloseReason, *, may_return: bool = False) -> None:
+    def close(self, reason: CloseReason, *, must_reconnect: bool = False) -> None:
         """End the wait."""
         self.is_over.set()
 

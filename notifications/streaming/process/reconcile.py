@@ -15,7 +15,7 @@ from notifications import selectors
 from notifications.conf import hub_config
 from notifications.selectors import InboxState
 from notifications.streaming import timing
-from notifications.streaming.connection.inbox import SharedInbox
+from notifications.streaming.connection.shared_inbox import SharedInbox
 from notifications.streaming.database_threads import in_pool
 from notifications.streaming.metrics import METRICS
 from notifications.streaming.process.fanout import Fanout
@@ -96,7 +96,7 @@ class Reconciler:
         for inbox, epoch, position in zip(known, epochs, positions, strict=True):
             state = moved.get(inbox.user_id) if moved else None
             if state is None:
-                inbox.release()
+                inbox.release_delayed()
             elif inbox.epoch == epoch:
                 METRICS.repairs += is_regular and state.head > inbox.position
                 self._compare(inbox, state, position)

@@ -14,7 +14,7 @@ from notifications.conf import hub_config
 from notifications.payloads import ChangeRow
 from notifications.streaming import timing
 from notifications.streaming.connection.changes import SharedChange
-from notifications.streaming.connection.inbox import SharedInbox
+from notifications.streaming.connection.shared_inbox import SharedInbox
 from notifications.streaming.database_threads import in_pool
 from notifications.streaming.metrics import METRICS
 from notifications.streaming.tasks import OnDemand

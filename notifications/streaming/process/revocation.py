@@ -18,7 +18,7 @@ from notifications.conf import hub_config
 from notifications.streaming import timing
 from notifications.streaming.connection.connection import Connection
 from notifications.streaming.connection.credential import Credential
-from notifications.streaming.connection.inbox import SharedInbox
+from notifications.streaming.connection.shared_inbox import SharedInbox
 from notifications.streaming.database_threads import in_pool
 from notifications.streaming.frames import CloseReason, Ending
 from notifications.streaming.process.long_polls import LongPoll
@@ -127,7 +127,7 @@ class Revocation:
         self._end(requested_ends)
         for one in checked:
             if (ending := invalidated.get(one.credential)) is not None:
-                one.close(ending.reason, may_return=ending.may_return)
+                one.close(ending.reason, must_reconnect=ending.must_reconnect)
         return True
 
     def _end(self, reasons: Mapping[UUID, str]) -> None:

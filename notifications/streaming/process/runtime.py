@@ -14,9 +14,9 @@ from notifications.conf import hub_config
 from notifications.http.rate_limits import MemoryBuckets
 from notifications.streaming import timing
 from notifications.streaming.asgi import Receive
-from notifications.streaming.connection.admission import Turns
+from notifications.streaming.connection.concurrency_limit import ConcurrencyLimit
 from notifications.streaming.connection.connection import Connection
-from notifications.streaming.connection.inbox import SharedInbox
+from notifications.streaming.connection.shared_inbox import SharedInbox
 from notifications.streaming.connection.transport import watch_peers
 from notifications.streaming.frames import CloseReason
 from notifications.streaming.hints import publisher
@@ -58,8 +58,8 @@ class Runtime:
         config = hub_config()
         self.is_draining = False
         # Live changes are read by the same few threads, so the share of many openings at once is bounded.
-        self.opening_turns = Turns(config.max_openings, max_waiting=config.max_waiting_openings)
-        self.backlog_turns = Turns(config.max_resumes)
+        self.opening_limit = ConcurrencyLimit(config.max_openings, max_waiting=config.max_waiting_openings)
+        self.backlog_limit = ConcurrencyLimit(config.max_resumes)
         self.opening_buckets = MemoryBuckets()  # limits how often each user may open a stream here
         self._refill = Refill()
         self.fanout = Fanout(

@@ -76,7 +76,7 @@ class ShowAgain:
             for show in shows:
                 inbox = self._fanout.get(show.key)
                 if inbox is not None and self._may_show():
-                    inbox.show(show.event, after=show.position)
+                    inbox.offer_transient(show.event, after=show.position)
 
 
 def _read(ids: Collection[int]) -> list[_Rendered]:
@@ -92,7 +92,7 @@ def _read(ids: Collection[int]) -> list[_Rendered]:
 
 def _render(row: Any) -> bytes:
     try:
-        return frames.shown(at=timestamp(datetime.now(UTC)), notification=notification_json(row))
+        return frames.notification_shown(at=timestamp(datetime.now(UTC)), notification=notification_json(row))
     except Exception:  # a row that cannot be rendered must not keep others from being shown
         logger.exception("Notification %s cannot be rendered and is not shown again", row.public_id)
         return b""

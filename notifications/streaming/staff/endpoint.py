@@ -83,7 +83,7 @@ async def _serve(
 
 
 def _close(reason: CloseReason) -> bytes:
-    return frames.closed(reason=reason, retry_ms=timing.retry_ms(reason), reconnect=True)
+    return frames.stream_close(reason=reason, retry_ms=timing.retry_ms(reason), reconnect=True)
 
 
 def _read(feed_for: Callable[[Parameters, Headers], Feed], parameters: Parameters, headers: Headers) -> Feed:

@@ -94,7 +94,7 @@ class StaffStreams:
             self._outage.recovered()
             for stream, right in held.items():
                 if right in ended:
-                    stream.close(ended[right].reason, may_return=ended[right].may_return)
+                    stream.close(ended[right].reason, must_reconnect=ended[right].must_reconnect)
 
 
 def current_staff_streams() -> StaffStreams:

@@ -131,6 +131,6 @@ class StaffStream(OpenStream):
         """
         body = b""
         if self._closing is not None:
-            retry_ms, ending = timing.retry_ms(self._closing), Ending(self._closing, self._may_return)
-            body = frames.closed(reason=self._closing, retry_ms=retry_ms, reconnect=ending.reconnect)
+            retry_ms, ending = timing.retry_ms(self._closing), Ending(self._closing, self._must_reconnect)
+            body = frames.stream_close(reason=self._closing, retry_ms=retry_ms, reconnect=ending.reconnect)
         await self._writer.finish(body, seconds, self._disconnected)

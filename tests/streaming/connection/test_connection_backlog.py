@@ -117,7 +117,7 @@ async def resumed(streams: Streams, user: User, cursor: str, query: str = "") ->
 async def test_stream__compacted_cut_and_resumed_at_any_frame__folds_to_the_list(
     ada: User, streams: Streams, monkeypatch: pytest.MonkeyPatch, seed: int, is_pruned: bool
 ) -> None:
-    monkeypatch.setattr(log_position, "MAX_STRETCH", 10)
+    monkeypatch.setattr(log_position, "MAX_RANGE_LENGTH", 10)
     monkeypatch.setattr(retention, "MIN_KEPT", 5)
     chance = random.Random(seed)
     await in_pool(live_long_and_prune if is_pruned else live_a_life, ada, chance)

@@ -1,4 +1,4 @@
-"""The small parts of the stream: outbox, groups, jitter."""
+"""The small parts of the stream: queue, groups, jitter."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from notifications.streaming import timing
-from notifications.streaming.connection.send_queue import Outbox, joined
+from notifications.streaming.connection.send_queue import SendQueue, bodies
 from notifications.streaming.hints.messages import group_of, hint_message, look_message, read_hint, read_look
 
 pytestmark = pytest.mark.shape("embedded")
@@ -20,25 +20,25 @@ OURS, THEIRS = "0123456789abcdef", "fedcba9876543210"
 
 @given(sizes=st.lists(st.integers(1, 30), max_size=30))
 def test_outbox__any_frames__bounds_hold_and_one_is_always_admitted(sizes: list[int]) -> None:
-    outbox = Outbox(max_frames=3, max_bytes=20)
+    queue = SendQueue(max_frames=3, max_bytes=20)
     admitted: list[bytes] = []
     for size in sizes:
         frame = b"x" * size
-        if outbox.add(frame):
+        if queue.add(frame):
             admitted.append(frame)
         else:
             assert admitted
         assert len(admitted) <= 3
         assert len(admitted) == 1 or sum(map(len, admitted)) <= 20
-    assert outbox.take() == admitted
-    assert outbox.frames == []
-    assert outbox.add(b"y" * 100)
+    assert queue.take() == admitted
+    assert queue.frames == []
+    assert queue.add(b"y" * 100)
 
 
 @given(sizes=st.lists(st.integers(1, 3 * timing.MAX_WRITE_BYTES), max_size=8))
 def test_joined__writes_are_bounded_and_no_frame_is_split(sizes: list[int]) -> None:
     frames = [bytes([index]) * size for index, size in enumerate(sizes)]
-    writes = list(joined(frames))
+    writes = list(bodies(frames))
     assert b"".join(writes) == b"".join(frames)
     for write in writes:
         assert len(write) <= timing.MAX_WRITE_BYTES or write in frames

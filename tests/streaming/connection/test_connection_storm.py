@@ -14,7 +14,7 @@ from django.contrib.auth.models import User
 from django.test import override_settings
 
 from notifications import services
-from notifications.streaming.connection.changes import read_page
+from notifications.streaming.connection.changes import read_log_page
 from notifications.streaming.database_threads import in_pool
 from notifications.streaming.door.credentials import identify
 from notifications.streaming.process.runtime import current_runtime
@@ -62,8 +62,8 @@ def credentials(monkeypatch: pytest.MonkeyPatch) -> Iterator[Valve]:
 
 @pytest.fixture
 def pages(monkeypatch: pytest.MonkeyPatch) -> Iterator[Valve]:
-    valve = Valve(read_page)
-    monkeypatch.setattr("notifications.streaming.connection.backlog.read_page", valve)
+    valve = Valve(read_log_page)
+    monkeypatch.setattr("notifications.streaming.connection.backlog.read_log_page", valve)
     yield valve
     valve.opened.set()
 
@@ -133,9 +133,9 @@ async def test_backlog__waiting_for_its_turn__has_heartbeats_and_obeys(
     waiting = await streams.open(ada, "after=earliest&heartbeat=5")
     leaving = await streams.open(ada, "after=earliest")
     await leaving.expect("stream.open")
-    await wait_until_async(lambda: current_runtime().backlog_turns.waiting_count == 2)
+    await wait_until_async(lambda: current_runtime().backlog_limit.waiting_count == 2)
     await leaving.disconnect()
-    assert current_runtime().backlog_turns.waiting_count == 1
+    assert current_runtime().backlog_limit.waiting_count == 1
     with override_settings(NOTIFICATION_HUB={"max_stream_seconds": 1}):
         rotating = await streams.open(ada, "after=earliest")
         assert (await rotating.expect("stream.close")).json["reason"] == "rotate"
@@ -156,7 +156,7 @@ async def test_openings__beyond_the_line__are_told_to_come_back_at_different_tim
     first = await streams.open(ada)
     await wait_until_async(lambda: credentials.inside == 1)
     line = await many(streams, [ada], "", count=3)
-    await wait_until_async(lambda: current_runtime().opening_turns.waiting_count == 3)
+    await wait_until_async(lambda: current_runtime().opening_limit.waiting_count == 3)
     refused = [await streams.answer(ada) for _ in range(20)]
     assert {answer.status for answer in refused} == {503}
     assert b'"unavailable"' in refused[0].raw
@@ -168,7 +168,7 @@ async def test_openings__beyond_the_line__are_told_to_come_back_at_different_tim
     assert {answer.events[0].json["reconnect"] for answer in told} == {True}
     assert len({answer.events[0].retry for answer in told}) > 1
     await line[1].disconnect()
-    assert current_runtime().opening_turns.waiting_count == 2
+    assert current_runtime().opening_limit.waiting_count == 2
     assert line[1].status is None
     credentials.opened.set()
     for stream in (first, line[0], line[2]):
@@ -180,7 +180,7 @@ async def test_openings__beyond_the_line__are_told_to_come_back_at_different_tim
 async def test_drain__who_waits_in_line__is_refused(ada: User, streams: Streams, credentials: Valve) -> None:
     credentials.opened.clear()
     line = await many(streams, [ada], "", count=4)
-    await wait_until_async(lambda: current_runtime().opening_turns.waiting_count == 3)
+    await wait_until_async(lambda: current_runtime().opening_limit.waiting_count == 3)
     draining = asyncio.create_task(current_runtime().drain())
     await wait_until_async(lambda: current_runtime().is_draining)
     credentials.opened.set()

@@ -15,11 +15,11 @@ from notifications.payloads import ChangeRow
 from notifications.selectors import InboxState
 from notifications.streaming.asgi import Headers
 from notifications.streaming.connection import write_batching
-from notifications.streaming.connection.admission import Turns
 from notifications.streaming.connection.changes import SharedChange
+from notifications.streaming.connection.concurrency_limit import ConcurrencyLimit
 from notifications.streaming.connection.connection import Connection
 from notifications.streaming.connection.credential import Credential
-from notifications.streaming.connection.log_position import Plan
+from notifications.streaming.connection.log_position import ResumePlan
 from notifications.streaming.connection.request import StreamRequest
 from notifications.streaming.connection.transport import UvicornTransport
 from notifications.streaming.frames import CloseReason
@@ -69,11 +69,11 @@ async def at_rest() -> AsyncIterator[tuple[Connection, Transport, list[bytes]]]:
         send=send,
         transport=UvicornTransport(cycle),
         request=StreamRequest.parse({}, Headers({"headers": []})),
-        credential=Credential(1, user_mark=None),
+        credential=Credential(1, session_fingerprint=None),
         fanout=Fanout(on_membership=ignore, on_behind=ignore, on_look=ignore),
-        backlog_turns=Turns(1),
+        backlog_limit=ConcurrencyLimit(1),
         state=InboxState(1, EPOCH, 0, 0, 0),
-        plan=Plan("none", 0),
+        plan=ResumePlan("none", 0),
         headers=[],
     )
     writing = asyncio.create_task(connection._write())

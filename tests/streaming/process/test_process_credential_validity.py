@@ -20,7 +20,7 @@ from notifications.contrib.security import services as security_services
 from notifications.contrib.security.models import SignIn
 from notifications.signals import streams_changed
 from notifications.streaming.asgi import Headers
-from notifications.streaming.connection.credential import Credential, session_mark
+from notifications.streaming.connection.credential import Credential, session_fingerprint
 from notifications.streaming.door.credentials import identify
 from notifications.streaming.process import credential_validity
 from notifications.streaming.refusal import Refusal
@@ -115,7 +115,7 @@ def test_ticket__that_a_producers_session_asked_for__ends_with_the_right_of_eith
 ) -> None:
     producer = make_user("shop")
     key = new_session(producer)
-    opened = by_ticket(services.issue_ticket(ada, session_key=key, asked_by=producer))
+    opened = by_ticket(services.issue_ticket(ada, session_key=key, requested_by=producer))
     assert opened.user_id == ada.pk
     assert ended([opened]) == set()
     SESSION_ENDS[how](producer if whose == "producer" else ada, key)
@@ -127,7 +127,7 @@ def test_ticket__that_a_producers_session_asked_for__ends_with_the_right_of_eith
 def test_ticket__that_a_producers_token_asked_for__ends_with_the_producer(ada: User, how: str) -> None:
     producer = make_user("shop")
     token = make_token(producer, "publish").token
-    opened = by_ticket(services.issue_ticket(ada, token=token, asked_by=producer))
+    opened = by_ticket(services.issue_ticket(ada, token=token, requested_by=producer))
     assert ended([opened]) == set()
     SESSION_ENDS[how](producer, "")
     assert ended([opened]) == {opened}
@@ -136,7 +136,7 @@ def test_ticket__that_a_producers_token_asked_for__ends_with_the_producer(ada: U
 def test_ticket__that_a_producers_session_asked_for__ends_with_that_session(ada: User) -> None:
     producer = make_user("shop")
     key = new_session(producer)
-    opened = by_ticket(services.issue_ticket(ada, session_key=key, asked_by=producer))
+    opened = by_ticket(services.issue_ticket(ada, session_key=key, requested_by=producer))
     expire(key)
     assert ended([opened]) == {opened}
 
@@ -174,7 +174,7 @@ def test_thousands__three_statements_for_each(ada: User, django_assert_num_queri
     tokens = [make_token(user, "read").token.pk for user in users[:2]]
     until = timezone.now() + timedelta(days=1)
     Session.objects.bulk_create([Session(pk=f"{user.pk:032}", expire_date=until) for user in users])
-    opened = [Credential(user.pk, None, f"{user.pk:032}", session_mark(user)) for user in users]
+    opened = [Credential(user.pk, None, f"{user.pk:032}", session_fingerprint(user)) for user in users]
     opened += [Credential(ada.pk, token) for token in tokens]
     with django_assert_num_queries(5):
         assert ended(opened) == set()

@@ -149,7 +149,7 @@ async def test_rotated__what_still_waited_is_sent_and_counts_as_written(ada: Use
     stream.may_take.clear()
     for position in (1, 2, 3):  # the first is being written, the others wait behind it
         await send_to(ada)
-        await wait_until_async(lambda position=position: connection_here._session.position == position)  # type: ignore[misc]
+        await wait_until_async(lambda position=position: connection_here._position.considered == position)  # type: ignore[misc]
     connection_here.close("rotate")
     stream.may_take.set()
     assert (await stream.expect("stream.close")).json["reason"] == "rotate"
