@@ -25,7 +25,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from notifications.conf import hub_config
-from notifications.serving.worker_counts import Scribe
+from notifications.serving.worker_counts import CountsWriter
 from notifications.streaming.asgi import Headers, Scope
 from notifications.streaming.metrics import BUCKETS, METRICS, Durations, Metrics
 
@@ -122,32 +122,32 @@ def numbers() -> dict[str, Any]:
     return {"counts": METRICS.as_counts(), "process": process}
 
 
-_scribe: Scribe | None = None
+_counts_writer: CountsWriter | None = None
 
 
-def share(scribe: Scribe) -> None:
+def share(counts_writer: CountsWriter) -> None:
     """From now on the page is that of all workers."""
-    global _scribe
-    _scribe = scribe
+    global _counts_writer
+    _counts_writer = counts_writer
 
 
 def totals() -> tuple[Metrics, bool]:
     """What was counted, and whether that is of all workers, ended ones included; else of this process
     alone.
     """
-    if _scribe is None or not _scribe.write():
+    if _counts_writer is None or not _counts_writer.write():
         return METRICS, False
-    return Metrics.from_counts(_scribe.tally.read()[0]), True
+    return Metrics.from_counts(_counts_writer.worker_counts.read()[0]), True
 
 
 def exposition() -> bytes:
     """The page, in Prometheus's text format."""
     collectors: list[Collector]
     # Written before anybody sees it, or it would go back if this process were killed now.
-    if _scribe is None or not _scribe.write():
+    if _counts_writer is None or not _counts_writer.write():
         collectors = [HubCollector(METRICS), PROCESS_COLLECTOR, GC_COLLECTOR]
     else:
-        counts, workers = _scribe.tally.read()
+        counts, workers = _counts_writer.worker_counts.read()
         collectors = [HubCollector(Metrics.from_counts(counts)), WorkersCollector(workers)]
     registry = CollectorRegistry()
     for collector in (*collectors, PLATFORM_COLLECTOR):

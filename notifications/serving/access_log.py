@@ -1,6 +1,4 @@
-"""Keeps query strings, in which a ticket may stand, out of the access logs of all servers that serve the
-stream.
-"""
+"""Keeps query strings, which may hold a ticket, out of the access logs of all servers."""
 
 from __future__ import annotations
 
@@ -13,12 +11,12 @@ from typing import Any, Final
 LOGGERS: Final = ("uvicorn.access", "django.channels.server")
 
 
-def keep_out_secrets() -> None:
-    """Filter the logs; again, it does nothing."""
+def hide_query_strings() -> None:
+    """Filter the access logs. A second call does nothing."""
     for name in LOGGERS:
         logging.getLogger(name).addFilter(without_query)
-    # The command `daphne` writes its log itself, past `logging`, and has no hook; where it runs, its module
-    # is loaded.
+    # The command `daphne` writes its access log without `logging` and offers no hook. Its module is loaded
+    # only where that command runs.
     daphne: Any = sys.modules.get("daphne.access")
     if daphne is not None and not hasattr(daphne.AccessLogGenerator, "with_query"):
         daphne.AccessLogGenerator.with_query = daphne.AccessLogGenerator.__call__
@@ -26,7 +24,7 @@ def keep_out_secrets() -> None:
 
 
 def without_query(record: logging.LogRecord) -> bool:
-    """Cut the query string off the path in a line's arguments; every line stays."""
+    """Cut the query string off the path in a record's arguments; every record is kept."""
     match record.args:
         case (client, method, str() as path, *rest):
             record.args = (client, method, _path(path), *rest)

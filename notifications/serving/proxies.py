@@ -1,6 +1,4 @@
-"""Whose request it is, when it may have come through a proxy: settled once, for views, streams and the access
-log alike.
-"""
+"""Finds the client behind proxies, once for views, streams and the access log."""
 
 from __future__ import annotations
 
@@ -12,10 +10,11 @@ FORWARDED_PREFIX = b"x-forwarded-"
 
 
 def settle_client(scope: Scope) -> None:
-    """Put the client's address into the scope, and take out what a stranger claims of itself.
+    """Put the client's address into the scope, and remove what a stranger claims about itself.
 
-    In place, because the server writes its access log from the same scope. From a peer that is no trusted
-    proxy no ``X-Forwarded-…`` header goes any further: nobody can say of himself that he came by https.
+    The scope is changed in place, because the server writes its access log from the same scope.
+    ``X-Forwarded-…`` headers from a peer that is not a trusted proxy are removed, so that no client can claim
+    to have used https.
     """
     trusted = trusted_proxies(hub_config().trusted_proxies)
     client = scope.get("client")

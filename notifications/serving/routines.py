@@ -1,7 +1,7 @@
-"""What a serving process runs beside its event loop: the sweeper, the broadcaster and the replayer. They
-start with the first ASGI scope, never with Django.
+"""The background threads of a serving process: the sweeper, the broadcaster and the replayer.
 
-A management command or a shell that imports the hub starts nothing.
+They start with the first ASGI scope, never with Django: a management command or a shell that imports the hub
+starts nothing.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ STOP_SECONDS: Final = 1.0
 
 
 class Routine(threading.Thread, ABC):
-    """Does one kind of work again and again until it is stopped. Outlives any failure.
+    """A thread that repeats one kind of work until it is stopped, whatever fails.
 
     Args:
         name: of the thread, and of the work in the log.
@@ -37,27 +37,27 @@ class Routine(threading.Thread, ABC):
         self._stopping = threading.Event()
         self._outage = Outage(
             logger,
-            began=f"The {name} failed; it tries again",
+            began=f"The {name} failed and will try again",
             over=f"The {name} works again",
             has_traceback=True,
         )
 
     @abstractmethod
     def work(self) -> float:
-        """Do a part of the work; the seconds until the next."""
+        """Do a part of the work, and return the seconds to wait until the next part."""
 
     def run(self) -> None:
-        """Work until ``stop``."""
+        """Work until ``stop`` is called."""
         while not self._stopping.wait(self._try()):
             pass
         connections.close_all()
 
     def ask_to_stop(self) -> None:
-        """End after the part that is being done."""
+        """Stop after the part that is being done."""
         self._stopping.set()
 
     def stop(self) -> None:
-        """The same, and wait for it, a second at most."""
+        """Stop after the part that is being done, and wait for that, a second at most."""
         self.ask_to_stop()
         self.join(STOP_SECONDS)
 
@@ -97,8 +97,9 @@ class Sweeper(Routine):
 
 
 class Broadcaster(Routine):
-    """Sends broadcasts, one chunk at a time: a thread of its own, so that they never hold up what the sweeper
-    does.
+    """Sends broadcasts, one chunk at a time.
+
+    It is a thread of its own, so that broadcasts never delay what the sweeper does.
     """
 
     def __init__(self) -> None:
@@ -110,7 +111,7 @@ class Broadcaster(Routine):
 
 
 class Replayer(Routine):
-    """Replays what staff asked for, one chunk at a time, like the broadcaster."""
+    """Runs the replays of staff, one chunk at a time, like the broadcaster."""
 
     def __init__(self) -> None:
         super().__init__("replayer")
@@ -124,8 +125,8 @@ def _pause_after(run_chunk: Callable[[], bool]) -> float:
     began_at = time.monotonic()
     if not run_chunk():
         return _interval()
-    # SQLite has one writer at a time, and whoever waits for it looks again at intervals: half of the time is
-    # theirs.
+    # SQLite has one writer at a time, and those that wait for it retry at intervals. Half of the time is left
+    # to them.
     return time.monotonic() - began_at if connection.vendor == "sqlite" else 0
 
 
@@ -138,7 +139,10 @@ _lock = threading.Lock()
 
 
 def start() -> None:
-    """Start what a serving process needs; again, it does nothing. A child of fork() starts its own."""
+    """Start the background threads of a serving process. A second call does nothing.
+
+    A child of fork() starts its own.
+    """
     if serving_process.is_serving():
         return
     with _lock:
@@ -150,7 +154,7 @@ def start() -> None:
 
 
 def stop() -> None:
-    """Stop it again."""
+    """Stop the background threads."""
     with _lock:
         for routine in _routines:
             routine.ask_to_stop()

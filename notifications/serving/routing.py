@@ -1,4 +1,4 @@
-"""Where the stream stands among a project's ASGI applications; ``hub/asgi.py`` shows its use.
+"""Routes the stream among a project's ASGI applications; ``hub/asgi.py`` shows its use.
 
 Example::
 
@@ -22,7 +22,7 @@ from django.urls import path, re_path
 
 from notifications.conf import hub_config
 from notifications.serving import routines
-from notifications.serving.access_log import keep_out_secrets
+from notifications.serving.access_log import hide_query_strings
 from notifications.serving.proxies import settle_client
 from notifications.streaming.asgi import Receive, Scope, Send, join_cookies
 from notifications.streaming.connection.transport import SERVER_SEND
@@ -44,7 +44,7 @@ SIGNALS_PATH = "notifications/stream"
 def http_routes(
     django_application: ASGIApplication, *, with_dialect: bool = False, admin_path: str = "admin/"
 ) -> list[Any]:
-    """The routes for Channels' ``URLRouter``: the streams, the long poll, and Django for everything else.
+    """Return the routes for Channels' ``URLRouter``: streams, the long poll, and Django for the rest.
 
     Args:
         django_application: what ``get_asgi_application()`` gives.
@@ -66,7 +66,7 @@ def http_routes(
         application = stream if hub_config().range_dialect else django_application
         await application({**scope, SIGNALS: True}, receive, send)
 
-    # Django's types know only views as the target of a path.
+    # Django's types accept only views as the target of a path.
     targets: list[tuple[str, Any]] = [
         (STREAM_PATH, stream),
         (EVENTS_PATH, events),
@@ -81,11 +81,10 @@ def http_routes(
 
 
 class Serving:
-    """The outermost application: starts the background with the first scope, and mends what a stranger may
-    set.
+    """The outermost application: starts the background threads, and corrects what a client may not set.
 
-    Nothing should stand around it that puts a ``send`` of its own before the server's: a stream then knows
-    nothing of its wire.
+    Nothing around it may put its own ``send`` before the server's, because a stream could then not find its
+    transport.
 
     Args:
         application: Channels' router.
@@ -93,10 +92,10 @@ class Serving:
 
     def __init__(self, application: ASGIApplication) -> None:
         self._application = application
-        keep_out_secrets()
+        hide_query_strings()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a scope on."""
+        """Correct a scope, and pass it on."""
         routines.start()
         if scope["type"] != "lifespan":
             scope[SERVER_SEND] = send
@@ -107,15 +106,15 @@ class Serving:
 
 
 def _below_root_path(scope: Scope) -> Scope:
-    """A scope whose path begins with its root path, whether a proxy has taken that off or not.
+    """Return a scope whose path begins with its root path, whether a proxy has removed that or not.
 
-    The setting decides, then the server. Daphne's counts for nothing, as any client may send it in a header:
-    its path lacks it.
+    The setting decides, then the server. Daphne's root path is ignored, because any client may send it in a
+    header; such a path does not begin with it.
     """
     path, root_path = scope["path"], scope.get("root_path", "")
     told = root_path if path.startswith(f"{root_path}/") else ""
     root_path = settings.FORCE_SCRIPT_NAME or told
-    if path == root_path:  # where Django's admin leads back to
+    if path == root_path:  # Django's admin links to it
         path += "/"
     elif not path.startswith(f"{root_path}/"):
         path = root_path + path
@@ -123,9 +122,7 @@ def _below_root_path(scope: Scope) -> Scope:
 
 
 async def lifespan(scope: Scope, receive: Receive, send: Send) -> None:
-    """Say yes to start and stop, so that servers which ask for it need no exception to learn that it is not
-    there.
-    """
+    """Confirm start and stop, so that servers which use lifespan events do not log that they are missing."""
     while True:
         message = await receive()
         await send({"type": f"{message['type']}.complete"})
@@ -135,6 +132,6 @@ async def lifespan(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 async def refuse_websocket(scope: Scope, receive: Receive, send: Send) -> None:
-    """There is no WebSocket here: closed before it is accepted, which a client sees as 403."""
+    """Close a WebSocket before it is accepted, which its client sees as 403: the hub has none."""
     await receive()
     await send({"type": "websocket.close"})

@@ -19,29 +19,29 @@ import uvicorn
 from django.conf import settings
 
 from notifications.conf import hub_config
-from notifications.serving.supervisor import ALIVE, LIFE_SECONDS, READY, Supervisor, Worker
-from notifications.serving.worker_counts import Scribe
+from notifications.serving.supervisor import ALIVE, READY, SIGN_OF_LIFE_SECONDS, Supervisor, Worker
+from notifications.serving.worker_counts import CountsWriter
 from notifications.streaming.connection.transport import tune_socket
 from notifications.streaming.process.runtime import drain_current
 
 BACKLOG: Final = 2_048
 KEEP_ALIVE_SECONDS: Final = 30
-# What a worker may need beyond its drain, to end its threads and connections.
+# The time that a worker may take beyond its drain to end its threads and connections.
 END_SECONDS: Final = 3.0
-# How many more objects, and passes over them, there have to be before Python looks for cycles. Ten thousand
-# streams are half a million objects that live long. At Python's own 700, 10 and 10, what a look at all of
-# them, or a batch of changes, needs for a moment counts as old, and the collector goes through everything: a
-# tenth of a second for nothing.
+# How many new objects, and collections of the younger generations, start a garbage collection. Ten thousand
+# streams are half a million objects that live long. With Python's own 700, 10 and 10, the objects that a
+# check of all streams or a batch of changes needs for a moment are counted as old, and the collector then
+# visits everything: a tenth of a second for nothing.
 GC_THRESHOLDS: Final = (50_000, 20, 50)
 
 
 class HubServer(uvicorn.Server):
-    """One worker that closes its streams politely when it is told to stop.
+    """A worker that closes its streams properly when it is told to stop.
 
     Args:
         application: the ASGI application.
         on_serving: called once connections are accepted.
-        on_life: called every second by the event loop, from then on until the streams are closed.
+        on_sign_of_life: called every second by the event loop, from then on until the streams are closed.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class HubServer(uvicorn.Server):
         application: str,
         *,
         on_serving: Callable[[], None],
-        on_life: Callable[[], None] = lambda: None,
+        on_sign_of_life: Callable[[], None] = lambda: None,
     ) -> None:
         super().__init__(
             uvicorn.Config(
@@ -65,31 +65,32 @@ class HubServer(uvicorn.Server):
             )
         )
         self._on_serving = on_serving
-        self._on_life = on_life
-        self._living: asyncio.Task[None] | None = None
+        self._on_sign_of_life = on_sign_of_life
+        self._sign_of_life_task: asyncio.Task[None] | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Accept connections, and say so."""
+        """Accept connections, and report that."""
         await super().startup(sockets)
         gc.freeze()  # what was imported is never garbage
         gc.set_threshold(*GC_THRESHOLDS)
         self._on_serving()
-        self._living = asyncio.create_task(self._live())
+        self._sign_of_life_task = asyncio.create_task(self._show_life())
 
-    async def _live(self) -> None:
+    async def _show_life(self) -> None:
         while True:
-            await asyncio.sleep(LIFE_SECONDS)
-            self._on_life()
+            await asyncio.sleep(SIGN_OF_LIFE_SECONDS)
+            self._on_sign_of_life()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Stop accepting, close the streams, and only then do what uvicorn does, which would wait for them
-        for ever.
+        """Stop accepting, close the streams, and then do what uvicorn does.
+
+        uvicorn alone would wait for the streams for ever.
         """
         for server in self.servers:
             server.close()
         await drain_current()
-        if self._living is not None:
-            self._living.cancel()
+        if self._sign_of_life_task is not None:
+            self._sign_of_life_task.cancel()
         await super().shutdown(sockets)
 
 
@@ -98,27 +99,27 @@ def serve(
     listening: socket.socket,
     *,
     on_serving: Callable[[], None],
-    on_life: Callable[[], None] = lambda: None,
+    on_sign_of_life: Callable[[], None] = lambda: None,
 ) -> None:
     """Serve until SIGTERM or SIGINT, then drain and return.
 
     Args:
         application: import path of the ASGI application.
-        listening: from ``listen``.
+        listening: the socket that ``listen`` has returned.
         on_serving: called once connections are accepted.
-        on_life: called every second by the event loop that serves.
+        on_sign_of_life: called every second by the event loop that serves.
     """
     server_log = logging.getLogger("uvicorn.error")
     server_log.setLevel(logging.WARNING)
     server_log.addFilter(without_upgrades)
     logging.getLogger("uvicorn.access").addFilter(without_static)
-    server = HubServer(application, on_serving=on_serving, on_life=on_life)
+    server = HubServer(application, on_serving=on_serving, on_sign_of_life=on_sign_of_life)
 
     def stop(number: int, frame: FrameType | None) -> None:
         server.should_exit = True
 
-    # uvicorn has handlers of its own while it runs. These are for a signal that comes while the application
-    # is still being imported, and for the same one that uvicorn repeats after a clean stop, which must not
+    # uvicorn installs its own handlers while it runs. These are for a signal that comes while the application
+    # is still being imported, and for the signal that uvicorn raises again after a clean stop, which must not
     # end in a traceback.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
@@ -133,11 +134,12 @@ def supervise(
     on_serving: Callable[[], None],
     on_ended: Callable[[Worker], None],
 ) -> bool:
-    """Have several workers serve until SIGTERM or SIGINT; a dead one is replaced, SIGHUP replaces them one
-    after the other.
+    """Have several workers serve until SIGTERM or SIGINT.
+
+    A dead worker is replaced, and SIGHUP replaces all of them one after the other.
 
     Args:
-        command: starts a worker, which calls ``work``, once its number and two file descriptors are appended.
+        command: starts a worker, which calls ``work``. Its number and two file descriptors are appended.
         listening: from ``listen``.
         worker_count: how many.
         on_serving: called once all of them serve.
@@ -158,37 +160,42 @@ def supervise(
     return asyncio.run(supervisor.run())
 
 
-def work(application: str, listening: socket.socket, lifeline: socket.socket, scribe: Scribe) -> None:
-    """Serve as one of several workers, until SIGTERM, SIGINT, or the end of the supervisor, then drain and
-    return.
+def work(
+    application: str, listening: socket.socket, lifeline: socket.socket, counts_writer: CountsWriter
+) -> None:
+    """Serve as one of several workers, then drain and return.
+
+    It stops at SIGTERM or SIGINT, or when the supervisor is gone.
 
     Args:
         application: import path of the ASGI application.
-        listening: the socket that all of them share.
-        lifeline: the worker's end.
-        scribe: writes down what this worker counts.
+        listening: the socket that all workers share.
+        lifeline: the worker's end of the socket pair.
+        counts_writer: writes down what this worker counts.
     """
-    # A hang-up is for the supervisor, which a terminal tells at the same time.
+    # SIGHUP is meant for the supervisor, which a terminal signals at the same time.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    threading.Thread(target=_end_with, args=(lifeline, scribe), name="hub-lifeline", daemon=True).start()
-    # By SIGABRT the supervisor asks a worker that hangs where each of its threads stands.
+    threading.Thread(
+        target=_end_with_supervisor, args=(lifeline, counts_writer), name="hub-lifeline", daemon=True
+    ).start()
+    # With SIGABRT the supervisor makes a hanging worker print the stack of each of its threads.
     faulthandler.enable()
 
     def say_alive() -> None:
-        # A supervisor that does not listen for the moment must not make a worker wait.
+        # A supervisor that does not read at the moment must not make a worker wait.
         with contextlib.suppress(OSError):
             lifeline.send(ALIVE, socket.MSG_DONTWAIT)
 
-    scribe.start()
-    serve(application, listening, on_serving=lambda: lifeline.sendall(READY), on_life=say_alive)
-    scribe.stop()
+    counts_writer.start()
+    serve(application, listening, on_serving=lambda: lifeline.sendall(READY), on_sign_of_life=say_alive)
+    counts_writer.stop()
 
 
-def _end_with(lifeline: socket.socket, scribe: Scribe) -> None:
-    """End this process when the other end of the lifeline is closed; for certain, if it does not drain."""
+def _end_with_supervisor(lifeline: socket.socket, counts_writer: CountsWriter) -> None:
+    """Stop this process when the other end of the lifeline is closed; kill it if it does not drain."""
     lifeline.recv(1)
-    logging.getLogger(__name__).error("The supervisor is gone, so this worker ends")
-    scribe.tally.remove()
+    logging.getLogger(__name__).error("The supervisor is gone, so this worker stops")
+    counts_writer.worker_counts.remove()
     os.kill(os.getpid(), signal.SIGTERM)
     threading.Event().wait(_stop_seconds())
     os.kill(os.getpid(), signal.SIGKILL)
@@ -199,10 +206,10 @@ def _stop_seconds() -> float:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A listening socket, tuned.
+    """Return a listening socket with the hub's socket options.
 
     Raises:
-        OSError: the address cannot be had.
+        OSError: the address is not available.
     """
     family, kind, protocol, _, address = socket.getaddrinfo(
         host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -220,15 +227,14 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def without_upgrades(record: logging.LogRecord) -> bool:
-    """Leave out that somebody asked for a WebSocket, which is answered as if he had not, and uvicorn's advice
-    to install one.
-    """
+    """Drop uvicorn's lines about WebSocket requests, which are answered like any other request."""
     return not str(record.msg).startswith(("Unsupported upgrade request", "No supported WebSocket library"))
 
 
 def without_static(record: logging.LogRecord) -> bool:
-    """Leave the files of a page, some thirty lines for each visit, out of uvicorn's access log; a missing one
-    stays in.
+    """Drop successful requests for static files, about thirty for each visit, from uvicorn's access log.
+
+    A file that is missing is still logged.
     """
     match record.args:
         case (_, _, str() as path, _, int() as status):

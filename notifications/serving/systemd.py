@@ -1,7 +1,6 @@
-"""What systemd gives a service and wants of it: the socket that it keeps over restarts, and a word when the
-hub serves.
+"""Talks to systemd: takes the socket that it keeps over restarts, and reports when the hub serves.
 
-The protocols are four environment variables (sd_listen_fds(3), sd_notify(3)); away from systemd nothing here
+The protocols are four environment variables (sd_listen_fds(3), sd_notify(3)); without systemd nothing here
 does anything.
 """
 
@@ -16,10 +15,10 @@ FIRST_DESCRIPTOR: Final = 3
 
 
 def inherited_socket() -> socket.socket | None:
-    """The listening socket of the service's socket unit; None when there is none for this very process.
+    """Return the listening socket of the service's socket unit; None when this process was given none.
 
     Raises:
-        OSError: there are several, or it is no listening socket.
+        OSError: there are several sockets, or it is not a listening one.
     """
     given = _first_environment()
     if given.get("LISTEN_PID") != str(os.getpid()) or not (count := given.get("LISTEN_FDS")):
@@ -36,8 +35,9 @@ def inherited_socket() -> socket.socket | None:
 
 
 def _first_environment() -> dict[str, str]:
-    """The environment that this process was started with: Twisted, which Daphne imports, has taken these
-    variables out since.
+    """Return the environment that this process was started with.
+
+    Twisted, which Daphne imports, has removed these variables from ``os.environ``.
     """
     block = Path("/proc/self/environ")
     if not block.exists():
@@ -51,7 +51,7 @@ def notify_ready() -> None:
     address = os.environ.pop("NOTIFY_SOCKET", "")
     if not address:
         return
-    # An @ stands for the NUL of an abstract address.
+    # An @ stands for the NUL at the beginning of an abstract address.
     path = "\0" + address[1:] if address.startswith("@") else address
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as told:
         told.sendto(b"READY=1", path)

@@ -1,9 +1,8 @@
-"""What the workers of one ``serve`` have counted, each in a file of its own, so that any of them can tell it
-for all.
+"""Shares the counters of several workers through one file each, so that any worker can report the sum.
 
-Counters never go back: what a worker shows stands in its file first, and when it has ended the supervisor
-adds its file to that of the ended ones. Readers take no lock. They read the workers' files first and those of
-the ended last, which names whom it holds.
+Counters never go back: what a worker reports is in its file first, and when it has ended the supervisor adds
+its file to that of the ended workers. Readers take no lock. They read the workers' files first and the file
+of the ended ones last, which names the workers that it includes.
 """
 
 from __future__ import annotations
@@ -25,18 +24,18 @@ from notifications.system.outages import Outage
 logger = logging.getLogger(__name__)
 
 WRITE_SECONDS: Final = 1.0
-# Ended workers that the file names: far more than can end while somebody reads.
+# How many ended workers the file names: far more than can end during one read.
 MAX_NAMED: Final = 256
 ENDED: Final = "ended"
 
 Counts = dict[str, Any]
 
 
-class Tally:
-    """The files of one ``serve``.
+class WorkerCounts:
+    """The files with the counts of one ``serve``.
 
     Args:
-        folder: where they are; the supervisor makes it, and removes it at its end.
+        folder: where they are; the supervisor creates it, and removes it at its end.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -44,20 +43,25 @@ class Tally:
 
     @classmethod
     @contextlib.contextmanager
-    def made(cls) -> Iterator[Self]:
-        """A new one, for as long as the supervisor runs."""
-        with tempfile.TemporaryDirectory(prefix="hub-tally-", ignore_cleanup_errors=True) as folder:
+    def temporary(cls) -> Iterator[Self]:
+        """Create the folder for as long as the supervisor runs."""
+        with tempfile.TemporaryDirectory(prefix="hub-worker-counts-", ignore_cleanup_errors=True) as folder:
             yield cls(Path(folder))
 
     def write(self, name: str, record: Mapping[str, Any]) -> None:
-        """Replace a file as a whole. Raises ``OSError``."""
+        """Replace a file as a whole.
+
+        Raises:
+            OSError: it cannot be written.
+        """
         passing = self.folder / f"{name}.new"
         passing.write_text(json.dumps(record))
         passing.replace(self.folder / f"{name}.json")
 
     def read(self) -> tuple[Counts, list[Mapping[str, Any]]]:
-        """What all workers have counted, ended ones included, and the records of those that run, by their
-        number.
+        """Return the sum of all workers' counts, ended ones included, and the records of those that run.
+
+        The records are in the order of the workers' numbers.
         """
         records = {path.stem: _load(path) for path in self.folder.glob("*.json") if path.stem != ENDED}
         ended = _load(self.folder / f"{ENDED}.json")
@@ -66,17 +70,18 @@ class Tally:
         ]
         counts = dict(ended.get("counts", {}))
         for record in running:
-            counts = added(counts, record["counts"])
+            counts = add_counts(counts, record["counts"])
         return counts, sorted(running, key=lambda record: (record["number"], record["since"]))
 
     def retire(self, pid: int) -> None:
-        """Keep what an ended worker has counted. Its streams are over, too: they count as closed, by
-        ``killed``.
+        """Keep the counts of a worker that has ended.
+
+        Its open streams are counted as closed, with the reason ``killed``.
         """
         for path in self.folder.glob(f"{pid}-*"):
             record, ended = _load(path), _load(self.folder / f"{ENDED}.json")
             if path.suffix == ".json" and record:
-                counts = added(ended.get("counts", {}), _all_closed(record["counts"]))
+                counts = add_counts(ended.get("counts", {}), _with_streams_closed(record["counts"]))
                 names = [*ended.get("names", ()), path.stem][-MAX_NAMED:]
                 self.write(ENDED, {"counts": counts, "names": names})
             path.unlink(missing_ok=True)
@@ -86,48 +91,51 @@ class Tally:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-class Scribe(threading.Thread):
-    """Writes down, every second, what this worker has counted, and whenever somebody asks.
+class CountsWriter(threading.Thread):
+    """A thread that writes down what this worker has counted, every second and on request.
 
     Args:
-        tally: where.
+        worker_counts: the files to write to.
         number: of the worker's place.
-        numbers: gives what there is to write, ``counts`` and ``process``.
+        numbers: returns what there is to write, ``counts`` and ``process``.
     """
 
-    def __init__(self, tally: Tally, number: int, numbers: Callable[[], Mapping[str, Any]]) -> None:
-        super().__init__(name="hub-tally", daemon=True)
-        self.tally = tally
+    def __init__(
+        self, worker_counts: WorkerCounts, number: int, numbers: Callable[[], Mapping[str, Any]]
+    ) -> None:
+        super().__init__(name="hub-worker-counts", daemon=True)
+        self.worker_counts = worker_counts
         self._number = number
         self._numbers = numbers
         self._name = f"{os.getpid()}-{time.time_ns()}"
         self._since = time.time()
         self._outage = Outage(
             logger,
-            began="What this worker counts cannot be shared with the others",
-            over="What this worker counts is shared with the others again",
+            began="The counters of this worker cannot be shared with the other workers",
+            over="The counters of this worker are shared with the other workers again",
         )
         self._writing = threading.Lock()
         self._is_over = threading.Event()
 
     def run(self) -> None:
-        """Go on until ``stop``."""
+        """Write until ``stop`` is called."""
         while not self._is_over.wait(WRITE_SECONDS):
             self.write()
 
     def stop(self) -> None:
-        """End, with everything written."""
+        """Write once more, and end."""
         self._is_over.set()
         self.write()
 
     def write(self) -> bool:
-        """Write now. False when that cannot be done: a full disk costs the other workers these numbers, and
-        nobody a stream.
+        """Write now; return False when that fails.
+
+        A full disk costs the other workers these numbers, and no client its stream.
         """
-        with self._writing:  # or an older record could replace a newer one
+        with self._writing:  # otherwise an older record could replace a newer one
             record = {"number": self._number, "since": self._since, **self._numbers()}
             try:
-                self.tally.write(self._name, record)
+                self.worker_counts.write(self._name, record)
             except OSError as error:
                 self._outage.failed(error)
                 return False
@@ -135,21 +143,23 @@ class Scribe(threading.Thread):
             return True
 
 
-def added(some: Any, others: Any) -> Any:
-    """Two trees of numbers added up, branch by branch; workers of two versions may count different things."""
+def add_counts(some: Any, others: Any) -> Any:
+    """Add two trees of numbers branch by branch; workers of two versions may count different things."""
     if isinstance(some, Mapping):
         return {
-            key: added(some[key], others[key]) if key in some and key in others else {**some, **others}[key]
+            key: add_counts(some[key], others[key])
+            if key in some and key in others
+            else {**some, **others}[key]
             for key in {**some, **others}
         }
     if isinstance(some, list):
-        return [added(*pair) for pair in zip(some, others, strict=True)]
+        return [add_counts(*pair) for pair in zip(some, others, strict=True)]
     return some + others
 
 
-def _all_closed(counts: Counts) -> Counts:
+def _with_streams_closed(counts: Counts) -> Counts:
     open_count = sum(counts.get("opened", {}).values()) - sum(counts.get("closed", {}).values())
-    return added(counts, {"closed": {"killed": open_count}}) if open_count > 0 else counts
+    return add_counts(counts, {"closed": {"killed": open_count}}) if open_count > 0 else counts
 
 
 def _load(path: Path) -> dict[str, Any]:

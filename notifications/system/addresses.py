@@ -1,8 +1,8 @@
-"""Network addresses: one spelling for each, and whose a request is when it came through proxies.
+"""Network addresses: one spelling for each, and the client's address behind proxies.
 
-The address of a client is its peer's. Only when the peer is a *trusted proxy* (``HUB_TRUSTED_PROXIES``) is
-``X-Forwarded-For`` read, from the right: each trusted proxy has appended whom it was asked by, and what
-stands left of the first address that is not trusted was written by a stranger.
+The address of a client is that of its peer. Only when the peer is a *trusted proxy* (``HUB_TRUSTED_PROXIES``)
+is ``X-Forwarded-For`` read, from the right: each trusted proxy has appended the address that it was contacted
+from, and whatever is left of the first address that is not trusted may have been written by anybody.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ UNIX_SOCKET: Final = "unix"
 
 
 def normal_address(text: str) -> str | None:
-    """One spelling for each IP address, without a zone and with IPv4 as itself; None for what is no
-    address.
+    """Return the one spelling of an IP address; None for text that is no address.
+
+    A zone is dropped, and an IPv4 address in IPv6 form becomes IPv4.
     """
     try:
         address = ip_address(text.partition("%")[0])
@@ -29,13 +30,13 @@ def normal_address(text: str) -> str | None:
 
 
 class TrustedProxies:
-    """The proxies whose word is taken.
+    """The proxies whose ``X-Forwarded`` headers are believed.
 
     Args:
         names: IP addresses, networks like ``10.0.0.0/8``, and ``unix`` for whoever may open the Unix socket.
 
     Raises:
-        ValueError: one of them is none of these; the message is the one that is wrong.
+        ValueError: a name is none of these; the message is that name.
     """
 
     def __init__(self, names: Iterable[str]) -> None:
@@ -51,13 +52,13 @@ class TrustedProxies:
                 raise ValueError(name) from error
 
     def __contains__(self, address: str | None) -> bool:
-        """Whether a peer, by its normal address (None on a Unix socket), is one of them."""
+        """Return whether a peer, by its normal address (None on a Unix socket), is one of them."""
         if address is None:
             return self._is_unix_trusted
         return any(ip_address(address) in network for network in self._networks)
 
     def client_address(self, peer: str | None, forwarded_for: Sequence[str]) -> str | None:
-        """The address of the client.
+        """Return the address of the client.
 
         Args:
             peer: the normal address at the other end of the connection; None on a Unix socket.
@@ -68,7 +69,7 @@ class TrustedProxies:
             if client not in self:
                 break
             told = normal_address(_without_port(name.strip()))
-            # A proxy that names nobody: the nearest that is known has to do.
+            # The proxy names no address, so the nearest known one is the client's.
             if told is None:
                 break
             client = told
@@ -77,7 +78,7 @@ class TrustedProxies:
 
 @lru_cache(maxsize=4)
 def trusted_proxies(names: tuple[str, ...]) -> TrustedProxies:
-    """The same object for the same names.
+    """Return the same object for the same names.
 
     Raises:
         ValueError: as ``TrustedProxies``.
@@ -86,7 +87,7 @@ def trusted_proxies(names: tuple[str, ...]) -> TrustedProxies:
 
 
 def _without_port(text: str) -> str:
-    """``192.0.2.1:4711`` and ``[2001:db8::1]:4711``, which some proxies write, without their ends."""
+    """Remove the port from ``192.0.2.1:4711`` and ``[2001:db8::1]:4711``, which some proxies write."""
     if text.startswith("["):
         return text[1:].partition("]")[0]
     return text.partition(":")[0] if text.count(":") == 1 else text

@@ -1,5 +1,4 @@
-"""Variables of the environment: each is read by one function here, and a wrong value is refused by its name,
-in one sentence.
+"""Reads environment variables; a wrong value is refused with the variable's name, in one sentence.
 
 An empty variable counts as one that is not set.
 """
@@ -18,7 +17,7 @@ from django.core.exceptions import ImproperlyConfigured
 WORKERS_VARIABLE: Final = "WEB_CONCURRENCY"
 _ROOT_PATH: Final = re.compile(r"/?|(/[A-Za-z0-9._~-]+)+/?", re.ASCII)
 MAX_WORKERS: Final = 256
-MAX_DIGITS: Final = 20  # a longer number is out of any bounds, and takes long to read
+MAX_DIGITS: Final = 20  # a longer number is out of all bounds, and slow to parse
 DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 LOG_LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 DATABASE_SCHEMES: Final = ("postgres", "postgresql", "sqlite")
@@ -29,12 +28,12 @@ Environ = Mapping[str, str]
 
 
 def read_text(environ: Environ, name: str, *, default: str = "") -> str:
-    """A text without the spaces around it."""
+    """Read a text, without the spaces around it."""
     return environ.get(name, "").strip() or default
 
 
 def read_number(environ: Environ, name: str, *, default: int, minimum: float, maximum: float) -> int:
-    """A whole number within bounds (inclusive).
+    """Read a whole number within bounds (inclusive).
 
     Raises:
         ImproperlyConfigured: it is something else.
@@ -50,7 +49,7 @@ def read_number(environ: Environ, name: str, *, default: int, minimum: float, ma
 
 
 def read_decimal(environ: Environ, name: str, *, default: float, minimum: float, maximum: float) -> float:
-    """A number within bounds (inclusive), with or without a fraction.
+    """Read a number within bounds (inclusive), with or without a fraction.
 
     Raises:
         ImproperlyConfigured: it is something else.
@@ -62,13 +61,13 @@ def read_decimal(environ: Environ, name: str, *, default: float, minimum: float,
         value = float(text)
     except ValueError:
         value = float("nan")
-    if minimum <= value <= maximum:  # never of what is not a number
+    if minimum <= value <= maximum:  # False for NaN
         return value
     raise ImproperlyConfigured(f"{name} must be a number from {minimum:g} to {maximum:g}, not {text!r}.")
 
 
 def read_switch(environ: Environ, name: str) -> bool:
-    """On or off; off when it is not set.
+    """Read a switch; it is off when it is not set.
 
     Raises:
         ImproperlyConfigured: it is neither.
@@ -80,12 +79,12 @@ def read_switch(environ: Environ, name: str) -> bool:
 
 
 def read_list(environ: Environ, name: str) -> list[str]:
-    """What stands between the commas."""
+    """Read a list of texts that are separated by commas."""
     return [part.strip() for part in environ.get(name, "").split(",") if part.strip()]
 
 
 def read_level(environ: Environ, name: str) -> str:
-    """The name of one of Python's log levels; INFO when it is not set.
+    """Read the name of one of Python's log levels; INFO when it is not set.
 
     Raises:
         ImproperlyConfigured: there is no such level.
@@ -97,7 +96,7 @@ def read_level(environ: Environ, name: str) -> str:
 
 
 def read_choice(environ: Environ, name: str, choices: tuple[str, ...], *, default: str) -> str:
-    """One of some words.
+    """Read one of several words.
 
     Raises:
         ImproperlyConfigured: it is none of them.
@@ -109,7 +108,7 @@ def read_choice(environ: Environ, name: str, choices: tuple[str, ...], *, defaul
 
 
 def read_root_path(environ: Environ, name: str) -> str:
-    """The path below which the site is served, without a slash at its end; empty for the root.
+    """Read the path below which the site is served, without a slash at its end; empty for the root.
 
     Raises:
         ImproperlyConfigured: it is no such path.
@@ -121,7 +120,7 @@ def read_root_path(environ: Environ, name: str) -> str:
 
 
 def read_hosts(environ: Environ, name: str) -> list[str]:
-    """Host names as Django's ``ALLOWED_HOSTS`` takes them: no scheme, no port, no path.
+    """Read host names as Django's ``ALLOWED_HOSTS`` takes them: no scheme, no port, no path.
 
     Raises:
         ImproperlyConfigured: one of them is something else.
@@ -135,8 +134,9 @@ def read_hosts(environ: Environ, name: str) -> list[str]:
 
 
 def is_origin(text: str, *, may_be_wild: bool = False) -> bool:
-    """Whether a browser could send a text as ``Origin``: host in lower case, and no port that the scheme has
-    anyway.
+    """Return whether a browser could send this text as ``Origin``.
+
+    Its host is in lower case, and it has no port that is the scheme's default.
 
     Args:
         may_be_wild: the host may begin with ``*.`` and stand for all below it.
@@ -156,7 +156,7 @@ def is_origin(text: str, *, may_be_wild: bool = False) -> bool:
 
 
 def read_origins(environ: Environ, name: str) -> list[str]:
-    """Origins, ``https://hub.example``; the host may begin with ``*.``.
+    """Read origins such as ``https://hub.example``; the host may begin with ``*.``.
 
     Raises:
         ImproperlyConfigured: one of them is something else.
@@ -169,11 +169,11 @@ def read_origins(environ: Environ, name: str) -> list[str]:
 
 
 def read_database_url(environ: Environ, name: str, *, default: str) -> str:
-    """The address of the database, of a kind that the hub runs on. Passwords are never part of a message.
+    """Read the address of a database that the hub runs on. Passwords are never part of a message.
 
     Raises:
-        ImproperlyConfigured: it is another kind, lacks the database's name, or asks for what another variable
-            decides.
+        ImproperlyConfigured: it is another kind of database, lacks the database's name, or sets what another
+            variable decides.
     """
     text = read_text(environ, name, default=default)
     parts = _split(name, text)
@@ -195,7 +195,7 @@ def read_database_url(environ: Environ, name: str, *, default: str) -> str:
 
 
 def sqlite_url(path: Path) -> str:
-    """The address of a SQLite file, whatever characters the names of its folders have.
+    """Return the address of a SQLite file, whatever characters the names of its folders have.
 
     Args:
         path: an absolute path.
@@ -204,7 +204,7 @@ def sqlite_url(path: Path) -> str:
 
 
 def make_folder(name: str, folder: Path) -> None:
-    """Have the folder be there that a variable speaks of.
+    """Create the folder that a variable names, if it does not exist.
 
     Raises:
         ImproperlyConfigured: it cannot be made.
@@ -212,11 +212,11 @@ def make_folder(name: str, folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ImproperlyConfigured(f"{name}: {folder} cannot be made: {error.strerror}.") from None
+        raise ImproperlyConfigured(f"{name}: {folder} cannot be created: {error.strerror}.") from None
 
 
 def read_redis_url(environ: Environ, name: str) -> str:
-    """The address of a Redis; empty when it is not set. Passwords are never part of a message.
+    """Read the address of a Redis server; empty when it is not set. Passwords are never part of a message.
 
     Raises:
         ImproperlyConfigured: it is no such address.
@@ -236,8 +236,9 @@ def read_redis_url(environ: Environ, name: str) -> str:
 
 
 def worker_count() -> int:
-    """How many worker processes serve: ``WEB_CONCURRENCY``, which ``serve --workers`` sets for itself and its
-    workers.
+    """Read how many worker processes serve.
+
+    The variable is ``WEB_CONCURRENCY``, which ``serve --workers`` sets for itself and its workers.
 
     Raises:
         ImproperlyConfigured: it is no number from 1 to 256.
@@ -246,7 +247,7 @@ def worker_count() -> int:
 
 
 def read_port(environ: Environ, name: str) -> int:
-    """Where to listen; 0 takes a free port.
+    """Read the port to listen on; 0 takes a free port.
 
     Raises:
         ImproperlyConfigured: it is no port.
@@ -255,16 +256,15 @@ def read_port(environ: Environ, name: str) -> int:
 
 
 def _split(name: str, text: str) -> SplitResult:
-    """The parts of an address. What is wrong is never repeated: it may be half of a password."""
-    # Everything after it would be ignored in silence: half a path, or half a password.
+    """Return the parts of an address. A wrong address is never repeated: it may hold half of a password."""
+    # Everything after a # would be ignored silently: half of a path, or half of a password.
     if "#" in text:
         raise ImproperlyConfigured(f"{name} must not hold a #; inside a name or a password write %23.")
     try:
         parts = urlsplit(text)
-        parts.port  # noqa: B018 (it is read when it is asked for, and may be none)
+        parts.port  # noqa: B018 (reading it raises ValueError when it is not a port)
     except ValueError:
         raise ImproperlyConfigured(
-            f"{name} is no address whose host and port can be read; inside a password %-encode @ : / ? # and "
-            "%."
+            f"The host and port of {name} cannot be read; inside a password, %-encode @ : / ? # and %."
         ) from None
     return parts

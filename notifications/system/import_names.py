@@ -1,5 +1,7 @@
-"""Which packages would be imported by the same name. The hub and another package of its name cannot stand side
-by side, and what is installed last overwrites files of the other in silence.
+"""Finds packages that would be imported by the same name as the hub.
+
+The hub and another package of its name cannot stand side by side: whichever is installed last silently
+overwrites files of the other.
 """
 
 from __future__ import annotations
@@ -9,16 +11,16 @@ from pathlib import Path
 
 
 def other_packages(name: str, own_folder: Path, search_paths: Iterable[str]) -> list[Path]:
-    """The modules and packages called ``name`` on the search path that are not the one in ``own_folder``.
+    """Return the modules and packages called ``name`` on the search path, except the one in ``own_folder``.
 
     Args:
         name: of a top-level module.
         own_folder: the folder from which it was imported.
-        search_paths: folders, in the order of ``sys.path``; those that do not exist are passed over.
+        search_paths: folders, in the order of ``sys.path``; those that do not exist are skipped.
 
     Returns:
-        their files, each once, in the order of the search path. A folder without ``__init__.py`` is no package
-        that could be found before one that has it.
+        Their files, each once, in the order of the search path. A folder without ``__init__.py`` is left out,
+        because it is never imported before a package that has one.
     """
     candidates = (
         Path(folder, relative)
@@ -31,13 +33,14 @@ def other_packages(name: str, own_folder: Path, search_paths: Iterable[str]) -> 
 
 
 def installed_by(name: str, own_folder: Path) -> list[str]:
-    """The distributions that were installed beside ``own_folder`` and have a package called ``name``.
+    """Return the distributions installed beside ``own_folder`` that have a package called ``name``.
 
     With more than one, the folder holds a mixture of their files. It reads one text for each distribution,
-    which takes some hundredths of a second, and nothing when the folder is in no place for installed packages.
+    which takes some hundredths of a second, and nothing when the folder is in no place for installed
+    packages.
 
     Returns:
-        names with versions, such as ``some-package-1.8.3``, sorted.
+        Names with versions, such as ``some-package-1.8.3``, sorted.
     """
     records = own_folder.parent.glob("*.dist-info/RECORD")
     first_file = f"{name}/__init__.py,"

@@ -1,10 +1,10 @@
-"""Who this installation is, so that two hubs on one Redis server do not hear each other: names and keys,
-derived and never stored. Pure.
+"""The names and keys of this installation, derived and never stored. Pure.
 
-All processes of one installation derive the same from what they share: Django's SECRET_KEY, and what tells
-their database from any other (``selectors.installation`` reads that). A copy of the database is another
-installation, although it has the same contents and may have the same key. Former keys (SECRET_KEY_FALLBACKS)
-are derived too, for what processes send that do not have the new one yet.
+They keep two hubs on one Redis server from hearing each other. All processes of one installation derive the
+same from what they share: Django's SECRET_KEY, and what tells their database from any other
+(``selectors.installation`` reads that). A copy of the database is another installation, although it has the
+same contents and may have the same key. Former keys (SECRET_KEY_FALLBACKS) are derived too, for messages from
+processes that do not have the new key yet.
 """
 
 from __future__ import annotations
@@ -17,23 +17,23 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 KEY_BYTES: Final = 32
-_NAME_BYTES: Final = 8  # told apart by accident alone: what an attacker may do is the seal's concern
+_NAME_BYTES: Final = 8  # guards against accidents only; the seal guards against attackers
 _SALT: Final = b"notifications.installation"
 
 
 @dataclass(frozen=True, slots=True)
 class InstallationKey:
-    """What is derived from one SECRET_KEY.
+    """Everything that is derived from one SECRET_KEY.
 
     Attributes:
-        name: stands in the names of groups, and is no secret: 16 hexadecimal digits.
+        name: part of the names of groups, and no secret: 16 hexadecimal digits.
     """
 
     name: str
     _root: bytes = field(repr=False)
 
     def subkey(self, purpose: str, *, salt: bytes) -> bytes:
-        """A key for one purpose, and within that for one salt: none of them says anything about another."""
+        """Return a key for one purpose and one salt; no such key reveals anything about another."""
         return _derive(self._root, salt=salt, info=purpose)
 
 
@@ -42,8 +42,8 @@ class Installation:
     """The keys of one installation.
 
     Attributes:
-        current: what everything is sent with.
-        former: what is only understood, the newest first.
+        current: the key that everything is sent with.
+        former: keys whose messages are still understood, the newest first.
     """
 
     current: InstallationKey
@@ -51,12 +51,12 @@ class Installation:
 
     @property
     def keys(self) -> tuple[InstallationKey, ...]:
-        """All of them, the current one first."""
+        """All keys, the current one first."""
         return (self.current, *self.former)
 
     @property
     def name(self) -> str:
-        """The current key's."""
+        """The name of the current key."""
         return self.current.name
 
     @classmethod

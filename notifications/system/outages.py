@@ -1,6 +1,4 @@
-"""What fails for a while and is tried again: the log gets one line when that begins, and one when it is
-over.
-"""
+"""Logs a failure that is tried again once when it begins, and once when it is over."""
 
 from __future__ import annotations
 
@@ -11,8 +9,8 @@ class Outage:
     """Whether one kind of work fails at the moment.
 
     A database that is away for an hour would otherwise be reported thousands of times, and nobody could tell
-    from the log since when all is well again. Threads may share one; the worst that can happen then is that a
-    line stands twice.
+    from the log when it came back. Threads may share one object; the worst that can happen then is that a
+    line is logged twice.
 
     Args:
         logger: that of the module which does the work.
@@ -35,7 +33,7 @@ class Outage:
         """Note a failure; the first one in a row is logged."""
         if not self.is_on:
             level, traceback = (ERROR, error) if self._has_traceback else (WARNING, None)
-            # Its repr, because a TimeoutError says nothing else.
+            # The repr, because the text of a TimeoutError is empty.
             self._logger.log(level, "%s: %r", self._began, error, exc_info=traceback)
         self.is_on = True
 
@@ -43,7 +41,7 @@ class Outage:
         """Note a success; the first one after a failure is logged.
 
         Args:
-            arguments: what stands at the placeholders of ``over``.
+            arguments: the values for the placeholders of ``over``.
         """
         if self.is_on:
             self._logger.info(self._over, *arguments)

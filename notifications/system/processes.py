@@ -1,7 +1,6 @@
-"""Processes of this machine: which is which, whether one still runs, and how much it has worked. Read from
-Linux's ``/proc``.
+"""Processes of this machine: their identity, whether one still runs, and how much it has worked.
 
-Elsewhere nothing is known, and whoever asks falls back on waiting.
+All of it is read from Linux's ``/proc``. On other systems nothing is known, and callers fall back on waiting.
 """
 
 from __future__ import annotations
@@ -12,30 +11,31 @@ from pathlib import Path
 from typing import Final
 
 _PROC: Final = Path("/proc")
-# Fields of /proc/PID/stat after the command, which may hold anything, spaces and brackets included (proc(5):
+# Fields of /proc/PID/stat, counted after the command, which may hold spaces and brackets (in proc(5) they are
 # 3, 14, 15 and 22).
 _STATE, _USER_TICKS, _SYSTEM_TICKS, _START_TICKS = 0, 11, 12, 19
 
 
 def identity_of(pid: int) -> str:
-    """What tells a running process from all others that this or any other machine ever ran.
+    """Return what tells a running process from all others that any machine ever ran.
 
-    The machine's boot, the namespace that counts its process ids (a container has its own), the id, and the
-    time of the start, because ids are used again.
+    It names the machine's boot, the namespace that counts its process ids (a container has its own), the id,
+    and the time of the start, because ids are reused.
 
     Args:
         pid: of the process.
 
     Returns:
-        At most 100 characters; empty where the process has ended, or the system does not tell.
+        At most 100 characters; empty when the process has ended, or the system does not tell.
     """
     fields = _stat(pid)
     return f"{machine()}:{pid}:{fields[_START_TICKS]}" if machine() and fields else ""
 
 
 def is_dead(identity: str) -> bool:
-    """Whether the process is certain to have ended. One of another machine never is, nor one of an empty
-    identity.
+    """Return whether the process is certain to have ended.
+
+    That is never certain of a process of another machine, nor of an empty identity.
     """
     here, _, pid = identity.rpartition(":")[0].rpartition(":")
     return bool(identity) and here == machine() and identity_of(int(pid)) != identity
@@ -43,7 +43,7 @@ def is_dead(identity: str) -> bool:
 
 @lru_cache(maxsize=1)
 def machine() -> str:
-    """This boot of this machine, and this namespace of process ids; empty where the system does not tell."""
+    """Return this machine's boot and this namespace of process ids; empty when they are not known."""
     try:
         boot = (_PROC / "sys/kernel/random/boot_id").read_text().strip()
         namespace = (_PROC / "self/ns/pid").readlink()
@@ -53,7 +53,7 @@ def machine() -> str:
 
 
 def cpu_seconds(pid: int) -> float | None:
-    """How long a process has worked since its start, all threads together; None where that is not known."""
+    """Return how long all threads of a process have worked since its start; None when that is not known."""
     fields = _stat(pid)
     if not fields:
         return None
@@ -61,9 +61,7 @@ def cpu_seconds(pid: int) -> float | None:
 
 
 def _stat(pid: int) -> list[str]:
-    """The fields after the command; none for a process that has ended, though nobody has waited for it
-    yet.
-    """
+    """Return the fields after the command; none for a process that has ended, even as a zombie."""
     try:
         fields = (_PROC / str(pid) / "stat").read_text(errors="replace").rpartition(")")[2].split()
     except OSError:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from daphne.access import AccessLogGenerator
 
-from notifications.serving.access_log import keep_out_secrets, without_query
+from notifications.serving.access_log import hide_query_strings, without_query
 
 pytestmark = pytest.mark.shape("embedded")
 
@@ -43,8 +43,8 @@ def test_any_other_line__stays_as_it_is(args: tuple[Any, ...]) -> None:
 
 def test_daphne__the_path_stays_and_the_query_goes__filtered_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(AccessLogGenerator, "__call__", AccessLogGenerator.__call__)
-    keep_out_secrets()
-    keep_out_secrets()
+    hide_query_strings()
+    hide_query_strings()
     stream = StringIO()
     details = {"client": "127.0.0.1:1", "method": "GET", "path": "/a?ticket=x", "status": 200, "size": 3}
     AccessLogGenerator(stream)("http", "complete", details)

@@ -128,7 +128,7 @@ async def test_restart__by_workers_that_do_not_start__ends_and_leaves_the_former
             os.kill(pid, 0)
         (tmp_path / "broken").unlink()
         os.kill(os.getpid(), signal.SIGHUP)
-        await wait_until_async(lambda: "Every worker is a new one" in caplog.text)
+        await wait_until_async(lambda: "Every worker was replaced" in caplog.text)
         for pid in before:
             with pytest.raises(ProcessLookupError):
                 os.kill(pid, 0)

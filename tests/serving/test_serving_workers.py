@@ -152,7 +152,7 @@ def test_workers__hang_up__replaces_each_by_one_that_serves_already(hub: HubProc
         assert stream.expect("stream.close", timeout=LONG_SECONDS).json["reason"] == "shutdown"
         assert resumed(hub, ada, stream).status == 200
     wait_serving(hub, beside=before.values())
-    wait_until(lambda: "Every worker is a new one" in hub.output(), timeout=LONG_SECONDS)
+    wait_until(lambda: "Every worker was replaced" in hub.output(), timeout=LONG_SECONDS)
     assert not any(map(is_alive, before.values()))
     assert complaints(hub.output()) == []
 
@@ -202,7 +202,7 @@ def test_metrics__of_two_workers__are_one_page_on_which_nothing_goes_back_when_o
 
 def _is_shared(hub: HubProcess, streams: list[LiveStream]) -> bool:
     """Whether both workers have opened streams; opens two more until then."""
-    records = [json.loads(path.read_text()) for path in tally_folder(hub).glob("*-*.json")]
+    records = [json.loads(path.read_text()) for path in counts_folder(hub).glob("*-*.json")]
     if len(records) == 2 and all(record["counts"]["opened"] for record in records):
         return True
     if len(streams) < 40:
@@ -210,7 +210,7 @@ def _is_shared(hub: HubProcess, streams: list[LiveStream]) -> bool:
     return False
 
 
-def tally_folder(hub: HubProcess) -> Path:
+def counts_folder(hub: HubProcess) -> Path:
     """Where the workers of this hub write what they count."""
     arguments = Path(f"/proc/{workers(hub)[2]}/cmdline").read_text().split("\0")
-    return Path(arguments[arguments.index("--tally") + 1])
+    return Path(arguments[arguments.index("--worker-counts") + 1])

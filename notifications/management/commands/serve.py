@@ -24,7 +24,7 @@ from notifications.management.base import advice
 from notifications.ops import prometheus
 from notifications.serving import server, systemd
 from notifications.serving.supervisor import Worker
-from notifications.serving.worker_counts import Scribe, Tally
+from notifications.serving.worker_counts import CountsWriter, WorkerCounts
 from notifications.streaming.connection.transport import tune_socket
 from notifications.system.environment import WORKERS_VARIABLE, worker_count
 
@@ -57,7 +57,7 @@ class Command(BaseCommand):
             "Redis",
         )
         # How the supervisor starts one: where to write what it counts; its number, the socket, the lifeline.
-        parser.add_argument("--tally", type=Path, help=SUPPRESS)
+        parser.add_argument("--worker-counts", type=Path, help=SUPPRESS)
         parser.add_argument("--worker", nargs=3, type=int, help=SUPPRESS)
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -65,7 +65,7 @@ class Command(BaseCommand):
         module, _, name = settings.ASGI_APPLICATION.rpartition(".")
         application = f"{module}:{name}"
         if options["worker"]:
-            work(application, options["tally"], *options["worker"])
+            work(application, options["worker_counts"], *options["worker"])
             return
         workers = read_workers(options["workers"])
         check_migrations()
@@ -84,11 +84,16 @@ class Command(BaseCommand):
             server.serve(application, listening, on_serving=serving)
             return
         close_databases()
-        with Tally.made() as tally:
-            command = [*map(str, get_child_arguments()), "--tally", str(tally.folder), "--worker"]
+        with WorkerCounts.temporary() as worker_counts:
+            command = [
+                *map(str, get_child_arguments()),
+                "--worker-counts",
+                str(worker_counts.folder),
+                "--worker",
+            ]
 
             def ended(worker: Worker) -> None:
-                tally.retire(worker.pid)
+                worker_counts.retire(worker.pid)
                 if not worker.has_ended_well():
                     # A daemon: a database that hangs must not keep the supervisor from ending.
                     threading.Thread(target=free_slots, args=(worker.identity,), daemon=True).start()
@@ -99,9 +104,9 @@ class Command(BaseCommand):
 
 def work(application: str, folder: Path, number: int, listening: int, lifeline: int) -> None:
     """Serve as one of several workers, with what the supervisor gave on the command line."""
-    scribe = Scribe(Tally(folder), number, prometheus.numbers)
-    prometheus.share(scribe)
-    server.work(application, socket.socket(fileno=listening), socket.socket(fileno=lifeline), scribe)
+    counts_writer = CountsWriter(WorkerCounts(folder), number, prometheus.numbers)
+    prometheus.share(counts_writer)
+    server.work(application, socket.socket(fileno=listening), socket.socket(fileno=lifeline), counts_writer)
 
 
 def free_slots(identity: str) -> None:

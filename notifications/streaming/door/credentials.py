@@ -132,9 +132,9 @@ def _session_user(key: str) -> Any | None:
     return user
 
 
-# Thousands of clients may come at once. Where Django's own rules apply, the two rows are read by hand, because
-# building the statements and the models takes four times as long as the rest. ``test_door_credentials.py``
-# compares the answers of both ways.
+# Thousands of clients may come at once. Where Django's own rules apply, the two rows are read by hand,
+# because building the statements and the models takes four times as long as the rest.
+# ``test_door_credentials.py`` compares the answers of both ways.
 
 
 def _session(key: str) -> Mapping[str, Any]:
