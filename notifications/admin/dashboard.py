@@ -11,7 +11,6 @@ from statistics import median
 from typing import Any, Final, NamedTuple
 
 from django.core.cache import cache
-from django.db.models import Count
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -24,18 +23,17 @@ from notifications.admin.plots import Buckets, stacked
 from notifications.conf import hub_config
 from notifications.event_types import category_of
 from notifications.models import (
-    ApiToken,
     Broadcast,
     ChangeKind,
     Job,
     JobState,
     Replay,
-    StreamSession,
-    Worker,
 )
 from notifications.ops.doctor import look_at_layer
 from notifications.ops.prometheus import totals
-from notifications.selectors import activity, is_worker_alive
+from notifications.selectors.staff import activity
+from notifications.selectors.staff.health import count_open_streams, count_tokens_ending, live_workers
+from notifications.selectors.staff.jobs import live_jobs
 from notifications.streaming.metrics import BUCKETS, Durations
 
 # For everybody: whoever looks twice within these seconds sees the same.
@@ -47,6 +45,7 @@ MAX_SHOWN_NAME: Final = 80
 # the sweeper had to find it.
 SLOW_SECONDS: Final = 2.0
 MAX_WORKERS: Final = 32
+TOKENS_END_WITHIN: Final = timedelta(days=7)
 
 
 class Range(NamedTuple):
@@ -125,7 +124,7 @@ def build(chosen: str) -> dict[str, Any]:
             "live": number(sum(live)),
             "read": number(sum(read)),
             "unread": number(activity.unread_total()),
-            "streams": number(_open_streams()),
+            "streams": number(count_open_streams()),
         },
         "plots": [
             stacked(
@@ -137,7 +136,7 @@ def build(chosen: str) -> dict[str, Any]:
         ],
         "health": _health(),
         "producers": _producers(sources, waits),
-        "tokens_ending": _tokens_ending(now),
+        "tokens_ending": count_tokens_ending(now, within=TOKENS_END_WITHIN),
     }
 
 
@@ -156,21 +155,13 @@ def _top(counts: dict[str, list[int]], size: int) -> dict[str, list[int]]:
     return found
 
 
-def _open_streams() -> int:
-    return StreamSession.objects.filter(StreamSession.OPEN, is_worker_alive()).count()
-
-
 def _health() -> dict[str, Any]:
     """The channel layer, the workers, and what they have counted since they began."""
     metrics, is_of_all = totals()
     lost_after = timezone.now() - timedelta(seconds=hub_config().worker_lost_seconds)
-    workers = Worker.objects.filter(ended_at=None, seen_at__gt=lost_after).order_by("host", "pid")
-    open_by_worker = dict(
-        StreamSession.objects.filter(StreamSession.OPEN).values_list("worker_id").annotate(n=Count("pk"))
-    )
     return {
         "layer": look_at_layer(),
-        "workers": [(worker, open_by_worker.get(worker.pk, 0)) for worker in workers[:MAX_WORKERS]],
+        "workers": live_workers(seen_after=lost_after, limit=MAX_WORKERS),
         "is_of_all": is_of_all,
         "reconcile_seconds": hub_config().reconcile_seconds,
         "facts": [
@@ -227,19 +218,12 @@ def _producers(sources: Counter[str], waits: dict[str, list[float]]) -> list[dic
     ]
 
 
-def _tokens_ending(now: Any) -> int:
-    ending = ApiToken.objects.filter(
-        revoked_at=None, expires_at__gt=now, expires_at__lte=now + timedelta(days=7)
-    )
-    return ending.count()
-
-
 def _jobs(request: HttpRequest) -> list[dict[str, Any]]:
     """What is under way, for those who may see it; never from the cache. A query for each kind."""
     found: list[dict[str, Any]] = []
     for right, model, name in (("compose", Broadcast, _("Broadcast")), ("replay", Replay, _("Replay"))):
         if can(request, right):  # type: ignore[arg-type]
-            found += [_job(job, name) for job in model.objects.filter(Job.LIVE).order_by("created_at")[:TOP]]
+            found += [_job(job, name) for job in live_jobs(model, limit=TOP)]
     return found
 
 

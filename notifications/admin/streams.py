@@ -32,7 +32,7 @@ from notifications.admin.permissions import can, require
 from notifications.http.user_agents import describe_agent
 from notifications.models import MAX_REASON_LENGTH, EndReason, Inbox, StreamSession
 from notifications.selectors import is_worker_alive
-from notifications.selectors.staff.users import username_field
+from notifications.selectors.staff.users import username_has
 
 # What a record is called that is of no stream.
 _TITLES: dict[str, Any] = {
@@ -131,8 +131,7 @@ class StreamSessionAdmin(RecordsOnly, BoundedList):
     ) -> tuple[QuerySet[StreamSession], bool]:
         """By username."""
         term = search_term.strip()
-        wanted = Q(**{f"user__{username_field()}__icontains": term}) if term else Q()
-        return queryset.filter(wanted), False
+        return queryset.filter(username_has(term, "user")), False
 
     @admin.display(description=gettext_lazy("user"))
     def owner(self, row: StreamSession) -> SafeString:

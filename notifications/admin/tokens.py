@@ -31,7 +31,7 @@ from notifications.admin.provenance import username_of
 from notifications.admin.user_fields import user_field
 from notifications.exceptions import InvalidInput
 from notifications.models import MAX_TOKEN_NAME_LENGTH, ApiToken, Scope
-from notifications.selectors.staff.users import username_field
+from notifications.selectors.staff.users import username_has
 from notifications.services import NewToken
 from notifications.services.credentials.tokens import DEFAULT_DAYS
 
@@ -213,7 +213,7 @@ class ApiTokenAdmin(BoundedList):
     ) -> tuple[QuerySet[ApiToken], bool]:
         """By name or username."""
         term = search_term.strip()
-        wanted = Q(name__icontains=term) | Q(**{f"user__{username_field()}__icontains": term})
+        wanted = Q(name__icontains=term) | username_has(term, "user")
         return queryset.filter(wanted) if term else queryset, False
 
     @admin.display(description=gettext_lazy("user"))

@@ -24,7 +24,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from notifications.models import Notification
-from notifications.selectors.staff.users import username_field
+from notifications.selectors.staff.users import all_users, user_named, users_named
 
 MAX_NAMED: Final = 500
 EXACT_NAME: Final = gettext_lazy("The exact username.")
@@ -44,7 +44,7 @@ class UsernameField(forms.CharField):
         name = super().clean(value)
         if not name:
             return None
-        user = get_user_model()._default_manager.filter(**{username_field(): name}).first()
+        user = user_named(name)
         if user is None:
             raise forms.ValidationError(_("There is no user called “%s”.") % name)
         return user
@@ -60,7 +60,7 @@ class UsernamesField(forms.CharField):
         text = super().clean(value)
         names = list(dict.fromkeys(filter(None, (part.strip() for part in re.split(r"[\n\r,]+", text)))))
         _check_count(names)
-        users = list(get_user_model()._default_manager.filter(**{f"{username_field()}__in": names}))
+        users = users_named(names)
         known = {user.get_username() for user in users}
         if unknown := [name for name in names if name not in known]:
             shown = ", ".join(name[:60] for name in unknown[:_SHOWN_NAMES])
@@ -135,7 +135,7 @@ def user_field(request: HttpRequest, admin_site: AdminSite, *, label: Any) -> fo
     if not _may_look_up(request, admin_site):
         return UsernameField(label=label, help_text=EXACT_NAME)
     looked_up = forms.ModelChoiceField(
-        queryset=get_user_model()._default_manager.all(),
+        queryset=all_users(),
         widget=AutocompleteSelect(_relation(), admin_site),
         required=False,
     )
@@ -153,7 +153,7 @@ def users_field(request: HttpRequest, admin_site: AdminSite, *, label: Any) -> f
     if not _may_look_up(request, admin_site):
         return UsernamesField(label=label, required=False, help_text=EXACT_NAMES)
     looked_up = forms.ModelMultipleChoiceField(
-        queryset=get_user_model()._default_manager.all(),
+        queryset=all_users(),
         widget=AutocompleteSelectMultiple(_relation(), admin_site),
         required=False,
     )

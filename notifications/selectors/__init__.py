@@ -6,7 +6,6 @@ first and its rows second, up to the head that was seen: what came in between is
 never missed.
 """
 
-from notifications.selectors import activity
 from notifications.selectors.broadcasts import get_broadcast
 from notifications.selectors.due import recipients_with_expired, recipients_with_staged
 from notifications.selectors.identity import (
@@ -51,7 +50,6 @@ __all__ = [
     "PastPage",
     "WatchedChange",
     "active_user",
-    "activity",
     "change_ids",
     "changes_after",
     "changes_by_id",

@@ -28,8 +28,8 @@ from notifications.models import (
 )
 from notifications.protocol import strict_json
 from notifications.selectors import is_worker_alive
-from notifications.selectors.staff.criteria import Criteria
-from notifications.selectors.staff.meaning import conditions_of
+from notifications.selectors.staff.notification_list.criteria import Criteria
+from notifications.selectors.staff.notification_list.meaning import conditions_of
 from notifications.services.jobs import leases
 from notifications.services.notify import recipient_key
 from notifications.services.recipients import active_users, user_model_has

@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from notifications import services
 from notifications.models import Change, Event, Notification, StreamSession, Worker
-from notifications.selectors import activity
+from notifications.selectors.staff import activity
 from notifications.services import Recipients
 from tests.helpers.factories import order_event, send, stage_at
 from tests.helpers.staff import client_of, make_staff

@@ -13,9 +13,9 @@ from django.utils import timezone
 from notifications import selectors, services
 from notifications.event_types import UntypedEvent
 from notifications.models import Event, Notification
-from notifications.selectors.staff.criteria import Criteria
-from notifications.selectors.staff.keyset_pages import read_page
-from notifications.selectors.staff.meaning import conditions_of
+from notifications.selectors.staff.notification_list.criteria import Criteria
+from notifications.selectors.staff.notification_list.keyset_pages import read_page
+from notifications.selectors.staff.notification_list.meaning import conditions_of
 from tests.helpers.factories import send
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Final
 from django.contrib import admin
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
@@ -38,7 +38,8 @@ from notifications.admin.streams import streams_of
 from notifications.exceptions import MalformedCursor
 from notifications.models import Change, Inbox, Reason
 from notifications.protocol.cursors import Cursor
-from notifications.selectors.staff.users import username_field
+from notifications.selectors.staff.inboxes import changes_down_from
+from notifications.selectors.staff.users import username_has
 
 LOG_PAGE: Final = 50
 
@@ -100,8 +101,7 @@ class InboxAdmin(RecordsOnly, BoundedList):
         try:
             return queryset.filter(epoch=Cursor.parse(term).epoch), False
         except MalformedCursor:
-            wanted = Q(**{f"user__{username_field()}__icontains": term}) if term else Q()
-            return queryset.filter(wanted), False
+            return queryset.filter(username_has(term, "user")), False
 
     @admin.display(description=gettext_lazy("user"))
     def owner(self, row: Inbox) -> SafeString:
@@ -212,13 +212,7 @@ def log_context(inbox: Inbox, start: str, *, with_content: bool) -> dict[str, An
     """
     position = position_of(start)
     top = inbox.head if position is None else min(position, inbox.head)
-    rows = (
-        Change.objects.filter(inbox=inbox, position__lte=top)
-        .select_related("notification", "event")
-        .defer("event__body", "event__data")
-        .order_by("-position")[: LOG_PAGE + 1]
-    )
-    found = list(rows)
+    found = changes_down_from(inbox, top, limit=LOG_PAGE + 1)
     shown = found[:LOG_PAGE]
     return {
         "log": [_line(change, inbox.epoch, with_content=with_content) for change in shown],

@@ -26,11 +26,12 @@ from notifications.admin.links import (
 )
 from notifications.admin.permissions import CONTENT_HIDDEN, CONTENT_HIDDEN_WHY, can
 from notifications.exceptions import CursorExpired
-from notifications.models import Change, Inbox, Reason
+from notifications.models import Inbox, Reason
 from notifications.payloads import NotificationRow
 from notifications.protocol.cursors import Cursor
 from notifications.protocol.links import url_problem
 from notifications.selectors import PastPage
+from notifications.selectors.staff.inboxes import change_at
 from notifications.selectors.staff.states import listed_state
 
 PAGE: Final = 25
@@ -93,12 +94,7 @@ def _read(request: HttpRequest, inbox: Inbox, before: int | None) -> tuple[Momen
 def _moment_context(inbox: Inbox, moment: Moment, has_content: bool) -> dict[str, Any]:
     """The change that made the state what it is, and where one can go from here."""
     position = moment.position
-    change: Any = (
-        Change.objects.filter(inbox=inbox, position=position)
-        .select_related("notification", "event")
-        .defer("event__body", "event__data")
-        .first()
-    )
+    change = change_at(inbox, position)
     cursor = Cursor(inbox.epoch, position)
     notification = change.notification if change else None
     return {

@@ -8,9 +8,8 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import admin, messages
-from django.contrib.auth.models import Group
 from django.core.exceptions import PermissionDenied
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
@@ -23,16 +22,19 @@ from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_POST
 
 from notifications import services
+from notifications.admin.history import changes_of
 from notifications.admin.jobs.compose_form import ComposeForm, ReasonForm
-from notifications.admin.jobs.job_admin import JobAdmin, history, number
+from notifications.admin.jobs.job_admin import JobAdmin, number
 from notifications.admin.jobs.send_once import repeated
 from notifications.admin.links import name_of, notifications_url
 from notifications.admin.permissions import CONTENT_HIDDEN, can
 from notifications.admin.provenance import origin_of, username_of
 from notifications.event_types import category_of, registry
-from notifications.models import Broadcast, JobState, Notification
+from notifications.models import Broadcast, JobState
 from notifications.payloads import NotificationRow
 from notifications.protocol.links import NO_ACTIONS
+from notifications.selectors.staff.jobs import count_failed, count_staged, group_names, with_is_staged
+from notifications.selectors.staff.notification.withdrawals import notifications_at_large
 
 MAX_FAILED = 1_000
 MAX_PENDING = 10_000
@@ -58,11 +60,7 @@ class BroadcastAdmin(JobAdmin):
         """With their events and owners, without the bodies; and whether a scheduled one still waits
         somewhere.
         """
-        rows: QuerySet[Any] = super().get_queryset(request)
-        waiting = Notification.objects.filter(
-            Notification.STAGED, deliver_at=OuterRef("deliver_at"), event_id=OuterRef("event_id")
-        )
-        rows = rows.annotate(is_staged=Exists(waiting)).select_related("event", "owner")
+        rows = with_is_staged(super().get_queryset(request)).select_related("event", "owner")
         return rows.defer("event__body", "event__data")
 
     def list_context(self, request: HttpRequest) -> dict[str, Any]:
@@ -114,10 +112,7 @@ class BroadcastAdmin(JobAdmin):
             return int(job.done_count) if job.deliver_at else 0
         if not job.is_staged:
             return 0
-        waiting = Notification.objects.filter(
-            Notification.STAGED, deliver_at=job.deliver_at, event_id=job.event_id
-        )
-        count = waiting[:MAX_PENDING].count()
+        count = count_staged(job, limit=MAX_PENDING)
         return int(job.done_count) if count == MAX_PENDING else min(count, job.done_count)
 
     # --- the page of one
@@ -147,7 +142,7 @@ class BroadcastAdmin(JobAdmin):
             "withdraw_url": "" if is_withdrawn else self.url_of("withdraw", job.pk),
             "is_scheduled": is_scheduled,
             "notifications_url": notifications_url(event=job.event_id),
-            "history": history(job, self.opts),
+            "history": changes_of(job),
         }
 
     def _pending_words(self, job: Broadcast) -> str:
@@ -160,14 +155,12 @@ class BroadcastAdmin(JobAdmin):
         if job.to_everyone:
             return [_("everyone")]
         if job.group_ids:
-            groups = Group.objects.filter(pk__in=job.group_ids).order_by("name")
-            return [_("group %s") % name for name in groups.values_list("name", flat=True)[:NAMES_SHOWN]]
+            return [_("group %s") % name for name in group_names(job.group_ids, limit=NAMES_SHOWN)]
         return [_("named users")]
 
     def _failed(self, job: Broadcast) -> int:
         """How many of its notifications the sequencer has marked failed, as far as ``MAX_FAILED``."""
-        failed = Notification.objects.filter(event_id=job.event_id, failed_at__isnull=False)
-        return failed[:MAX_FAILED].count()
+        return count_failed(job.event_id, limit=MAX_FAILED)
 
     def _may_see(self, request: HttpRequest, job: Broadcast) -> bool:
         return can(request, "view_content") or job.owner_id == request.user.pk
@@ -203,9 +196,6 @@ class BroadcastAdmin(JobAdmin):
         job = self.job_for(request, job_id)
         form = ReasonForm(request.POST if request.method == "POST" else None)
         if not form.is_valid():
-            there = Notification.objects.filter(
-                event_id=job.event_id, deleted_at__isnull=True, failed_at__isnull=True
-            )
             context = {
                 **self.admin_site.each_context(request),
                 "opts": self.opts,
@@ -214,7 +204,7 @@ class BroadcastAdmin(JobAdmin):
                 "original": job,
                 "what": self.title_of(request, job),
                 "form": form,
-                "count": there[: MAX_FAILED + 1].count(),
+                "count": notifications_at_large(job.event_id)[: MAX_FAILED + 1].count(),
                 "max_count": MAX_FAILED,
                 "back_url": self.url_of("change", job.pk),
             }

@@ -10,7 +10,6 @@ from django.contrib.admin.widgets import (
     AdminTextareaWidget,
     AdminTextInputWidget,
 )
-from django.contrib.auth.models import Group
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -37,6 +36,7 @@ from notifications.models import (
 )
 from notifications.protocol import strict_json
 from notifications.protocol.links import MAX_URL_LENGTH
+from notifications.selectors.staff.users import groups_by_name
 from notifications.services.recipients import Recipients, user_model_has
 
 # Titles of parts of the form, with their fields.
@@ -66,7 +66,7 @@ class ComposeForm(forms.Form):
     groups = forms.ModelMultipleChoiceField(
         label=gettext_lazy("Groups"),
         required=False,
-        queryset=Group.objects.order_by("name"),
+        queryset=groups_by_name(),
         widget=forms.SelectMultiple(attrs={"size": 4}),
         help_text=gettext_lazy("All members who are active when their turn comes."),
     )
@@ -153,7 +153,7 @@ class ComposeForm(forms.Form):
             "users": users_field(request, admin_site, label=gettext_lazy("Users")),
             **self.fields,
         }
-        if not user_model_has("groups") or not Group.objects.exists():
+        if not user_model_has("groups") or not groups_by_name().exists():
             del self.fields["groups"]
 
     @property

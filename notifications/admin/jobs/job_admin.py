@@ -10,7 +10,6 @@ from typing import Any, ClassVar, Final
 from uuid import UUID
 
 from django.contrib import admin, messages
-from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.admin.utils import quote, unquote
 from django.core.exceptions import PermissionDenied
 from django.db import OperationalError
@@ -329,14 +328,6 @@ def _time_left(job: Job, percent: int) -> str:
     if seconds < 60:
         return ngettext("%d second", "%d seconds", max(seconds, 1)) % max(seconds, 1)
     return ngettext("%d minute", "%d minutes", seconds // 60) % (seconds // 60)
-
-
-def history(job: Job, opts: Any) -> QuerySet[LogEntry]:
-    """What staff did to it since it was asked for. One query."""
-    entries = LogEntry.objects.filter(
-        content_type__app_label=opts.app_label, content_type__model=opts.model_name, object_id=str(job.pk)
-    )
-    return entries.filter(action_flag=CHANGE).select_related("user").order_by("action_time")
 
 
 def _run_for(run_chunk: Callable[[UUID], bool], job_id: UUID, *, seconds: float) -> None:

@@ -9,8 +9,6 @@ from urllib.parse import urlencode
 from uuid import UUID
 
 from django.contrib import admin, messages
-from django.contrib.admin.models import ADDITION, CHANGE, LogEntry
-from django.contrib.auth import get_user_model
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.template.response import TemplateResponse
@@ -20,7 +18,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from notifications import services
-from notifications.admin.jobs.job_admin import JobAdmin, history, number
+from notifications.admin.history import changes_of, log_changes
+from notifications.admin.jobs.job_admin import JobAdmin, number
 from notifications.admin.jobs.replay_form import (
     BadSelection,
     ReplayForm,
@@ -34,8 +33,10 @@ from notifications.admin.links import name_of, notification_url, notifications_u
 from notifications.admin.notification_list.address import described
 from notifications.admin.permissions import can
 from notifications.admin.provenance import origin_of
-from notifications.models import Notification, Replay, ReplayVerb
-from notifications.selectors.staff.criteria import Criteria
+from notifications.models import Replay, ReplayVerb
+from notifications.selectors.staff.jobs import notifications_with_event
+from notifications.selectors.staff.notification_list.criteria import Criteria
+from notifications.selectors.staff.users import users_by_key
 from notifications.services import Selection
 
 # By verb: what it is called, what it does, and what has become of what it fits.
@@ -118,10 +119,8 @@ class ReplayAdmin(JobAdmin):
     def page_context(self, request: HttpRequest, job: Replay) -> dict[str, Any]:
         """The record of it. Three queries."""
         ids = job.ids[:20]
-        named = Notification.objects.filter(public_id__in=ids).select_related("recipient", "event")
-        named = named.defer("event__body", "event__data") if job.ids else named.none()
+        named = notifications_with_event(ids) if ids else ()
         may_see = can(request, "view_content")
-        users: Any = get_user_model()._default_manager.filter(pk__in=job.copy_to)
         return {
             "done_words": VERBS[job.verb][2],
             "has_skipped": True,
@@ -138,8 +137,8 @@ class ReplayAdmin(JobAdmin):
                 for row in named
             ],
             "named_more": max(0, len(job.ids) - len(ids)),
-            "copied_to": [name_of(user) for user in users] if job.copy_to else [],
-            "history": history(job, self.opts),
+            "copied_to": list(map(name_of, users_by_key(job.copy_to))) if job.copy_to else [],
+            "history": changes_of(job),
         }
 
     def share_of(self, job: Replay) -> float:
@@ -222,12 +221,10 @@ class ReplayAdmin(JobAdmin):
 
     def _log(self, request: HttpRequest, job: Replay) -> None:
         """In Django's log: the replay, and each notification that was named."""
-        user_id: Any = request.user.pk
         text = f"{VERBS[job.verb][0]}: {job.reason}"
-        LogEntry.objects.log_actions(user_id, [job], ADDITION, text)
+        self.log_addition(request, job, text)
         if job.ids:
-            named = Notification.objects.filter(public_id__in=job.ids)
-            LogEntry.objects.log_actions(user_id, named, CHANGE, text)
+            log_changes(request, Selection.stored_in(job).rows(request.user), text)
 
     def _page(
         self,

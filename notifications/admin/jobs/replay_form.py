@@ -20,7 +20,7 @@ from notifications.admin.notification_list.address import LIST_NAMES, check_name
 from notifications.admin.user_fields import users_field
 from notifications.exceptions import HubError, InvalidInput
 from notifications.models import MAX_REASON_LENGTH, ReplayVerb
-from notifications.selectors.staff.criteria import PARAMETERS, BadCriteria, Criteria
+from notifications.selectors.staff.notification_list.criteria import PARAMETERS, BadCriteria, Criteria
 from notifications.services import Selection
 from notifications.services.replay import MAX_COPY_TO, MAX_IDS
 

@@ -39,6 +39,8 @@ from notifications.models import (
     Reason,
 )
 from notifications.protocol.links import MAX_URL_LENGTH, url_problem
+from notifications.selectors.staff.counts import count_other_recipients
+from notifications.selectors.staff.inboxes import inbox_of
 from notifications.selectors.staff.states import state_of
 
 MAX_OTHERS: Final = 1_000
@@ -80,7 +82,7 @@ def context_of(
     url = event.url
     _cut(event, with_content=has_content)
     state = state_of(notification, now)
-    inbox = Inbox.objects.filter(pk=notification.recipient_id).first()
+    inbox = inbox_of(notification.recipient_id)
     timeline = build_timeline(notification, state, inbox, may_replay=may_replay)
     others = count_others(notification)
     return {
@@ -163,17 +165,14 @@ def count_others(notification: Notification) -> str:
 
     There may be a great many, so no more than ``MAX_OTHER_ROWS`` notifications are looked at. One query.
     """
-    same = Notification.objects.filter(event_id=notification.event_id)
-    same = same.exclude(recipient_id=notification.recipient_id)
-    recipients = list(same.values_list("recipient_id", flat=True)[:MAX_OTHER_ROWS])
-    counted = len(set(recipients))
-    if not counted:
+    others = count_other_recipients(notification, max_rows=MAX_OTHER_ROWS)
+    if not others.count:
         return ""
-    if counted > MAX_OTHERS:
+    if others.count > MAX_OTHERS:
         return _("more than %d others") % MAX_OTHERS
-    if len(recipients) == MAX_OTHER_ROWS:
-        return ngettext("at least %d other", "at least %d others", counted) % counted
-    return ngettext("%d other", "%d others", counted) % counted
+    if others.is_more:
+        return ngettext("at least %d other", "at least %d others", others.count) % others.count
+    return ngettext("%d other", "%d others", others.count) % others.count
 
 
 def _flush_seconds() -> int:

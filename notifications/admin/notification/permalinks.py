@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from django.contrib.admin import AdminSite
-from django.contrib.auth import get_user_model
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.template.response import TemplateResponse
 from django.utils.translation import gettext as _
 
 from notifications.admin.links import MAX_NAME, inbox_url, name_of, notification_url
 from notifications.exceptions import MalformedCursor
-from notifications.models import Change, Inbox
+from notifications.models import Inbox
 from notifications.protocol.cursors import Cursor
-from notifications.selectors.staff.users import username_field
+from notifications.selectors.staff.inboxes import change_at, inbox_of_epoch
+from notifications.selectors.staff.users import usernames_beginning_with
 
 MAX_OFFERED: Final = 12
 
@@ -29,7 +29,7 @@ def cursor_page(request: HttpRequest, site: AdminSite, text: str) -> HttpRespons
         cursor = Cursor.parse(text)
     except MalformedCursor:
         return _nowhere(request, site, text, _("A cursor looks like abcdefgh-41."))
-    inbox = Inbox.objects.select_related("user").filter(epoch=cursor.epoch).first()
+    inbox = inbox_of_epoch(cursor.epoch)
     if inbox is None:
         reason = _(
             "No inbox has this epoch now. It ended when the inbox was given a new one, after a restore, or "
@@ -41,9 +41,7 @@ def cursor_page(request: HttpRequest, site: AdminSite, text: str) -> HttpRespons
         return _nowhere(
             request, site, text, reason % {"user": name_of(inbox.user), "head": inbox.head}, inbox
         )
-    change = (
-        Change.objects.filter(inbox=inbox, position=cursor.position).select_related("notification").first()
-    )
+    change = change_at(inbox, cursor.position)
     if change is None:
         reason = _(
             "The log of %(user)s no longer has this position: up to %(floor)d, what later changes made "
@@ -61,11 +59,8 @@ def cursor_page(request: HttpRequest, site: AdminSite, text: str) -> HttpRespons
 
 def usernames(request: HttpRequest) -> JsonResponse:
     """Usernames that begin with what is typed. One query, by their index."""
-    field = username_field()
-    found: list[Any] = []
-    if term := request.GET.get("term", "").strip():
-        users = get_user_model()._default_manager.filter(**{f"{field}__startswith": term})
-        found = list(users.order_by(field).values_list(field, flat=True)[:MAX_OFFERED])
+    term = request.GET.get("term", "").strip()
+    found = usernames_beginning_with(term, limit=MAX_OFFERED) if term else []
     # A longer one could not stand in the address that it is offered for.
     offered = [name for name in found if len(str(name)) <= MAX_NAME]
     return JsonResponse({"usernames": offered}, headers={"Cache-Control": "no-store"})

@@ -5,21 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
-from django.db.models import Q
 from django.utils.translation import gettext as _
 
 from notifications.admin.links import name_of, notification_url, replay_job_url
-from notifications.admin.notification.deliveries import Deliveries, Delivery, deliveries_of
-from notifications.admin.notification.replay_traces import Source, Trace, source_of, traces_of
-from notifications.fold import OBJECT_KINDS
-from notifications.models import Change, ChangeKind, Inbox, Notification, Replay, ReplayVerb
+from notifications.http.user_agents import describe_agent
+from notifications.models import Change, ChangeKind, EndReason, Inbox, Notification, Replay, ReplayVerb
 from notifications.protocol.cursors import Cursor
 from notifications.protocol.times import local_time
+from notifications.selectors.staff.notification.changes import changes_of
+from notifications.selectors.staff.notification.deliveries import Deliveries, Delivery, deliveries_of
+from notifications.selectors.staff.notification.replay_traces import Source, Trace, source_of, traces_of
 from notifications.selectors.staff.states import State
 
-MAX_CHANGES: Final = 200
 MAX_MADE_SHOWN: Final = 8
 
 
@@ -43,6 +42,9 @@ class Entry:
         change: the change that it stands for, if it is one.
         cursor: the change's cursor.
         delivery: to whom it was written, if it was.
+        device: the client that it was written to, in words.
+        written_by: as what it was written: by a stream, a poll or a list, in words.
+        token: the name of the token that the client had, if it had one.
         note: a sentence more.
         facts: details that neither the change nor the delivery has.
     """
@@ -53,6 +55,9 @@ class Entry:
     change: Change | None = None
     cursor: Cursor | None = None
     delivery: Delivery | None = None
+    device: str = ""
+    written_by: str = ""
+    token: str = ""
     note: str = ""
     facts: Sequence[Fact] = ()
 
@@ -91,7 +96,7 @@ def build_timeline(
         inbox: its recipient's inbox; None when nothing has touched it yet.
         may_replay: whether the pages of replays are linked.
     """
-    changes, left_out = _changes(notification)
+    changes, left_out = changes_of(notification)
     epoch = inbox.epoch if inbox else ""
     deliveries = deliveries_of(notification, inbox)
     source, traces = source_of(notification), traces_of(notification)
@@ -115,11 +120,17 @@ def build_timeline(
 
 
 def _written(delivery: Delivery) -> Entry:
+    record = delivery.record
+    device = describe_agent(record.agent) or record.agent or _("an unknown client")
+    names = {EndReason.ANSWERED.value: _("poll"), EndReason.LISTED.value: _("list")}
     return Entry(
         kind="written",
-        title=_("Written to %s") % delivery.device,
+        title=_("Written to %s") % device,
         at=delivery.written_at,
         delivery=delivery,
+        device=device,
+        written_by=names.get(record.reason, _("stream")),
+        token=(delivery.token_name or _("a token that is gone")) if record.token_id else "",
     )
 
 
@@ -229,71 +240,6 @@ def _ending(notification: Notification, state: State) -> list[Entry]:
             return [Entry(kind="pending", title=_("Will expire"), at=notification.expires_at)]
         case _:
             return []
-
-
-def _changes(notification: Notification) -> tuple[list[Change], bool]:
-    """Its newest changes and the all-read ones that read it, oldest first, and whether older ones were left
-    out.
-    """
-    if notification.position is None:
-        return [], False
-    own = Change.objects.filter(inbox_id=notification.recipient_id, notification=notification)
-    newest = list(own.order_by("-position")[: MAX_CHANGES + 1])
-    left_out = len(newest) > MAX_CHANGES
-    changes = newest[:MAX_CHANGES][::-1]
-    if spans := _spans_read_by_all(changes, notification):
-        changes = _merge(changes, _read_all(notification, spans))
-    return changes, left_out
-
-
-def _spans_read_by_all(changes: Sequence[Change], notification: Notification) -> list[Q]:
-    """Between which of its own changes it must have been read by an all-read change, which names no
-    notification.
-
-    That is so where it was unread after one change, and the next one, or its state now, says that it was
-    read.
-    """
-    spans: list[Q] = []
-    following: list[Change | None] = [*changes[1:], None]
-    for change, then in zip(changes, following, strict=True):
-        if change.kind not in OBJECT_KINDS or change.read_at is not None:
-            continue
-        span = Q(position__gt=change.position)
-        if then is None:
-            if notification.read_at is not None:
-                spans.append(span & Q(at=notification.read_at))
-        elif then.kind == ChangeKind.UNREAD or then.read_at not in (None, then.at):
-            spans.append(span & Q(position__lt=then.position))
-    return spans
-
-
-def _read_all(notification: Notification, spans: Sequence[Q]) -> list[Change]:
-    """All-read changes within the spans that admit the notification. One query."""
-    anywhere = Q(pk__in=())
-    for span in spans:
-        anywhere |= span
-    found: list[Any] = list(
-        Change.objects.filter(
-            anywhere,
-            inbox_id=notification.recipient_id,
-            kind=ChangeKind.READ_ALL,
-            up_to__gte=notification.position,
-            category__in=("", notification.category),
-        ).order_by("position")[:MAX_CHANGES]
-    )
-    return found
-
-
-def _merge(own: Sequence[Change], read_all: Sequence[Change]) -> list[Change]:
-    """By position, without all-read changes that found it read already."""
-    merged: list[Change] = []
-    for change in sorted([*own, *read_all], key=lambda change: change.position):
-        found_read = bool(merged) and (
-            merged[-1].kind == ChangeKind.READ_ALL or merged[-1].read_at is not None
-        )
-        if change.kind != ChangeKind.READ_ALL or not found_read:
-            merged.append(change)
-    return merged
 
 
 def _clock(at: datetime) -> str:

@@ -5,21 +5,20 @@ asked for.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from django import forms
 from django.contrib import messages
-from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.admin.options import ModelAdmin
-from django.contrib.contenttypes.models import ContentType
 from django.db import transaction
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from notifications import services
+from notifications.admin.history import log_changes, log_list_change
 from notifications.admin.jobs.compose_form import ReasonForm
 from notifications.admin.jobs.job_admin import number
 from notifications.admin.jobs.replay_form import BadSelection, list_url, selection_fields, selection_in
@@ -28,12 +27,17 @@ from notifications.admin.links import notification_url
 from notifications.admin.notification_list.address import described
 from notifications.admin.permissions import can
 from notifications.admin.provenance import origin_of
-from notifications.models import Broadcast, Event, Notification
+from notifications.models import Notification
+from notifications.selectors.staff.notification.withdrawals import (
+    broadcasts_of,
+    newest_key,
+    notifications_named,
+    withdrawable_of,
+)
 from notifications.services import Selection
 
 # At once: all of them are marked in one transaction. Of what a filter admits, the newest.
 MAX_EVENTS: Final = 1_000
-_THERE: Final = Q(deleted_at__isnull=True, failed_at__isnull=True)
 
 
 class WithdrawForm(ReasonForm):
@@ -74,13 +78,6 @@ class Preview:
         return _("%(events)s, %(notifications)s") % {"events": events, "notifications": self.going.words}
 
 
-def withdrawable() -> QuerySet[Event]:
-    """Events that can be taken back: they were not yet, and somebody has them, or is still to get them."""
-    there = Notification.objects.filter(_THERE, event=OuterRef("pk"))
-    sending = Broadcast.objects.filter(Broadcast.LIVE, event=OuterRef("pk"))
-    return Event.objects.filter(Exists(there) | Exists(sending), withdrawn_at__isnull=True)
-
-
 def withdraw_page(request: HttpRequest, model_admin: ModelAdmin[Notification]) -> HttpResponse:
     """Ask, and withdraw once that is confirmed. Needs the rights of its view."""
     if request.method not in ("GET", "HEAD", "POST"):
@@ -92,7 +89,7 @@ def withdraw_page(request: HttpRequest, model_admin: ModelAdmin[Notification]) -
         return HttpResponseRedirect(list_url(request))
     form = WithdrawForm(request.POST if "until" in request.POST else None)
     is_sure = form.is_valid()
-    until = form.cleaned_data["until"] if is_sure else _newest()
+    until = form.cleaned_data["until"] if is_sure else newest_key()
     rows = selection.rows(request.user).filter(pk__lte=until)
     looked = _preview(rows)
     if not looked.keys:
@@ -122,29 +119,22 @@ def withdraw_page(request: HttpRequest, model_admin: ModelAdmin[Notification]) -
 def _preview(rows: QuerySet[Notification]) -> Preview:
     """Look at a selection. Nine queries at most."""
     rows = rows.order_by()
-    events = withdrawable().filter(pk__in=rows.values("event_id")).order_by("-pk")
-    keys = list(events.values_list("pk", flat=True)[: MAX_EVENTS + 1])
-    has_more, keys = len(keys) > MAX_EVENTS, keys[:MAX_EVENTS]
-    going = Notification.objects.filter(_THERE, event_id__in=keys)
+    found = withdrawable_of(rows, limit=MAX_EVENTS)
     return Preview(
-        keys=keys,
-        has_more=has_more,
-        going=Total.of(going),
-        unseen=Total.of(going.filter(position__isnull=True)),
-        beside=Total.of(going.exclude(pk__in=rows.values("pk"))),
-        shown=first_shown(rows.filter(event_id__in=keys)),
+        keys=found.keys,
+        has_more=found.has_more,
+        going=Total.of(found.notifications),
+        unseen=Total.of(found.unseen),
+        beside=Total.of(found.beside),
+        shown=first_shown(rows.filter(event_id__in=found.keys)),
     )
-
-
-def _newest() -> int:
-    return Notification.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
 
 
 def _back(request: HttpRequest, selection: Selection) -> str:
     """The page of the one that is meant, if it is still there: what nobody has seen is gone without a trace.
     Else the list.
     """
-    if len(selection.ids) == 1 and Notification.objects.filter(public_id=selection.ids[0]).exists():
+    if len(selection.ids) == 1 and selection.rows(request.user).exists():
         return notification_url(selection.ids[0])
     return list_url(request)
 
@@ -164,22 +154,12 @@ def _log(request: HttpRequest, selection: Selection, looked: Preview, reason: st
     """In Django's log: for each notification that was named, or for the filter; and for each broadcast that
     ends.
     """
-    user_id: Any = request.user.pk
     text = _("Withdrawn: %s") % reason
-    broadcasts = list(Broadcast.objects.filter(event_id__in=looked.keys))
-    LogEntry.objects.log_actions(user_id, broadcasts, CHANGE, text)
+    log_changes(request, broadcasts_of(looked.keys), text)
     if selection.ids:
-        named = Notification.objects.filter(public_id__in=selection.ids, event_id__in=looked.keys)
-        LogEntry.objects.log_actions(user_id, named, CHANGE, text)
+        log_changes(request, notifications_named(selection.ids, event_ids=looked.keys), text)
         return
-    which = "&".join(
-        f"{name}={value}" for name, value in sorted(selection.criteria.as_parameters().items())
-    ) or _("all")
+    parameters = sorted(selection.criteria.as_parameters().items())
+    which = "&".join(f"{name}={value}" for name, value in parameters) or _("all")
     by_filter = _("Withdrawn by a filter (%(filter)s): %(what)s. %(reason)s")
-    LogEntry.objects.create(
-        user_id=user_id,
-        content_type=ContentType.objects.get_for_model(Notification),
-        object_repr=_("notifications"),
-        action_flag=CHANGE,
-        change_message=by_filter % {"filter": which, "what": looked.words, "reason": reason},
-    )
+    log_list_change(request, by_filter % {"filter": which, "what": looked.words, "reason": reason})

@@ -22,6 +22,7 @@ from notifications.admin.links import replay_url, withdraw_url
 from notifications.admin.provenance import origin_of
 from notifications.exceptions import NotFound
 from notifications.models import Notification, Reason
+from notifications.selectors.staff.counts import count_failed
 from notifications.services import Outcome
 
 MAX_SELECTED: Final = 1_000
@@ -164,8 +165,7 @@ def retry_selected(model_admin: Any, request: HttpRequest, queryset: QuerySet[No
         return
     ids = [public_id for _recipient_id, public_id in rows]
     count = services.retry_failed(ids)
-    tried = Notification.objects.filter(public_id__in=ids, failed_at__isnull=False)
-    still = tried.count() if count else 0
+    still = count_failed(ids) if count else 0
     if count > still:
         listed = ngettext(
             "%d notification was listed now.", "%d notifications were listed now.", count - still

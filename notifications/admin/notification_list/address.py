@@ -10,9 +10,9 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
 from notifications.admin.permissions import can
-from notifications.selectors.staff.conditions import Conditions
-from notifications.selectors.staff.criteria import FIELDS, SEARCH, BadCriteria, Criteria
-from notifications.selectors.staff.meaning import conditions_of
+from notifications.selectors.staff.notification_list.conditions import Conditions
+from notifications.selectors.staff.notification_list.criteria import FIELDS, SEARCH, BadCriteria, Criteria
+from notifications.selectors.staff.notification_list.meaning import conditions_of
 
 BEFORE: Final = "before"  # where a page of the list begins
 # What an address of the list may have.

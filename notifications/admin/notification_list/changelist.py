@@ -6,18 +6,19 @@ from typing import Any
 
 from django.contrib import messages
 from django.core.paginator import Paginator
-from django.db.models import Prefetch, QuerySet, prefetch_related_objects
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
 from notifications.admin.base_admin import AnyChangeList
 from notifications.admin.notification_list.address import BEFORE, conditions_in
 from notifications.admin_lists import reaches_past_the_page, say_wrong
-from notifications.models import Change, ChangeKind, Notification
-from notifications.selectors.staff.conditions import Conditions
+from notifications.models import Notification
 from notifications.selectors.staff.counts import estimated_total
-from notifications.selectors.staff.criteria import BadCriteria
-from notifications.selectors.staff.keyset_pages import Page, read_page
+from notifications.selectors.staff.notification_list.conditions import Conditions
+from notifications.selectors.staff.notification_list.criteria import BadCriteria
+from notifications.selectors.staff.notification_list.keyset_pages import Page, read_page
+from notifications.selectors.staff.notification_list.rows import rows_by_key
 
 
 class NotificationList(AnyChangeList):
@@ -73,10 +74,7 @@ class NotificationList(AnyChangeList):
             messages.error(request, _("There is no page that begins there; this is the newest one."))
             self.before = ""
             self.page = read_page(self.conditions, limit=self.list_per_page)
-        rows = self.root_queryset.in_bulk(self.page.keys)
-        shown = [rows[key] for key in self.page.keys if key in rows]
-        deletions = Change.objects.filter(kind=ChangeKind.DELETED).only("notification_id", "reason")
-        prefetch_related_objects(shown, Prefetch("changes", queryset=deletions, to_attr="deletions"))
+        shown = rows_by_key(self.root_queryset, self.page.keys)
         is_narrowed = bool(self.query) or self.has_active_filters
         self.estimate = None if is_narrowed or not self.page.older else estimated_total()
         self.result_list = shown

@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from django.core.handlers.asgi import ASGIRequest
-from django.db.models import F, OuterRef, Subquery
 from django.http import HttpRequest, StreamingHttpResponse
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -18,13 +17,12 @@ from django.utils.translation import gettext as _
 from notifications.admin.notification_list.export_runs import ExportRun, InThreads, Part
 from notifications.admin.permissions import can
 from notifications.exceptions import InvalidInput
-from notifications.models import Change, ChangeKind, Notification
 from notifications.payloads import data_as_json
 from notifications.protocol.links import actions_text, stored_actions
-from notifications.selectors.staff.conditions import Conditions
-from notifications.selectors.staff.keyset_pages import iterate
+from notifications.selectors.staff.notification_list.conditions import Conditions
+from notifications.selectors.staff.notification_list.keyset_pages import iterate
+from notifications.selectors.staff.notification_list.rows import rows_to_export
 from notifications.selectors.staff.states import state_of
-from notifications.selectors.staff.users import username_field
 
 # Each may have some 70 KB of words and data.
 CHUNK: Final = 200
@@ -68,19 +66,9 @@ def export(request: HttpRequest, conditions: Conditions, file_format: str) -> St
 
 def records(keys: Sequence[int], columns: Sequence[str]) -> list[Record]:
     """Some notifications, in the order of their keys. One query."""
-    reason = Change.objects.filter(notification=OuterRef("pk"), kind=ChangeKind.DELETED).values("reason")[:1]
-    rows = Notification.objects.select_related("event").annotate(
-        username=F(f"recipient__{username_field()}"), deletion=Subquery(reason)
-    )
-    if "title" not in columns:
-        rows = rows.defer(*(f"event__{name}" for name in CONTENT))
-    found = rows.in_bulk(list(keys))
+    rows = rows_to_export(keys, without=() if "title" in columns else CONTENT)
     now = timezone.now()
-    return [
-        {name: _READ[name](row, now) for name in columns}
-        for key in keys
-        if (row := found.get(key)) is not None
-    ]
+    return [{name: _READ[name](row, now) for name in columns} for row in rows]
 
 
 _READ: Final[dict[str, Callable[[Any, datetime], Any]]] = {

@@ -10,17 +10,15 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
-from typing import Any, ClassVar, Final, NamedTuple, cast
+from typing import ClassVar, Final, NamedTuple
 from weakref import WeakSet
 
 from asgiref.sync import sync_to_async
-from django.contrib.admin.models import CHANGE, LogEntry
-from django.contrib.contenttypes.models import ContentType
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 
+from notifications.admin.history import log_list_change, replace_text
 from notifications.conf import hub_config
-from notifications.models import Notification
 from notifications.streaming.database_threads import release_connections
 
 logger = logging.getLogger(__name__)
@@ -80,13 +78,8 @@ class ExportRecord:
             "The export as %(format)s, %(content)s, was broken off after %(count)s notifications: %(what)s."
         )
         self._names = names
-        self._entry = LogEntry.objects.create(
-            user=cast("Any", request.user),
-            content_type=ContentType.objects.get_for_model(Notification),
-            object_repr=_("notifications"),
-            action_flag=CHANGE,
-            change_message=_("An export as %(format)s, %(content)s, has begun: %(what)s.") % names,
-        )
+        begun = _("An export as %(format)s, %(content)s, has begun: %(what)s.")
+        self._entry = log_list_change(request, begun % names)
 
     def done(self) -> None:
         """All of it was handed over."""
@@ -101,7 +94,7 @@ class ExportRecord:
         self._say(self._left % {**self._names, "count": count})
 
     def _say(self, text: str) -> None:
-        LogEntry.objects.filter(pk=self._entry.pk).update(change_message=text)
+        replace_text(self._entry, text)
 
 
 class ExportRun:

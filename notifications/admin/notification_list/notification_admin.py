@@ -45,7 +45,7 @@ from notifications.admin.notification_list.export_runs import ExportsFull, full_
 from notifications.admin.notification_list.sidebar_filters import FILTERS
 from notifications.admin.permissions import can, needs
 from notifications.models import Notification
-from notifications.selectors.staff.criteria import FIELDS, SEARCH, BadCriteria
+from notifications.selectors.staff.notification_list.criteria import FIELDS, SEARCH, BadCriteria
 
 
 @admin.register(Notification)

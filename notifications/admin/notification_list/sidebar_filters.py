@@ -1,5 +1,5 @@
 """The filters beside the list of notifications: what there is to choose from. What a choice means is said in
-``selectors.staff.meaning``.
+``selectors.staff.notification_list.meaning``.
 
 None of them reads the whole table to know its choices.
 """
@@ -17,7 +17,8 @@ from django.utils.translation import gettext_lazy
 
 from notifications.admin.notification_list.changelist import NotificationList
 from notifications.event_types import category_of, registry
-from notifications.models import Event, Level, Notification
+from notifications.models import Level, Notification
+from notifications.selectors.staff.notification_list.rows import types_of_newest_events
 from notifications.selectors.staff.states import State
 
 # Types that no class declares come from producers; a busy one shows up among the newest events.
@@ -176,7 +177,6 @@ def known_types(request: HttpRequest) -> set[str]:
     """Declared event types and those of the newest events. One query a request, of bounded cost."""
     known: set[str] | None = getattr(request, "_hub_known_types", None)
     if known is None:
-        newest = Event.objects.order_by("-id").values_list("type", flat=True)[:RECENT_EVENTS]
-        known = {event_type.type_name for event_type in registry} | set(newest)
+        known = {event_type.type_name for event_type in registry} | types_of_newest_events(RECENT_EVENTS)
         request._hub_known_types = known  # type: ignore[attr-defined]
     return known

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
+from uuid import UUID
 
 from django.db import connection
 from django.db.models import Max, QuerySet
@@ -65,3 +67,21 @@ def newest_of(rows: QuerySet[Notification], *, limit: int) -> list[Notification]
     """The newest of some notifications, with recipient and event, without the long texts. One query."""
     rows = rows.select_related("recipient", "event").defer("event__body", "event__data")
     return list(rows.order_by("-pk")[:limit])
+
+
+def count_other_recipients(notification: Notification, *, max_rows: int) -> RowCount:
+    """Count the other users who were sent the same event, each once however often. One query.
+
+    Args:
+        notification: one of the event's.
+        max_rows: no more notifications are looked at; where there are as many, there may be more users.
+    """
+    same = Notification.objects.filter(event_id=notification.event_id)
+    same = same.exclude(recipient_id=notification.recipient_id)
+    recipients = list(same.values_list("recipient_id", flat=True)[:max_rows])
+    return RowCount(len(set(recipients)), is_more=len(recipients) == max_rows)
+
+
+def count_failed(public_ids: Collection[UUID]) -> int:
+    """How many of some notifications have failed. One query."""
+    return Notification.objects.filter(public_id__in=public_ids, failed_at__isnull=False).count()

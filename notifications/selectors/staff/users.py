@@ -6,7 +6,8 @@ from collections.abc import Collection
 from typing import Any
 
 from django.contrib.auth import get_user_model
-from django.db.models import QuerySet
+from django.contrib.auth.models import Group
+from django.db.models import Q, QuerySet
 
 
 def username_field() -> str:
@@ -40,3 +41,18 @@ def usernames_beginning_with(text: str, *, limit: int) -> list[Any]:
     field = username_field()
     users = all_users().filter(**{f"{field}__startswith": text}).order_by(field)
     return list(users.values_list(field, flat=True)[:limit])
+
+
+def username_has(text: str, relation: str) -> Q:
+    """The condition that a related user's name has a text in it, in either case; anything for no text."""
+    return Q(**{f"{relation}__{username_field()}__icontains": text}) if text else Q()
+
+
+def users_by_key(keys: Collection[Any]) -> list[Any]:
+    """The users of some primary keys, in no order. One query."""
+    return list(all_users().filter(pk__in=keys))
+
+
+def groups_by_name() -> QuerySet[Group]:
+    """All groups, in the order of their names, for the fields of forms."""
+    return Group.objects.order_by("name")

@@ -56,7 +56,7 @@ def told(staff: Client, public_id: UUID) -> list[tuple[str, str, bool]]:
     response = staff.get(page_of(public_id))
     assert response.status_code == 200
     return [
-        (entry.delivery.device, entry.delivery.how, entry.delivery.confirmed_at is not None)
+        (entry.device, entry.written_by, entry.delivery.confirmed_at is not None)
         for entry in response.context["timeline"]
         if entry.delivery
     ]

@@ -15,7 +15,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from notifications import services
-from notifications.admin.notification import detail, timeline
+from notifications.admin.notification import detail
 from notifications.models import Change, Event, Inbox, Notification
 from notifications.services import Origin
 from tests.helpers.factories import make_user, order_event, send, stage_at
@@ -225,7 +225,7 @@ def test_timeline__deleted_while_unread__has_no_all_read_of_others(staff: Client
 def test_timeline__very_long__leaves_older_changes_out_and_says_so(
     staff: Client, ada: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(timeline, "MAX_CHANGES", 4)
+    monkeypatch.setattr("notifications.selectors.staff.notification.changes.MAX_CHANGES", 4)
     public_id = send(ada)
     for _ in range(3):
         services.mark_read(ada, [public_id])

@@ -17,7 +17,7 @@ from django.utils import timezone
 from notifications import services
 from notifications.admin.notification_list.notification_admin import NotificationAdmin
 from notifications.models import Event, IdempotencyKey, Inbox, Notification
-from notifications.selectors.staff import keyset_pages
+from notifications.selectors.staff.notification_list import keyset_pages
 from tests.helpers.factories import make_user, order_event, send
 from tests.helpers.staff import LIST, client_of, make_staff, row_of, shown_titles
 

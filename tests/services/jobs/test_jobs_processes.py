@@ -12,7 +12,7 @@ from django.db.models import Count
 
 from notifications import services
 from notifications.models import Broadcast, Notification, Replay
-from notifications.selectors.staff.criteria import Criteria
+from notifications.selectors.staff.notification_list.criteria import Criteria
 from notifications.services import Recipients
 from tests.helpers import auditor
 from tests.helpers.factories import order_event

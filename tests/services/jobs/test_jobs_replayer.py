@@ -21,7 +21,7 @@ from django.utils import timezone
 from notifications import selectors, services
 from notifications.exceptions import InvalidInput, NotFound
 from notifications.models import Change, Event, Notification, Replay, StreamSession, Worker
-from notifications.selectors.staff.criteria import Criteria
+from notifications.selectors.staff.notification_list.criteria import Criteria
 from notifications.services import Origin, Selection
 from notifications.services.jobs.leases import take_lease
 from notifications.signals import notifications_shown

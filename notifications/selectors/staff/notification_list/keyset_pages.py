@@ -21,8 +21,8 @@ from django.db.models import DateTimeField, OuterRef, Q, QuerySet, Subquery, Val
 from django.db.models.functions import Coalesce
 
 from notifications.models import Event, Notification
-from notifications.selectors.staff.conditions import Conditions
-from notifications.selectors.staff.criteria import BadCriteria
+from notifications.selectors.staff.notification_list.conditions import Conditions
+from notifications.selectors.staff.notification_list.criteria import BadCriteria
 
 # What one page may look through by rows: some 50 ms of the database.
 MAX_ROWS: Final = 50_000

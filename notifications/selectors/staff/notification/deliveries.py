@@ -13,12 +13,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from django.utils.translation import gettext as _
-
 from notifications import selectors
 from notifications.exceptions import InvalidInput
 from notifications.filters import Filters
-from notifications.http.user_agents import describe_agent
 from notifications.models import ApiToken, EndReason, Inbox, Notification, StreamSession
 
 MAX_RECORDS: Final = 200  # of one kind that are read; the oldest, which tell who was first
@@ -32,9 +29,7 @@ class Delivery:
 
     Attributes:
         record: the stream or the answered poll.
-        how: a stream, a poll or a list, in words.
-        device: the client in words.
-        by: the token, where there was one.
+        token_name: of the client's token; empty where it had none, or where that is gone.
         written_at: the earliest at which it can have been written; the record shows that it was.
         confirmed_at: when the client came back having had it; None when it has not yet.
         is_open: the stream is still open, so it has had no reason to come back.
@@ -43,9 +38,7 @@ class Delivery:
     """
 
     record: StreamSession
-    how: str
-    device: str
-    by: str
+    token_name: str
     written_at: datetime
     confirmed_at: datetime | None
     is_open: bool
@@ -102,14 +95,9 @@ def _delivery(
     tokens: dict[Any, str],
     open_now: Sequence[StreamSession],
 ) -> Delivery:
-    how = {EndReason.ANSWERED.value: _("poll"), EndReason.LISTED.value: _("list")}.get(
-        record.reason, _("stream")
-    )
     return Delivery(
         record=record,
-        how=how,
-        device=describe_agent(record.agent) or record.agent or _("an unknown client"),
-        by=tokens.get(record.token_id, _("a token that is gone")) if record.token_id else "",
+        token_name=tokens.get(record.token_id, ""),
         written_at=max(record.opened_at, created_at),
         confirmed_at=came_back.opened_at if came_back else None,
         is_open=record in open_now,

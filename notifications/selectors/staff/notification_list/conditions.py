@@ -15,7 +15,7 @@ from django.db.models import Q, QuerySet
 
 from notifications.models import Notification
 from notifications.models.word_search import events_have_words, has_words
-from notifications.selectors.staff.criteria import BadCriteria
+from notifications.selectors.staff.notification_list.criteria import BadCriteria
 
 SearchedAs = Literal["", "exact", "recipient", "topic", "type", "words", "refused"]
 

@@ -19,10 +19,16 @@ from notifications.filters import Filters
 from notifications.models import MAX_KEY_LENGTH, TYPES_CATEGORY, Level
 from notifications.models.word_search import few_events_with
 from notifications.protocol.search_words import parse_words
-from notifications.selectors.staff import idempotency_keys
-from notifications.selectors.staff.conditions import Conditions
-from notifications.selectors.staff.criteria import AGES, FIELDS, SEARCH, BadCriteria, Criteria
-from notifications.selectors.staff.search_box import exactly, known_as
+from notifications.selectors.staff.notification_list import idempotency_keys
+from notifications.selectors.staff.notification_list.conditions import Conditions
+from notifications.selectors.staff.notification_list.criteria import (
+    AGES,
+    FIELDS,
+    SEARCH,
+    BadCriteria,
+    Criteria,
+)
+from notifications.selectors.staff.notification_list.search_box import exactly, known_as
 from notifications.selectors.staff.states import INDEXED, State, condition
 from notifications.selectors.staff.users import key_of_username
 

@@ -1,0 +1,47 @@
+"""Entries in the history that Django's admin keeps: what staff did to several rows, to a list, or to a job."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, cast
+
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.contenttypes.models import ContentType
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest
+from django.utils.translation import gettext as _
+
+from notifications.models import Notification
+
+
+def log_changes(request: HttpRequest, rows: Iterable[Model], text: str) -> None:
+    """One entry for each of some rows, with the same text. One query."""
+    user_id: Any = request.user.pk
+    LogEntry.objects.log_actions(user_id, cast("Any", list(rows)), CHANGE, text)
+
+
+def log_list_change(request: HttpRequest, text: str) -> LogEntry:
+    """One entry about the list of notifications as a whole. One query."""
+    return LogEntry.objects.create(
+        user=cast("Any", request.user),
+        content_type=ContentType.objects.get_for_model(Notification),
+        object_repr=_("notifications"),
+        action_flag=CHANGE,
+        change_message=text,
+    )
+
+
+def replace_text(entry: LogEntry, text: str) -> None:
+    """Let an entry say something else. One query."""
+    LogEntry.objects.filter(pk=entry.pk).update(change_message=text)
+
+
+def changes_of(row: Model) -> QuerySet[LogEntry]:
+    """What staff did to a row since it was added, oldest first, with who did it."""
+    entries = LogEntry.objects.filter(
+        content_type__app_label=row._meta.app_label,
+        content_type__model=row._meta.model_name,
+        object_id=str(row.pk),
+        action_flag=CHANGE,
+    )
+    return entries.select_related("user").order_by("action_time")
