@@ -23,6 +23,7 @@ from notifications.conf import hub_config
 from notifications.event_types import registry
 from notifications.models import Inbox
 from notifications.permissions import APP_LABEL
+from notifications.sql.dialect import is_postgresql, is_sqlite
 from notifications.system.environment import worker_count
 from notifications.system.import_names import installed_by, other_packages
 
@@ -54,7 +55,7 @@ def check_time_zone(app_configs: AppConfigs, **kwargs: Any) -> Iterable[CheckMes
 @register
 def check_sqlite(app_configs: AppConfigs, **kwargs: Any) -> Iterable[CheckMessage]:
     """SQLite waits for its lock, lets readers read meanwhile, and knows the statements of the sequencer."""
-    if connection.vendor != "sqlite":
+    if not is_sqlite():
         return
     options = connection.settings_dict.get("OPTIONS", {})
     if str(options.get("transaction_mode", "")).upper() != "IMMEDIATE":
@@ -85,7 +86,7 @@ def check_postgresql(
     """PostgreSQL gives each statement of the sequencer a fresh view. It is asked only by who names it, as by
     Django's own checks.
     """
-    if connection.vendor != "postgresql" or DEFAULT_DB_ALIAS not in (databases or ()):
+    if not is_postgresql() or DEFAULT_DB_ALIAS not in (databases or ()):
         return
     with connection.cursor() as cursor:
         cursor.execute("SHOW default_transaction_isolation")
@@ -160,7 +161,7 @@ def check_workers(app_configs: AppConfigs, **kwargs: Any) -> Iterable[CheckMessa
         yield Error(str(error), hint="docs/settings.md lists every setting.", id="notification_hub.E001")
         return
     hint = "Set DATABASE_URL and REDIS_URL, or WEB_CONCURRENCY=1."
-    if connection.vendor == "sqlite":
+    if is_sqlite():
         yield Error("Several workers need PostgreSQL; this is SQLite.", hint=hint, id="notification_hub.E007")
     layer = getattr(settings, "CHANNEL_LAYERS", {}).get("default", {}).get("BACKEND")
     if layer == "channels.layers.InMemoryChannelLayer":

@@ -22,6 +22,7 @@ from notifications.fold import (
     sql_takes_along,
 )
 from notifications.models import Change, Event, Inbox, Notification
+from notifications.sql.dialect import table
 
 MAX_INBOXES: Final = 200
 MAX_FINDINGS: Final = 100  # of one check in one run of inboxes; the next run of the command finds the rest
@@ -84,9 +85,7 @@ def audit(user_ids: Sequence[Any]) -> Iterator[Problem]:
 def _named(statement: str) -> str:
     """A statement with the real names of the tables."""
     tables = {"inbox": Inbox, "change": Change, "notification": Notification, "event": Event}
-    return statement.format(
-        **{name: connection.ops.quote_name(model._meta.db_table) for name, model in tables.items()}
-    )
+    return statement.format(**{name: table(model) for name, model in tables.items()})
 
 
 _OF_MANY: Final = f"c.kind IN {sql_kinds(Carries.NOTHING)}"

@@ -21,6 +21,7 @@ from notifications.inbox_log.inboxes import announce_on_commit
 from notifications.inbox_log.sequencer import count_on_commit
 from notifications.models import Change, ChangeKind, Event, Inbox, Notification, Via, new_public_id
 from notifications.sql.arrays import any_of, array_text, keys_text, sql_type
+from notifications.sql.dialect import is_postgresql, table
 from notifications.sql.statements import Statement, run_at_once
 
 _LOCK: Final = (
@@ -67,7 +68,7 @@ def list_directly(event: Event, user_ids: Sequence[Any]) -> set[Any]:
     Returns:
         Who was notified. For all others the notification has to be staged.
     """
-    if connection.vendor != "postgresql" or event.withdrawn_at or not _can_be_shown(event):
+    if not is_postgresql() or event.withdrawn_at or not _can_be_shown(event):
         return set()
     keys = _lock_free(user_ids)
     if not keys:
@@ -124,11 +125,11 @@ def _list(event: Event, keys: Sequence[Any]) -> list[tuple[Any, int]]:
 
 
 def _named(statement: str) -> str:
-    quote, key = connection.ops.quote_name, Inbox._meta.pk
+    key = Inbox._meta.pk
     return statement.format(
-        notification=quote(Notification._meta.db_table),
-        inbox=quote(Inbox._meta.db_table),
-        change=quote(Change._meta.db_table),
+        notification=table(Notification),
+        inbox=table(Inbox),
+        change=table(Change),
         any_of=any_of(key),
         key_type=sql_type(key),
     )

@@ -18,6 +18,8 @@ from notifications.selectors import InboxState
 from notifications.selectors.existing_users import existing_users
 from notifications.signals import inbox_changed, streams_changed
 from notifications.sql.arrays import AnyOf
+from notifications.sql.dialect import is_postgresql, table
+from notifications.sql.locks import lock_timeout
 from notifications.sql.prepared import Prepared, Slots
 from notifications.sql.rows import insert_rows
 from notifications.sql.statements import Statement, run_at_once
@@ -86,21 +88,18 @@ def lock_inboxes(user_ids: Iterable[Any], *, skip_locked: bool = False) -> dict[
     prepared = _LOCK_FREE if skip_locked else _LOCK
     statements = [Statement(*prepared.filled(keys=list(user_ids)))]
     # Not inside a caller's transaction, for whose later statements it would then hold too.
-    if db.vendor == "postgresql" and not db.savepoint_ids:
+    if is_postgresql(db) and not db.savepoint_ids:
         statements.insert(0, _lock_timeout())
     rows = prepared.converted(run_at_once(statements)[-1])
     return {row[0]: Inbox.from_db(db.alias, _COLUMNS, row) for row in rows}
 
 
 def _locked(*, skip_locked: bool) -> QuerySet[Inbox, Any]:
-    db = transaction.get_connection()
     inboxes = (
         Inbox.objects.filter(AnyOf(F("pk"), Slots("keys", Inbox._meta.pk)))
         .order_by("pk")
         .values_list(*_COLUMNS)
     )
-    if db.vendor != "postgresql":
-        return inboxes
     return inboxes.select_for_update(skip_locked=skip_locked, no_key=True)
 
 
@@ -116,10 +115,10 @@ def lock_statements(user_id: Any) -> list[Statement]:
     As ``lock_inboxes`` does, for those who send what follows in the same trip.
     """
     db = transaction.get_connection()
-    table, key = db.ops.quote_name(Inbox._meta.db_table), Inbox._meta.pk
-    statement = f"SELECT 1 FROM {table} WHERE user_id = %s"  # noqa: S608 (no input)
+    key = Inbox._meta.pk
+    statement = f"SELECT 1 FROM {table(Inbox)} WHERE user_id = %s"  # noqa: S608 (no input)
     params = [key.get_db_prep_value(user_id, db)]
-    if db.vendor != "postgresql":
+    if not is_postgresql(db):
         return [Statement(statement, params)]
     lock = Statement(f"{statement} FOR NO KEY UPDATE", params)
     return [lock] if db.in_atomic_block else [_lock_timeout(), lock]
@@ -154,5 +153,4 @@ def announce_streams_on_commit(user_ids: Iterable[Any]) -> None:
 
 
 def _lock_timeout() -> Statement:
-    """Bounds the waits for locks, until the end of a transaction on PostgreSQL."""
-    return Statement("SELECT set_config('lock_timeout', %s, true)", [f"{hub_config().lock_timeout_seconds}s"])
+    return lock_timeout(hub_config().lock_timeout_seconds)

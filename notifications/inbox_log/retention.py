@@ -20,6 +20,7 @@ from notifications.inbox_log.append import Listed, LogBatch, in_order
 from notifications.inbox_log.inboxes import announce_on_commit, lock_inboxes
 from notifications.inbox_log.provenance import SYSTEM
 from notifications.models import Broadcast, Change, Event, Inbox, Notification, Reason, ReplayedNotification
+from notifications.sql.dialect import table
 
 MAX_DELETED: Final = 500  # of one inbox in one run, so that a first run does not flood a user's streams
 MIN_KEPT: Final = (
@@ -208,7 +209,4 @@ _COMPACT: Final = f"""
 
 
 def _named(statement: str) -> str:
-    quote = connection.ops.quote_name
-    return statement.format(
-        change=quote(Change._meta.db_table), notification=quote(Notification._meta.db_table)
-    )
+    return statement.format(change=table(Change), notification=table(Notification))

@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from notifications.models import Event, Inbox, Notification
 from notifications.sql.arrays import AnyOf, any_of, keys_text
+from notifications.sql.dialect import is_postgresql, table
 from notifications.sql.prepared import Prepared, Slots
 
 # Two halves: each has a partial index, and behind an OR SQLite finds neither. Materialized, or it takes an
@@ -65,7 +66,7 @@ def staged_rows(user_ids: Sequence[Any], *, max_rows: int) -> list[Staged]:
     with connection.cursor() as cursor:
         cursor.execute(_statement(connection.vendor), (keys, now, keys, max_rows))
         rows = cursor.fetchall()
-    if connection.vendor == "postgresql":
+    if is_postgresql():
         return [Staged(*row) for row in rows]
     return [
         Staged(
@@ -95,11 +96,10 @@ def events_of(staged: Iterable[Staged], known: Mapping[int, Event]) -> dict[int,
 
 @lru_cache(maxsize=2)
 def _statement(vendor: str) -> str:
-    quote = connection.ops.quote_name
     return _STAGED.format(
-        notification=quote(Notification._meta.db_table),
-        event=quote(Event._meta.db_table),
-        inbox=quote(Inbox._meta.db_table),
+        notification=table(Notification),
+        event=table(Event),
+        inbox=table(Inbox),
         any_of=any_of(Inbox._meta.pk),
     )
 

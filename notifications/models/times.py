@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from django.db import models
 
+from notifications.sql.dialect import is_postgresql
+
 if TYPE_CHECKING:
     _AnyDateTimeField = models.DateTimeField[Any, Any]
 else:  # at run time it takes no parameters
@@ -21,7 +23,7 @@ class ReadableDateTimeField(_AnyDateTimeField):
 
     def select_format(self, compiler: Any, sql: str, params: Any) -> tuple[str, Any]:
         """What stands in a query for the column."""
-        if compiler.connection.vendor != "postgresql":
+        if not is_postgresql(compiler.connection):
             return sql, params
         is_readable = f"{sql} >= '0001-01-01 00:00:00+00' AND {sql} < '10000-01-01 00:00:00+00'"
         return f"CASE WHEN {is_readable} THEN {sql} END", [*params, *params, *params]

@@ -17,6 +17,7 @@ from django.db.models.expressions import RawSQL
 
 from notifications.models.events import Event
 from notifications.protocol.search_words import WORD_CHARACTERS
+from notifications.sql.dialect import is_postgresql, table
 
 # What PostgreSQL takes for the share of rows that have a word of which it knows nothing is 0.005.
 _RARE: Final = 0.006
@@ -28,7 +29,7 @@ def has_words(words: Collection[str]) -> Q:
     """
     if not words:
         return Q(position__lt=0)  # true of none, and still a statement, whose one row says where the inbox is
-    if connection.vendor == "postgresql":
+    if is_postgresql():
         return Q(event__in=_events_with(words))
     condition = Q()
     for word in sorted(words):
@@ -40,7 +41,7 @@ def events_have_words(words: Collection[str]) -> Q:
     """The same of events themselves."""
     if not words:
         return Q(pk__in=())
-    if connection.vendor == "postgresql":
+    if is_postgresql():
         return Q(RawSQL(*_has_all(words), output_field=BooleanField()))  # noqa: S611 (no input)
     condition = Q()
     for word in sorted(words):
@@ -56,18 +57,17 @@ def few_events_with(words: Collection[str], *, limit: int) -> list[int] | None:
     is wanted of the events besides: for words that it has no statistics of, the planner would rather walk the
     whole table in order.
     """
-    if connection.vendor != "postgresql" or not words:
+    if not is_postgresql() or not words:
         return None
     condition, params = _has_all(words)
-    table = connection.ops.quote_name(Event._meta.db_table)
     with connection.cursor() as cursor:
         cursor.execute("SELECT reltuples FROM pg_class WHERE oid = %s::regclass", [Event._meta.db_table])
         [event_count] = cursor.fetchone()
-        cursor.execute(f"EXPLAIN (FORMAT JSON) SELECT id FROM {table} WHERE {condition}", params)  # noqa: S608 (no input)
+        cursor.execute(f"EXPLAIN (FORMAT JSON) SELECT id FROM {table(Event)} WHERE {condition}", params)  # noqa: S608 (no input)
         [[plan]] = cursor.fetchone()
         if plan["Plan"]["Plan Rows"] > max(limit, event_count * _RARE):
             return None
-        cursor.execute(f"SELECT id FROM {table} WHERE {condition} LIMIT {limit + 1}", params)  # noqa: S608 (no input)
+        cursor.execute(f"SELECT id FROM {table(Event)} WHERE {condition} LIMIT {limit + 1}", params)  # noqa: S608 (no input)
         keys = [key for [key] in cursor.fetchall()]
     return keys if len(keys) <= limit else None
 
@@ -75,8 +75,7 @@ def few_events_with(words: Collection[str], *, limit: int) -> list[int] | None:
 def _events_with(words: Collection[str]) -> RawSQL:
     """The keys of events with all words, by the index ``event_words``."""
     condition, params = _has_all(words)
-    table = connection.ops.quote_name(Event._meta.db_table)
-    return RawSQL(f"SELECT id FROM {table} WHERE {condition}", params)  # noqa: S608, S611 (no input)
+    return RawSQL(f"SELECT id FROM {table(Event)} WHERE {condition}", params)  # noqa: S608, S611 (no input)
 
 
 def _has_all(words: Collection[str]) -> tuple[str, list[Any]]:
@@ -87,8 +86,7 @@ def _has_all(words: Collection[str]) -> tuple[str, list[Any]]:
         f"({' || '.join(['plainto_tsquery($$simple$$, %s)'] * len(spellings))})" for spellings in spelled
     )
     params: list[Any] = [spelling for spellings in spelled for spelling in spellings]
-    table = connection.ops.quote_name(Event._meta.db_table)
-    return f"{table}.search_words @@ ({query})", params
+    return f"{table(Event)}.search_words @@ ({query})", params
 
 
 def _spellings(word: str) -> list[str]:

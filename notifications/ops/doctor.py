@@ -21,6 +21,7 @@ from notifications.models import Notification
 from notifications.ops.findings import Finding, error, ok, warning
 from notifications.ops.neighbours import look_for_neighbours
 from notifications.ops.readiness import missing_migrations
+from notifications.sql.dialect import is_postgresql, is_sqlite
 from notifications.streaming.hints.messages import GROUP_PREFIX
 
 MAX_CLOCK_SECONDS: Final = 1.0
@@ -61,8 +62,8 @@ def _database() -> Iterator[Finding]:
     for message in checks.run_checks(tags=[checks.Tags.database], databases=["default"]):
         level = error if message.level >= checks.ERROR else warning
         yield level("database", f"{message.id}: {message.msg} {message.hint or ''}".strip())
-    yield _sqlite() if connection.vendor == "sqlite" else _postgresql()
-    if connection.vendor == "postgresql":
+    yield _sqlite() if is_sqlite() else _postgresql()
+    if is_postgresql():
         yield _clock()
 
 

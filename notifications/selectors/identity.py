@@ -18,6 +18,7 @@ from django.dispatch import receiver
 
 from notifications.conf import SETTING_NAME, hub_config
 from notifications.models import Inbox
+from notifications.sql.dialect import is_postgresql, table
 from notifications.system.installation import Installation
 
 # Two databases of one cluster have different oids, two schemas of one database different tables.
@@ -74,20 +75,20 @@ def database_identity() -> DatabaseIdentity:
     """
     was_open = connection.connection is not None
     try:
-        return _postgresql() if connection.vendor == "postgresql" else _file()
+        return _postgresql() if is_postgresql() else _file()
     finally:
         if not was_open:
             connection.close()  # a thread that needs the database for this alone holds no connection
 
 
 def _postgresql() -> DatabaseIdentity:
-    oid, name, table, may_ask = _row(_IDENTITY, [connection.ops.quote_name(Inbox._meta.db_table)])
-    if table is None:
+    oid, name, table_id, may_ask = _row(_IDENTITY, [table(Inbox)])
+    if table_id is None:
         raise ProgrammingError("the database has no tables of the hub yet; run: manage.py migrate")
     if not may_ask:
-        return DatabaseIdentity(f"postgresql:{name}:{oid}:{table}", is_certain=False)
+        return DatabaseIdentity(f"postgresql:{name}:{oid}:{table_id}", is_certain=False)
     (cluster,) = _row("SELECT system_identifier FROM pg_catalog.pg_control_system()")
-    return DatabaseIdentity(f"postgresql:{cluster}:{oid}:{table}")
+    return DatabaseIdentity(f"postgresql:{cluster}:{oid}:{table_id}")
 
 
 def _file() -> DatabaseIdentity:

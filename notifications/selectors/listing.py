@@ -7,17 +7,17 @@ from operator import attrgetter
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from django.db import connection
 from django.db.models import Count, QuerySet, Subquery
 
 from notifications.exceptions import NotFound
 from notifications.filters import NO_FILTERS, Filters
-from notifications.models import Inbox, Notification
+from notifications.models import Event, Inbox, Notification
 from notifications.models.word_search import has_words
 from notifications.payloads import NotificationRow
 from notifications.protocol.cursors import Cursor
 from notifications.selectors.conditions import condition
 from notifications.selectors.user_keys import db_key
+from notifications.sql.dialect import table
 
 # What a row has from its event; for the rest the notification has a copy, so that lists and filters need no
 # join.
@@ -159,7 +159,6 @@ def _with_inbox(page: QuerySet[Notification], user_id: Any) -> list[Any]:
     # Without the one column of which a statement has an expression (``ReadableDateTimeField``): nothing
     # listed has to wait.
     rows, params = page.defer("deliver_at").query.sql_with_params()
-    quote = connection.ops.quote_name
     # The inbox drives the join, so that an empty page has a cursor too; the limit is inside, so that the
     # index on (recipient, position) is walked and the depth of the page does not matter.
     found = list(
@@ -167,9 +166,9 @@ def _with_inbox(page: QuerySet[Notification], user_id: Any) -> list[Any]:
             f"""SELECT n.*, e.title AS event_title, e.body AS event_body, e.url AS event_url,
                        e.actor AS event_actor, e.actions AS event_actions, e.data AS event_data,
                        i.epoch AS inbox_epoch, i.head AS inbox_head, i.unread_count AS inbox_unread
-                FROM {quote("notification_hub_inbox")} i
+                FROM {table(Inbox)} i
                 LEFT JOIN ({rows}) n ON n.recipient_id = i.user_id
-                LEFT JOIN {quote("notification_hub_event")} e ON e.id = n.event_id
+                LEFT JOIN {table(Event)} e ON e.id = n.event_id
                 WHERE i.user_id = %s ORDER BY n.position DESC""",  # noqa: S608 (only names and placeholders)
             (*params, db_key(user_id)),
         )

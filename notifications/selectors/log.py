@@ -19,6 +19,7 @@ from notifications.protocol.cursors import Cursor
 from notifications.selectors.conditions import condition
 from notifications.selectors.wire_texts import WireId, WireTime
 from notifications.sql.arrays import sql_type
+from notifications.sql.dialect import is_postgresql, table
 from notifications.sql.prepared import Prepared, Slot, Slots
 
 _CHANGE_COLUMNS: Final[tuple[str | Func, ...]] = (
@@ -112,7 +113,7 @@ def _after_each() -> RawSQL:
     would take some 100 µs of Python an inbox, and SQLite nests no more than 1,000.
     """
     key, number = Inbox._meta.pk, Inbox._meta.get_field("head")
-    if connection.vendor == "postgresql":
+    if is_postgresql():
         given = f"unnest(%s::{sql_type(key)}[], %s::bigint[]) AS w(inbox_id, after)"
         slots: list[Slot] = [Slots("keys", key), Slots("positions", number)]
     else:
@@ -120,7 +121,7 @@ def _after_each() -> RawSQL:
         given = f"(SELECT {columns} FROM json_each(%s)) AS w"  # noqa: S608 (no input)
         slots = [_Pairs("pairs", key)]
     return RawSQL(  # noqa: S611 (no input)
-        f"""SELECT c.id FROM {given} JOIN {connection.ops.quote_name(Change._meta.db_table)} c
+        f"""SELECT c.id FROM {given} JOIN {table(Change)} c
             ON c.inbox_id = w.inbox_id AND c.position > w.after AND c.position <= w.after + %s""",  # noqa: S608 (no input)
         (*slots, Slot("limit", number)),
     )

@@ -13,6 +13,7 @@ from notifications.models import Inbox
 from notifications.protocol.cursors import Cursor
 from notifications.selectors.user_keys import db_key, key_rows
 from notifications.sql.arrays import array_text, sql_type
+from notifications.sql.dialect import is_postgresql, table
 
 
 class InboxState(NamedTuple):
@@ -57,7 +58,7 @@ def moved_inboxes(user_ids: list[Any], epochs: list[str], heads: list[int]) -> d
         user_ids, epochs, heads: of each inbox, in the same order.
     """
     key: Any = Inbox._meta.pk
-    if connection.vendor == "postgresql":
+    if is_postgresql():
         given = f"unnest(%s::{sql_type(key)}[], %s::text[], %s::bigint[]) AS w(id, epoch, head)"
         params = [array_text(column) for column in (user_ids, epochs, heads)]
     else:
@@ -68,10 +69,9 @@ def moved_inboxes(user_ids: list[Any], epochs: list[str], heads: list[int]) -> d
         given = f"(SELECT {', '.join(columns)} FROM json_each(%s)) AS w"  # noqa: S608 (no input)
         keys = [key.get_db_prep_value(user_id, connection) for user_id in user_ids]
         params = [orjson.dumps(list(zip(keys, epochs, heads, strict=True))).decode()]
-    table = connection.ops.quote_name(Inbox._meta.db_table)
     with connection.cursor() as cursor:
         cursor.execute(
-            f"""SELECT i.user_id, i.epoch, i.head, i.floor, i.unread_count FROM {given} JOIN {table} i ON i.user_id = w.id
+            f"""SELECT i.user_id, i.epoch, i.head, i.floor, i.unread_count FROM {given} JOIN {table(Inbox)} i ON i.user_id = w.id
                 WHERE i.head <> w.head OR i.epoch <> w.epoch""",  # noqa: S608 (no input)
             params,
         )
@@ -86,10 +86,9 @@ def inbox(user_id: Any) -> InboxState | None:
     Written by hand: every poll asks it, and making the statement would take longer than answering it.
     """
     key = Inbox._meta.pk.to_python(user_id)
-    table = connection.ops.quote_name(Inbox._meta.db_table)
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT epoch, head, floor, unread_count FROM {table} WHERE user_id = %s",  # noqa: S608 (no input)
+            f"SELECT epoch, head, floor, unread_count FROM {table(Inbox)} WHERE user_id = %s",  # noqa: S608 (no input)
             [db_key(key)],
         )
         row = cursor.fetchone()

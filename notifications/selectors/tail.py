@@ -14,6 +14,7 @@ from django.db import connection
 from django.db.models.expressions import RawSQL
 
 from notifications.models import Change
+from notifications.sql.dialect import table
 
 _COLUMNS: Final = (
     "id", "inbox_id", "inbox__epoch", "position", "kind", "at", "unread_count", "up_to", "category", "reason", "by", "via",
@@ -68,10 +69,9 @@ def changes_within(spans: Sequence[tuple[int, int]], *, limit: int) -> list[Watc
     """The changes whose ids lie in any of some spans, both ends included, in order. One query; PostgreSQL
     only.
     """
-    table = connection.ops.quote_name(Change._meta.db_table)
     keys = RawSQL(  # noqa: S611 (no input)
         f"""SELECT c.id FROM unnest(%s::bigint[], %s::bigint[]) AS s(first, last)
-            JOIN {table} c ON c.id BETWEEN s.first AND s.last""",  # noqa: S608 (no input)
+            JOIN {table(Change)} c ON c.id BETWEEN s.first AND s.last""",  # noqa: S608 (no input)
         ([first for first, _ in spans], [last for _, last in spans]),
     )
     return _watched(Change.objects.filter(pk__in=keys).order_by("pk")[:limit])

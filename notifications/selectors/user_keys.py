@@ -10,6 +10,7 @@ from django.db import connection, connections
 from django.db.models.expressions import RawSQL
 
 from notifications.models import Inbox
+from notifications.sql.dialect import is_postgresql
 
 
 def key_rows(user_ids: Iterable[Any]) -> RawSQL:
@@ -17,7 +18,7 @@ def key_rows(user_ids: Iterable[Any]) -> RawSQL:
     32,766.
     """
     keys = db_keys(user_ids)
-    if connection.vendor == "postgresql":
+    if is_postgresql():
         return RawSQL(f"SELECT unnest(%s::{Inbox._meta.pk.db_type(connection)}[])", [keys])  # noqa: S611 (no input)
     return RawSQL("SELECT value FROM json_each(%s)", [json.dumps(keys)])
 

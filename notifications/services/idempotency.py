@@ -9,24 +9,21 @@ was rolled back, or its process died, they do the work.
 from __future__ import annotations
 
 import hashlib
-import sqlite3
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, Final, NamedTuple
 
 import orjson
-from django.db import IntegrityError, OperationalError, connection, transaction
+from django.db import IntegrityError, OperationalError
 from django.utils import timezone
 
 from notifications.exceptions import IdempotencyInProgress, IdempotencyKeyReused
 from notifications.models import IdempotencyKey
+from notifications.sql.locks import is_lock_timeout, transaction_that_waits
 
 KEPT: Final = timedelta(hours=24)
 WAIT_SECONDS: Final = 5
 MAX_FORGOTTEN: Final = 5_000  # in one run of the sweeper: more than any process answers in the meantime
-LOCK_NOT_AVAILABLE: Final = "55P03"
-DRIVERS_TIMEOUT_SECONDS: Final = 5.0
 _EXACT: Final = 2**63
 
 
@@ -107,7 +104,7 @@ def forget_idempotency_keys() -> int:
 def _first(request: Request, fingerprint: str, work: Callable[[], Answer]) -> Answer:
     is_claimed = False
     try:
-        with _waiting(), transaction.atomic():
+        with transaction_that_waits(WAIT_SECONDS):
             row = _claim(request, fingerprint)
             is_claimed = True
             answer = work()
@@ -115,15 +112,12 @@ def _first(request: Request, fingerprint: str, work: Callable[[], Answer]) -> An
             row.save(update_fields=["status", "body", "location"])
         return answer
     except OperationalError as error:
-        if is_claimed or not _is_lock_timeout(error):
+        if is_claimed or not is_lock_timeout(error):
             raise
         raise IdempotencyInProgress from error
 
 
 def _claim(request: Request, fingerprint: str) -> IdempotencyKey:
-    if connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT set_config('lock_timeout', %s, true)", [f"{WAIT_SECONDS}s"])
     row = IdempotencyKey(
         producer_id=request.producer_id,
         path=request.path,
@@ -136,32 +130,6 @@ def _claim(request: Request, fingerprint: str) -> IdempotencyKey:
     except IntegrityError:
         raise _Taken from None
     return row
-
-
-@contextmanager
-def _waiting() -> Iterator[None]:
-    """On SQLite, where the transaction itself is the lock: wait for it as long as for a key elsewhere."""
-    if connection.vendor != "sqlite":
-        yield
-        return
-    _set_busy_timeout(WAIT_SECONDS)
-    try:
-        yield
-    finally:
-        _set_busy_timeout(connection.settings_dict["OPTIONS"].get("timeout", DRIVERS_TIMEOUT_SECONDS))
-
-
-def _set_busy_timeout(seconds: float) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(f"PRAGMA busy_timeout = {round(seconds * 1000)}")
-
-
-def _is_lock_timeout(error: OperationalError) -> bool:
-    """Whether somebody else has what is wanted, rather than that the database is away."""
-    cause: Any = error.__cause__
-    if connection.vendor == "postgresql":
-        return getattr(cause, "sqlstate", None) == LOCK_NOT_AVAILABLE
-    return getattr(cause, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
 
 
 def _plain(value: Any) -> Any:

@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any, Final
 from uuid import UUID
 
-from django.db import OperationalError, connection, transaction
+from django.db import OperationalError, transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
@@ -85,7 +85,7 @@ def _withdraw(events: QuerySet[Event], producer: Producer | None, origin: Origin
         by = {"withdrawn_by": origin.by, "withdrawn_via": origin.via, "withdrawn_address": origin.address}
     with transaction.atomic():
         # In the order of their keys, so that two withdrawals cannot deadlock.
-        rows = events.select_for_update(no_key=connection.vendor == "postgresql").order_by("pk")
+        rows = events.select_for_update(no_key=True).order_by("pk")
         keys = [
             key
             for key, event_type, event_topic in rows.values_list("pk", "type", "topic")

@@ -13,10 +13,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Final
 
-from django.db import close_old_connections, connection, connections
+from django.db import close_old_connections, connections
 
 from notifications import services
 from notifications.conf import hub_config
+from notifications.sql.dialect import is_sqlite
 from notifications.streaming import serving_process, timing
 from notifications.system.outages import Outage
 
@@ -127,7 +128,7 @@ def _pause_after(run_chunk: Callable[[], bool]) -> float:
         return _interval()
     # SQLite has one writer at a time, and those that wait for it retry at intervals. Half of the time is left
     # to them.
-    return time.monotonic() - began_at if connection.vendor == "sqlite" else 0
+    return time.monotonic() - began_at if is_sqlite() else 0
 
 
 def _interval() -> float:

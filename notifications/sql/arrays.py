@@ -16,6 +16,8 @@ import orjson
 from django.db import connection
 from django.db.models import AutoField, Field, Lookup
 
+from notifications.sql.dialect import is_postgresql
+
 if TYPE_CHECKING:
     _AnyLookup = Lookup[Any]
 else:  # at run time it takes no parameter
@@ -52,14 +54,14 @@ def any_of(field: Field[Any, Any]) -> str:
     """What follows a column in a statement, to say that its value is one of those in one parameter
     (``keys_text``).
     """
-    if connection.vendor == "postgresql":
+    if is_postgresql():
         return f"= ANY(%s::{sql_type(field)}[])"
     return "IN (SELECT value FROM json_each(%s))"
 
 
 def keys_text(field: Field[Any, Any], keys: Collection[Any]) -> str:
     """The parameter for ``any_of``."""
-    if connection.vendor == "postgresql":
+    if is_postgresql():
         return array_text(keys)
     return orjson.dumps([field.get_db_prep_value(key, connection) for key in keys]).decode()
 

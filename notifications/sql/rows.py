@@ -17,6 +17,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Exists, Expression, Field, Model, OuterRef
 
 from notifications.sql.arrays import array_text, sql_type
+from notifications.sql.dialect import column, is_postgresql, table
 from notifications.sql.statements import Statement
 
 Row = tuple[Any, ...]
@@ -66,8 +67,8 @@ def insert_row(row: Model) -> None:
     db = transaction.get_connection()
     inserting = _inserting(row, db)
     with db.cursor() as cursor:
-        if db.vendor == "postgresql":
-            cursor.execute(f"{inserting.sql} RETURNING {_key_column(row, db)}", inserting.params)
+        if is_postgresql(db):
+            cursor.execute(f"{inserting.sql} RETURNING {column(type(row), 'pk')}", inserting.params)
             row.pk = cursor.fetchone()[0]
         else:
             cursor.execute(*inserting)
@@ -96,22 +97,21 @@ def insert_with_children(
         How many of the children have an owner that exists; without ``owner``, how many there are.
     """
     db = transaction.get_connection()
-    if db.vendor != "postgresql":
+    if not is_postgresql(db):
         with transaction.atomic(savepoint=False):
             insert_row(row)
             insert_rows(model, (*columns, link), [(*child, row.pk) for child in children])
         return _owned_count(row, model, link, owner) if owner else len(children)
-    counted, followed = "children", db.ops.quote_name(_field(model, owner or link).column)
+    counted, followed = "children", column(model, owner or link)
     if owner:
         owners: Any = _field(model, owner).related_model
-        name = db.ops.quote_name(owners._meta.db_table)
-        counted += f" JOIN {name} o ON o.{_key_column(owners, db)} = children.{followed}"
-    inserting, key = _inserting(row, db), _key_column(row, db)
+        counted += f" JOIN {table(owners)} o ON o.{column(owners, 'pk')} = children.{followed}"
+    inserting, key = _inserting(row, db), column(type(row), "pk")
     target = _target(model, tuple(columns), db.vendor)
     given = _many(target, children, db)
     statement = f"""
         WITH parent AS ({inserting.sql} RETURNING {key}), children AS (
-            INSERT INTO {target.table} ({", ".join(target.names)}, {db.ops.quote_name(_field(model, link).column)})
+            INSERT INTO {target.table} ({", ".join(target.names)}, {column(model, link)})
             SELECT {", ".join(given.values)}, parent.{key} {given.source}, parent RETURNING {followed}
         )
         SELECT {key}, (SELECT count(*) FROM {counted}) FROM parent"""  # noqa: S608 (names, placeholders)
@@ -135,10 +135,6 @@ def _inserting(row: Model, db: BaseDatabaseWrapper) -> Statement:
         f"INSERT INTO {target.table} ({', '.join(target.names)}) VALUES ({', '.join(given.values)})",  # noqa: S608 (names, placeholders)
         given.params,
     )
-
-
-def _key_column(row: Model | type[Model], db: BaseDatabaseWrapper) -> str:
-    return str(db.ops.quote_name(row._meta.pk.column))
 
 
 @lru_cache(maxsize=64)
@@ -217,11 +213,10 @@ class _Given(NamedTuple):
 
 @lru_cache(maxsize=64)
 def _target(model: type[Model], columns: tuple[str, ...], vendor: str) -> _Target:
-    quote = transaction.get_connection().ops.quote_name
     fields = tuple(_field(model, column) for column in columns)
-    names = tuple(quote(field.column) for field in fields)
-    types = tuple(map(sql_type, fields)) if vendor == "postgresql" else ()
-    return _Target(quote(model._meta.db_table), names, fields, types)
+    names = tuple(column(model, name) for name in columns)
+    types = tuple(map(sql_type, fields)) if is_postgresql() else ()
+    return _Target(table(model), names, fields, types)
 
 
 def _one(target: _Target, row: Sequence[Any], db: BaseDatabaseWrapper) -> _Given:

@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 
 from django.db import connection, transaction
 
+from notifications.sql.dialect import is_postgresql
+
 
 class Statement(NamedTuple):
     """A statement with its parameters."""
@@ -69,5 +71,5 @@ def _takes_several() -> bool:
     alone.
     """
     database: Any = connection
-    is_psycopg = database.vendor == "postgresql" and database.Database.__name__ == "psycopg"
+    is_psycopg = is_postgresql(database) and database.Database.__name__ == "psycopg"
     return is_psycopg and not database.settings_dict["OPTIONS"].get("server_side_binding")

@@ -14,7 +14,7 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.sessions.backends.base import SessionBase
-from django.db import connection, transaction
+from django.db import transaction
 from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
@@ -91,7 +91,7 @@ def sign_in_failed(username: str, client: Client) -> None:
         return
     with transaction.atomic():
         # Without NO KEY, whoever inserts a row that refers to the user would wait as well.
-        user = users.select_for_update(no_key=connection.vendor == "postgresql").filter(**named).first()
+        user = users.select_for_update(no_key=True).filter(**named).first()
         if user is None:
             return
         groups = [row.group for row in FailedLogin.objects.filter(user=user)]

@@ -25,6 +25,7 @@ from notifications.ops import prometheus
 from notifications.serving import server, systemd
 from notifications.serving.supervisor import Worker
 from notifications.serving.worker_counts import CountsWriter, WorkerCounts
+from notifications.sql.dialect import is_postgresql
 from notifications.streaming.connection.transport import tune_socket
 from notifications.system.environment import WORKERS_VARIABLE, worker_count
 
@@ -150,7 +151,7 @@ def close_databases() -> None:
     """
     for connection in connections.all(initialized_only=True):
         connection.close()
-        if connection.vendor == "postgresql":
+        if is_postgresql(connection):
             connection.close_pool()  # type: ignore[attr-defined]
 
 

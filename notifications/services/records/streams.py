@@ -22,8 +22,9 @@ from django.utils import timezone
 from notifications.conf import hub_config
 from notifications.exceptions import StreamLimit, UserGone
 from notifications.inbox_log.inboxes import announce_streams_on_commit, lock_statements, open_inbox
-from notifications.models import EndReason, OpenedBy, StreamSession, Worker
+from notifications.models import EndReason, Inbox, OpenedBy, StreamSession, Worker
 from notifications.selectors import InboxState
+from notifications.sql.dialect import ago, now, table
 from notifications.sql.statements import Statement, run_at_once
 
 MAX_PRUNED: Final = 500  # rows in one transaction of the sweeper's
@@ -215,18 +216,15 @@ class _Slot(NamedTuple):
 
 def _slot(new: NewStream) -> _Slot:
     config = hub_config()
-    seconds: Any = config.worker_lost_seconds
-    ago = "STATEMENT_TIMESTAMP() - make_interval(secs => %s)"
-    if connection.vendor != "postgresql":
-        seconds, ago = f"-{seconds} seconds", "STRFTIME('%%Y-%%m-%%d %%H:%%M:%%f', 'NOW', %s)"
+    lost_at, seconds = ago(config.worker_lost_seconds)
     params = [seconds, _prepared("user", new.user_id)]
     others = ""
     if new.client is not None:
         others = "AND (s.client IS NULL OR s.client <> %s)"
         params.append(_prepared("client", new.client))
     return _Slot(
-        f"""(SELECT COUNT(*) FROM notification_hub_streamsession s
-             JOIN notification_hub_worker w ON w.id = s.worker_id AND w.ended_at IS NULL AND w.seen_at > {ago}
+        f"""(SELECT COUNT(*) FROM {table(StreamSession)} s
+             JOIN {table(Worker)} w ON w.id = s.worker_id AND w.ended_at IS NULL AND w.seen_at > {lost_at}
              WHERE s.user_id = %s AND s.closed_at IS NULL {others}) < %s""",  # noqa: S608 (no input)
         [*params, config.max_streams_per_user],
     )
@@ -236,7 +234,7 @@ def _replacement(new: NewStream, slot: _Slot) -> Statement:
     """Closes the stream of the same client, as ``_end`` does, and gives its key."""
     reason = EndReason.REPLACED.value
     return Statement(
-        f"""UPDATE notification_hub_streamsession SET closed_at = {_now()}, reason = %s, asked = %s
+        f"""UPDATE {table(StreamSession)} SET closed_at = {now()}, reason = %s, asked = %s
             WHERE user_id = %s AND closed_at IS NULL AND client = %s AND {slot.condition} RETURNING id""",  # noqa: S608 (no input)
         [reason, reason, _prepared("user", new.user_id), _prepared("client", new.client), *slot.params],
     )
@@ -265,7 +263,7 @@ def _insertion(
     columns = ", ".join(str(_field(name).column) for name in values)
     places = ", ".join(["%s"] * len(values))
     return Statement(
-        f"""INSERT INTO notification_hub_streamsession ({columns}) SELECT {places} FROM notification_hub_inbox
+        f"""INSERT INTO {table(StreamSession)} ({columns}) SELECT {places} FROM {table(Inbox)}
             WHERE user_id = %s AND {slot.condition} RETURNING id""",  # noqa: S608 (names of columns)
         [
             *(_prepared(name, value) for name, value in values.items()),
@@ -285,9 +283,3 @@ def _prepared(name: str, value: Any) -> Any:
 
 def _key(stored: Any) -> UUID:
     return stored if isinstance(stored, UUID) else UUID(stored)
-
-
-def _now() -> str:
-    """As ``Now()`` says it, without making an expression for each stream."""
-    is_postgresql = connection.vendor == "postgresql"
-    return "STATEMENT_TIMESTAMP()" if is_postgresql else "STRFTIME('%%Y-%%m-%%d %%H:%%M:%%f', 'NOW')"

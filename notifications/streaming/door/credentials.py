@@ -33,6 +33,7 @@ from notifications.exceptions import MissingScope
 from notifications.models import Scope
 from notifications.protocol.problems import scope_challenge
 from notifications.services.credentials.bearer import bearer_of
+from notifications.sql.dialect import column, table
 from notifications.streaming.asgi import Headers
 from notifications.streaming.connection.credential import Credential, has_standard_users, session_fingerprint
 from notifications.streaming.refusal import Refusal
@@ -162,10 +163,7 @@ def _user(backend: Any, user_id: Any) -> Any | None:
         user = backend.get_user(user_id)
         return user if user is not None and user.is_active else None
     key = user_model._meta.pk
-    columns = [
-        connection.ops.quote_name(field.column) for field in (key, user_model._meta.get_field("is_active"))
-    ]
-    condition = "{} = %s AND {}".format(*columns)
+    condition = f"{column(user_model, 'pk')} = %s AND {column(user_model, 'is_active')}"
     row = _row(user_model, "password", condition, [key.get_db_prep_value(user_id, connection)])
     if row is None:
         return None
@@ -176,10 +174,8 @@ def _user(backend: Any, user_id: Any) -> Any | None:
 
 def _row(model: type[Model], name: str, condition: str, params: list[Any]) -> Any | None:
     """Return one column of the only row that meets a condition; None when there is no such row."""
-    field: Any = model._meta.get_field(name)
-    column, table = map(connection.ops.quote_name, (field.column, model._meta.db_table))
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT {column} FROM {table} WHERE {condition}", params)  # noqa: S608 (names, placeholders)
+        cursor.execute(f"SELECT {column(model, name)} FROM {table(model)} WHERE {condition}", params)  # noqa: S608 (names, placeholders)
         return cursor.fetchone()
 
 

@@ -20,6 +20,7 @@ from django.db import connection, models
 from django.utils import timezone
 
 from notifications.models import ApiToken
+from notifications.sql.dialect import column, is_postgresql, table
 from notifications.streaming.connection.credential import Credential, has_standard_users, session_fingerprint
 from notifications.streaming.frames import Ending
 
@@ -117,15 +118,13 @@ def _rows(
         names: of further fields.
         where: a further condition; each ``%s`` in it stands for the current time.
     """
-    quote = connection.ops.quote_name
-    fields: list[Any] = [model._meta.get_field(name) for name in (key, *names)]
-    columns = [quote(field.column) for field in fields]
+    columns = [column(model, name) for name in (key, *names)]
     now = connection.ops.adapt_datetimefield_value(timezone.now())
-    is_array = connection.vendor == "postgresql"
+    is_array = is_postgresql()
     among = "= ANY(%s)" if is_array else "IN (SELECT value FROM json_each(%s))"
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT {', '.join(columns)} FROM {quote(model._meta.db_table)} "  # noqa: S608 (names, placeholders)
+            f"SELECT {', '.join(columns)} FROM {table(model)} "  # noqa: S608 (names, placeholders)
             f"WHERE {columns[0]} {among} AND {where}",
             [keys if is_array else json.dumps(keys), *[now] * where.count("%s")],
         )

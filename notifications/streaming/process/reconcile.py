@@ -14,6 +14,7 @@ from django.db import connection
 from notifications import selectors
 from notifications.conf import hub_config
 from notifications.selectors import InboxState
+from notifications.sql.dialect import is_sqlite
 from notifications.streaming import timing
 from notifications.streaming.connection.shared_inbox import SharedInbox
 from notifications.streaming.database_threads import in_pool
@@ -121,7 +122,7 @@ def _interval() -> float:
 
 def watched_database_uri() -> str | None:
     """Return the URI of the SQLite file to watch for other processes' commits; None without one."""
-    if connection.vendor != "sqlite":
+    if not is_sqlite():
         return None
     is_file = not connection.is_in_memory_db()  # type: ignore[attr-defined]
     return Path(connection.settings_dict["NAME"]).absolute().as_uri() if is_file else None

@@ -11,10 +11,9 @@ import asyncio
 import logging
 from typing import Final
 
-from django.db import connection
-
 from notifications import selectors
 from notifications.selectors import WatchedChange
+from notifications.sql.dialect import is_postgresql
 from notifications.streaming import timing
 from notifications.streaming.database_threads import in_pool
 from notifications.streaming.staff import frames
@@ -186,4 +185,4 @@ def _read(gaps: Gaps) -> tuple[list[WatchedChange], bool]:
 
 def _has_gaps() -> bool:
     """SQLite has one writer at a time: its ids are committed in order."""
-    return connection.vendor == "postgresql"
+    return is_postgresql()
