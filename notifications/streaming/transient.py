@@ -1,8 +1,8 @@
-"""Transient events on their way between processes, each with its finished frame.
+"""Transient events as messages between processes, each with its finished frame. Pure.
 
-Such a message carries more than keys and numbers, as there is no row to look at. So what it can show is
-bounded: one whole frame, under the name of an event type and without an id. A forged one can neither pass for
-a change nor move a cursor. Pure.
+Such a message holds more than keys and numbers, because no row could be read instead. So its content is
+restricted to one whole frame, named after an event type and without an id. A forged one can neither pass for
+a change nor move a cursor.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from notifications.exceptions import InvalidInput
 from notifications.filters import Filters
 from notifications.streaming.addressing import EVERYBODY, Address, addressed
 
-# The largest that ``emit`` lets through has some 51,000, where all is written as escapes.
+# The largest frame that ``emit`` admits has some 51,000 bytes, if every character is escaped.
 MAX_FRAME_BYTES: Final = 65_536
-MAX_MESSAGE_BYTES: Final = 2**20  # of frames and keys in one message
+MAX_MESSAGE_BYTES: Final = 2**20  # of the frames and keys in one message
 _MESSAGE_TYPE: Final = "notifications.events"
-_LINES: Final = 3  # event, data, and the empty one
+_LINES_PER_FRAME: Final = 3  # event, data, and the empty line
 
 
-class Item(NamedTuple):
-    """One event for one address; on the wire a list.
+class EventItem(NamedTuple):
+    """One event for one address; a list inside a message.
 
     Attributes:
-        keys: the users that it is for.
-        heads: key and position, for some of them: up to where changes go before it.
+        keys: the users whom it is for.
+        heads: for some of them the key and a position; changes up to there are shown before the event.
         frame, type, topic: the event.
     """
 
@@ -38,16 +38,14 @@ class Item(NamedTuple):
     topic: str
 
 
-class Follower(Protocol):
-    """What is told of the parts in which one event goes out; a ``Receipt`` is one, which threads can wait
-    for.
-    """
+class SendTracker(Protocol):
+    """Is told what becomes of the parts in which one event is sent; ``Receipt`` implements it."""
 
     def expect(self) -> None:
-        """One more part waits to go out."""
+        """One more part was queued."""
 
     def begin(self) -> bool:
-        """A part is about to go out; False when it must not any more."""
+        """A part is about to be sent; return False if it may not be sent any more."""
 
     def taken(self) -> None:
         """The channel layer has taken a part."""
@@ -56,30 +54,30 @@ class Follower(Protocol):
         """A part was lost."""
 
 
-class Outgoing(NamedTuple):
-    """One item on its way out.
+class OutgoingEvent(NamedTuple):
+    """One item that is to be sent.
 
     Attributes:
         address: whom it is for.
-        item: what goes there.
-        receipt: told what becomes of it, if somebody wants to know.
+        item: what is sent there.
+        receipt: told what becomes of it; None if nobody wants to know.
     """
 
     address: Address
-    item: Item
-    receipt: Follower | None = None
+    item: EventItem
+    receipt: SendTracker | None = None
 
 
 class TransientFrame(bytes):
-    """The frame of a transient event: the only kind that a queue may drop."""
+    """The frame of a transient event, the only kind of frame that a send queue may drop by itself."""
 
 
 class TransientEvent(NamedTuple):
-    """One event as its connections share it.
+    """One event, shared by all connections that it is offered to.
 
     Attributes:
-        frame: its bytes.
-        type, topic, level: what filters look at; no event that was emitted has a level.
+        frame: its frame.
+        type, topic, level: the fields that filters look at. An event that was emitted has no level.
     """
 
     frame: TransientFrame
@@ -88,17 +86,17 @@ class TransientEvent(NamedTuple):
     level: str = ""
 
     def admitted_by(self, filters: Filters) -> bool:
-        """Whether a filter lets it through. One for levels never does if it has none."""
+        """Return whether a filter admits the event. A filter for levels admits none without a level."""
         return filters.admits(self)
 
 
-class Received(NamedTuple):
-    """One event of a message.
+class ReceivedEvent(NamedTuple):
+    """One event that came in a message.
 
     Attributes:
         event: the event.
-        keys: the users it is for.
-        heads: for some of them, up to where changes go before it.
+        keys: the users whom it is for.
+        heads: for some of them a position; changes up to there are shown before the event.
     """
 
     event: TransientEvent
@@ -107,48 +105,49 @@ class Received(NamedTuple):
 
 
 def event_items(
-    event: TransientEvent, heads: Mapping[str, int | None], receipt: Follower | None = None
-) -> Iterator[Outgoing]:
-    """An event as it goes to addresses: one item serves many users.
+    event: TransientEvent, heads: Mapping[str, int | None], receipt: SendTracker | None = None
+) -> Iterator[OutgoingEvent]:
+    """Yield an event for each address that it is sent to; one item serves many users.
 
     Args:
-        heads: for each user the position that a stream must have reached before it shows the event; None for
-            any.
-        receipt: told what becomes of it.
+        event: the event.
+        heads: for each user the position that a stream must have reached before it shows the event; None if
+            it may show it at once.
+        receipt: told what becomes of the event.
     """
 
-    def item(keys: Iterable[str]) -> Item:
+    def item(keys: Iterable[str]) -> EventItem:
         users = list(keys)
         known = [[key, head] for key in users if (head := heads[key]) is not None]
-        return Item(users, known, bytes(event.frame), event.type, event.topic)
+        return EventItem(users, known, bytes(event.frame), event.type, event.topic)
 
     for address, message in addressed(list(heads), lambda key: key, item):
-        yield Outgoing(address, message, receipt)
+        yield OutgoingEvent(address, message, receipt)
 
 
-def probe(receipt: Follower | None = None) -> Outgoing:
-    """What every process hears and nobody is shown: whether the layer takes it tells whether it takes
-    anything.
+def probe(receipt: SendTracker | None = None) -> OutgoingEvent:
+    """Return an event for no user, which shows whether the channel layer takes anything."""
+    return OutgoingEvent(EVERYBODY, EventItem([], [], b"", "", ""), receipt)
+
+
+def event_messages(items: Iterable[OutgoingEvent]) -> Iterator[tuple[Address, dict[str, Any]]]:
+    """Yield addresses with messages.
+
+    Items for the same address are sent together. The order of one user's events never changes.
     """
-    return Outgoing(EVERYBODY, Item([], [], b"", "", ""), receipt)
-
-
-def event_messages(items: Iterable[Outgoing]) -> Iterator[tuple[Address, dict[str, Any]]]:
-    """Address and message: what goes to the same address goes together, and no user's events change their
-    order.
-    """
-    waiting: dict[Address, list[Item]] = {}
+    by_address: dict[Address, list[EventItem]] = {}
     for address, item, _ in items:
-        # A user hears what is for everybody, too. What is for two users never meets.
-        if waiting and (address is EVERYBODY) != (EVERYBODY in waiting):
-            yield from _messages(waiting)
-            waiting = {}
-        waiting.setdefault(address, []).append(item)
-    yield from _messages(waiting)
+        # A user also receives what is for everybody, so those two keep their order. Items for different
+        # users need not.
+        if by_address and (address is EVERYBODY) != (EVERYBODY in by_address):
+            yield from _messages(by_address)
+            by_address = {}
+        by_address.setdefault(address, []).append(item)
+    yield from _messages(by_address)
 
 
-def read_events(message: Any) -> Iterator[Received]:
-    """The events in a message; whatever is none is passed over."""
+def read_events(message: Any) -> Iterator[ReceivedEvent]:
+    """Yield the events in a message; anything that is not an event is ignored."""
     is_ours = isinstance(message, Mapping) and message.get("type") == _MESSAGE_TYPE
     items = message.get("events") if is_ours else None
     for item in items if isinstance(items, (list, tuple)) else ():
@@ -159,20 +158,20 @@ def read_events(message: Any) -> Iterator[Received]:
                 bytes() as frame,
                 str() as event_type,
                 str() as topic,
-            ] if _is_whole(frame, event_type):
+            ] if _is_valid_frame(frame, event_type):
                 event = TransientEvent(TransientFrame(frame), event_type, topic)
-                yield Received(event, [key for key in keys if isinstance(key, str)], dict(_heads(heads)))
+                yield ReceivedEvent(event, [key for key in keys if isinstance(key, str)], dict(_heads(heads)))
 
 
-def _messages(waiting: Mapping[Address, list[Item]]) -> Iterator[tuple[Address, dict[str, Any]]]:
-    for address, items in waiting.items():
+def _messages(by_address: Mapping[Address, list[EventItem]]) -> Iterator[tuple[Address, dict[str, Any]]]:
+    for address, items in by_address.items():
         for part in _parts(items):
             yield address, {"type": _MESSAGE_TYPE, "events": part}
 
 
-def _parts(items: Iterable[Item]) -> Iterator[list[Item]]:
-    """What fits into one message: with long keys, a burst to many would be larger than anybody takes."""
-    part: list[Item] = []
+def _parts(items: Iterable[EventItem]) -> Iterator[list[EventItem]]:
+    """Split items into lists that each fit one message: a burst with long keys might be too large for one."""
+    part: list[EventItem] = []
     room = MAX_MESSAGE_BYTES
     for item in items:
         size = len(item.frame) + sum(map(len, item.keys)) + sum(len(key) for key, _ in item.heads)
@@ -185,7 +184,7 @@ def _parts(items: Iterable[Item]) -> Iterator[list[Item]]:
         yield part
 
 
-def _is_whole(frame: bytes, event_type: str) -> bool:
+def _is_valid_frame(frame: bytes, event_type: str) -> bool:
     try:
         check_name(event_type)
     except InvalidInput:
@@ -194,7 +193,7 @@ def _is_whole(frame: bytes, event_type: str) -> bool:
         len(frame) <= MAX_FRAME_BYTES
         and frame.startswith(f"event: {event_type}\ndata: {{".encode())
         and frame.endswith(b"}\n\n")
-        and frame.count(b"\n") == _LINES
+        and frame.count(b"\n") == _LINES_PER_FRAME
         and b"\r" not in frame
         and frame.isascii()
     )

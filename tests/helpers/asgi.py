@@ -180,5 +180,5 @@ async def hears_hints(user_id: Any) -> None:
     """Wait until this process is in a user's group: what was sent before that is not heard, and only the log
     brings it.
     """
-    joined = current_runtime()._membership._joined
+    joined = current_runtime()._hint_receiver._joined
     await wait_until_async(lambda: user_key(user_id) in joined, what="a place in the user's group")

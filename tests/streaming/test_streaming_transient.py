@@ -18,13 +18,13 @@ from notifications.streaming.connection.delayed_transient import DelayedEvents
 from notifications.streaming.connection.send_queue import SendQueue
 from notifications.streaming.connection.shared_inbox import SharedInbox
 from notifications.streaming.hints import announced_heads, publish_queue
-from notifications.streaming.hints.announced_heads import Announced
-from notifications.streaming.hints.publish_queue import Batch, Pending
+from notifications.streaming.hints.announced_heads import AnnouncedHeads
+from notifications.streaming.hints.publish_queue import Batch, PublishQueue
 from notifications.streaming.hints.seal import MAX_SEALED_BYTES, Seal
 from notifications.streaming.metrics import METRICS
 from notifications.streaming.transient import (
     MAX_FRAME_BYTES,
-    Received,
+    ReceivedEvent,
     TransientEvent,
     TransientFrame,
     event_items,
@@ -92,7 +92,7 @@ def test_messages__of_large_events_to_many_with_long_keys__are_small_enough_to_b
     assert sum(len(message["events"]) for message in messages) == 100
     seal = Seal(Installation.derive("secret", [], identity="a database"))
     for message in messages:
-        sealed = seal.close(message)["sealed"]
+        sealed = seal.seal(message)["sealed"]
         assert len(sealed) < MAX_SEALED_BYTES / 2
 
 
@@ -153,7 +153,7 @@ def test_forged__keys_and_heads__only_what_can_be_is_read() -> None:
         shown.topic,
     ]
     received = list(read_events({"type": "notifications.events", "events": [item]}))
-    assert received == [Received(shown, ["1"], {"1": 5})]
+    assert received == [ReceivedEvent(shown, ["1"], {"1": 5})]
 
 
 def test_filters__level__hides_what_has_none() -> None:
@@ -163,7 +163,7 @@ def test_filters__level__hides_what_has_none() -> None:
 
 def test_pending__events__go_after_the_hints_and_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(publish_queue, "MAX_EVENTS_PER_BATCH", 2)
-    waiting = Pending()
+    waiting = PublishQueue()
     items = [item for number in range(3) for item in event_items(event(number), {"1": None})]
     waiting.add(Batch(events=items))
     waiting.add(Batch(heads={"1": 5}))
@@ -183,7 +183,7 @@ def test_pending__events__are_bounded_and_keep_no_hint_out(
     monkeypatch: pytest.MonkeyPatch, bound: str, value: int
 ) -> None:
     monkeypatch.setattr(publish_queue, bound, value)
-    waiting = Pending()
+    waiting = PublishQueue()
     for _ in range(2):
         items = [item for number in range(5) for item in event_items(event(number), {"1": None})]
         waiting.add(Batch(events=items, heads={"1": 1}, looks={"1": None}))
@@ -281,23 +281,23 @@ def test_held__is_bounded(monkeypatch: pytest.MonkeyPatch, bound: str, value: in
 
 
 def test_announced__is_remembered_for_a_span_at_least_and_two_at_most() -> None:
-    known = Announced()
+    known = AnnouncedHeads()
     known.add({"1": 5, "2": 7}, now=100.0, span_seconds=10)
     known.add({"1": 4}, now=109.0, span_seconds=10)  # said later, by a slower thread
-    assert known.of(["1", "2", "3"], now=109.9, span_seconds=10) == {"1": 5, "2": 7, "3": None}
+    assert known.get(["1", "2", "3"], now=109.9, span_seconds=10) == {"1": 5, "2": 7, "3": None}
     known.add({"2": 8}, now=115.0, span_seconds=10)
-    assert known.of(["1", "2"], now=119.9, span_seconds=10) == {"1": 5, "2": 8}
-    assert known.of(["1", "2"], now=125.1, span_seconds=10) == {"1": None, "2": 8}
-    assert known.of(["1", "2"], now=999.0, span_seconds=10) == {"1": None, "2": None}
+    assert known.get(["1", "2"], now=119.9, span_seconds=10) == {"1": 5, "2": 8}
+    assert known.get(["1", "2"], now=125.1, span_seconds=10) == {"1": None, "2": 8}
+    assert known.get(["1", "2"], now=999.0, span_seconds=10) == {"1": None, "2": None}
 
 
 def test_announced__very_many_users__is_bounded_and_forgets_the_oldest(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(announced_heads, "MAX_USERS", 3)
-    known = Announced()
+    known = AnnouncedHeads()
     known.add({str(user): user for user in range(1, 11)}, now=0.0, span_seconds=10)
-    found = known.of(map(str, range(1, 11)), now=0.0, span_seconds=10)
+    found = known.get(map(str, range(1, 11)), now=0.0, span_seconds=10)
     assert {key for key, head in found.items() if head} == {"7", "8", "9", "10"}
 
 

@@ -39,7 +39,7 @@ async def live_stream(streams: Streams, user: User, query: str = "") -> AsgiStre
     """A live stream of a user whom the layer's messages reach."""
     stream = await streams.open(user, query)
     await stream.expect("stream.live")
-    joined = current_runtime()._membership._joined
+    joined = current_runtime()._hint_receiver._joined
     await wait_until_async(lambda: str(user.pk) in joined, what="the group to be joined")
     return stream
 

@@ -1,4 +1,4 @@
-"""What waits to be told to the processes that stream: bounded, with the newest of each kind for each user.
+"""The bounded queue of what is to be sent to other processes; it keeps the newest hint for each user.
 
 Pure: no Django, no event loop.
 """
@@ -12,12 +12,12 @@ from typing import Any, Final, TypeVar
 
 from notifications.streaming.addressing import Address, addressed
 from notifications.streaming.hints.messages import hint_message, look_message, show_message
-from notifications.streaming.transient import Outgoing, event_messages
+from notifications.streaming.transient import OutgoingEvent, event_messages
 
-MAX_PENDING: Final = 100_000  # users of whom each kind of hint may wait; what comes on top is dropped
-MAX_EVENTS: Final = 10_000  # transient events that may wait, each as often as the addresses that it goes to
+MAX_USERS: Final = 100_000  # users for whom each kind of hint may be queued; further ones are dropped
+MAX_EVENTS: Final = 10_000  # queued transient events; one counts once for each address that it goes to
 MAX_EVENT_BYTES: Final = 2**24
-MAX_EVENTS_PER_BATCH: Final = 100  # hints that come meanwhile wait for no more than these
+MAX_EVENTS_PER_BATCH: Final = 100  # a hint that comes meanwhile waits for no more than these
 
 _K = TypeVar("_K")
 _V = TypeVar("_V")
@@ -25,18 +25,18 @@ _V = TypeVar("_V")
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What goes out together.
+    """What is sent together.
 
     Attributes:
-        heads: hints: the position that each user's inbox has reached.
-        looks: the users whose streams are to be looked at; the values mean nothing.
+        heads: the hints: the position that each user's inbox has reached.
+        looks: the users whose streams are to be examined, as the keys of an ordered set.
         events: transient events, each for an address, some with a receipt.
-        shows: recipients with notifications that are to be shown once more; the values mean nothing.
+        shows: recipients and notifications that are to be shown again, as the keys of an ordered set.
     """
 
     heads: Mapping[str, int] = field(default_factory=dict)
     looks: Mapping[str, None] = field(default_factory=dict)
-    events: Sequence[Outgoing] = ()
+    events: Sequence[OutgoingEvent] = ()
     shows: Mapping[tuple[str, int], None] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
@@ -44,20 +44,18 @@ class Batch:
 
     @property
     def hint_count(self) -> int:
-        """Hints, looks and shows."""
+        """The number of hints, looks and shows."""
         return len(self.heads) + len(self.looks) + len(self.shows)
 
     def messages(self) -> Iterator[tuple[Address, dict[str, Any]]]:
-        """Address and message of each. Hints go first: a transient event is in nobody's way."""
+        """Yield addresses with messages. Hints go first, so that transient events delay none of them."""
         yield from addressed(list(self.heads.items()), lambda item: item[0], hint_message)
         yield from addressed(list(self.looks), lambda key: key, look_message)
         yield from addressed(list(self.shows), lambda show: show[0], show_message)
         yield from event_messages(self.events)
 
-    def begun(self) -> Batch:
-        """This batch at the moment in which it is sent: without the events whose senders were told that they
-        were not.
-        """
+    def begin(self) -> Batch:
+        """Return what is sent of the batch now: no event whose sender was told that it was not sent."""
         if all(event.receipt is None for event in self.events):
             return self
         return replace(
@@ -65,30 +63,30 @@ class Batch:
         )
 
     def taken(self) -> None:
-        """Tell the senders of events that the layer has taken them."""
+        """Tell the senders of its events that the channel layer has taken them."""
         for event in self.events:
             if event.receipt is not None:
                 event.receipt.taken()
 
     def fail(self) -> None:
-        """Tell the senders of events that these were lost."""
+        """Tell the senders of its events that these were lost."""
         for event in self.events:
             if event.receipt is not None:
                 event.receipt.fail()
 
 
-class Pending:
-    """What waits for a publisher.
+class PublishQueue:
+    """What is queued for a publisher.
 
     Attributes:
-        dropped_hints, dropped_events: what was dropped because too much waited.
+        dropped_hints, dropped_events: how many were dropped because the queue was full.
     """
 
     def __init__(self) -> None:
         self._heads: dict[str, int] = {}
         self._looks: dict[str, None] = {}
         self._shows: dict[tuple[str, int], None] = {}
-        self._events: deque[Outgoing] = deque()
+        self._events: deque[OutgoingEvent] = deque()
         self._event_bytes = 0
         self.dropped_hints = self.dropped_events = 0
 
@@ -96,7 +94,7 @@ class Pending:
         return bool(self._heads or self._looks or self._events or self._shows)
 
     def add(self, batch: Batch) -> None:
-        """Add to what waits; what concerns further users is dropped once it is full."""
+        """Add a batch to the queue. Once it is full, hints for further users and events are dropped."""
         for key, head in batch.heads.items():
             if key in self._heads:
                 self._heads[key] = max(head, self._heads[key])
@@ -110,7 +108,7 @@ class Pending:
             self._add_event(event)
 
     def take(self) -> Batch:
-        """All hints and looks, and the oldest events."""
+        """Remove and return all hints, looks and shows, and the oldest events."""
         count = min(len(self._events), MAX_EVENTS_PER_BATCH)
         events = [self._events.popleft() for _ in range(count)]
         self._event_bytes -= sum(len(event.item.frame) for event in events)
@@ -118,16 +116,15 @@ class Pending:
         self._heads, self._looks, self._shows = {}, {}, {}
         return taken
 
-    def _add(self, waiting: dict[_K, _V], key: _K, value: _V) -> None:
-        if key in waiting or len(waiting) < MAX_PENDING:
-            waiting[key] = value
+    def _add(self, queue: dict[_K, _V], key: _K, value: _V) -> None:
+        if key in queue or len(queue) < MAX_USERS:
+            queue[key] = value
         else:
             self.dropped_hints += 1
 
-    def _add_event(self, event: Outgoing) -> None:
-        size = len(
-            event.item.frame
-        )  # which the addresses of one event share: rather too much than too little
+    def _add_event(self, event: OutgoingEvent) -> None:
+        # All addresses of one event share its frame, so this counts rather too much than too little.
+        size = len(event.item.frame)
         if len(self._events) >= MAX_EVENTS or self._event_bytes + size > MAX_EVENT_BYTES:
             self.dropped_events += 1
             if event.receipt is not None:

@@ -1,10 +1,9 @@
-"""Tells every process that inboxes or streams have changed, and passes transient events on: best effort,
-never in anybody's way.
+"""Sends hints and transient events to the other processes: best effort, without blocking the caller.
 
-A hint that is lost costs the reconciliation interval and never a notification. So hints wait in a bounded
-queue that keeps one position for each user (``pending``), a hung channel layer holds up nobody but the
-publisher's own thread, and what cannot be sent is dropped and counted. A transient event that is lost is
-lost; it goes after the hints that wait with it.
+A lost hint costs the reconciliation interval and never a notification. So hints are put into a bounded queue
+that keeps one position for each user (``publish_queue``), a channel layer that hangs blocks only the
+publisher's own thread, and what cannot be sent is dropped and counted. A lost transient event is lost for
+good. Events are sent after the hints that are queued with them.
 """
 
 from __future__ import annotations
@@ -29,17 +28,23 @@ from notifications.payloads import timestamp
 from notifications.services.transient.receipts import Receipt
 from notifications.streaming import frames, serving_process
 from notifications.streaming.addressing import user_key
-from notifications.streaming.hints.announced_heads import Announced
-from notifications.streaming.hints.publish_queue import Batch, Pending
+from notifications.streaming.hints.announced_heads import AnnouncedHeads
+from notifications.streaming.hints.publish_queue import Batch, PublishQueue
 from notifications.streaming.hints.seal import Seal, current_seal, find_seal
 from notifications.streaming.metrics import METRICS
 from notifications.streaming.tasks import OnDemand
-from notifications.streaming.transient import Outgoing, TransientEvent, TransientFrame, event_items, probe
+from notifications.streaming.transient import (
+    OutgoingEvent,
+    TransientEvent,
+    TransientFrame,
+    event_items,
+    probe,
+)
 from notifications.system.outages import Outage
 
 logger = logging.getLogger(__name__)
 
-# A stream is behind for hardly longer than one interval: its look at the heads repairs it.
+# A stream is hardly ever behind for longer than one interval, because reconciliation repairs it.
 ANNOUNCED_INTERVALS: Final = 3
 SEND_SECONDS: Final = 2.0
 BREAKER_SECONDS: Final = 2.0
@@ -47,10 +52,12 @@ EXIT_SECONDS: Final = 1.0
 
 
 def publish(heads: Mapping[Any, int]) -> None:
-    """Hint at the new heads of some users' inboxes. Any thread; never blocks, never raises, promises nothing.
+    """Send hints at the new heads of some users' inboxes.
+
+    Safe in any thread; it never blocks and never raises. Guarantee: none.
 
     Args:
-        heads: from the primary key of each user to the inbox's new head, committed.
+        heads: from the primary key of each user to the inbox's new, committed head.
     """
     by_key = {user_key(user_id): head for user_id, head in heads.items()}
     _announced.add(by_key, now=time.monotonic(), span_seconds=_span_seconds())
@@ -58,12 +65,13 @@ def publish(heads: Mapping[Any, int]) -> None:
 
 
 def publish_looks(user_ids: Iterable[Any]) -> None:
-    """Ask every process to look at the streams of some users. Any thread; never blocks, never raises,
-    promises nothing.
+    """Ask every process to examine the streams of some users.
+
+    Safe in any thread; it never blocks and never raises. Guarantee: none.
 
     Args:
-        user_ids: primary keys of the users of whose streams something other than the log has changed,
-            committed.
+        user_ids: primary keys of users for whose streams something other than the log has changed. The change
+            must be committed.
     """
     _publish(Batch(looks=dict.fromkeys(map(user_key, user_ids))))
 
@@ -78,37 +86,39 @@ def publish_event(
     data: str,
     receipt: Receipt | None = None,
 ) -> None:
-    """Pass a transient event on to the streams of some users. Any thread; never blocks, never raises,
-    promises nothing.
+    """Send a transient event to the streams of some users.
 
-    On no stream does it come before a change, or another event, that this process has announced before it.
+    Safe in any thread; it never blocks and never raises. Guarantee: it may be lost, but on no stream does it
+    come before a change or another event that this process announced earlier. Whatever any process sends
+    after the channel layer has taken it comes after it.
 
     Args:
         user_ids: primary keys of the users.
-        event_id, event_type, topic, at: what its frame says.
-        data: one line of ASCII JSON.
-        receipt: told what becomes of it; what goes out in any process after the layer has taken it comes
-            after it.
+        event_id, event_type, topic, at: fields of its frame.
+        data: the event's data, one line of ASCII JSON.
+        receipt: told what becomes of it.
     """
     frame = frames.transient(
         event_id=str(event_id), event_type=event_type, topic=topic, at=timestamp(at), data=data
     )
     event = TransientEvent(TransientFrame(frame), event_type, topic)
     keys = map(user_key, user_ids)
-    heads = _announced.of(keys, now=time.monotonic(), span_seconds=_span_seconds())
+    heads = _announced.get(keys, now=time.monotonic(), span_seconds=_span_seconds())
     _publish_events(event_items(event, heads, receipt), receipt)
 
 
 def publish_probe(receipt: Receipt) -> None:
-    """Find out whether the channel layer takes anything. Any thread; never blocks, never raises; shown to
-    nobody.
+    """Send a message that no user is shown, to find out whether the channel layer takes anything.
+
+    Safe in any thread; it never blocks and never raises.
     """
     _publish_events([probe(receipt)], receipt)
 
 
 def publish_shows(shows: Iterable[tuple[Any, int]]) -> None:
-    """Ask every process to show notifications once more on the streams of their recipients. Any thread; never
-    blocks, never raises, promises nothing.
+    """Ask every process to show notifications again on the open streams of their recipients.
+
+    Safe in any thread; it never blocks and never raises. Guarantee: none.
 
     Args:
         shows: the primary key of each recipient with that of the notification.
@@ -120,11 +130,11 @@ def _span_seconds() -> float:
     return ANNOUNCED_INTERVALS * hub_config().reconcile_seconds
 
 
-def _publish_events(events: Iterable[Outgoing], receipt: Receipt | None) -> None:
+def _publish_events(events: Iterable[OutgoingEvent], receipt: Receipt | None) -> None:
     if receipt is None:
         _publish(Batch(events=list(events)))
         return
-    receipt.expect()  # so that it is not settled before every publisher has its parts
+    receipt.expect()  # so that it has no outcome before every publisher has its parts
     _publish(Batch(events=list(events)))
     receipt.taken()
 
@@ -138,7 +148,7 @@ def _publish(batch: Batch) -> None:
             return
         if isinstance(layer, InMemoryChannelLayer):
             if batch.events and not _loop_publishers and not serving_process.is_serving():
-                _warn_of_nobody()
+                _warn_without_streams()
             for publisher in tuple(_loop_publishers.values()):
                 publisher.put(batch)
         else:
@@ -149,10 +159,8 @@ def _publish(batch: Batch) -> None:
 
 
 @cache
-def _warn_of_nobody() -> None:
-    """Once. Notifications are noticed by other processes through the database; there is nothing in it for
-    these.
-    """
+def _warn_without_streams() -> None:
+    """Warn once. Other processes notice notifications through the database, but no transient events."""
     logger.warning(
         "A transient event was emitted in a process that serves no streams, without a channel layer that "
         "others share: nobody sees it. "
@@ -161,7 +169,7 @@ def _warn_of_nobody() -> None:
 
 
 def start_in(loop: asyncio.AbstractEventLoop) -> None:
-    """Take hints for streams on this loop, which is how they travel over the in-memory layer."""
+    """Publish to the streams of this loop from now on, if the channel layer is the in-memory one."""
     for known in tuple(_loop_publishers):
         if known.is_closed():
             del _loop_publishers[known]
@@ -169,39 +177,39 @@ def start_in(loop: asyncio.AbstractEventLoop) -> None:
 
 
 def stop_in(loop: asyncio.AbstractEventLoop) -> None:
-    """Streams on this loop have ended."""
+    """Stop publishing to this loop, because its streams have ended."""
     _loop_publishers.pop(loop, None)
 
 
 class LoopPublisher:
-    """Sends hints over a channel layer that lives in this process, on the loop of its streams.
+    """Sends over the in-memory channel layer, on the event loop of the streams.
 
-    The in-memory layer is not thread-safe, and wakes nobody from a foreign thread.
+    That layer is not thread-safe, and a receiver does not wake when another thread sends.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._lock = threading.Lock()
-        self._pending = Pending()
+        self._queue = PublishQueue()
         self._sending = OnDemand(self._send_all, name="hub hints out")
 
     def put(self, batch: Batch) -> None:
-        """Take what is to be told, in any thread."""
+        """Queue a batch. Safe in any thread."""
         with self._lock:
-            is_scheduled = bool(self._pending)
-            self._pending.add(batch)
+            is_scheduled = bool(self._queue)
+            self._queue.add(batch)
         if not is_scheduled and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._sending.start)
 
     async def _send_all(self) -> None:
         while True:
             with self._lock:
-                batch = self._pending.take()
+                batch = self._queue.take()
             if not batch:
                 return
             try:
                 seal = await find_seal()
-                batch = batch.begun()
+                batch = batch.begin()
                 await send_batch(get_channel_layer(), seal, batch)
                 _count(batch, "sent")
                 batch.taken()
@@ -212,16 +220,15 @@ class LoopPublisher:
 
 
 class ThreadPublisher:
-    """Sends hints over a channel layer that other processes share, from one daemon thread with a loop of its
-    own.
+    """Sends over a channel layer that processes share, from one daemon thread with an event loop of its own.
 
-    After a failure it drops hints for a moment instead of waiting for each: a breaker.
+    After a failure it drops what is queued for ``BREAKER_SECONDS`` instead of trying each: a circuit breaker.
     """
 
     def __init__(self) -> None:
         self.pid = os.getpid()
         self._changed = threading.Condition()
-        self._pending = Pending()
+        self._queue = PublishQueue()
         self._dropped_count = 0
         self._is_sending = False
         self._outage = Outage(
@@ -233,13 +240,13 @@ class ThreadPublisher:
 
     @property
     def dropped_count(self) -> int:
-        """Hints that were dropped so far."""
-        return self._dropped_count + self._pending.dropped_hints
+        """The number of hints that were dropped so far."""
+        return self._dropped_count + self._queue.dropped_hints
 
     def put(self, batch: Batch) -> None:
-        """Take what is to be told, in any thread."""
+        """Queue a batch. Safe in any thread."""
         with self._changed:
-            self._pending.add(batch)
+            self._queue.add(batch)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="hub-hints", daemon=True)
                 self._thread.start()
@@ -247,9 +254,9 @@ class ThreadPublisher:
             self._changed.notify_all()
 
     def flush(self, seconds: float) -> bool:
-        """Wait until what was put is sent or dropped, at most that long; whether it was."""
+        """Wait until what is queued was sent or dropped, ``seconds`` at most; return whether it was."""
         with self._changed:
-            return self._changed.wait_for(lambda: not self._pending and not self._is_sending, seconds)
+            return self._changed.wait_for(lambda: not self._queue and not self._is_sending, seconds)
 
     def _run(self) -> None:
         with asyncio.Runner(loop_factory=_PublisherLoop) as runner:
@@ -266,9 +273,9 @@ class ThreadPublisher:
         with self._changed:
             self._is_sending = False
             self._changed.notify_all()
-            self._changed.wait_for(lambda: bool(self._pending))
+            self._changed.wait_for(lambda: bool(self._queue))
             self._is_sending = True
-            return self._pending.take()
+            return self._queue.take()
 
     def _drop(self, batch: Batch) -> None:
         with self._changed:
@@ -278,7 +285,7 @@ class ThreadPublisher:
 
     def _send(self, runner: asyncio.Runner, batch: Batch) -> bool:
         try:
-            seal = current_seal()  # from the database, the first time: not on the loop
+            seal = current_seal()  # the first call asks the database, so it is not made on the loop
             batch = runner.run(self._send_in_time(seal, batch))
         except Exception as error:  # noqa: BLE001 (a layer may raise anything)
             self._outage.failed(error)
@@ -289,20 +296,21 @@ class ThreadPublisher:
         return True
 
     async def _send_in_time(self, seal: Seal, batch: Batch) -> Batch:
-        """What of it was sent."""
+        """Send a batch within ``SEND_SECONDS``; return what of it was sent."""
         async with asyncio.timeout(SEND_SECONDS):
             layer = get_channel_layer()
             if self._outage.is_on:
-                # What this fails for has not begun, so its sender learns for certain that it was not sent.
+                # If this fails, no event has begun, so its sender learns for certain that it was not sent.
                 await send_batch(layer, seal, Batch(events=[probe()]))
-            begun = batch.begun()
+            begun = batch.begin()
             await send_batch(layer, seal, begun)
             return begun
 
 
 class _PublisherLoop(asyncio.SelectorEventLoop):
-    """A loop that looks names up in its own thread: at the interpreter's exit, when a last hint may have to
-    go out, the executor takes nothing more.
+    """An event loop that resolves host names in its own thread.
+
+    When the interpreter exits, a last hint may have to be sent, and the executor takes nothing more.
     """
 
     async def getaddrinfo(self, *args: Any, **kwargs: Any) -> Any:
@@ -310,9 +318,9 @@ class _PublisherLoop(asyncio.SelectorEventLoop):
 
 
 async def send_batch(layer: Any, seal: Seal, batch: Batch) -> None:
-    """Send all messages of a batch, sealed, in order."""
+    """Seal and send all messages of a batch, in order."""
     for address, message in batch.messages():
-        await layer.group_send(seal.group(address), seal.close(message))
+        await layer.group_send(seal.group(address), seal.seal(message))
 
 
 def _count(batch: Batch, outcome: str) -> None:
@@ -320,14 +328,14 @@ def _count(batch: Batch, outcome: str) -> None:
     METRICS.transient_messages[outcome] += len(batch.events)
 
 
-_announced = Announced()
+_announced = AnnouncedHeads()
 _loop_publishers: dict[asyncio.AbstractEventLoop, LoopPublisher] = {}
 _publisher: ThreadPublisher | None = None
 _publisher_lock = threading.Lock()
 
 
 def _thread_publisher() -> ThreadPublisher:
-    """This process's own: a child of fork() has inherited the object, but not its thread."""
+    """Return this process's publisher. A child of fork() inherits the object but not its thread."""
     global _publisher
     with _publisher_lock:
         if _publisher is None or _publisher.pid != os.getpid():

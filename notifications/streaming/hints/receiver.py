@@ -1,9 +1,8 @@
-"""This process's one channel: it hears hints, looks and transient events there, and is a member of one group
-for each connected user.
+"""Receives what other processes send: on one channel, which joins the group of each connected user.
 
-The channel layer may fail, hang or lose everything at any time: streams are then live by reconciliation
-alone, and this recovers by itself. The same holds until the database has said who this installation is:
-before, no group can be named.
+The channel layer may fail, hang or lose everything at any time. Streams are then live by reconciliation
+alone, and this recovers by itself. The same holds until the name of the installation was read from the
+database, because no group can be named before.
 """
 
 from __future__ import annotations
@@ -18,42 +17,40 @@ from notifications.streaming.addressing import EVERYBODY, Address
 from notifications.streaming.hints.messages import read_hint, read_look, read_show
 from notifications.streaming.hints.seal import Seal, find_seal
 from notifications.streaming.tasks import end_all
-from notifications.streaming.transient import Received, read_events
+from notifications.streaming.transient import ReceivedEvent, read_events
 from notifications.system.outages import Outage
 
 logger = logging.getLogger(__name__)
 
-Hinted = Callable[[str, int], None]
 
-
-class Membership:
-    """Joins and leaves groups one after the other, and passes on what comes.
+class HintReceiver:
+    """Joins and leaves groups, one after the other, and passes on every message.
 
     Args:
-        layer: the channel layer; None when the project has none.
-        is_wanted: whether a user (by key) is connected.
-        on_hint: called with key and head for each hint.
-        on_look: called with a key for each look.
+        layer: the channel layer; None if the project has none.
+        is_connected: returns whether a user, by key, is connected.
+        on_hint: called with the key and head of each hint.
+        on_look: called with the key of each look.
         on_event: called with each transient event.
-        on_show: called with the key of a user and of a notification for each that is to be shown once more.
-        on_joined: called with a key once hints for it can come; earlier ones were missed.
-        find_seal: what opens the messages of this installation, once it is known.
+        on_show: called with the keys of a recipient and of a notification that is to be shown again.
+        on_joined: called with a key once messages for it can come; earlier ones were missed.
+        find_seal: returns what opens the messages of this installation, once it is known.
     """
 
     def __init__(
         self,
         layer: Any | None,
         *,
-        is_wanted: Callable[[str], bool],
-        on_hint: Hinted,
+        is_connected: Callable[[str], bool],
+        on_hint: Callable[[str, int], None],
         on_look: Callable[[str], None],
-        on_event: Callable[[Received], None],
+        on_event: Callable[[ReceivedEvent], None],
         on_show: Callable[[str, int], None],
         on_joined: Callable[[str], None],
         find_seal: Callable[[], Awaitable[Seal]] = find_seal,
     ) -> None:
         self._layer = layer
-        self._is_wanted = is_wanted
+        self._is_connected = is_connected
         self._on_hint = on_hint
         self._on_look = on_look
         self._on_event = on_event
@@ -63,7 +60,7 @@ class Membership:
         self._seal: Seal | None = None
         self._channel: str | None = None
         self._joined: set[str] = set()
-        self._unsettled: dict[str, None] = {}
+        self._outdated: dict[str, None] = {}
         self._changed = asyncio.Event()
         self._outage = Outage(
             logger,
@@ -73,25 +70,26 @@ class Membership:
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
-        """Begin to listen, on the running loop."""
+        """Start receiving, on the running loop."""
         if self._layer is not None:
             loop = asyncio.get_running_loop()
             self._tasks = [
                 loop.create_task(self._receive(), name="hub hints"),
-                loop.create_task(self._settle(), name="hub membership"),
+                loop.create_task(self._update_groups(), name="hub membership"),
             ]
 
     async def stop(self) -> None:
-        """End at once; the layer forgets the channel by itself."""
-        for task in reversed(self._tasks):  # with its channel gone, the settling would fail
+        """Stop at once. The layer forgets the channel by itself."""
+        for task in reversed(self._tasks):  # without the channel, joining a group would fail
             await end_all([task])
 
-    def look_at(self, key: str) -> None:
-        """A user came or went: join or leave the group soon. Joining twice is harmless, and repairs a layer
-        that forgot.
+    def update_group(self, key: str) -> None:
+        """Join or leave a user's group soon, depending on whether the user is connected.
+
+        Joining twice is harmless, and repairs a layer that has forgotten its groups.
         """
         if self._layer is not None:
-            self._unsettled[key] = None
+            self._outdated[key] = None
             self._changed.set()
 
     async def _receive(self) -> None:
@@ -121,7 +119,7 @@ class Membership:
                 for key, notification_id in read_show(message):
                     self._on_show(key, notification_id)
 
-    async def _settle(self) -> None:
+    async def _update_groups(self) -> None:
         failures = 0
         while True:
             await self._changed.wait()
@@ -130,9 +128,9 @@ class Membership:
                 continue
             try:
                 await self._join(EVERYBODY, self._channel)
-                while self._unsettled:
-                    key = next(iter(self._unsettled))
-                    await self._settle_one(key, self._channel)
+                while self._outdated:
+                    key = next(iter(self._outdated))
+                    await self._update_group(key, self._channel)
                 failures = 0
             except Exception as error:  # noqa: BLE001 (as above)
                 self._outage.failed(error)
@@ -140,16 +138,16 @@ class Membership:
                 await asyncio.sleep(timing.backoff_seconds(failures))
                 self._changed.set()
 
-    async def _settle_one(self, key: str, channel: str) -> None:
-        # Taken out before the await: whoever comes or goes meanwhile puts it back. A failure puts it back,
-        # too.
-        del self._unsettled[key]
+    async def _update_group(self, key: str, channel: str) -> None:
+        # Removed before the await, because whoever connects or disconnects meanwhile adds it again. A failure
+        # adds it again, too.
+        del self._outdated[key]
         try:
-            if self._is_wanted(key):
+            if self._is_connected(key):
                 await self._join(key, channel)
                 if key not in self._joined:
                     self._joined.add(key)
-                    # only this is sure to have asked it: a layer may know of older groups by itself
+                    # Only a first join shows that the layer works: it may remember an older one by itself.
                     self._outage.recovered()
                     self._on_joined(key)
             elif key in self._joined:
@@ -157,7 +155,7 @@ class Membership:
                     await self._layer_of().group_discard(group, channel)
                 self._joined.discard(key)
         except BaseException:
-            self._unsettled[key] = None
+            self._outdated[key] = None
             raise
 
     async def _join(self, address: Address, channel: str) -> None:

@@ -12,7 +12,7 @@ from notifications.streaming.addressing import user_key
 from notifications.streaming.connection.shared_inbox import Listener, SharedInbox
 from notifications.streaming.connection.timers import TimerWheel
 from notifications.streaming.connection.write_batching import WriteBatcher
-from notifications.streaming.transient import Received
+from notifications.streaming.transient import ReceivedEvent
 
 
 class Fanout:
@@ -94,7 +94,7 @@ class Fanout:
         if inbox is not None:
             self._on_look(inbox)
 
-    def show(self, received: Received) -> None:
+    def show(self, received: ReceivedEvent) -> None:
         """Offer a transient event to its users.
 
         An event that carries a later head than was delivered here also serves as a hint.

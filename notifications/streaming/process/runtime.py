@@ -20,7 +20,7 @@ from notifications.streaming.connection.shared_inbox import SharedInbox
 from notifications.streaming.connection.transport import watch_peers
 from notifications.streaming.frames import CloseReason
 from notifications.streaming.hints import publisher
-from notifications.streaming.hints.receiver import Membership
+from notifications.streaming.hints.receiver import HintReceiver
 from notifications.streaming.metrics import METRICS
 from notifications.streaming.process import credential_validity
 from notifications.streaming.process.fanout import Fanout
@@ -31,7 +31,7 @@ from notifications.streaming.process.revocation import Revocation
 from notifications.streaming.process.show_again import ShowAgain
 from notifications.streaming.process.stream_records import StreamRecords
 from notifications.streaming.tasks import end_all
-from notifications.streaming.transient import Received
+from notifications.streaming.transient import ReceivedEvent
 
 # The share of the drain in which readers may take their last frame; the rest ends what hangs.
 GRACEFUL_PART: Final = 0.6
@@ -66,9 +66,9 @@ class Runtime:
             on_membership=self._look_at, on_behind=self._refill.add, on_look=self._check_revocation
         )
         self._show_again = ShowAgain(self.fanout, may_show=self._may_show)
-        self._membership = Membership(
+        self._hint_receiver = HintReceiver(
             get_channel_layer(),
-            is_wanted=self.fanout.__contains__,
+            is_connected=self.fanout.__contains__,
             on_hint=self.fanout.hint,
             on_look=self.fanout.look,
             on_event=self._show,
@@ -88,7 +88,7 @@ class Runtime:
 
     def start(self) -> None:
         """Start everything on the running loop."""
-        self._membership.start()
+        self._hint_receiver.start()
         publisher.start_in(asyncio.get_running_loop())
         self._start_task(self._reconciler.run(), "hub reconciler")
         self._start_task(watch_peers(self._serving), "hub peers")
@@ -148,7 +148,7 @@ class Runtime:
             await others.stop()
         await self._refill.stop()
         await self._show_again.stop()
-        await self._membership.stop()
+        await self._hint_receiver.stop()
 
     def _start_task(self, work: Coroutine[Any, Any, None], name: str) -> None:
         self._tasks.append(asyncio.get_running_loop().create_task(work, name=name))
@@ -156,7 +156,7 @@ class Runtime:
     def _may_show(self) -> bool:
         return self._revocation.is_verified()
 
-    def _show(self, received: Received) -> None:
+    def _show(self, received: ReceivedEvent) -> None:
         """Show a transient event if the credentials of the streams were checked lately; drop it otherwise.
 
         A change is read from the database, which then knows of revoked credentials too. A transient event
@@ -168,7 +168,7 @@ class Runtime:
             METRICS.transient_frames["dropped"] += 1
 
     def _look_at(self, key: str) -> None:
-        self._membership.look_at(key)
+        self._hint_receiver.update_group(key)
 
     def _check_joined(self, key: str) -> None:
         inbox = self.fanout.get(key)
@@ -183,7 +183,7 @@ class Runtime:
         if not self._unrejoined:
             self._unrejoined = self.fanout.keys()
         for key in self._unrejoined[-timing.MAX_REPAIRS_PER_TICK :]:
-            self._membership.look_at(key)
+            self._hint_receiver.update_group(key)
         del self._unrejoined[-timing.MAX_REPAIRS_PER_TICK :]
 
 

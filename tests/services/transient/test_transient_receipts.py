@@ -11,7 +11,7 @@ import pytest
 from notifications.services.transient.bounded_waits import Patience
 from notifications.services.transient.receipts import Outcome, Receipt
 from notifications.streaming.hints import publish_queue
-from notifications.streaming.hints.publish_queue import Batch, Pending
+from notifications.streaming.hints.publish_queue import Batch, PublishQueue
 from notifications.streaming.transient import TransientEvent, TransientFrame, event_items
 from tests.helpers.waiting import PATIENCE_SECONDS, wait_until
 
@@ -25,9 +25,9 @@ def items(receipt: Receipt | None = None, users: int = 1) -> Batch:
 
 
 def test_event__of_several_parts__is_taken_with_the_last() -> None:
-    receipt, waiting = Receipt(), Pending()
+    receipt, waiting = Receipt(), PublishQueue()
     waiting.add(items(receipt, users=3))
-    batch = waiting.take().begun()
+    batch = waiting.take().begin()
     for event in batch.events[:2]:
         Batch(events=[event]).taken()
     assert receipt.wait(0) is None
@@ -36,18 +36,18 @@ def test_event__of_several_parts__is_taken_with_the_last() -> None:
 
 
 def test_event__that_is_not_waited_for_any_more__never_goes_out_if_it_has_not_begun() -> None:
-    given_up, other, waiting = Receipt(), Receipt(), Pending()
+    given_up, other, waiting = Receipt(), Receipt(), PublishQueue()
     for batch in (items(given_up, users=2), items(other), items()):
         waiting.add(batch)
     given_up.fail()
     assert given_up.wait(0) is Outcome.NOT_SENT
-    assert [event.receipt for event in waiting.take().begun().events] == [other, None]
+    assert [event.receipt for event in waiting.take().begin().events] == [other, None]
 
 
 def test_event__lost_on_its_way__is_in_doubt_and_before_it_began_it_was_not_sent() -> None:
-    begun, dropped, waiting = Receipt(), Receipt(), Pending()
+    begun, dropped, waiting = Receipt(), Receipt(), PublishQueue()
     waiting.add(items(begun))
-    waiting.take().begun().fail()
+    waiting.take().begin().fail()
     waiting.add(items(dropped))
     waiting.take().fail()
     assert (begun.wait(0), dropped.wait(0)) == (Outcome.IN_DOUBT, Outcome.NOT_SENT)
@@ -57,10 +57,10 @@ def test_event__lost_on_its_way__is_in_doubt_and_before_it_began_it_was_not_sent
 
 def test_event__of_which_a_part_finds_no_room__goes_to_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(publish_queue, "MAX_EVENTS", 2)
-    receipt, waiting = Receipt(), Pending()
+    receipt, waiting = Receipt(), PublishQueue()
     waiting.add(items(receipt, users=3))
     assert receipt.wait(0) is Outcome.NOT_SENT
-    assert list(waiting.take().begun().events) == []
+    assert list(waiting.take().begin().events) == []
 
 
 def test_patience__of_many_threads__is_had_by_a_few_and_the_others_go_on() -> None:

@@ -16,9 +16,9 @@ from notifications.streaming import frames, timing
 from notifications.streaming.addressing import MAX_KEYS, MAX_SINGLE
 from notifications.streaming.hints.publish_queue import Batch
 from notifications.streaming.hints.publisher import send_batch
-from notifications.streaming.hints.receiver import Membership
+from notifications.streaming.hints.receiver import HintReceiver
 from notifications.streaming.hints.seal import Seal
-from notifications.streaming.transient import Received, TransientEvent, TransientFrame, event_items
+from notifications.streaming.transient import ReceivedEvent, TransientEvent, TransientFrame, event_items
 from notifications.system.installation import Installation
 from tests.helpers.servers import RedisServer
 from tests.helpers.waiting import wait_until_async
@@ -43,11 +43,11 @@ class Process:
         self.users: set[str] = set()
         self.heard: list[tuple[str, int]] = []
         self.looks: list[str] = []
-        self.events: list[Received] = []
+        self.events: list[ReceivedEvent] = []
         self.joined: list[str] = []
-        self.membership = Membership(
+        self.receiver = HintReceiver(
             layer,
-            is_wanted=self.users.__contains__,
+            is_connected=self.users.__contains__,
             on_hint=lambda key, head: self.heard.append((key, head)),
             on_look=self.looks.append,
             on_event=self.events.append,
@@ -55,17 +55,17 @@ class Process:
             on_joined=self.joined.append,
             find_seal=find_seal,
         )
-        self.membership.start()
+        self.receiver.start()
 
     async def connect(self, key: str) -> None:
         self.users.add(key)
         before = len(self.joined)
-        self.membership.look_at(key)
+        self.receiver.update_group(key)
         await wait_until_async(lambda: len(self.joined) > before, what=f"{key} to join")
 
     def leave(self, key: str) -> None:
         self.users.discard(key)
-        self.membership.look_at(key)
+        self.receiver.update_group(key)
 
 
 async def send_hints(layer: Any, heads: dict[str, int]) -> None:
@@ -110,7 +110,7 @@ async def start(make_layer: Callable[[], Any]) -> AsyncIterator[Callable[[], Pro
 
     yield begin
     for process in started:
-        await process.membership.stop()
+        await process.receiver.stop()
 
 
 @pytest.fixture(autouse=True)
@@ -209,13 +209,13 @@ async def test_quick_turns__whoever_is_there_at_the_end_is_heard__and_nobody_els
     for _ in range(300):
         key = turns.choice("2345")
         (process.users.discard if key in process.users else process.users.add)(key)
-        process.membership.look_at(key)
+        process.receiver.update_group(key)
         if turns.random() < 0.3:
             await asyncio.sleep(0)
     process.users.symmetric_difference_update("5")
     for key in "2345":
-        process.membership.look_at(key)
-    await wait_until_async(lambda: process.membership._joined == process.users)
+        process.receiver.update_group(key)
+    await wait_until_async(lambda: process.receiver._joined == process.users)
     for key in "2345":
         await send_hints(sender, {key: 9})
     await send_hints(sender, {"1": 9})
@@ -269,7 +269,7 @@ async def test_groups_forgotten_by_the_layer__the_next_repair_brings_hints_back(
         with server.client() as client:
             await asyncio.to_thread(client.flushall)
     await send_hints(sender, {"1": 8})
-    process.membership.look_at("1")
+    process.receiver.update_group("1")
 
     async def a_hint_comes_through() -> bool:
         await send_hints(sender, {"1": 9})
@@ -288,7 +288,7 @@ async def test_redis_restarted__empty__the_next_repair_brings_hints_back(
     await asyncio.to_thread(redis_server.restart)
 
     async def a_hint_comes_through() -> bool:
-        process.membership.look_at("1")
+        process.receiver.update_group("1")
         try:
             await send_hints(sender, {"1": 9})
         except Exception:  # noqa: BLE001 (its connections are the old server's, at first)
@@ -309,7 +309,7 @@ async def test_redis_down_at_the_start__is_joined_when_it_comes(
     await asyncio.to_thread(redis_server.kill)
     process = start()
     process.users.add("1")
-    process.membership.look_at("1")
+    process.receiver.update_group("1")
     await wait_until_async(lambda: "Hints cannot be received" in caplog.text)
     await asyncio.to_thread(redis_server.start)
     await wait_until_async(lambda: process.joined == ["1"])
@@ -338,7 +338,7 @@ async def test_two_installations_on_one_layer__neither_hears_the_other(
         await send_hints(sender, {"1": 10})
         await wait_until_async(lambda: ours.heard)
     finally:
-        await theirs.membership.stop()
+        await theirs.receiver.stop()
     assert ours.heard == [("1", 10)]
     assert len(theirs.heard) == len(many) + 1
 
@@ -359,12 +359,12 @@ async def test_former_key__its_processes_are_heard(
         await send_batch(sender, rolled, Batch(heads={"1": 9}))
         await wait_until_async(lambda: len(process.heard) == 2)
         process.leave("1")
-        await wait_until_async(lambda: not process.membership._joined)
+        await wait_until_async(lambda: not process.receiver._joined)
         await send_hints(sender, {"1": 10})
         await send_hints(sender, dict.fromkeys(map(str, range(MAX_SINGLE + 1)), 11))
         await wait_until_async(lambda: ("1", 11) in process.heard)
     finally:
-        await process.membership.stop()
+        await process.receiver.stop()
     assert [hint for hint in process.heard if hint[0] == "1"] == [("1", 8), ("1", 9), ("1", 11)]
 
 
@@ -385,7 +385,7 @@ async def test_database_away_at_the_start__no_group_is_guessed__and_it_is_joined
         await send_hints(make_layer(), {"1": 3})
         await wait_until_async(lambda: process.heard == [("1", 3)])
     finally:
-        await process.membership.stop()
+        await process.receiver.stop()
     assert caplog.text.count("Hints cannot be received") == 1
     assert caplog.text.count("connection refused") == 1
 

@@ -89,7 +89,7 @@ def test_publish__while_one_is_being_sent__the_newest_of_each_user_goes_next(lay
 
     layer.before_send = wait
     hints.publish({1: 1})
-    wait_until(lambda: hints._publisher is not None and not hints._publisher._pending)
+    wait_until(lambda: hints._publisher is not None and not hints._publisher._queue)
     for head in (3, 5, 4):
         hints.publish({1: head, 2: head})
     may_send.set()
@@ -128,8 +128,8 @@ def test_layer_that_hangs__nobody_waits_and_hints_are_dropped_and_counted(
 
 
 def test_queue__is_bounded(layer: RecordingLayer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(publish_queue, "MAX_PENDING", 3)
-    waiting = publish_queue.Pending()
+    monkeypatch.setattr(publish_queue, "MAX_USERS", 3)
+    waiting = publish_queue.PublishQueue()
     waiting.add(Batch(heads={"1": 1, "2": 1, "3": 1, "4": 1}, looks=dict.fromkeys("1234")))
     waiting.add(Batch(heads={"2": 5, "3": 0, "5": 1}, looks=dict.fromkeys("15")))
     assert waiting.dropped_hints == 4
@@ -216,7 +216,7 @@ def test_events__of_a_process_that_nobody_can_hear__are_said_to_be_lost_once(
     monkeypatch.setattr(hints, "get_channel_layer", InMemoryChannelLayer)
     monkeypatch.setattr(hints, "_loop_publishers", {})
     monkeypatch.setattr(serving_process, "is_serving", lambda: False)
-    hints._warn_of_nobody.cache_clear()
+    hints._warn_without_streams.cache_clear()
     for _ in range(2):
         services.emit(1, order_event())
     assert caplog.text.count("nobody sees it") == 1

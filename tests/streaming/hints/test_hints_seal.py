@@ -36,7 +36,7 @@ def refused(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counter[str]]:
 
 
 def closed(by: Seal, message: Any = MESSAGE) -> dict[str, Any]:
-    sealed = by.close(message)
+    sealed = by.seal(message)
     assert sealed is not None
     return sealed
 
@@ -169,11 +169,11 @@ def test_size__is_looked_at_before_the_seal(refused: Counter[str], monkeypatch: 
     ours = seal()
     sealed = closed(ours, {"x": b"y" * 10_000})
     monkeypatch.setattr(sealing, "MAX_SEALED_BYTES", 9_000)
-    monkeypatch.setattr(ours, "_opener", None)
+    monkeypatch.setattr(ours, "_cipher_of", None)
     assert ours.open(sealed) is None
     assert refused == {"too_large": 1}
     with pytest.raises(ValueError, match="bytes"):
-        ours.close({"x": b"y" * 10_000})
+        ours.seal({"x": b"y" * 10_000})
 
 
 def test_size__the_largest_that_is_sealed__opens(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,7 +23,7 @@ from tests.helpers.waiting import wait_until_async
 async def live_stream(streams: Streams, user: User, query: str = "") -> AsgiStream:
     stream = await streams.open(user, query)
     await stream.expect("stream.live")
-    joined = current_runtime()._membership._joined
+    joined = current_runtime()._hint_receiver._joined
     await wait_until_async(lambda: str(user.pk) in joined, what="the group to be joined")
     return stream
 
@@ -52,7 +52,7 @@ async def test_shown__is_the_object_without_an_id_on_the_recipients_streams_that
     }
     layer: Any = get_channel_layer()
     seal = await find_seal()
-    await layer.group_send(seal.group(EVERYBODY), seal.close(message))
+    await layer.group_send(seal.group(EVERYBODY), seal.seal(message))
     publisher.publish_shows([(ada.pk, key)])
     for stream in (plain, warnings):
         event = await stream.expect("notification.shown")
