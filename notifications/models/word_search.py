@@ -17,7 +17,7 @@ from django.db.models.expressions import RawSQL
 
 from notifications.models.events import Event
 from notifications.protocol.search_words import WORD_CHARACTERS
-from notifications.sql.dialect import is_postgresql, table
+from notifications.sql.dialect import estimated_row_count, is_postgresql, table
 
 # What PostgreSQL takes for the share of rows that have a word of which it knows nothing is 0.005.
 _RARE: Final = 0.006
@@ -61,11 +61,9 @@ def few_events_with(words: Collection[str], *, limit: int) -> list[int] | None:
         return None
     condition, params = _has_all(words)
     with connection.cursor() as cursor:
-        cursor.execute("SELECT reltuples FROM pg_class WHERE oid = %s::regclass", [Event._meta.db_table])
-        [event_count] = cursor.fetchone()
         cursor.execute(f"EXPLAIN (FORMAT JSON) SELECT id FROM {table(Event)} WHERE {condition}", params)  # noqa: S608 (no input)
         [[plan]] = cursor.fetchone()
-        if plan["Plan"]["Plan Rows"] > max(limit, event_count * _RARE):
+        if plan["Plan"]["Plan Rows"] > max(limit, estimated_row_count(Event) * _RARE):
             return None
         cursor.execute(f"SELECT id FROM {table(Event)} WHERE {condition} LIMIT {limit + 1}", params)  # noqa: S608 (no input)
         keys = [key for [key] in cursor.fetchall()]

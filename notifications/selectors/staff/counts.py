@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
-from django.db import connection
 from django.db.models import Max, QuerySet
 
 from notifications.models import Notification
+from notifications.sql.dialect import estimated_row_count, is_postgresql
 
 # Up to here everything is counted exactly; beyond it PostgreSQL is asked for its estimate.
 MAX_COUNT: Final = 10_000
@@ -41,7 +41,7 @@ def count_rows(rows: QuerySet[Notification]) -> RowCount:
     counted = rows[: MAX_COUNT + 1].count()
     if counted <= MAX_COUNT:
         return RowCount(counted)
-    if connection.vendor == "postgresql":
+    if is_postgresql():
         plan = json.loads(rows.explain(format="json"))
         return RowCount(max(int(plan[0]["Plan"]["Plan Rows"]), counted), is_estimate=True)
     return RowCount(MAX_COUNT, is_estimate=True, is_more=True)
@@ -52,14 +52,8 @@ def estimated_total() -> int:
 
     PostgreSQL has its own estimate; elsewhere it is the newest key, which is no less.
     """
-    if connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT reltuples::bigint FROM pg_class WHERE oid = %s::regclass",
-                [Notification._meta.db_table],
-            )
-            [count] = cursor.fetchone()
-            return max(int(count), 0)
+    if is_postgresql():
+        return estimated_row_count(Notification)
     return int(Notification.objects.aggregate(newest=Max("pk"))["newest"] or 0)
 
 

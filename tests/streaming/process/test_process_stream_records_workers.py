@@ -148,7 +148,7 @@ def test_other_worker__replaces_a_client_and_ends_a_stream_at_once(hub: HubProce
     for stream in (other, streams[-1]):  # one at least is on another worker than the request
         assert rest.delete(f"/api/v1/streams/{row_of(stream).pk}").status_code == 204
         assert stream.expect("stream.close").json["reason"] == "revoked"
-    assert rest.get("/api/v1/streams").json() == {"results": []}
+    wait_until(lambda: rest.get("/api/v1/streams").json() == {"results": []})
     assert hub.stop() == 0
     assert complaints(hub.output()) == []
 

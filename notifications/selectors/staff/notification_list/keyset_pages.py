@@ -16,13 +16,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 
-from django.db import connection
 from django.db.models import DateTimeField, OuterRef, Q, QuerySet, Subquery, Value
 from django.db.models.functions import Coalesce
 
 from notifications.models import Event, Notification
 from notifications.selectors.staff.notification_list.conditions import Conditions
 from notifications.selectors.staff.notification_list.criteria import BadCriteria
+from notifications.sql.dialect import is_postgresql
 
 # What one page may look through by rows: some 50 ms of the database.
 MAX_ROWS: Final = 50_000
@@ -132,7 +132,7 @@ class _EventWalk:
     def __init__(self, conditions: Conditions, limit: int) -> None:
         self._wanted = conditions.of_event
         self._rows = conditions.unindexed
-        self._is_slow = conditions.words is not None and connection.vendor == "postgresql"
+        self._is_slow = conditions.words is not None and is_postgresql()
         self._limit = limit
         self._found: list[tuple[int, int, datetime]] = []
         self._ends_at = time.monotonic() + LOOK_SECONDS
