@@ -62,7 +62,7 @@ def check_installation(name: str) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class HubConfig:
-    """Everything that can be tuned. Durations carry their unit in the name; counts and sizes begin with
+    """Everything that can be tuned. Histogram carry their unit in the name; counts and sizes begin with
     ``max_``.
     """
 

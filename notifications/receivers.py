@@ -121,4 +121,4 @@ def show_again(*, shows: Collection[tuple[Any, int]], **kwargs: Any) -> None:
 @receiver(notifications_sequenced)
 def count_sequenced(*, count: int, failed_count: int, **kwargs: Any) -> None:
     """For ``/metrics``: what came of notifications that were sent."""
-    METRICS.sequenced(count=count, failed_count=failed_count)
+    METRICS.count_sequenced(count=count, failed_count=failed_count)

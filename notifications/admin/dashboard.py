@@ -34,7 +34,7 @@ from notifications.ops.prometheus import totals
 from notifications.selectors.staff import activity
 from notifications.selectors.staff.health import count_open_streams, count_tokens_ending, live_workers
 from notifications.selectors.staff.jobs import live_jobs
-from notifications.streaming.metrics import BUCKETS, Durations
+from notifications.streaming.metrics import BUCKETS, Histogram
 
 # For everybody: whoever looks twice within these seconds sees the same.
 CACHE_SECONDS: Final = 15
@@ -176,7 +176,7 @@ def _health() -> dict[str, Any]:
     }
 
 
-def _quantile(durations: Durations, part: float) -> str:
+def _quantile(durations: Histogram, part: float) -> str:
     """The bound under which that part of the durations lies; empty without any."""
     total, seen = sum(durations.counts), 0
     for bound, count in zip(BUCKETS, durations.counts, strict=False):

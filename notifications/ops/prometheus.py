@@ -27,7 +27,7 @@ from prometheus_client.registry import Collector
 from notifications.conf import hub_config
 from notifications.serving.worker_counts import CountsWriter
 from notifications.streaming.asgi import Headers, Scope
-from notifications.streaming.metrics import BUCKETS, METRICS, Durations, Metrics
+from notifications.streaming.metrics import BUCKETS, METRICS, Histogram, Metrics
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 _FAMILIES: Final = {"counter": CounterMetricFamily, "gauge": GaugeMetricFamily}
@@ -89,7 +89,7 @@ def _by(name: str, text: str, label: str, counts: dict[str, int]) -> Metric:
     return family
 
 
-def _histogram(name: str, text: str, durations: Durations) -> Metric:
+def _histogram(name: str, text: str, durations: Histogram) -> Metric:
     buckets = list(zip(_BOUNDS, accumulate(map(float, durations.counts)), strict=True))
     return HistogramMetricFamily(name, text, buckets=buckets, sum_value=durations.total)
 

@@ -16,7 +16,7 @@ from django.db import DatabaseError, connection
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 
-from notifications.streaming.database_threads import in_pool
+from notifications.streaming.database_threads import in_database_thread
 from notifications.streaming.process.runtime import current_runtime
 
 logger = logging.getLogger(__name__)
@@ -88,7 +88,7 @@ class Readiness:
     async def _ask_database(self) -> tuple[Literal["ok", "lost"], Literal["ok", "missing", "unknown"]]:
         # A database that hangs keeps the thread that asks it; a second one must not be lost to it.
         if self._database is None or self._database.done():
-            self._database = asyncio.ensure_future(in_pool(missing_migrations))
+            self._database = asyncio.ensure_future(in_database_thread(missing_migrations))
         try:
             async with asyncio.timeout(DATABASE_SECONDS):
                 missing = await asyncio.shield(self._database)

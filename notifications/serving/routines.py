@@ -132,7 +132,7 @@ def _pause_after(run_chunk: Callable[[], bool]) -> float:
 
 
 def _interval() -> float:
-    return timing.spread(hub_config().sweep_seconds)
+    return timing.with_jitter(hub_config().sweep_seconds)
 
 
 _routines: list[Routine] = []

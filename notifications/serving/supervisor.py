@@ -19,7 +19,7 @@ from asyncio.subprocess import Process
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Final
 
-from notifications.streaming.tasks import end_all
+from notifications.streaming.tasks import cancel_all
 from notifications.system.processes import cpu_seconds, identity_of
 
 logger = logging.getLogger(__name__)
@@ -244,7 +244,7 @@ class Supervisor:
             self._start_task(self._replace_ended(place))
         self._start_task(self._end_unresponsive())
         await self._stopping.wait()
-        await end_all(self._tasks)
+        await cancel_all(self._tasks)
         await asyncio.gather(*(worker.stop(self._stop_seconds) for worker in self._workers))
         return not self._has_failed
 

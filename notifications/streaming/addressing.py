@@ -14,28 +14,28 @@ Address = str | None
 EVERYBODY: Final = None  # what concerns very many users costs few messages
 
 
-MAX_SINGLE: Final = 32  # users at once from which on messages go to every process
+MAX_ADDRESSED_SINGLY: Final = 32  # users at once from which on messages go to every process
 
 
-MAX_KEYS: Final = 500  # users that one message names
+MAX_KEYS_PER_MESSAGE: Final = 500  # users that one message names
 
 
 _Item = TypeVar("_Item")
 _Message = TypeVar("_Message")
 
 
-def addressed(
+def addressed_messages(
     items: list[_Item], key_of: Callable[[_Item], str], message_of: Callable[[Iterable[_Item]], _Message]
 ) -> Iterator[tuple[Address, _Message]]:
     """Address and message for what concerns users: each user alone; for very many of them, every process
     instead.
     """
-    if len(items) <= MAX_SINGLE:
+    if len(items) <= MAX_ADDRESSED_SINGLY:
         for item in items:
             yield key_of(item), message_of([item])
         return
-    for start in range(0, len(items), MAX_KEYS):
-        yield EVERYBODY, message_of(items[start : start + MAX_KEYS])
+    for start in range(0, len(items), MAX_KEYS_PER_MESSAGE):
+        yield EVERYBODY, message_of(items[start : start + MAX_KEYS_PER_MESSAGE])
 
 
 def user_key(user_id: Any) -> str:

@@ -23,7 +23,7 @@ _T = TypeVar("_T")
 _executor = ThreadPoolExecutor(MAX_THREADS, thread_name_prefix="hub-stream")
 
 
-async def in_pool(function: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
+async def in_database_thread(function: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
     """Call a function that reads the database in a private thread.
 
     A caller that is cancelled waits no longer; the function runs to its end. What it logs bears the caller's

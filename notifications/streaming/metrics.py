@@ -17,7 +17,7 @@ from typing import Any, Final, Self
 BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 8.0, 30.0)
 
 
-class Durations:
+class Histogram:
     """How many durations fell between which bounds.
 
     Attributes:
@@ -96,14 +96,14 @@ class Metrics:
         self.transient_messages: Counter[str] = Counter()
         self.transient_frames: Counter[str] = Counter()
         self.frames = self.bytes = self.overflows = self.repairs = 0
-        self.fan_out, self.write = Durations(), Durations()
+        self.fan_out, self.write = Histogram(), Histogram()
 
     @property
     def open_count(self) -> int:
         """Streams that are open now."""
         return self.opened.total() - self.closed.total()
 
-    def sequenced(self, *, count: int, failed_count: int) -> None:
+    def count_sequenced(self, *, count: int, failed_count: int) -> None:
         """Count notifications that were given a position, and those that could not be. Any thread."""
         with _sequencing:
             self.notifications["sequenced"] += count
@@ -122,7 +122,7 @@ class Metrics:
             match getattr(metrics, name):
                 case Counter() as counter:
                     counter.update(found)
-                case Durations() as durations:
+                case Histogram() as durations:
                     durations.counts, durations.total = list(found["counts"]), found["total"]
                 case _:
                     setattr(metrics, name, found)
@@ -132,7 +132,7 @@ class Metrics:
 def _plain(value: Any) -> Any:
     return (
         value.as_counts()
-        if isinstance(value, Durations)
+        if isinstance(value, Histogram)
         else dict(value)
         if isinstance(value, Counter)
         else value

@@ -13,7 +13,7 @@ ATTEMPTS: Final = 20
 ATTEMPT_SECONDS: Final = 0.1
 
 
-async def end_all(tasks: Collection[asyncio.Task[Any]]) -> None:
+async def cancel_all(tasks: Collection[asyncio.Task[Any]]) -> None:
     """Cancel tasks and wait until they have ended; what they raise is not asked for.
 
     A cancellation that arrives while a Redis client connects is swallowed by it, so it is repeated, for two
@@ -28,7 +28,7 @@ async def end_all(tasks: Collection[asyncio.Task[Any]]) -> None:
         _, pending = await asyncio.wait(pending, timeout=ATTEMPT_SECONDS)
 
 
-class OnDemand:
+class OnDemandTask:
     """Work that several ask for and one task does: started by whoever asks first, and again once it has
     ended; never two at a time.
 
@@ -61,21 +61,21 @@ class OnDemand:
     async def stop(self) -> None:
         """End it at once."""
         if self._task is not None:
-            await end_all([self._task])
+            await cancel_all([self._task])
 
 
-async def disconnected(receive: Callable[[], Awaitable[Mapping[str, Any]]]) -> None:
+async def wait_for_disconnect(receive: Callable[[], Awaitable[Mapping[str, Any]]]) -> None:
     """Wait until the client has gone."""
     while (await receive())["type"] != "http.disconnect":
         pass
 
 
-async def run_until_gone(
+async def run_until_disconnect(
     receive: Callable[[], Awaitable[Mapping[str, Any]]],
     work: Coroutine[Any, Any, None],
     *,
     name: str,
-    on_gone: Callable[[], None],
+    on_disconnect: Callable[[], None],
 ) -> None:
     """Do a piece of work until it is over or the client has gone; nothing is left behind then.
 
@@ -83,7 +83,7 @@ async def run_until_gone(
 
     Args:
         name: of the work's task. It is cancelled when the client has gone, or with the caller.
-        on_gone: called before that, when the client has gone.
+        on_disconnect: called before that, when the client has gone.
     """
     watching, is_watching = asyncio.current_task(), True
 
@@ -94,8 +94,8 @@ async def run_until_gone(
     working = asyncio.create_task(work, name=name)
     working.add_done_callback(stop_watching)
     try:
-        await disconnected(receive)
-        on_gone()
+        await wait_for_disconnect(receive)
+        on_disconnect()
     except asyncio.CancelledError:
         # By the work, which has ended; or by a server that stops, and then the work may still say so to the
         # client.
@@ -109,7 +109,7 @@ async def run_until_gone(
         working.result()
 
 
-async def ended_before(event: Coroutine[Any, Any, None], work: asyncio.Future[Any]) -> bool:
+async def came_before_end(event: Coroutine[Any, Any, None], work: asyncio.Future[Any]) -> bool:
     """Wait for an event or a piece of work, whichever ends first; the other one is cancelled, and so are both
     with the caller.
 

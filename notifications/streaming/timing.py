@@ -28,7 +28,7 @@ RESTART_MS: Final = 5_000
 JITTER: Final = 0.2
 
 
-def spread(value: float, part: float = JITTER) -> float:
+def with_jitter(value: float, part: float = JITTER) -> float:
     """``value``, moved at random by at most ``part`` of itself to either side."""
     return value * random.uniform(1 - part, 1 + part)  # noqa: S311 (keeps clients apart, hides nothing)
 
@@ -38,7 +38,7 @@ def retry_ms(reason: str = "") -> int:
     user.
     """
     factor = LIMIT_RETRY_FACTOR if reason == "limit" else 1
-    return round(spread(hub_config().retry_milliseconds * factor, 0.5))
+    return round(with_jitter(hub_config().retry_milliseconds * factor, 0.5))
 
 
 def restart_ms() -> int:
@@ -49,8 +49,8 @@ def restart_ms() -> int:
 
 
 def backoff_seconds(failures: int) -> float:
-    """A doubling pause after that many failures in a row, spread so that processes do not retry together."""
-    return spread(min(MAX_BACKOFF_SECONDS, 0.1 * 2 ** min(failures, 10)), 0.25)
+    """A doubling pause after that many failures in a row, with_jitter so that processes do not retry together."""
+    return with_jitter(min(MAX_BACKOFF_SECONDS, 0.1 * 2 ** min(failures, 10)), 0.25)
 
 
 def clamp_heartbeat(text: str | None) -> int:

@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple, Protocol
 from notifications.event_types import check_name
 from notifications.exceptions import InvalidInput
 from notifications.filters import Filters
-from notifications.streaming.addressing import EVERYBODY, Address, addressed
+from notifications.streaming.addressing import EVERYBODY, Address, addressed_messages
 
 # The largest frame that ``emit`` admits has some 51,000 bytes, if every character is escaped.
 MAX_FRAME_BYTES: Final = 65_536
@@ -121,7 +121,7 @@ def event_items(
         known = [[key, head] for key in users if (head := heads[key]) is not None]
         return EventItem(users, known, bytes(event.frame), event.type, event.topic)
 
-    for address, message in addressed(list(heads), lambda key: key, item):
+    for address, message in addressed_messages(list(heads), lambda key: key, item):
         yield OutgoingEvent(address, message, receipt)
 
 

@@ -13,7 +13,7 @@ from uuid import UUID
 from django.conf import settings
 
 from notifications.streaming.addressing import user_key
-from notifications.streaming.database_threads import in_pool
+from notifications.streaming.database_threads import in_database_thread
 from notifications.streaming.door.endpoint import stream
 from notifications.streaming.process.runtime import current_runtime
 from tests.helpers.factories import send
@@ -129,7 +129,7 @@ def stream_scope(
 
 async def session_cookie(user: Any) -> str:
     """The cookie of a new session of `user`."""
-    key = await in_pool(new_session_key, user)
+    key = await in_database_thread(new_session_key, user)
     return f"{settings.SESSION_COOKIE_NAME}={key}"
 
 
@@ -173,7 +173,7 @@ class Streams:
 
 async def send_to(user: Any, title: str = "Your order is on its way", **options: Any) -> UUID:
     """`factories.send` from a coroutine."""
-    return await in_pool(send, user, title, **options)
+    return await in_database_thread(send, user, title, **options)
 
 
 async def hears_hints(user_id: Any) -> None:

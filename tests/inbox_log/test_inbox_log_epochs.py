@@ -16,7 +16,7 @@ from django.test import override_settings
 from notifications import services
 from notifications.inbox_log import audit as auditing
 from notifications.models import Inbox
-from notifications.streaming.database_threads import in_pool
+from notifications.streaming.database_threads import in_database_thread
 from tests.helpers.api import Api
 from tests.helpers.asgi import Streams, send_to
 from tests.helpers.factories import make_user, send
@@ -128,8 +128,8 @@ async def test_streams__that_are_open__are_reset_and_those_that_resume_too(
     await send_to(ada)
     stream = await streams.open(ada)
     before = (await stream.expect("stream.live")).json["cursor"]
-    await in_pool(run, "--yes")
-    now = str((await in_pool(services.open_inbox, ada.pk)).cursor)
+    await in_database_thread(run, "--yes")
+    now = str((await in_database_thread(services.open_inbox, ada.pk)).cursor)
     reset = await stream.expect("stream.reset")
     assert (reset.id, reset.json) == (now, {"reason": "epoch", "cursor": now})
     await send_to(ada)

@@ -26,7 +26,7 @@ from notifications.inbox_log.retention import Pruned, prune_inbox
 from notifications.models import Change, Event, Inbox, Notification, Replay, ReplayedNotification
 from notifications.signals import inbox_changed
 from notifications.streaming.connection.changes import read_log_page
-from notifications.streaming.database_threads import in_pool
+from notifications.streaming.database_threads import in_database_thread
 from tests.helpers import auditor
 from tests.helpers.api import Api
 from tests.helpers.asgi import Streams, send_to
@@ -304,9 +304,9 @@ def test_changes__compacted_between_two_reads_of_a_poll__are_gone(
 
 
 async def test_stream__below_the_floor__is_reset_and_at_it_resumes(ada: User, streams: Streams) -> None:
-    await in_pool(live_and_age, ada)
-    await in_pool(run)
-    inbox = await in_pool(services.open_inbox, ada.pk)
+    await in_database_thread(live_and_age, ada)
+    await in_database_thread(run)
+    inbox = await in_database_thread(services.open_inbox, ada.pk)
     below = await streams.answer(ada, f"after={inbox.epoch}-9&closeafter=live")
     assert [event.type for event in below.events] == ["stream.open", "stream.reset", "stream.live"]
     assert below.events[1].json == {"reason": "expired", "cursor": str(inbox.cursor)}
@@ -318,23 +318,23 @@ async def test_stream__below_the_floor__is_reset_and_at_it_resumes(ada: User, st
 async def test_stream__from_the_earliest__folds_the_base_state_to_the_list(
     ada: User, streams: Streams
 ) -> None:
-    await in_pool(live_and_age, ada)
-    await in_pool(run)
+    await in_database_thread(live_and_age, ada)
+    await in_database_thread(run)
     with override_settings(NOTIFICATION_HUB={"max_backlog_page": 2}):
         stream = await streams.answer(ada, "after=earliest&closeafter=live")
     client = Client(floor=10)
     for event in stream.events[1:-1]:
         client.fold(event.json)
-    fresh = await in_pool(listed, ada.pk)
+    fresh = await in_database_thread(listed, ada.pk)
     assert stream.events[0].json["resume"] == "compacted"
     assert (client.items, client.position) == (fresh.items, fresh.position)
 
 
 async def test_stream__that_is_live__shows_the_deletions_and_goes_on(ada: User, streams: Streams) -> None:
-    await in_pool(live_and_age, ada)
+    await in_database_thread(live_and_age, ada)
     stream = await streams.open(ada)
     await stream.expect("stream.live")
-    await in_pool(run)
+    await in_database_thread(run)
     for position in (14, 15, 16):
         deleted = await stream.expect("notification.deleted")
         assert (deleted.json["position"], deleted.json["reason"]) == (position, "retention")
@@ -347,7 +347,7 @@ async def test_stream__that_is_live__shows_the_deletions_and_goes_on(ada: User, 
 async def test_stream__whose_backlog_is_compacted_under_it__is_reset_once_and_goes_on(
     ada: User, streams: Streams, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await in_pool(live_and_age, ada)
+    await in_database_thread(live_and_age, ada)
     pages: list[Any] = []
 
     def prune_before_the_third_page(*args: Any, **options: Any) -> Any:
@@ -363,7 +363,7 @@ async def test_stream__whose_backlog_is_compacted_under_it__is_reset_once_and_go
     await stream.expect("stream.live")
     types = [event.type for event in stream.events]
     assert types == ["stream.open", *["notification.created"] * 4, "stream.reset", "stream.live"]
-    inbox = await in_pool(services.open_inbox, ada.pk)
+    inbox = await in_database_thread(services.open_inbox, ada.pk)
     assert stream.events[5].json == {"reason": "expired", "cursor": str(inbox.cursor)}
     assert stream.events[5].id == str(inbox.cursor)
     await send_to(ada)

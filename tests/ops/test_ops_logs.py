@@ -15,7 +15,7 @@ from notifications.ops.logs import Seldom, formatter, without_secrets
 from notifications.ops.requests import RequestIds
 from notifications.selectors import InboxState
 from notifications.streaming.connection.shared_inbox import SharedInbox
-from notifications.streaming.database_threads import in_pool
+from notifications.streaming.database_threads import in_database_thread
 from notifications.streaming.process.reconcile import Reconciler
 from notifications.streaming.process.refill import Refill
 from notifications.streaming.process.runtime import current_runtime
@@ -106,7 +106,7 @@ async def ask(application: Any, *given: str) -> tuple[str, dict[str, Any]]:
     seen: dict[str, Any] = {}
 
     async def inner(scope: Any, receive: Any, send: Any) -> None:
-        seen.update(await in_pool(get_contextvars))
+        seen.update(await in_database_thread(get_contextvars))
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 

@@ -17,10 +17,10 @@ from notifications.conf import hub_config
 from notifications.models import Event, Notification
 from notifications.ops.prometheus import exposition
 from notifications.ops.routing import ops_routes
-from notifications.streaming.database_threads import in_pool
+from notifications.streaming.database_threads import in_database_thread
 from notifications.streaming.hints import publisher as hints
 from notifications.streaming.hints.publish_queue import Batch
-from notifications.streaming.metrics import BUCKETS, Durations
+from notifications.streaming.metrics import BUCKETS, Histogram
 from tests.helpers.asgi import Streams, send_to, stream_scope
 from tests.helpers.factories import make_user, order_event, send
 from tests.helpers.waiting import PATIENCE_SECONDS, wait_until_async
@@ -115,9 +115,9 @@ async def test_hints_that_cannot_be_sent__are_counted(ada: Any, monkeypatch: pyt
     monkeypatch.setattr(hints, "send_batch", fail)
     publisher = hints.ThreadPublisher()
     publisher.put(Batch(heads={"7": 1}, looks={"8": None}))
-    assert await in_pool(publisher.flush, PATIENCE_SECONDS)
+    assert await in_database_thread(publisher.flush, PATIENCE_SECONDS)
     publisher.put(Batch(heads={"7": 2}))
-    assert await in_pool(publisher.flush, PATIENCE_SECONDS)
+    assert await in_database_thread(publisher.flush, PATIENCE_SECONDS)
     assert (since("hub_hints_total", "dropped"), since("hub_hints_total", "sent")) == (3, 0)
 
 
@@ -135,7 +135,7 @@ def test_notifications__are_counted_by_what_came_of_them(ada: Any) -> None:
 
 
 def test_durations__fall_into_the_bucket_that_holds_them() -> None:
-    durations = Durations()
+    durations = Histogram()
     for seconds in (-1.0, 0.0, 0.005, 0.006, 30.0, 31.0):
         durations.add(seconds)
     assert durations.counts == [3, 1, *[0] * (len(BUCKETS) - 3), 1, 1]

@@ -20,7 +20,7 @@ from django.test import override_settings
 
 from notifications.ops import readiness
 from notifications.ops.routing import ops_routes
-from notifications.streaming.database_threads import in_pool
+from notifications.streaming.database_threads import in_database_thread
 from notifications.streaming.process.runtime import current_runtime
 from tests.helpers.asgi import stream_scope
 from tests.helpers.servers import RedisServer
@@ -110,12 +110,12 @@ async def test_other_methods__are_refused(router: URLRouter, path: str) -> None:
 
 async def test_ready__unapplied_migrations__is_503(router: URLRouter) -> None:
     rows = MigrationRecorder.Migration.objects.filter(app="notification_hub", name="0001_initial")
-    row = await in_pool(rows.get)
-    await in_pool(rows.delete)
+    row = await in_database_thread(rows.get)
+    await in_database_thread(rows.delete)
     try:
         answer = await ask(router)
     finally:
-        await in_pool(row.save, force_insert=True)
+        await in_database_thread(row.save, force_insert=True)
     assert (answer.status, answer.json["status"], answer.json["migrations"]) == (
         503,
         "unavailable",

@@ -18,7 +18,7 @@ from django.utils import timezone
 from notifications import services
 from notifications.models import ApiToken, UsedTicket
 from notifications.services.credentials import tickets
-from notifications.streaming.database_threads import in_pool
+from notifications.streaming.database_threads import in_database_thread
 from tests.helpers.api import TICKET, Answer, Api
 from tests.helpers.asgi import AsgiStream, Streams, send_to
 from tests.helpers.factories import make_user
@@ -176,7 +176,7 @@ async def test_ticket__as_a_bearer_token__401(ada: User, streams: Streams) -> No
 
 
 async def test_stream__by_ticket__is_its_users_and_does_not_reconnect(ada: User, streams: Streams) -> None:
-    grace = await in_pool(make_user, "grace")
+    grace = await in_database_thread(make_user, "grace")
     stream = await streams.open(grace, f"ticket={services.issue_ticket(ada)}")
     opened = await stream.expect("stream.open")
     assert opened.retry != 86_400_000
@@ -240,7 +240,7 @@ async def test_ticket__refused_before_who_asks__is_not_used_up(ada: User, stream
 
 async def test_ticket__with_a_token_as_well__400(ada: User, streams: Streams) -> None:
     query = f"ticket={services.issue_ticket(ada)}"
-    text = (await in_pool(make_token, ada)).text
+    text = (await in_database_thread(make_token, ada)).text
     answer = await streams.answer(None, query, headers={"authorization": f"Bearer {text}"})
     assert (answer.status, list(problem(answer)["errors"])) == (400, ["ticket"])
     await (await streams.open(None, query)).expect("stream.live")

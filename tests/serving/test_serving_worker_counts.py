@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from notifications.ops import prometheus
 from notifications.serving.worker_counts import ENDED, MAX_NAMED, CountsWriter, WorkerCounts, add_counts
-from notifications.streaming.metrics import METRICS, Durations, Metrics
+from notifications.streaming.metrics import METRICS, Histogram, Metrics
 
 pytestmark = pytest.mark.shape("embedded")
 
@@ -44,9 +44,9 @@ def test_added__trees_of_two_versions__keep_what_only_one_counts() -> None:
 def test_metrics__as_counts_and_back__are_the_same() -> None:
     metrics = Metrics()
     metrics.opened["none"] += 2
-    metrics.frames, metrics.write = 7, Durations()
+    metrics.frames, metrics.write = 7, Histogram()
     metrics.write.add(0.02)
-    metrics.sequenced(count=3, failed_count=1)
+    metrics.count_sequenced(count=3, failed_count=1)
     twice = add_counts(metrics.as_counts(), metrics.as_counts())
     again = Metrics.from_counts({**twice, "unknown": 1})
     assert (again.open_count, again.frames, again.notifications) == (4, 14, {"sequenced": 6, "failed": 2})

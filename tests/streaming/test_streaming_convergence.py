@@ -17,7 +17,7 @@ from django.test import override_settings
 from notifications import selectors, services
 from notifications.streaming import timing
 from notifications.streaming.connection.changes import read_log_page
-from notifications.streaming.database_threads import in_pool
+from notifications.streaming.database_threads import in_database_thread
 from notifications.streaming.hints import publisher
 from tests.helpers.asgi import AsgiStream, Streams
 from tests.helpers.factories import make_user, send
@@ -111,16 +111,16 @@ async def follow(streams: Streams, user: User, chance: random.Random, done: asyn
 async def test_clients__after_any_faults__hold_what_the_list_shows(
     transactional_db: None, streams: Streams, faults: random.Random, seed: int
 ) -> None:
-    ada = await in_pool(make_user, "ada")
+    ada = await in_database_thread(make_user, "ada")
     steady = await streams.open(ada, "after=earliest")
     done = asyncio.Event()
     following = [asyncio.create_task(follow(streams, ada, random.Random(seed), done)) for _ in range(CLIENTS)]
     sent: list[UUID] = []
     for _ in range(WRITES):
-        await in_pool(write, ada, faults, sent)
+        await in_database_thread(write, ada, faults, sent)
     done.set()
     clients = await asyncio.gather(*following)
-    fresh = await in_pool(listed, ada.pk)
+    fresh = await in_database_thread(listed, ada.pk)
     await steady.expect(
         "stream.heartbeat",
         "inbox.read",

@@ -18,7 +18,7 @@ from notifications import selectors, services
 from notifications.models import Change, Event, Inbox, Notification
 from notifications.streaming import timing
 from notifications.streaming.connection.changes import Form, SharedChange, read_log_page
-from notifications.streaming.database_threads import in_pool
+from notifications.streaming.database_threads import in_database_thread
 from notifications.streaming.hints import publisher
 from notifications.streaming.process.runtime import current_runtime
 from tests.helpers.asgi import AsgiStream, Streams, hears_hints, send_to
@@ -98,7 +98,7 @@ async def test_many_changes_at_once__few_queries_and_no_loss(
     ada: User, streams: Streams, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     queries = count_refills(monkeypatch)
-    grace = await in_pool(make_user, "grace")
+    grace = await in_database_thread(make_user, "grace")
     opened = [await live_stream(streams, user) for user in (ada, grace) for _ in range(3)]
 
     def send_all() -> None:
@@ -106,7 +106,7 @@ async def test_many_changes_at_once__few_queries_and_no_loss(
             send(ada)
             send(grace)
 
-    await in_pool(send_all)
+    await in_database_thread(send_all)
     for stream in opened:
         await stream.expect("notification.created", where=lambda event: event.json["position"] == 30)
         assert positions(stream) == list(range(1, 31))
@@ -205,7 +205,7 @@ async def test_epoch_replaced__open_streams_are_reset_and_go_on(ada: User, strea
         Notification.objects.filter(recipient_id=ada.pk, position__gt=1).delete()
         Inbox.objects.filter(pk=ada.pk).update(epoch="restored", head=1)
 
-    await in_pool(restore)
+    await in_database_thread(restore)
     reset = await stream.expect("stream.reset")
     assert (reset.id, reset.json) == ("restored-1", {"reason": "epoch", "cursor": "restored-1"})
     await send_to(ada)
@@ -226,7 +226,7 @@ async def test_database_fails_for_a_while__streams_stay_open_and_miss_nothing(
     with monkeypatch.context() as broken:
         broken.setattr(selectors, "changes_since", fail)
         broken.setattr(selectors, "inboxes", fail)
-        await in_pool(publisher.publish, {ada.pk: 1})
+        await in_database_thread(publisher.publish, {ada.pk: 1})
         await wait_until_async(lambda: len(failures) > 3)
     await send_to(ada)
     await stream.expect("notification.created")
@@ -265,7 +265,7 @@ async def test_row_that_cannot_be_rendered__breaks_nothing_but_itself(
         other = Event.objects.filter(notifications__position=2, notifications__recipient=ada)
         other.update(title="two\nlines", type="bad\ntype")
 
-    await in_pool(spoil)
+    await in_database_thread(spoil)
     for query in ("", "&names=type"):
         resumed = await streams.answer(ada, f"after=earliest&closeafter=live{query}")
         assert positions(resumed) == [2]

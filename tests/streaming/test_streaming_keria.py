@@ -19,7 +19,7 @@ from notifications import services
 from notifications.event_types import UntypedEvent
 from notifications.inbox_log import retention
 from notifications.streaming import timing
-from notifications.streaming.database_threads import in_pool
+from notifications.streaming.database_threads import in_database_thread
 from notifications.streaming.door.endpoint import stream
 from notifications.streaming.door.guard import SIGNALS
 from notifications.streaming.process.runtime import current_runtime
@@ -59,11 +59,11 @@ async def test_signals__one_for_each_new_notification__live_and_resumed(ada: Use
     await plain.expect("stream.live")
     await wait_until_async(lambda: live.parser.undispatched == 2, what="open and live")
     public_id = await send_to(ada, "Grüße", body="b", url="/orders/7/")
-    await in_pool(services.mark_read, ada, [public_id])
+    await in_database_thread(services.mark_read, ada, [public_id])
     await services.aemit(ada, UntypedEvent(type_name="imports.file.progress", fields={"percent": 1}))
-    await in_pool(services.mark_unread, ada, [public_id])
-    await in_pool(services.mark_all_read, ada)
-    await in_pool(services.delete, ada, [public_id])
+    await in_database_thread(services.mark_unread, ada, [public_id])
+    await in_database_thread(services.mark_all_read, ada)
+    await in_database_thread(services.delete, ada, [public_id])
     second = await send_to(ada, "second")
     signal = await live.expect(ROUTE)
     created = await plain.expect("notification.created")
@@ -77,7 +77,7 @@ async def test_signals__one_for_each_new_notification__live_and_resumed(ada: Use
     }
     assert (await live.expect()).json["i"] == str(second)
     silent_frames(live)
-    await in_pool(services.mark_read, ada, [second])
+    await in_database_thread(services.mark_read, ada, [second])
     resumed = await streams.answer(ada, f"after={opened.id}&closeafter=live&names=type", application=dialect)
     assert [event.data for event in resumed.events] == [event.data for event in live.events]
     assert [event.id for event in resumed.events] == [event.id for event in live.events]
@@ -150,10 +150,10 @@ async def test_signals__a_long_backlog__has_those_that_were_read_or_deleted_mean
 ) -> None:
     first = await send_to(ada, "first")
     ids = [await send_to(ada, title) for title in ("second", "third")]
-    start = (await in_pool(services.mark_read, ada, [first])).inbox.cursor
+    start = (await in_database_thread(services.mark_read, ada, [first])).inbox.cursor
     ids += [await send_to(ada, "fourth")]
-    await in_pool(services.mark_read, ada, ids)
-    await in_pool(services.delete, ada, [ids[-1]])
+    await in_database_thread(services.mark_read, ada, ids)
+    await in_database_thread(services.delete, ada, [ids[-1]])
     everything = await streams.answer(ada, "after=earliest&closeafter=live", application=dialect)
     assert titles(everything) == ["first", "second", "third", "fourth"]
     resumed = await streams.answer(ada, f"after={start}&closeafter=live", application=dialect)
@@ -173,7 +173,7 @@ async def test_signals__from_the_base_state_of_a_compacted_log__one_for_each_tha
     ada: User, streams: Streams, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(retention, "MIN_KEPT", 1)
-    await in_pool(live_long_and_prune, ada)
+    await in_database_thread(live_long_and_prune, ada)
     answer = await streams.answer(ada, "after=earliest&closeafter=live", application=dialect)
     assert sorted(titles(answer)) == ["new", "read", "unread"]
 
@@ -184,7 +184,7 @@ async def test_what_is_no_signal__is_silent_and_a_stop_leaves_time_for_the_resta
 ) -> None:
     monkeypatch.setattr(timing, "clamp_heartbeat", lambda text: 0.2)
     reset = await streams.open(ada, "after=aaaaaaaa-7", application=dialect)
-    head = await in_pool(services.open_inbox, ada.pk)
+    head = await in_database_thread(services.open_inbox, ada.pk)
     await wait_until_async(lambda: reset.parser.undispatched >= 4, what="open, reset, live, and a heartbeat")
     opened, told, live, beat, *_ = silent_frames(reset)
     assert b"id:" not in opened

@@ -15,7 +15,7 @@ from django.test import override_settings
 from notifications import payloads, selectors, services
 from notifications.models import Inbox
 from notifications.protocol.problems import PROBLEMS
-from notifications.streaming.database_threads import in_pool
+from notifications.streaming.database_threads import in_database_thread
 from notifications.streaming.metrics import METRICS
 from tests.helpers.asgi import AsgiStream, Streams, send_to
 from tests.helpers.factories import order_event
@@ -40,7 +40,7 @@ def problem(answer: AsgiStream) -> dict[str, Any]:
 
 
 async def state_of(user: User) -> selectors.InboxState:
-    return await in_pool(services.open_inbox, user.pk)
+    return await in_database_thread(services.open_inbox, user.pk)
 
 
 async def test_open__a_first_touch__makes_the_inbox_and_starts_now(ada: User, streams: Streams) -> None:
@@ -94,10 +94,10 @@ async def test_live__each_kind_of_change__has_its_frame(ada: User, streams: Stre
     stream = await streams.open(ada)
     await stream.expect("stream.live")
     first = await send_to(ada, "One")
-    await in_pool(services.mark_read, ada, [first])
-    await in_pool(services.mark_unread, ada, [first])
-    await in_pool(services.mark_all_read, ada)
-    await in_pool(services.delete, ada, [first])
+    await in_database_thread(services.mark_read, ada, [first])
+    await in_database_thread(services.mark_unread, ada, [first])
+    await in_database_thread(services.mark_all_read, ada)
+    await in_database_thread(services.delete, ada, [first])
     came = [await stream.expect() for _ in range(5)]
     inbox = await state_of(ada)
     assert [event.type for event in came] == [
@@ -149,9 +149,9 @@ async def test_frame__live_resumed_and_polled__same_bytes(ada: User, streams: St
     live = await streams.open(ada)
     await live.expect("stream.live")
     first = await send_to(ada, 'Ünï"\\ \u2028</script>', body="two\nlines", topic="order:7", actor="grace")
-    await in_pool(services.mark_read, ada, [first])
-    await in_pool(services.mark_unread, ada, [first])
-    await in_pool(services.mark_all_read, ada)
+    await in_database_thread(services.mark_read, ada, [first])
+    await in_database_thread(services.mark_unread, ada, [first])
+    await in_database_thread(services.mark_all_read, ada)
     await live.expect("inbox.read")
     resumed = await streams.answer(ada, "after=earliest&closeafter=live")
 
@@ -159,7 +159,7 @@ async def test_frame__live_resumed_and_polled__same_bytes(ada: User, streams: St
         return [event.data for event in stream.of_type(*CHANGES)]
 
     inbox = await state_of(ada)
-    rows = await in_pool(selectors.changes_after, ada.pk, after=0, up_to=inbox.head, limit=10)
+    rows = await in_database_thread(selectors.changes_after, ada.pk, after=0, up_to=inbox.head, limit=10)
     assert changes_of(live) == changes_of(resumed)
     assert changes_of(live) == [payloads.change_json(row, inbox.epoch).decode() for row in rows]
 
@@ -181,7 +181,7 @@ async def test_unusable_cursor__one_reset_in_the_same_write_and_the_stream_goes_
 ) -> None:
     await send_to(ada)
     await send_to(ada)
-    await in_pool(Inbox.objects.filter(pk=ada.pk).update, floor=1)
+    await in_database_thread(Inbox.objects.filter(pk=ada.pk).update, floor=1)
     inbox = await state_of(ada)
     cursor = text.format(epoch=inbox.epoch)
     headers = {"last-event-id": cursor} if by_header else {}
@@ -249,9 +249,9 @@ async def test_filters__hide_what_does_not_match__live_and_resumed(
     ]
     for title, name, options in kinds:
         public_id = await send_to(ada, title, event=order_event(type_name=name), **options)
-        await in_pool(services.mark_read, ada, [public_id])
-        await in_pool(services.mark_unread, ada, [public_id])
-    await in_pool(services.mark_all_read, ada)
+        await in_database_thread(services.mark_read, ada, [public_id])
+        await in_database_thread(services.mark_unread, ada, [public_id])
+    await in_database_thread(services.mark_all_read, ada)
     await live.expect("inbox.read")
     resumed = await streams.answer(ada, f"after=earliest&closeafter=live&{query}")
     for name in ("notification.created", "notification.read", "notification.unread"):
@@ -300,7 +300,7 @@ async def test_names_type__a_created_notification_goes_by_its_type(ada: User, st
     await typed.expect("stream.live")
     await plain.expect("stream.live")
     public_id = await send_to(ada)
-    await in_pool(services.mark_read, ada, [public_id])
+    await in_database_thread(services.mark_read, ada, [public_id])
     by_type = await typed.expect("orders.order.shipped")
     by_change = await plain.expect("notification.created")
     assert (by_type.data, by_type.id) == (by_change.data, by_change.id)
@@ -328,7 +328,7 @@ async def test_refusal__before_the_database_is_touched__is_a_problem(
     streams: Streams, options: dict[str, Any], status: int, code: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for module in ("door.endpoint", "process.stream_records"):
-        monkeypatch.setattr(f"notifications.streaming.{module}.in_pool", None)
+        monkeypatch.setattr(f"notifications.streaming.{module}.in_database_thread", None)
     answer = await streams.answer(**options)
     assert (answer.status, problem(answer)["code"]) == (status, code)
     assert ("errors" in problem(answer)) is (code == "invalid")
@@ -375,10 +375,10 @@ async def test_session_that_is_good_no_more__401_and_is_not_touched(
 ) -> None:
     first = await streams.open(ada)
     await first.expect("stream.live")
-    await in_pool(spoil, ada, field)
-    before = await in_pool(lambda: list(Session.objects.values_list()))
+    await in_database_thread(spoil, ada, field)
+    before = await in_database_thread(lambda: list(Session.objects.values_list()))
     assert (await streams.answer(ada)).status == 401
-    assert await in_pool(lambda: list(Session.objects.values_list())) == before
+    assert await in_database_thread(lambda: list(Session.objects.values_list())) == before
 
 
 def spoil(user: User, field: str) -> None:
@@ -405,11 +405,11 @@ async def test_session_under_an_older_secret__passes_and_its_key_is_not_cycled(
 ) -> None:
     first = await streams.open(ada)
     await first.expect("stream.live")
-    before = await in_pool(lambda: list(Session.objects.values_list("session_key")))
+    before = await in_database_thread(lambda: list(Session.objects.values_list("session_key")))
     with override_settings(SECRET_KEY="another", SECRET_KEY_FALLBACKS=[settings.SECRET_KEY]):
         second = await streams.open(ada)
         await second.expect("stream.live")
-    assert await in_pool(lambda: list(Session.objects.values_list("session_key"))) == before
+    assert await in_database_thread(lambda: list(Session.objects.values_list("session_key"))) == before
 
 
 @override_settings(NOTIFICATION_HUB={"cors_origins": ("https://app.example",)})

@@ -7,7 +7,7 @@ from contextvars import ContextVar
 
 import pytest
 
-from notifications.streaming.tasks import OnDemand
+from notifications.streaming.tasks import OnDemandTask
 
 pytestmark = pytest.mark.shape("embedded")
 
@@ -15,7 +15,7 @@ REQUEST: ContextVar[str] = ContextVar("REQUEST", default="nobody's")
 
 
 class Errands:
-    """What is to be done, as those who use `OnDemand` have it."""
+    """What is to be done, as those who use `OnDemandTask` have it."""
 
     def __init__(self) -> None:
         self.left: list[str] = []
@@ -23,7 +23,7 @@ class Errands:
         self.at_once = 0
         self.may_go_on = asyncio.Event()
         self.may_go_on.set()
-        self.work = OnDemand(self._run, name="errands")
+        self.work = OnDemandTask(self._run, name="errands")
 
     def add(self, errand: str) -> None:
         self.left.append(errand)
@@ -40,7 +40,7 @@ class Errands:
             self.at_once -= 1
 
 
-async def ended(work: OnDemand) -> None:
+async def ended(work: OnDemandTask) -> None:
     while work.is_running:  # noqa: ASYNC110 (it ends within a few turns of the loop)
         await asyncio.sleep(0)
 

@@ -12,7 +12,7 @@ from notifications.event_types import MAX_NAME_LENGTH
 from notifications.filters import Filters
 from notifications.selectors import InboxState
 from notifications.streaming import frames, timing
-from notifications.streaming.addressing import EVERYBODY, MAX_KEYS, MAX_SINGLE
+from notifications.streaming.addressing import EVERYBODY, MAX_ADDRESSED_SINGLY, MAX_KEYS_PER_MESSAGE
 from notifications.streaming.connection import delayed_transient
 from notifications.streaming.connection.delayed_transient import DelayedEvents
 from notifications.streaming.connection.send_queue import SendQueue
@@ -64,14 +64,14 @@ def test_frame__the_largest_that_can_be__is_admitted_by_its_reader() -> None:
 
 
 # Sends to few go to each user's group, those to many to everybody's; what one user hears must keep its order.
-@given(sends=st.lists(st.sets(st.integers(1, MAX_SINGLE + 3), min_size=1), max_size=12))
+@given(sends=st.lists(st.sets(st.integers(1, MAX_ADDRESSED_SINGLY + 3), min_size=1), max_size=12))
 def test_messages__any_sends__every_user_hears_theirs_in_order(sends: list[set[int]]) -> None:
     items = [
         item
         for number, users in enumerate(sends)
         for item in event_items(event(number), {str(user): number + user for user in users})
     ]
-    for user in map(str, range(1, MAX_SINGLE + 4)):
+    for user in map(str, range(1, MAX_ADDRESSED_SINGLY + 4)):
         heard = [
             (received.event, received.heads[user])
             for address, message in event_messages(items)
@@ -85,7 +85,7 @@ def test_messages__any_sends__every_user_hears_theirs_in_order(sends: list[set[i
 
 
 def test_messages__of_large_events_to_many_with_long_keys__are_small_enough_to_be_opened() -> None:
-    users: dict[str, int | None] = {f"{number:0254}": number for number in range(MAX_KEYS)}
+    users: dict[str, int | None] = {f"{number:0254}": number for number in range(MAX_KEYS_PER_MESSAGE)}
     large = event(1)._replace(frame=TransientFrame(b"x" * 17_000))
     items = [item for _ in range(100) for item in event_items(large, users)]
     messages = [message for _, message in event_messages(items)]
@@ -97,7 +97,7 @@ def test_messages__of_large_events_to_many_with_long_keys__are_small_enough_to_b
 
 
 def test_messages__a_burst_to_many__is_few() -> None:
-    users: dict[str, int | None] = dict.fromkeys(map(str, range(2 * MAX_KEYS)))
+    users: dict[str, int | None] = dict.fromkeys(map(str, range(2 * MAX_KEYS_PER_MESSAGE)))
     items = [item for number in range(100) for item in event_items(event(number), users)]
     assert len(items) == 200
     assert len(list(event_messages(items))) == 1

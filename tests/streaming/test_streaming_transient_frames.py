@@ -17,8 +17,8 @@ from notifications import services
 from notifications.event_types import UntypedEvent
 from notifications.exceptions import InvalidInput, TransientEventTooLarge, UnknownEventType
 from notifications.models import Event, Notification
-from notifications.streaming.addressing import MAX_SINGLE
-from notifications.streaming.database_threads import in_pool
+from notifications.streaming.addressing import MAX_ADDRESSED_SINGLY
+from notifications.streaming.database_threads import in_database_thread
 from notifications.streaming.hints import receiver
 from notifications.streaming.hints.seal import find_seal
 from notifications.streaming.process.runtime import current_runtime
@@ -52,9 +52,9 @@ async def test_emit__is_one_frame_without_an_id_on_every_stream_and_nothing_in_t
     ada: User, streams: Streams
 ) -> None:
     opened = [await live_stream(streams, ada) for _ in range(2)]
-    grace = await in_pool(make_user, "grace")
+    grace = await in_database_thread(make_user, "grace")
     other = await live_stream(streams, grace)
-    before = await in_pool(lambda: (Event.objects.count(), Notification.objects.count()))
+    before = await in_database_thread(lambda: (Event.objects.count(), Notification.objects.count()))
     await services.aemit(ada, progress(42, note="né", last={"z": 1, "a": 1e25}), topic="import:7")
     for stream in opened:
         event = await stream.expect(PROGRESS)
@@ -70,7 +70,7 @@ async def test_emit__is_one_frame_without_an_id_on_every_stream_and_nothing_in_t
             "data": {"percent": 42, "note": "né", "last": {"z": 1, "a": 1e25}},
         }
         assert event.data.isascii()
-    assert await in_pool(lambda: (Event.objects.count(), Notification.objects.count())) == before
+    assert await in_database_thread(lambda: (Event.objects.count(), Notification.objects.count())) == before
     await services.aemit([ada, grace], progress(43))
     for stream in (*opened, other):
         await stream.expect(PROGRESS)
@@ -78,20 +78,20 @@ async def test_emit__is_one_frame_without_an_id_on_every_stream_and_nothing_in_t
 
 
 async def test_emit__to_many__each_once__in_order__without_a_query(ada: User, streams: Streams) -> None:
-    grace = await in_pool(make_user, "grace")
+    grace = await in_database_thread(make_user, "grace")
     opened = [await live_stream(streams, user) for user in (ada, grace)]
 
     def emit_some() -> None:
         with CaptureQueriesContext(connection) as queries:
             services.emit([ada, str(grace.pk), ada.pk], progress(1))
             services.emit(ada.pk, progress(2))
-            services.emit(range(10**9, 10**9 + MAX_SINGLE), progress(3))
+            services.emit(range(10**9, 10**9 + MAX_ADDRESSED_SINGLY), progress(3))
             # To every process, no more to each user's group: the order holds all the same.
-            services.emit([ada, grace, *range(10**9, 10**9 + MAX_SINGLE)], progress(4))
+            services.emit([ada, grace, *range(10**9, 10**9 + MAX_ADDRESSED_SINGLY)], progress(4))
             services.emit({ada, grace}, progress(5))
         assert len(queries) == 0
 
-    await in_pool(emit_some)
+    await in_database_thread(emit_some)
     for stream in opened:
         await stream.expect(PROGRESS, where=lambda event: event.json["data"]["percent"] == 5)
     assert [percents(stream) for stream in opened] == [[1, 2, 4, 5], [1, 4, 5]]
@@ -105,7 +105,7 @@ async def test_emit__inside_a_transaction_that_is_rolled_back__was_seen(ada: Use
             services.emit(ada, progress())
             transaction.set_rollback(True)
 
-    await in_pool(emit_inside)
+    await in_database_thread(emit_inside)
     await stream.expect(PROGRESS)
 
 
@@ -132,7 +132,7 @@ async def test_stream__that_filters__hides_transient_events_too(
     plain = await live_stream(streams, ada)
     await services.aemit(ada, progress(), topic="import:7")
     await plain.expect(PROGRESS)
-    await in_pool(services.mark_all_read, ada, up_to=1)
+    await in_database_thread(services.mark_all_read, ada, up_to=1)
     await stream.expect("inbox.read")
     assert percents(stream) == [5] * is_shown
 
@@ -150,7 +150,7 @@ async def test_notify_then_emit__every_hint_lost__the_notification_comes_first(
                 send(ada)
                 services.emit(ada, progress(number))
 
-        await in_pool(notify_and_emit)
+        await in_database_thread(notify_and_emit)
         for stream in (plain, filtered):
             await stream.expect(PROGRESS, where=lambda event: event.json["data"]["percent"] == 20)
     position = 0

@@ -22,7 +22,7 @@ from notifications.filters import NAMES, Filters
 from notifications.models import ChangeKind, Level, Reason
 from notifications.protocol.cursors import Cursor
 from notifications.selectors import WatchedChange
-from notifications.streaming.staff.tail_filter import MAX_RECIPIENTS, Watch
+from notifications.streaming.staff.tail_filter import MAX_RECIPIENTS, TailFilter
 
 # Of this many newest changes those are shown at first that the filter admits.
 LOOK_BACK: Final = 500
@@ -58,12 +58,12 @@ class TailForm(forms.Form):
                 self.add_error(name if name in self.fields else None, f"{text}.")
         return given
 
-    def watch(self) -> Watch | None:
+    def tail_filter(self) -> TailFilter | None:
         """What the filter admits; None while something about it is wrong."""
         if not self.is_valid():
             return None
         given = self.cleaned_data
-        return Watch(
+        return TailFilter(
             filters=Filters.parse({name: [given[name]] for name in NAMES if name in given}),
             recipients=frozenset(_names(given.get("recipient", ""))),
             kinds=frozenset(filter(None, [given.get("change")])),
@@ -85,14 +85,14 @@ def show_tail(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
         context: that of every page of the admin.
     """
     form = TailForm(request.GET)
-    watch = form.watch()
+    tail_filter = form.tail_filter()
     has_content = can(request, "view_content")
     page = {
         "title": _("Live tail"),
         "form": form,
         "is_filtered": form.is_valid() and bool(form.cleaned_data),
-        "lines": [_line(change, has_content=has_content) for change in _newest(watch)],
-        "stream_url": live_url("tail") + _query(form) if watch else "",
+        "lines": [_line(change, has_content=has_content) for change in _newest(tail_filter)],
+        "stream_url": live_url("tail") + _query(form) if tail_filter else "",
         "notification_pattern": notification_url("ID"),
         "past_pattern": past_url("KEY"),
         "kinds": [(kind, chip_html(kind, label)) for kind, label in ChangeKind.choices],
@@ -104,12 +104,12 @@ def show_tail(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
     return TemplateResponse(request, TEMPLATE, {**context, **page})
 
 
-def _newest(watch: Watch | None) -> list[WatchedChange]:
-    if watch is None:
+def _newest(tail_filter: TailFilter | None) -> list[WatchedChange]:
+    if tail_filter is None:
         return []
     newest = selectors.newest_change_id()
     found = selectors.changes_by_id(after=newest - LOOK_BACK, limit=LOOK_BACK)
-    return [change for change in reversed(found) if watch.admits(change)][:MAX_SHOWN]
+    return [change for change in reversed(found) if tail_filter.admits(change)][:MAX_SHOWN]
 
 
 def _query(form: TailForm) -> str:

@@ -28,7 +28,7 @@ from django.urls import set_script_prefix
 from notifications.protocol.problems import code_of_status
 from notifications.rest.http.errors import problem_response
 from notifications.streaming.database_threads import release_connections
-from notifications.streaming.tasks import run_until_gone
+from notifications.streaming.tasks import run_until_disconnect
 
 Message = Mapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -100,7 +100,7 @@ class HubASGIHandler(ASGIHandler):
         async with ThreadSensitiveContext():
             try:
                 sending = self.send_response(response, send)
-                await run_until_gone(receive, sending, name="hub answer", on_gone=lambda: None)
+                await run_until_disconnect(receive, sending, name="hub answer", on_disconnect=lambda: None)
             finally:
                 await sync_to_async(_close)(response)
 

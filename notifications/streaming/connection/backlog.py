@@ -15,7 +15,7 @@ from notifications.streaming.connection.changes import LogPage, read_log_page
 from notifications.streaming.connection.concurrency_limit import ConcurrencyLimit
 from notifications.streaming.connection.log_position import LogPosition
 from notifications.streaming.connection.request import StreamRequest
-from notifications.streaming.database_threads import in_pool
+from notifications.streaming.database_threads import in_database_thread
 
 logger = logging.getLogger(__name__)
 
@@ -116,7 +116,7 @@ class Backlog:
     async def _read(self, up_to: int) -> LogPage:
         config, position = hub_config(), self._position
         async with self._limit.acquire():
-            return await in_pool(
+            return await in_database_thread(
                 read_log_page,
                 self._user_id,
                 position.next_range(up_to),

@@ -16,7 +16,7 @@ from notifications.streaming.connection.transport import LAST_FRAME_PART, Transp
 from notifications.streaming.connection.wakeup import Wakeup
 from notifications.streaming.connection.writer import Writer
 from notifications.streaming.frames import CloseReason
-from notifications.streaming.tasks import run_until_gone
+from notifications.streaming.tasks import run_until_disconnect
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +53,7 @@ class OpenStream(ABC):
         self._writer = Writer(transport.pace(send, partial(self.close, "rotate")), transport)
         self._wakeup, self._disconnected = Wakeup(), Wakeup()
         self._written_at = self._clock()
-        self._rotate_at = self._clock() + timing.spread(hub_config().max_stream_seconds)
+        self._rotate_at = self._clock() + timing.with_jitter(hub_config().max_stream_seconds)
         self._closing: CloseReason | None = None
         self._must_reconnect = False
 
@@ -96,7 +96,7 @@ class OpenStream(ABC):
             receive: the ASGI callable.
             name: the name of the task that writes.
         """
-        await run_until_gone(receive, self._write(), name=name, on_gone=self._disconnected.set)
+        await run_until_disconnect(receive, self._write(), name=name, on_disconnect=self._disconnected.set)
 
     async def _write(self) -> None:
         try:

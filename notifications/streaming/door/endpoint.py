@@ -18,7 +18,7 @@ from notifications.streaming.connection.concurrency_limit import QueueFull
 from notifications.streaming.connection.connection import Connection
 from notifications.streaming.connection.request import StreamRequest
 from notifications.streaming.connection.transport import SERVER_SEND, transport_of
-from notifications.streaming.database_threads import in_pool
+from notifications.streaming.database_threads import in_database_thread
 from notifications.streaming.door import guard
 from notifications.streaming.door.authorization import StreamOpening
 from notifications.streaming.door.refusals import (
@@ -31,7 +31,7 @@ from notifications.streaming.frames import CloseReason, Ending
 from notifications.streaming.metrics import METRICS
 from notifications.streaming.process.runtime import Runtime, current_runtime
 from notifications.streaming.refusal import Refusal
-from notifications.streaming.tasks import disconnected, ended_before
+from notifications.streaming.tasks import came_before_end, wait_for_disconnect
 
 logger = logging.getLogger(__name__)
 
@@ -66,7 +66,7 @@ async def _begin(scope: Scope, receive: Receive, send: Send) -> tuple[Connection
         await send_refusal(send, refusal, client_headers)
         return None
     opening = asyncio.ensure_future(_open(scope, headers, request, send, client_headers))
-    if await ended_before(disconnected(receive), opening):
+    if await came_before_end(wait_for_disconnect(receive), opening):
         receive = _receive_disconnect
     try:
         connection = await opening
@@ -108,7 +108,7 @@ async def _open(
         async with runtime.opening_limit.acquire():
             _refuse_when_draining(runtime)
             if scope["method"] == "HEAD":
-                await in_pool(opening.check)
+                await in_database_thread(opening.check)
                 return None
             opened = await runtime.stream_records.open(stream_id, opening.open)
     except Refusal:

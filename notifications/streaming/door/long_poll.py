@@ -22,7 +22,7 @@ from notifications.selectors import InboxState
 from notifications.services.credentials.bearer import refuse_in_url
 from notifications.streaming.asgi import Headers, Receive, Scope, Send
 from notifications.streaming.connection.request import parse_query
-from notifications.streaming.database_threads import in_pool
+from notifications.streaming.database_threads import in_database_thread
 from notifications.streaming.door import guard
 from notifications.streaming.door.credentials import identify
 from notifications.streaming.process.long_polls import LongPoll
@@ -114,14 +114,14 @@ async def _wait(runtime: Runtime, wait_request: WaitRequest, headers: Headers, c
 
 async def _wait_for_change(runtime: Runtime, wait_request: WaitRequest, headers: Headers) -> None:
     try:
-        credential = await in_pool(identify, headers, None, False)
+        credential = await in_database_thread(identify, headers, None, False)
     except Refusal:
         return
-    state = await in_pool(services.open_inbox, credential.user_id)
+    state = await in_database_thread(services.open_inbox, credential.user_id)
     after = wait_request.after.position
     if wait_request.after.epoch != state.epoch or not state.floor <= after <= state.head:
         return
-    if after < state.head and await in_pool(_has_change, state, wait_request):
+    if after < state.head and await in_database_thread(_has_change, state, wait_request):
         return
     long_poll = LongPoll(after=state.head, filters=wait_request.filters, credential=credential)
     with runtime.long_polls.admit_for(state.user_id, long_poll) as has_room:

@@ -17,7 +17,7 @@ from notifications.conf import hub_config
 from notifications.streaming.asgi import Receive, Scope, Send
 from notifications.streaming.connection.transport import SERVER_SEND, Transport, transport_of
 from notifications.streaming.connection.writer import DISCONNECT_SECONDS
-from notifications.streaming.tasks import disconnected
+from notifications.streaming.tasks import wait_for_disconnect
 
 logger = logging.getLogger(__name__)
 
@@ -98,6 +98,6 @@ async def _wait_until_gone(receive: Receive, transport: Transport) -> None:
     """Wait until a connection that was broken off has ended; drop it if its reader does not take the rest."""
     try:
         async with asyncio.timeout(hub_config().slow_reader_seconds):
-            await disconnected(receive)
+            await wait_for_disconnect(receive)
     except TimeoutError:
         transport.abort()

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeVar
 
-from notifications.streaming.addressing import Address, addressed
+from notifications.streaming.addressing import Address, addressed_messages
 from notifications.streaming.hints.messages import hint_message, look_message, show_message
 from notifications.streaming.transient import OutgoingEvent, event_messages
 
@@ -49,9 +49,9 @@ class Batch:
 
     def messages(self) -> Iterator[tuple[Address, dict[str, Any]]]:
         """Yield addresses with messages. Hints go first, so that transient events delay none of them."""
-        yield from addressed(list(self.heads.items()), lambda item: item[0], hint_message)
-        yield from addressed(list(self.looks), lambda key: key, look_message)
-        yield from addressed(list(self.shows), lambda show: show[0], show_message)
+        yield from addressed_messages(list(self.heads.items()), lambda item: item[0], hint_message)
+        yield from addressed_messages(list(self.looks), lambda key: key, look_message)
+        yield from addressed_messages(list(self.shows), lambda show: show[0], show_message)
         yield from event_messages(self.events)
 
     def begin(self) -> Batch:

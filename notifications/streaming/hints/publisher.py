@@ -32,7 +32,7 @@ from notifications.streaming.hints.announced_heads import AnnouncedHeads
 from notifications.streaming.hints.publish_queue import Batch, PublishQueue
 from notifications.streaming.hints.seal import Seal, current_seal, find_seal
 from notifications.streaming.metrics import METRICS
-from notifications.streaming.tasks import OnDemand
+from notifications.streaming.tasks import OnDemandTask
 from notifications.streaming.transient import (
     OutgoingEvent,
     TransientEvent,
@@ -191,7 +191,7 @@ class LoopPublisher:
         self._loop = loop
         self._lock = threading.Lock()
         self._queue = PublishQueue()
-        self._sending = OnDemand(self._send_all, name="hub hints out")
+        self._sending = OnDemandTask(self._send_all, name="hub hints out")
 
     def put(self, batch: Batch) -> None:
         """Queue a batch. Safe in any thread."""

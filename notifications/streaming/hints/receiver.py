@@ -16,7 +16,7 @@ from notifications.streaming import timing
 from notifications.streaming.addressing import EVERYBODY, Address
 from notifications.streaming.hints.messages import read_hint, read_look, read_show
 from notifications.streaming.hints.seal import Seal, find_seal
-from notifications.streaming.tasks import end_all
+from notifications.streaming.tasks import cancel_all
 from notifications.streaming.transient import ReceivedEvent, read_events
 from notifications.system.outages import Outage
 
@@ -81,7 +81,7 @@ class HintReceiver:
     async def stop(self) -> None:
         """Stop at once. The layer forgets the channel by itself."""
         for task in reversed(self._tasks):  # without the channel, joining a group would fail
-            await end_all([task])
+            await cancel_all([task])
 
     def update_group(self, key: str) -> None:
         """Join or leave a user's group soon, depending on whether the user is connected.

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from notifications import selectors
 from notifications.streaming.addressing import Address
-from notifications.streaming.database_threads import in_pool
+from notifications.streaming.database_threads import in_database_thread
 from notifications.streaming.hints.messages import GROUP_PREFIX, group_of
 from notifications.streaming.metrics import METRICS
 from notifications.system.installation import Installation, InstallationKey
@@ -147,7 +147,7 @@ def current_seal() -> Seal:
 async def find_seal() -> Seal:
     """Return this process's seal on a running event loop; a database thread asks for the installation."""
     known = selectors.known_installation()
-    return _seal_of(known) if known is not None else await in_pool(current_seal)
+    return _seal_of(known) if known is not None else await in_database_thread(current_seal)
 
 
 @lru_cache(maxsize=1)

@@ -17,7 +17,7 @@ from notifications.selectors import InboxState
 from notifications.sql.dialect import is_sqlite
 from notifications.streaming import timing
 from notifications.streaming.connection.shared_inbox import SharedInbox
-from notifications.streaming.database_threads import in_pool
+from notifications.streaming.database_threads import in_database_thread
 from notifications.streaming.metrics import METRICS
 from notifications.streaming.process.fanout import Fanout
 from notifications.system.outages import Outage
@@ -89,7 +89,7 @@ class Reconciler:
         epochs, positions = [inbox.epoch for inbox in known], [inbox.position for inbox in known]
         try:
             users = [inbox.user_id for inbox in known]
-            moved = await in_pool(selectors.moved_inboxes, users, epochs, positions)
+            moved = await in_database_thread(selectors.moved_inboxes, users, epochs, positions)
         except Exception as error:  # noqa: BLE001 (streams outlive any failure of the database)
             self._outage.failed(error)
             return
@@ -117,7 +117,7 @@ class Reconciler:
 
 
 def _interval() -> float:
-    return timing.spread(hub_config().reconcile_seconds)
+    return timing.with_jitter(hub_config().reconcile_seconds)
 
 
 def watched_database_uri() -> str | None:

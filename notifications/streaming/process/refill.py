@@ -15,9 +15,9 @@ from notifications.payloads import ChangeRow
 from notifications.streaming import timing
 from notifications.streaming.connection.changes import SharedChange
 from notifications.streaming.connection.shared_inbox import SharedInbox
-from notifications.streaming.database_threads import in_pool
+from notifications.streaming.database_threads import in_database_thread
 from notifications.streaming.metrics import METRICS
-from notifications.streaming.tasks import OnDemand
+from notifications.streaming.tasks import OnDemandTask
 from notifications.system.outages import Outage
 
 logger = logging.getLogger(__name__)
@@ -32,7 +32,7 @@ class Refill:
 
     def __init__(self) -> None:
         self._behind: dict[SharedInbox, None] = {}
-        self._reading = OnDemand(self._read_all, name="hub refill")
+        self._reading = OnDemandTask(self._read_all, name="hub refill")
         self._outage = Outage(
             logger,
             began="Changes could not be read and are tried again",
@@ -71,7 +71,7 @@ class Refill:
             return
         max_rows = max(timing.MIN_ROWS_PER_USER, hub_config().max_backlog_page // len(batch))
         read_from = {inbox: (inbox.epoch, inbox.position) for inbox in batch}
-        logs = await in_pool(_read, read_from, max_rows)
+        logs = await in_database_thread(_read, read_from, max_rows)
         for inbox, changes in logs.items():
             if (inbox.epoch, inbox.position) != read_from[inbox]:
                 self._behind[inbox] = None  # its positions were reused meanwhile

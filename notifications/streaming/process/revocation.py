@@ -19,7 +19,7 @@ from notifications.streaming import timing
 from notifications.streaming.connection.connection import Connection
 from notifications.streaming.connection.credential import Credential
 from notifications.streaming.connection.shared_inbox import SharedInbox
-from notifications.streaming.database_threads import in_pool
+from notifications.streaming.database_threads import in_database_thread
 from notifications.streaming.frames import CloseReason, Ending
 from notifications.streaming.process.long_polls import LongPoll
 from notifications.streaming.process.stream_records import StreamRecords
@@ -95,7 +95,7 @@ class Revocation:
         next_tick = self._clock()
         while True:
             if (now := self._clock()) >= next_tick:
-                seconds = timing.spread(hub_config().reconcile_seconds)
+                seconds = timing.with_jitter(hub_config().reconcile_seconds)
                 next_tick = now + min(seconds, MAX_TICK_SECONDS)
                 if await self._check([*self._connections, *self._polls]):
                     self._verified_at = now
@@ -118,8 +118,12 @@ class Revocation:
         try:
             # The credentials come first, because a logout marks the rows of its streams before it deletes its
             # session: a check that finds the session gone then finds the marks too, with their reason.
-            invalidated = await in_pool(self._find_invalidated, {one.credential for one in checked})
-            requested_ends = await in_pool(selectors.streams_asked_to_end, self._stream_records.worker.pk)
+            invalidated = await in_database_thread(
+                self._find_invalidated, {one.credential for one in checked}
+            )
+            requested_ends = await in_database_thread(
+                selectors.streams_asked_to_end, self._stream_records.worker.pk
+            )
         except Exception as error:  # noqa: BLE001 (streams outlive any failure of the database)
             self._outage.failed(error)
             return False

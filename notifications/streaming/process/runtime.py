@@ -30,7 +30,7 @@ from notifications.streaming.process.refill import Refill
 from notifications.streaming.process.revocation import Revocation
 from notifications.streaming.process.show_again import ShowAgain
 from notifications.streaming.process.stream_records import StreamRecords
-from notifications.streaming.tasks import end_all
+from notifications.streaming.tasks import cancel_all
 from notifications.streaming.transient import ReceivedEvent
 
 # The share of the drain in which readers may take their last frame; the rest ends what hangs.
@@ -142,7 +142,7 @@ class Runtime:
     async def stop(self) -> None:
         """Stop everything that feeds streams."""
         publisher.stop_in(asyncio.get_running_loop())
-        await end_all(self._tasks)
+        await cancel_all(self._tasks)
         await self.stream_records.stop()
         for others in self.other_streams:
             await others.stop()

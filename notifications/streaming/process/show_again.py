@@ -16,10 +16,10 @@ from notifications import selectors
 from notifications.payloads import notification_json, timestamp
 from notifications.streaming import frames
 from notifications.streaming.addressing import user_key
-from notifications.streaming.database_threads import in_pool
+from notifications.streaming.database_threads import in_database_thread
 from notifications.streaming.metrics import METRICS
 from notifications.streaming.process.fanout import Fanout
-from notifications.streaming.tasks import OnDemand
+from notifications.streaming.tasks import OnDemandTask
 from notifications.streaming.transient import TransientEvent, TransientFrame
 
 logger = logging.getLogger(__name__)
@@ -48,7 +48,7 @@ class ShowAgain:
         self._fanout = fanout
         self._may_show = may_show
         self._waiting: deque[int] = deque()
-        self._reading = OnDemand(self._read_all, name="hub show again")
+        self._reading = OnDemandTask(self._read_all, name="hub show again")
 
     def add(self, key: str, notification_id: int) -> None:
         """Show a notification soon, if its recipient is connected."""
@@ -68,7 +68,7 @@ class ShowAgain:
         while self._waiting:
             ids = [self._waiting.popleft() for _ in range(min(len(self._waiting), MAX_ROWS))]
             try:
-                shows = await in_pool(_read, ids)
+                shows = await in_database_thread(_read, ids)
             except Exception as error:  # noqa: BLE001 (best effort: streams outlive any failure of the database)
                 METRICS.transient_frames["dropped"] += len(ids)
                 logger.warning("%d notifications could not be read to be shown again: %s", len(ids), error)

@@ -22,7 +22,7 @@ from notifications.exceptions import StreamLimit
 from notifications.models import EndReason, Worker
 from notifications.services import Progress
 from notifications.streaming import timing
-from notifications.streaming.database_threads import in_pool
+from notifications.streaming.database_threads import in_database_thread
 from notifications.streaming.refusal import Refusal
 from notifications.system.outages import Outage
 from notifications.system.processes import identity_of
@@ -98,14 +98,14 @@ class StreamRecords:
     async def _open(self, take: Callable[[Worker], _T]) -> _T:
         written_before = self._written_count
         try:
-            return await in_pool(take, self.worker)
+            return await in_database_thread(take, self.worker)
         except StreamLimit:
             # Ends that were written while the slots were counted may have been missed by the count.
             if not (self._closings or self._write_lock.locked() or self._written_count != written_before):
                 raise
         # A page that is reloaded must not be refused because of its own stream, which has just ended here.
         await self._write(with_progress=False)
-        return await in_pool(take, self.worker)
+        return await in_database_thread(take, self.worker)
 
     def add(self, key: UUID, stream: RecordedStream) -> None:
         """Give the stream its connection."""
@@ -144,7 +144,7 @@ class StreamRecords:
                 # Streams that are left had no connection yet. This process then counts as lost, and another
                 # one closes their rows.
                 if await self._write() and not self._streams:
-                    await in_pool(services.end_worker, self.worker)
+                    await in_database_thread(services.end_worker, self.worker)
 
     async def _register(self) -> None:
         """Insert this process's row before its first stream, so that other processes count that stream."""
@@ -158,7 +158,7 @@ class StreamRecords:
             await asyncio.sleep(CLOSING_SECONDS)
             self._has_closings.clear()
             if not await self._write(with_progress=False):
-                await asyncio.sleep(timing.spread(1.0))
+                await asyncio.sleep(timing.with_jitter(1.0))
                 self._has_closings.set()
 
     async def _show_life(self) -> None:
@@ -166,7 +166,7 @@ class StreamRecords:
         while True:
             config = hub_config()
             seconds = min(config.reconcile_seconds, config.worker_lost_seconds / SIGNS_OF_LIFE_PER_LOSS)
-            await asyncio.sleep(timing.spread(seconds))
+            await asyncio.sleep(timing.with_jitter(seconds))
             beat += 1
             if self._is_registered and await self._write() and beat % WRITES_PER_COMPARISON == 0:
                 await self._compare()
@@ -180,7 +180,7 @@ class StreamRecords:
                 moved |= self._changed_progress()
             closed = {key: reason for key, (reason, _) in closings.items()}
             try:
-                self._must_reopen |= await in_pool(
+                self._must_reopen |= await in_database_thread(
                     services.show_life,
                     self.worker,
                     progress=moved,
@@ -188,7 +188,7 @@ class StreamRecords:
                     is_whole=with_progress,
                 )
                 if self._must_reopen and self._streams:
-                    await in_pool(services.reopen_streams, self.worker, list(self._streams))
+                    await in_database_thread(services.reopen_streams, self.worker, list(self._streams))
                 self._must_reopen = False
             except Exception as error:  # noqa: BLE001 (streams outlive any failure of the database)
                 self._closings = closings | self._closings
@@ -211,7 +211,7 @@ class StreamRecords:
         """Close rows that are recorded as open and are not, such as one whose insert was not answered."""
         async with self._write_lock:
             try:
-                recorded = await in_pool(selectors.open_streams_of_worker, self.worker.pk)
+                recorded = await in_database_thread(selectors.open_streams_of_worker, self.worker.pk)
             except Exception as error:  # noqa: BLE001 (as above)
                 self._outage.failed(error)
                 return

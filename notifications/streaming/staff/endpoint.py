@@ -19,7 +19,7 @@ from notifications.models import ChangeKind
 from notifications.streaming import frames, timing
 from notifications.streaming.asgi import Headers, Receive, Scope, Send
 from notifications.streaming.connection.transport import SERVER_SEND, transport_of
-from notifications.streaming.database_threads import in_pool
+from notifications.streaming.database_threads import in_database_thread
 from notifications.streaming.door import guard
 from notifications.streaming.door.refusals import send_closed_stream, send_refusal, send_stream_headers
 from notifications.streaming.frames import CloseReason
@@ -31,7 +31,7 @@ from notifications.streaming.staff.replay import ReplayFeed
 from notifications.streaming.staff.replay_speed import SPEEDS
 from notifications.streaming.staff.stream import Feed, StaffStream
 from notifications.streaming.staff.tail import TailFeed
-from notifications.streaming.staff.tail_filter import MAX_RECIPIENTS, TAIL_PARAMETERS, Watch
+from notifications.streaming.staff.tail_filter import MAX_RECIPIENTS, TAIL_PARAMETERS, TailFilter
 
 logger = logging.getLogger(__name__)
 
@@ -95,7 +95,7 @@ def _read(feed_for: Callable[[Parameters, Headers], Feed], parameters: Parameter
 
 async def _admit(headers: Headers, *, needs_inbox: bool) -> StaffRight:
     try:
-        return await in_pool(admit, headers, needs_inbox=needs_inbox)
+        return await in_database_thread(admit, headers, needs_inbox=needs_inbox)
     except (Refusal, asyncio.CancelledError):
         raise
     except Exception as error:
@@ -114,9 +114,11 @@ def _tail_feed(parameters: Parameters, headers: Headers) -> Feed:
     recipients = frozenset(parameters.get("recipient", ()))
     if len(recipients) > MAX_RECIPIENTS or "" in recipients:
         raise InvalidInput({"recipient": f"1 to {MAX_RECIPIENTS} usernames may be given"})
-    watch = Watch(filters=Filters.parse(parameters), recipients=recipients, kinds=kinds)
+    tail_filter = TailFilter(filters=Filters.parse(parameters), recipients=recipients, kinds=kinds)
     after = headers.get("last-event-id") or ""
-    return TailFeed(current_staff_streams().tail, watch, int(after) if _NUMBER.fullmatch(after) else None)
+    return TailFeed(
+        current_staff_streams().tail, tail_filter, int(after) if _NUMBER.fullmatch(after) else None
+    )
 
 
 def _replay_feed(parameters: Parameters, headers: Headers) -> Feed:

@@ -27,7 +27,7 @@ class _Gap(NamedTuple):
     mark: int | None
 
 
-class Gaps:
+class IdGaps:
     """What was read so far.
 
     Attributes:
@@ -55,7 +55,7 @@ class Gaps:
         """Whether some gaps wait for a mark."""
         return any(gap.mark is None for gap in self._gaps)
 
-    def pass_on_to(self, ids: Iterable[int]) -> None:
+    def add_new(self, ids: Iterable[int]) -> None:
         """Note ids above ``high``, in order; what they leave out is a gap."""
         for id_ in ids:
             if id_ > self.high + 1:

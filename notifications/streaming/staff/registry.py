@@ -10,13 +10,13 @@ from typing import Final
 from notifications.conf import hub_config
 from notifications.streaming import timing
 from notifications.streaming.asgi import Receive
-from notifications.streaming.database_threads import in_pool
+from notifications.streaming.database_threads import in_database_thread
 from notifications.streaming.process.runtime import current_runtime
 from notifications.streaming.refusal import Refusal
 from notifications.streaming.staff import authorization
 from notifications.streaming.staff.stream import StaffStream
 from notifications.streaming.staff.tail import Tail
-from notifications.streaming.tasks import OnDemand
+from notifications.streaming.tasks import OnDemandTask
 from notifications.system.outages import Outage
 
 logger = logging.getLogger(__name__)
@@ -31,7 +31,7 @@ class StaffStreams:
     def __init__(self) -> None:
         self.tail = Tail()
         self._open: dict[StaffStream, asyncio.Task[None]] = {}
-        self._watching = OnDemand(self._watch, name="hub staff rights")
+        self._watching = OnDemandTask(self._watch, name="hub staff rights")
         self._outage = Outage(
             logger,
             began="The rights of staff could not be read; the next look follows",
@@ -84,10 +84,10 @@ class StaffStreams:
     async def _watch(self) -> None:
         """Look at the rights for as long as there is a stream."""
         while self._open:
-            await asyncio.sleep(min(timing.spread(hub_config().reconcile_seconds), MAX_TICK_SECONDS))
+            await asyncio.sleep(min(timing.with_jitter(hub_config().reconcile_seconds), MAX_TICK_SECONDS))
             held = {stream: stream.right for stream in self._open}
             try:
-                ended = await in_pool(authorization.ended, set(held.values())) if held else {}
+                ended = await in_database_thread(authorization.ended, set(held.values())) if held else {}
             except Exception as error:  # noqa: BLE001 (streams outlive any failure of the database)
                 self._outage.failed(error)
                 continue

@@ -9,9 +9,9 @@ from typing import Any, Final
 
 from notifications import selectors
 from notifications.selectors import WatchedChange
-from notifications.streaming.database_threads import in_pool
+from notifications.streaming.database_threads import in_database_thread
 from notifications.streaming.staff import frames
-from notifications.streaming.staff.replay_speed import MAX_PAUSE_SECONDS, Pace
+from notifications.streaming.staff.replay_speed import MAX_PAUSE_SECONDS, ReplayPace
 from notifications.streaming.staff.stream import StaffStream
 
 PAGE: Final = 200
@@ -33,16 +33,16 @@ class ReplayFeed:
 
     async def __call__(self, stream: StaffStream) -> None:
         """Feed it to the end."""
-        state = await in_pool(selectors.inbox, self._user_id)
+        state = await in_database_thread(selectors.inbox, self._user_id)
         head = state.head if state else 0
         position = min(max(self._after, state.floor if state else 0), head)
-        shown = await in_pool(
+        shown = await in_database_thread(
             selectors.changes_of_inbox, self._user_id, after=position - 1, up_to=position, limit=1
         )
-        pace = Pace(self._speed, shown[0].at if shown else None)
+        pace = ReplayPace(self._speed, shown[0].at if shown else None)
         stream.offer(frames.frame("replay.open", {"position": position, "head": head, "speed": self._speed}))
         while position < head:
-            page = await in_pool(
+            page = await in_database_thread(
                 selectors.changes_of_inbox, self._user_id, after=position, up_to=head, limit=PAGE
             )
             if not page:  # it was compacted, or erased, meanwhile
@@ -52,13 +52,13 @@ class ReplayFeed:
             position = page[-1].position
         stream.offer(frames.frame("replay.end", {"position": position}))
 
-    async def _play(self, stream: StaffStream, change: WatchedChange, pace: Pace) -> None:
+    async def _play(self, stream: StaffStream, change: WatchedChange, pace: ReplayPace) -> None:
         pause = pace.pause_before(change.at)
-        if pause.left_out_seconds is not None:
-            told = {"seconds": round(pause.left_out_seconds, 3), "shown_seconds": MAX_PAUSE_SECONDS}
+        if pause.skipped_seconds is not None:
+            told = {"seconds": round(pause.skipped_seconds, 3), "shown_seconds": MAX_PAUSE_SECONDS}
             stream.offer(frames.frame("replay.gap", told))
         if pause.seconds:
             await asyncio.sleep(pause.seconds)
-        await stream.room()
+        await stream.wait_until_written()
         data = frames.change_data(change, with_content=stream.right.sees_content)
         stream.offer(frames.frame("replay.change", data))

@@ -17,15 +17,15 @@ class Pause(NamedTuple):
 
     Attributes:
         seconds: to wait.
-        left_out_seconds: how long nothing happened, where the wait is shorter than the speed asks for; None
+        skipped_seconds: how long nothing happened, where the wait is shorter than the speed asks for; None
             where it is not.
     """
 
     seconds: float
-    left_out_seconds: float | None = None
+    skipped_seconds: float | None = None
 
 
-class Pace:
+class ReplayPace:
     """One replay.
 
     Args:

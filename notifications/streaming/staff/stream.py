@@ -18,9 +18,9 @@ from notifications.streaming.asgi import Receive, Send
 from notifications.streaming.connection.open_stream import OpenStream
 from notifications.streaming.connection.transport import Transport
 from notifications.streaming.frames import Ending
-from notifications.streaming.staff import frames as wording
+from notifications.streaming.staff import frames as staff_frames
 from notifications.streaming.staff.authorization import StaffRight
-from notifications.streaming.tasks import end_all
+from notifications.streaming.tasks import cancel_all
 
 logger = logging.getLogger(__name__)
 
@@ -46,8 +46,8 @@ class StaffStream(OpenStream):
         self._queue: deque[bytes] = deque()
         self._queued_bytes = 0
         self._dropped_count = 0
-        self._has_room = asyncio.Event()
-        self._has_room.set()
+        self._is_written = asyncio.Event()
+        self._is_written.set()
         self._is_over = False
 
     def offer(self, frame: bytes) -> None:
@@ -58,10 +58,10 @@ class StaffStream(OpenStream):
         while len(self._queue) > MAX_FRAMES or (self._queued_bytes > most and len(self._queue) > 1):
             self._queued_bytes -= len(self._queue.popleft())
             self._dropped_count += 1
-        self._has_room.clear()
+        self._is_written.clear()
         self._wakeup.set()
 
-    def offer_before(self, earlier: Iterable[bytes]) -> None:
+    def prepend(self, earlier: Iterable[bytes]) -> None:
         """Queue frames before those that wait."""
         later = list(self._queue)
         self._queue.clear()
@@ -69,9 +69,9 @@ class StaffStream(OpenStream):
         for frame in (*earlier, *later):
             self.offer(frame)
 
-    async def room(self) -> None:
+    async def wait_until_written(self) -> None:
         """Wait until everything that was queued is written: for a feed that can wait."""
-        await self._has_room.wait()
+        await self._is_written.wait()
 
     async def run(self, receive: Receive) -> None:
         """Serve the stream until it is over or the client has gone; nothing is left behind then."""
@@ -79,7 +79,7 @@ class StaffStream(OpenStream):
         try:
             await self._serve(receive, name="hub staff stream")
         finally:
-            await end_all([feeding])
+            await cancel_all([feeding])
 
     async def _fed(self) -> None:
         try:
@@ -110,11 +110,11 @@ class StaffStream(OpenStream):
         self._queue.clear()
         self._queued_bytes = 0
         dropped, self._dropped_count = self._dropped_count, 0
-        return [wording.frame("tail.dropped", {"count": dropped}), *waiting] if dropped else waiting
+        return [staff_frames.frame("tail.dropped", {"count": dropped}), *waiting] if dropped else waiting
 
     async def _wait(self) -> None:
         """Until something comes, or a heartbeat or the rotation is due."""
-        self._has_room.set()
+        self._is_written.set()
         heartbeat_at = self._written_at + hub_config().heartbeat_seconds
         try:
             async with asyncio.timeout_at(min(heartbeat_at, self._rotate_at)):
@@ -123,7 +123,7 @@ class StaffStream(OpenStream):
             if self._clock() >= self._rotate_at:
                 self.close("rotate")
             else:
-                await self._write_all([wording.heartbeat()])
+                await self._write_all([staff_frames.heartbeat()])
 
     async def _finish(self, seconds: float) -> None:
         """The last frame, if there is a reason to tell; the connection is dropped when the reader does not

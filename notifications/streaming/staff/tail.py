@@ -1,4 +1,4 @@
-"""The live tail: all changes of all inboxes, as they are committed, for the staff who watch.
+"""The live tail: all changes of all inboxes, as they are committed, for the staff who tail_filter.
 
 One reader for each process looks at the end of the table of changes, some times a second and only while
 anybody watches; no producer does anything for it, and no hint is needed. Each change is shown once: ``gaps``
@@ -15,12 +15,12 @@ from notifications import selectors
 from notifications.selectors import WatchedChange
 from notifications.sql.dialect import is_postgresql
 from notifications.streaming import timing
-from notifications.streaming.database_threads import in_pool
+from notifications.streaming.database_threads import in_database_thread
 from notifications.streaming.staff import frames
-from notifications.streaming.staff.id_gaps import Gaps
+from notifications.streaming.staff.id_gaps import IdGaps
 from notifications.streaming.staff.stream import StaffStream
-from notifications.streaming.staff.tail_filter import Watch
-from notifications.streaming.tasks import OnDemand
+from notifications.streaming.staff.tail_filter import TailFilter
+from notifications.streaming.tasks import OnDemandTask
 from notifications.system.outages import Outage
 
 logger = logging.getLogger(__name__)
@@ -36,8 +36,8 @@ class Tail:
     """The watchers of one event loop, and the reader that they share."""
 
     def __init__(self) -> None:
-        self._watchers: dict[StaffStream, Watch] = {}
-        self._reading = OnDemand(self._read_on, name="hub tail")
+        self._watchers: dict[StaffStream, TailFilter] = {}
+        self._reading = OnDemandTask(self._read_on, name="hub tail")
         self._has_begun = asyncio.Event()
         self._outage = Outage(
             logger,
@@ -45,9 +45,9 @@ class Tail:
             over="The end of the log can be read again",
         )
 
-    async def join(self, stream: StaffStream, watch: Watch) -> None:
+    async def join(self, stream: StaffStream, tail_filter: TailFilter) -> None:
         """Show a stream what is committed from now on: from the return of this, for certain."""
-        self._watchers[stream] = watch
+        self._watchers[stream] = tail_filter
         if not self._reading.is_running:
             self._has_begun.clear()
             self._reading.start()
@@ -62,11 +62,11 @@ class Tail:
         await self._reading.stop()
 
     async def _read_on(self) -> None:
-        gaps: Gaps | None = None
+        gaps: IdGaps | None = None
         while self._watchers:
             try:
                 if gaps is None:
-                    gaps = await in_pool(_begin)
+                    gaps = await in_database_thread(_begin)
                     self._has_begun.set()
                 await self._look(gaps)
                 self._outage.recovered()
@@ -74,23 +74,23 @@ class Tail:
                 self._outage.failed(error)
             await asyncio.sleep(LOOK_SECONDS)
 
-    async def _look(self, gaps: Gaps) -> None:
+    async def _look(self, gaps: IdGaps) -> None:
         for _ in range(MAX_READS):
             given_up = gaps.given_up_count
-            changes, is_all = await in_pool(_read, gaps)
+            changes, is_all = await in_database_thread(_read, gaps)
             self._show(changes, gaps.low)
             if gaps.given_up_count > given_up:
                 self._skipped(gaps.given_up_count - given_up)
             if is_all:
                 return
-        self._skipped(gaps.skip_to(await in_pool(selectors.newest_change_id)))
+        self._skipped(gaps.skip_to(await in_database_thread(selectors.newest_change_id)))
 
     def _show(self, changes: list[WatchedChange], low: int) -> None:
         """Each change rendered once for those who see its content, and once for those who do not."""
         for change in changes:
             rendered: dict[bool, bytes] = {}
-            for stream, watch in tuple(self._watchers.items()):
-                if watch.admits(change):
+            for stream, tail_filter in tuple(self._watchers.items()):
+                if tail_filter.admits(change):
                     sees = stream.right.sees_content
                     if sees not in rendered:
                         rendered[sees] = tail_frame(change, low, with_content=sees)
@@ -107,37 +107,39 @@ class TailFeed:
 
     Args:
         tail: the shared reader.
-        watch: what is wanted.
+        tail_filter: what is wanted.
         after: the id after which a browser that comes back wants to go on; None for now.
     """
 
-    def __init__(self, tail: Tail, watch: Watch, after: int | None) -> None:
+    def __init__(self, tail: Tail, tail_filter: TailFilter, after: int | None) -> None:
         self._tail = tail
-        self._watch = watch
+        self._tail_filter = tail_filter
         self._after = after
 
     async def __call__(self, stream: StaffStream) -> None:
         """Feed it until it ends."""
         try:
-            await self._tail.join(stream, self._watch)
+            await self._tail.join(stream, self._tail_filter)
             # In this order nothing is missed in between; the page drops by id what comes twice.
             earlier = [] if self._after is None else await self._missed(stream, self._after)
             opened = frames.frame(
-                "tail.open", {"filters": str(self._watch.filters)}, retry_ms=timing.retry_ms()
+                "tail.open", {"filters": str(self._tail_filter.filters)}, retry_ms=timing.retry_ms()
             )
-            stream.offer_before([opened, *earlier])
+            stream.prepend([opened, *earlier])
             await asyncio.Event().wait()
         finally:
             self._tail.leave(stream)
 
     async def _missed(self, stream: StaffStream, after: int) -> list[bytes]:
-        newest = await in_pool(selectors.newest_change_id)
+        newest = await in_database_thread(selectors.newest_change_id)
         start = max(after, newest - MAX_ROWS)
-        missed = await in_pool(selectors.changes_by_id, after=start, limit=MAX_ROWS)
+        missed = await in_database_thread(selectors.changes_by_id, after=start, limit=MAX_ROWS)
         earlier = [frames.frame("tail.skipped", {"at_most": start - after})] if start > after else []
         sees = stream.right.sees_content
         return earlier + [
-            tail_frame(change, after, with_content=sees) for change in missed if self._watch.admits(change)
+            tail_frame(change, after, with_content=sees)
+            for change in missed
+            if self._tail_filter.admits(change)
         ]
 
 
@@ -149,17 +151,17 @@ def tail_frame(change: WatchedChange, low: int, *, with_content: bool) -> bytes:
 # What runs in the private pool.
 
 
-def _begin() -> Gaps:
+def _begin() -> IdGaps:
     """Know what is there already, so that what was left out of it shows when it comes."""
     newest = selectors.newest_change_id()
     if not _has_gaps():
-        return Gaps(newest)
-    gaps = Gaps(max(0, newest - LOOK_BACK))
-    gaps.pass_on_to(selectors.change_ids(after=gaps.high, up_to=newest))
+        return IdGaps(newest)
+    gaps = IdGaps(max(0, newest - LOOK_BACK))
+    gaps.add_new(selectors.change_ids(after=gaps.high, up_to=newest))
     return gaps
 
 
-def _read(gaps: Gaps) -> tuple[list[WatchedChange], bool]:
+def _read(gaps: IdGaps) -> tuple[list[WatchedChange], bool]:
     """What is news, in the order of ids, and whether that is all there is.
 
     The new ids first, then the gaps: a change of an inbox that came before one of the new ones is then seen,
@@ -170,7 +172,7 @@ def _read(gaps: Gaps) -> tuple[list[WatchedChange], bool]:
     if not _has_gaps():
         gaps.skip_to(fresh[-1].id if fresh else gaps.high)
         return fresh, is_all
-    gaps.pass_on_to(change.id for change in fresh)
+    gaps.add_new(change.id for change in fresh)
     if not gaps.spans:
         return fresh, is_all
     horizon = selectors.transaction_horizon()

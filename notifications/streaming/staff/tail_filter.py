@@ -16,7 +16,7 @@ TAIL_PARAMETERS: Final = frozenset([*NAMES, *PLURALS.values(), "recipient", "cha
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Watch:
+class TailFilter:
     """What one watcher wants to see; empty sets admit everything.
 
     Attributes:

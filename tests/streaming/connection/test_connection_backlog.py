@@ -21,7 +21,7 @@ from notifications.filters import Filters
 from notifications.inbox_log import retention
 from notifications.models import Event
 from notifications.streaming.connection import log_position
-from notifications.streaming.database_threads import in_pool
+from notifications.streaming.database_threads import in_database_thread
 from tests.helpers.asgi import AsgiStream, Streams
 from tests.helpers.factories import order_event, send
 from tests.helpers.oracle import Client, compacted, listed
@@ -120,8 +120,8 @@ async def test_stream__compacted_cut_and_resumed_at_any_frame__folds_to_the_list
     monkeypatch.setattr(log_position, "MAX_RANGE_LENGTH", 10)
     monkeypatch.setattr(retention, "MIN_KEPT", 5)
     chance = random.Random(seed)
-    await in_pool(live_long_and_prune if is_pruned else live_a_life, ada, chance)
-    floor = (await in_pool(services.open_inbox, ada.pk)).floor
+    await in_database_thread(live_long_and_prune if is_pruned else live_a_life, ada, chance)
+    floor = (await in_database_thread(services.open_inbox, ada.pk)).floor
     assert (floor > 0) is is_pruned
     client, cursor = Client(), "earliest"
     for _ in range(3):
@@ -135,13 +135,13 @@ async def test_stream__compacted_cut_and_resumed_at_any_frame__folds_to_the_list
         cut = chance.choice(usable)
         take(client, changes[: changes.index(cut) + 1])
         cursor = str(cut.id)
-        await in_pool(live_a_life, ada, chance, 10)
+        await in_database_thread(live_a_life, ada, chance, 10)
     with override_settings(NOTIFICATION_HUB={}):
         last = await resumed(streams, ada, cursor)
     assert last.events[0].json["resume"] == "exact"
     client.floor = 0
     take(client, last.events)
-    fresh = await in_pool(listed, ada.pk)
+    fresh = await in_database_thread(listed, ada.pk)
     assert (client.items, client.position, client.unread_count) == (
         fresh.items,
         fresh.position,
@@ -158,7 +158,7 @@ async def test_stream__the_length_of_its_backlog__decides_how_it_resumes(ada: Us
         services.mark_unread(ada, [sent[0]])
         return services.open_inbox(ada.pk).epoch
 
-    epoch = await in_pool(fill)
+    epoch = await in_database_thread(fill)
     exact = await resumed(streams, ada, f"{epoch}-31")
     kept = await resumed(streams, ada, f"{epoch}-30")
     far = await resumed(streams, ada, f"{epoch}-10")
@@ -179,15 +179,15 @@ async def test_stream__the_length_of_its_backlog__decides_how_it_resumes(ada: Us
 async def test_stream__changes_commit_during_a_compacted_backlog__come_exactly_after_it(
     ada: User, streams: Streams
 ) -> None:
-    first = await in_pool(send, ada)
+    first = await in_database_thread(send, ada)
     for _ in range(10):
-        await in_pool(services.mark_read, ada, [first])
-        await in_pool(services.mark_unread, ada, [first])
+        await in_database_thread(services.mark_read, ada, [first])
+        await in_database_thread(services.mark_unread, ada, [first])
     stream = await streams.open(ada, "after=earliest")
     stream.may_take.clear()
     for _ in range(3):
-        await in_pool(services.mark_read, ada, [first])
-        await in_pool(services.mark_unread, ada, [first])
+        await in_database_thread(services.mark_read, ada, [first])
+        await in_database_thread(services.mark_unread, ada, [first])
     stream.may_take.set()
     await stream.expect("notification.unread", where=lambda event: event.json["position"] == 27)
     planned = int(stream.events[0].json["head"].rpartition("-")[2])

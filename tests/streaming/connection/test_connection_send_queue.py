@@ -108,4 +108,4 @@ def test_backoff__grows_to_its_bound() -> None:
 
 @given(value=st.floats(0.1, 1_000), part=st.floats(0, 1))
 def test_spread__stays_within_its_part(value: float, part: float) -> None:
-    assert value * (1 - part) - 1e-6 <= timing.spread(value, part) <= value * (1 + part) + 1e-6
+    assert value * (1 - part) - 1e-6 <= timing.with_jitter(value, part) <= value * (1 + part) + 1e-6

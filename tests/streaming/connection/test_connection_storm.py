@@ -15,7 +15,7 @@ from django.test import override_settings
 
 from notifications import services
 from notifications.streaming.connection.changes import read_log_page
-from notifications.streaming.database_threads import in_pool
+from notifications.streaming.database_threads import in_database_thread
 from notifications.streaming.door.credentials import identify
 from notifications.streaming.process.runtime import current_runtime
 from tests.helpers.asgi import AsgiStream, Streams, send_to
@@ -86,7 +86,7 @@ async def test_storm__all_resume_at_once__few_work_at_once_and_everybody_gets_ev
     crowd: list[User], streams: Streams, credentials: Valve, pages: Valve
 ) -> None:
     for number in range(BACKLOG):
-        await in_pool(services.notify_many, crowd, order_event(), title=f"No {number}")
+        await in_database_thread(services.notify_many, crowd, order_event(), title=f"No {number}")
     credentials.opened.clear()
     opened = await many(streams, crowd, "after=earliest")
     await wait_until_async(lambda: credentials.inside == 2)
@@ -105,17 +105,17 @@ async def test_storm__backlogs_do_not_come_forward__an_open_stream_stays_live(
     crowd: list[User], streams: Streams, pages: Valve
 ) -> None:
     """All that storms may ask of the private threads hangs; changes still pass, by hints alone."""
-    grace = await in_pool(make_user, "grace")
+    grace = await in_database_thread(make_user, "grace")
     live = await streams.open(grace)
     await live.expect("stream.live")
-    await in_pool(services.notify_many, crowd, order_event(), title="Missed")
+    await in_database_thread(services.notify_many, crowd, order_event(), title="Missed")
     pages.opened.clear()
     opened = await many(streams, crowd, "after=earliest")
     for stream in opened:
         await stream.expect("stream.open")
     await wait_until_async(lambda: pages.inside == 2)
     for number in range(1, 6):
-        await in_pool(send, grace)
+        await in_database_thread(send, grace)
         assert (await live.expect("notification.created")).json["position"] == number
     pages.opened.set()
     for stream in opened:

@@ -19,7 +19,7 @@ from notifications.rest.http.handler import HubASGIHandler
 from notifications.selectors import InboxState
 from notifications.serving.routing import http_routes
 from notifications.signals import streams_changed
-from notifications.streaming.database_threads import in_pool
+from notifications.streaming.database_threads import in_database_thread
 from notifications.streaming.door import long_poll
 from notifications.streaming.door.long_poll import MAX_WAIT_SECONDS, clamp_wait
 from notifications.streaming.process import long_polls, revocation
@@ -66,7 +66,7 @@ Ask = Callable[..., Awaitable[Asked]]
 @pytest.fixture
 async def state(ada: User) -> InboxState:
     await send_to(ada)
-    return await in_pool(services.open_inbox, ada.pk)
+    return await in_database_thread(services.open_inbox, ada.pk)
 
 
 @pytest.fixture
@@ -145,14 +145,14 @@ async def test_filters__only_what_they_admit_is_news(ask: Ask, ada: User, state:
     assert answer["cursor"] == f"{state.epoch}-3"
     other = await ask("wait=25&type=imports.*", after=answer["cursor"])
     await waits(other)
-    await in_pool(services.mark_all_read, ada)
+    await in_database_thread(services.mark_all_read, ada)
     assert [change["change"] for change in (await other.json())["changes"]] == ["inbox.read"]
 
 
 async def test_answer__is_the_same_as_without_wait(ask: Ask, ada: User, state: InboxState) -> None:
     asked = await ask("wait=25&limit=1")
     await waits(asked)
-    await in_pool(lambda: [send(ada) for _ in range(3)])
+    await in_database_thread(lambda: [send(ada) for _ in range(3)])
     status, headers, body = await asked.answer()
     plain = await (await ask("limit=1")).answer()
     await wait_until_async(lambda: json.loads(body))
@@ -244,9 +244,9 @@ async def test_right_that_ends__ends_the_wait_with_401(
     with override_settings(NOTIFICATION_HUB={"reconcile_seconds": 300.0 if is_told else 0.2}):
         asked = await ask("wait=25")
         await waits(asked)
-        await in_pool(Session.objects.all().delete)
+        await in_database_thread(Session.objects.all().delete)
         if is_told:
-            await in_pool(lambda: streams_changed.send_robust(sender=None, user_ids=[ada.pk]))
+            await in_database_thread(lambda: streams_changed.send_robust(sender=None, user_ids=[ada.pk]))
         assert (await asked.answer())[0] == 401
     assert len(passed_on) == 1
     assert waiting_count() == 0
@@ -256,7 +256,7 @@ async def test_positions_reused__whoever_waits_is_told(ask: Ask, ada: User) -> N
     asked = await ask("wait=25")
     await waits(asked)
     (inbox,) = current_runtime().fanout
-    await in_pool(lambda: Inbox.objects.filter(pk=ada.pk).update(epoch="zzzzzzzz"))
+    await in_database_thread(lambda: Inbox.objects.filter(pk=ada.pk).update(epoch="zzzzzzzz"))
     inbox.restart("epoch", "zzzzzzzz", 1)
     status, _, body = await asked.answer()
     assert (status, json.loads(body)["code"]) == (410, "cursor_epoch")

@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 
 from notifications.streaming.asgi import Headers
 from notifications.streaming.connection.credential import Credential
-from notifications.streaming.database_threads import in_pool
+from notifications.streaming.database_threads import in_database_thread
 from notifications.streaming.door import credentials
 from tests.helpers.asgi import AsgiStream, Streams, send_to, stream_scope
 from tests.helpers.factories import make_user
@@ -26,11 +26,11 @@ def code_of(answer: AsgiStream) -> str:
 
 
 async def bearer_of(user: User, *scopes: str) -> dict[str, str]:
-    return {"authorization": f"Bearer {(await in_pool(make_token, user, *scopes)).text}"}
+    return {"authorization": f"Bearer {(await in_database_thread(make_token, user, *scopes)).text}"}
 
 
 async def test_token__with_read__opens_the_stream_of_its_user(ada: User, streams: Streams) -> None:
-    grace = await in_pool(make_user, "grace")
+    grace = await in_database_thread(make_user, "grace")
     stream = await streams.open(grace, headers=await bearer_of(ada, "read"))
     await stream.expect("stream.live")
     await send_to(grace, "Not hers")
@@ -53,9 +53,9 @@ async def test_token__without_read__403_that_names_it(
 
 @pytest.mark.parametrize("how", SPOILT)
 async def test_token__spoilt__401_and_never_the_cookie(ada: User, streams: Streams, how: str) -> None:
-    grace = await in_pool(make_user, "grace")
-    token, text = await in_pool(make_token, grace)
-    await in_pool(spoil, token, how)
+    grace = await in_database_thread(make_user, "grace")
+    token, text = await in_database_thread(make_token, grace)
+    await in_database_thread(spoil, token, how)
     answer = await streams.answer(ada, headers={"authorization": f"Bearer {text}"})
     assert (answer.status, code_of(answer)) == (401, "bad_credential")
     assert answer.headers["www-authenticate"] == 'Bearer realm="hub", error="invalid_token"'
@@ -75,7 +75,7 @@ async def test_token__spoilt__401_and_never_the_cookie(ada: User, streams: Strea
     ids=range(7),
 )
 async def test_bearer__malformed_repeated_or_unknown__401(ada: User, streams: Streams, header: str) -> None:
-    text = (await in_pool(make_token, ada)).text
+    text = (await in_database_thread(make_token, ada)).text
     answer = await streams.answer(ada, headers={"authorization": header.format(text=text)})
     assert (answer.status, code_of(answer)) == (401, "bad_credential")
 

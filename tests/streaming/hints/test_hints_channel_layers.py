@@ -13,7 +13,7 @@ from channels_redis.core import RedisChannelLayer
 from channels_redis.pubsub import RedisPubSubChannelLayer
 
 from notifications.streaming import frames, timing
-from notifications.streaming.addressing import MAX_KEYS, MAX_SINGLE
+from notifications.streaming.addressing import MAX_ADDRESSED_SINGLY, MAX_KEYS_PER_MESSAGE
 from notifications.streaming.hints.publish_queue import Batch
 from notifications.streaming.hints.publisher import send_batch
 from notifications.streaming.hints.receiver import HintReceiver
@@ -137,7 +137,7 @@ async def test_hints_for_very_many__go_to_every_process_at_once(
 ) -> None:
     process = start()
     await process.connect("1")
-    heads = {str(number): number for number in range(MAX_SINGLE * 40)}
+    heads = {str(number): number for number in range(MAX_ADDRESSED_SINGLY * 40)}
     await send_hints(make_layer(), heads)
     await wait_until_async(lambda: len(process.heard) == len(heads))
     assert dict(process.heard) == heads
@@ -154,7 +154,7 @@ async def test_looks__reach_the_processes_of_their_users__for_very_many_every_pr
     await send_batch(sender, SEAL, Batch(looks={"2": None}))
     await wait_until_async(lambda: first.looks and second.looks)
     assert (first.looks, second.looks) == (["1"], ["2"])
-    many = {str(number): None for number in range(MAX_SINGLE * 40)}
+    many = {str(number): None for number in range(MAX_ADDRESSED_SINGLY * 40)}
     await send_batch(sender, SEAL, Batch(looks=many))
     await wait_until_async(lambda: len(first.looks) > len(many) and len(second.looks) > len(many))
     assert (first.looks[1:], second.looks[1:]) == (list(many), list(many))
@@ -232,7 +232,7 @@ async def test_transient_events__travel_whole_and_in_order_to_the_processes_of_t
     await second.connect("2")
     frame = frames.transient(event_id="", event_type="imports.file.progress", topic="é", at="now", data="{}")
     event = TransientEvent(TransientFrame(frame), "imports.file.progress", "é")
-    many: dict[str, int | None] = {str(number): number for number in range(MAX_SINGLE + 1)}
+    many: dict[str, int | None] = {str(number): number for number in range(MAX_ADDRESSED_SINGLY + 1)}
     sends: list[dict[str, int | None]] = [{"1": 5}, many, {"1": None}, {"2": 7}]
     items = [item for heads in sends for item in event_items(event, heads)]
     await send_batch(make_layer(), SEAL, Batch(events=items))
@@ -250,7 +250,7 @@ async def test_hundreds_of_messages_in_one_batch__all_arrive(
 ) -> None:
     process = start()
     await process.connect("1")
-    heads = {str(number): number for number in range(MAX_KEYS * 150)}
+    heads = {str(number): number for number in range(MAX_KEYS_PER_MESSAGE * 150)}
     await send_hints(make_layer(), heads)  # 150 messages; the in-memory layer keeps 100 unread
     await wait_until_async(lambda: len(process.heard) >= len(heads))
     assert dict(process.heard) == heads
@@ -331,7 +331,7 @@ async def test_two_installations_on_one_layer__neither_hears_the_other(
     try:
         for process in (ours, theirs):
             await process.connect("1")
-        sender, many = make_layer(), dict.fromkeys(map(str, range(MAX_SINGLE + 1)), 9)
+        sender, many = make_layer(), dict.fromkeys(map(str, range(MAX_ADDRESSED_SINGLY + 1)), 9)
         for heads in ({"1": 8}, many):
             await send_batch(sender, theirs_seal, Batch(heads=heads))
         await wait_until_async(lambda: len(theirs.heard) == len(many) + 1)
@@ -361,7 +361,7 @@ async def test_former_key__its_processes_are_heard(
         process.leave("1")
         await wait_until_async(lambda: not process.receiver._joined)
         await send_hints(sender, {"1": 10})
-        await send_hints(sender, dict.fromkeys(map(str, range(MAX_SINGLE + 1)), 11))
+        await send_hints(sender, dict.fromkeys(map(str, range(MAX_ADDRESSED_SINGLY + 1)), 11))
         await wait_until_async(lambda: ("1", 11) in process.heard)
     finally:
         await process.receiver.stop()

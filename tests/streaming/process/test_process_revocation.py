@@ -20,7 +20,7 @@ from notifications.contrib.security import services as security_services
 from notifications.contrib.security.models import SignIn
 from notifications.models import ApiToken
 from notifications.signals import streams_changed
-from notifications.streaming.database_threads import in_pool
+from notifications.streaming.database_threads import in_database_thread
 from notifications.streaming.metrics import METRICS
 from notifications.streaming.process import credential_validity, revocation
 from notifications.streaming.process.runtime import current_runtime
@@ -126,9 +126,9 @@ async def test_right__ended__so_do_its_streams_and_no_others(
 ) -> None:
     monkeypatch.setattr(revocation, "MAX_TICK_SECONDS", 300.0)
     opened = {how: await open_by(streams, ada, how) for how in sorted(ALL)}
-    grace = await streams.open(await in_pool(make_user, "grace"))
+    grace = await streams.open(await in_database_thread(make_user, "grace"))
     await grace.expect("stream.live")
-    await in_pool(end, ada)
+    await in_database_thread(end, ada)
     for how in over:
         closed = (await opened[how].expect("stream.close")).json
         # The cookie decides, unless the end is one that no cookie outlives; a ticket is used up.
@@ -150,7 +150,7 @@ async def test_session__that_goes_on_under_another_key__closes_its_stream_and_th
     old_key = ada.session_key
     stream = await open_by(streams, ada, "session")
     form = {"old_password": "ada", "new_password1": "quite-another-8", "new_password2": "quite-another-8"}
-    answer = await in_pool(ada.browser.post, "/account/password/", form)
+    answer = await in_database_thread(ada.browser.post, "/account/password/", form)
     assert answer.status_code == 302
     closed = (await stream.expect("stream.close")).json
     assert (closed["reason"], closed["reconnect"]) == ("revoked", True)
@@ -160,9 +160,9 @@ async def test_session__that_goes_on_under_another_key__closes_its_stream_and_th
 
 @override_settings(NOTIFICATION_HUB=FAST)
 async def test_logout__in_one_browser__ends_no_stream_of_another(ada: Ada, streams: Streams) -> None:
-    other = Ada(ada.user, await in_pool(logged_in, ada.user), ada.token, ada.text)
+    other = Ada(ada.user, await in_database_thread(logged_in, ada.user), ada.token, ada.text)
     here, there = await open_by(streams, ada, "session"), await open_by(streams, other, "session")
-    await in_pool(logout, ada)
+    await in_database_thread(logout, ada)
     assert (await here.expect("stream.close")).json["reconnect"] is False
     await send_to(ada.user)
     await there.expect("notification.created")
@@ -183,7 +183,7 @@ async def test_look__that_comes_before_the_right_ends__is_followed_by_another(
         return looks[-1]
 
     monkeypatch.setattr(current_runtime()._revocation, "_find_invalidated", end_after_looking)
-    await in_pool(lambda: streams_changed.send_robust(sender=None, user_ids=[ada.user.pk]))
+    await in_database_thread(lambda: streams_changed.send_robust(sender=None, user_ids=[ada.user.pk]))
     assert (await stream.expect("stream.close")).json["reason"] == "revoked"
     assert [len(ended) for ended in looks] == [0, 1]
 
@@ -203,7 +203,7 @@ async def test_right__ended_past_all_signals__is_found_at_the_next_tick_however_
     assert revocation.MAX_TICK_SECONDS <= 8  # of the ten that are promised
     monkeypatch.setattr(revocation, "MAX_TICK_SECONDS", FAST["reconcile_seconds"])
     stream = await open_by(streams, ada, "session")
-    await in_pool(end, ada)
+    await in_database_thread(end, ada)
     assert (await stream.expect("stream.close")).json["reason"] == "revoked"
 
 
@@ -214,10 +214,10 @@ async def test_rights__not_read_for_long__transient_events_wait_for_nobody_and_a
     stream = await open_by(streams, ada, "session")
     monkeypatch.setattr(revocation, "MAX_UNVERIFIED_SECONDS", -1.0)
     dropped = METRICS.transient_frames["dropped"]
-    await in_pool(services.emit, ada.user, order_event())
+    await in_database_thread(services.emit, ada.user, order_event())
     await wait_until_async(lambda: METRICS.transient_frames["dropped"] > dropped)
     monkeypatch.undo()
-    await in_pool(services.emit, ada.user, order_event(type_name="orders.order.seen"))
+    await in_database_thread(services.emit, ada.user, order_event(type_name="orders.order.seen"))
     await stream.expect("orders.order.seen")
     assert "orders.order.shipped" not in [event.type for event in stream.events]
 
@@ -241,5 +241,5 @@ async def test_database__that_fails_for_a_while__ends_nobody(
     await send_to(ada.user)
     await stream.expect("notification.created")
     assert credential_validity.invalidated is ended
-    await in_pool(deactivate, ada)
+    await in_database_thread(deactivate, ada)
     assert (await stream.expect("stream.close")).json["reason"] == "revoked"

@@ -11,7 +11,7 @@ from django.test import override_settings
 from notifications import services
 from notifications.models import Notification
 from notifications.streaming.addressing import EVERYBODY
-from notifications.streaming.database_threads import in_pool
+from notifications.streaming.database_threads import in_database_thread
 from notifications.streaming.hints import publisher
 from notifications.streaming.hints.seal import find_seal
 from notifications.streaming.process.runtime import current_runtime
@@ -35,11 +35,13 @@ def shown(stream: AsgiStream) -> list[Any]:
 async def test_shown__is_the_object_without_an_id_on_the_recipients_streams_that_admit_it(
     transactional_db: None, streams: Streams
 ) -> None:
-    ada, grace = await in_pool(make_user, "ada"), await in_pool(make_user, "grace")
-    public_id = await in_pool(send, ada, "né <b>", level="warning", body="x" * 9_000, topic="order:7")
-    gone = await in_pool(send, ada, "gone")
-    await in_pool(services.delete, ada, [gone])
-    key, gone_key = await in_pool(
+    ada, grace = await in_database_thread(make_user, "ada"), await in_database_thread(make_user, "grace")
+    public_id = await in_database_thread(
+        send, ada, "né <b>", level="warning", body="x" * 9_000, topic="order:7"
+    )
+    gone = await in_database_thread(send, ada, "gone")
+    await in_database_thread(services.delete, ada, [gone])
+    key, gone_key = await in_database_thread(
         lambda: list(Notification.objects.order_by("pk").values_list("pk", flat=True))
     )
     plain, warnings = [await live_stream(streams, ada, query) for query in ("", "level=warning")]
@@ -61,7 +63,7 @@ async def test_shown__is_the_object_without_an_id_on_the_recipients_streams_that
         assert event.json["notification"]["id"] == str(public_id)
         assert event.json["notification"]["read_at"] is None
         assert event.data.isascii()
-    after = await in_pool(send, ada, "after", level="error")
+    after = await in_database_thread(send, ada, "after", level="error")
     for stream in (plain, errors, without):
         await stream.expect(
             "notification.created", where=lambda event: event.json["notification"]["id"] == str(after)
@@ -78,22 +80,22 @@ async def test_shown__is_the_object_without_an_id_on_the_recipients_streams_that
 async def test_shown__for_another_than_its_recipient__is_shown_to_its_recipient_alone(
     transactional_db: None, streams: Streams
 ) -> None:
-    ada, grace = await in_pool(make_user, "ada"), await in_pool(make_user, "grace")
-    await in_pool(send, ada, "private")
-    key = await in_pool(lambda: Notification.objects.get().pk)
+    ada, grace = await in_database_thread(make_user, "ada"), await in_database_thread(make_user, "grace")
+    await in_database_thread(send, ada, "private")
+    key = await in_database_thread(lambda: Notification.objects.get().pk)
     theirs = await live_stream(streams, grace)
     publisher.publish_shows([(grace.pk, key)])
-    await in_pool(send, grace, "after")
+    await in_database_thread(send, grace, "after")
     await theirs.expect("notification.created")
     assert shown(theirs) == []
 
 
 async def test_replay__shows_it_again_on_a_stream(transactional_db: None, streams: Streams) -> None:
-    ada = await in_pool(make_user, "ada", is_superuser=True)
-    public_id = await in_pool(send, ada, "again")
+    ada = await in_database_thread(make_user, "ada", is_superuser=True)
+    public_id = await in_database_thread(send, ada, "again")
     stream = await live_stream(streams, ada)
     with override_settings(NOTIFICATION_HUB={"reconcile_seconds": 300.0}):
-        await in_pool(replay, ada, public_id)
+        await in_database_thread(replay, ada, public_id)
         assert (await stream.expect("notification.shown")).json["notification"]["title"] == "again"
 
 

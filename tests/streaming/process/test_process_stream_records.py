@@ -20,7 +20,7 @@ from notifications import selectors, services
 from notifications.exceptions import StreamLimit
 from notifications.inbox_log.epochs import renew_epochs
 from notifications.models import StreamSession, Worker
-from notifications.streaming.database_threads import in_pool
+from notifications.streaming.database_threads import in_database_thread
 from notifications.streaming.process.runtime import current_runtime
 from tests.helpers.api import Api
 from tests.helpers.asgi import AsgiStream, Streams, send_to
@@ -43,7 +43,7 @@ def key_of(stream: AsgiStream) -> UUID:
 
 
 async def row_of(stream: AsgiStream) -> StreamSession:
-    return await in_pool(StreamSession.objects.get, pk=key_of(stream))
+    return await in_database_thread(StreamSession.objects.get, pk=key_of(stream))
 
 
 async def wait_for(stream: AsgiStream, condition: Callable[[StreamSession], Any]) -> StreamSession:
@@ -79,11 +79,11 @@ async def test_record__of_an_open_stream__says_who_and_from_where(ada: User, str
     assert len(row.agent) <= 300
     assert (row.opened_by, row.token_id) == ("session", None)
     assert (row.filters, row.resume) == ("type=a.b.*&level=error,info", "exact")
-    assert (await in_pool(Worker.objects.get, pk=row.worker_id)).ended_at is None
+    assert (await in_database_thread(Worker.objects.get, pk=row.worker_id)).ended_at is None
 
 
 async def test_record__says_by_what_credential(ada: User, streams: Streams) -> None:
-    made = await in_pool(make_token, ada, "read")
+    made = await in_database_thread(make_token, ada, "read")
     by_token = await live(streams, None, headers={"authorization": f"Bearer {made.text}"})
     by_ticket = await live(streams, None, f"ticket={services.issue_ticket(ada, token=made.token)}")
     rows = [await row_of(by_token), await row_of(by_ticket)]
@@ -113,7 +113,7 @@ async def test_record__tells_what_was_written_and_never_what_was_not(ada: User, 
 async def test_record__after_a_new_epoch__begins_at_its_head(ada: User, streams: Streams) -> None:
     await send_to(ada)
     stream = await live(streams, ada, "after=earliest")
-    await in_pool(renew_epochs, [ada.pk])
+    await in_database_thread(renew_epochs, [ada.pk])
     reset = await stream.expect("stream.reset")
     row = await wait_for(stream, lambda row: row.epoch == reset.json["cursor"][:8])
     assert (row.start_position, row.position) == (1, 1)
@@ -139,7 +139,7 @@ async def test_each_end__leaves_a_closed_row_with_reason_and_position(
     assert (row.reason, row.start_position, row.position) == (reason, 0, 1)
     assert row.opened_at <= row.closed_at  # type: ignore[operator]
     if reason == "shutdown":
-        assert (await in_pool(Worker.objects.get, pk=row.worker_id)).ended_at is not None
+        assert (await in_database_thread(Worker.objects.get, pk=row.worker_id)).ended_at is not None
 
 
 @override_settings(NOTIFICATION_HUB={"database_watch_seconds": 60.0})
@@ -163,7 +163,7 @@ async def test_client__the_same__replaces_at_once_and_is_told_to_stay_away(
     ada: User, streams: Streams
 ) -> None:
     client = uuid4()
-    stranger = await live(streams, await in_pool(make_user, "grace"), f"client={client}")
+    stranger = await live(streams, await in_database_thread(make_user, "grace"), f"client={client}")
     first = await live(streams, ada, f"client={client}")
     other = await live(streams, ada, f"client={uuid4()}")
     second = await live(streams, ada, f"client={str(client).upper()}")
@@ -201,7 +201,7 @@ async def test_limit__429_or_a_stream_that_closes__and_a_slot_is_free_when_one_h
     assert (as_stream.status, close.json["reason"], close.json["reconnect"]) == (200, "limit", True)
     assert 5_000 <= close.json["retry_ms"] <= 15_000
     assert close.retry == close.json["retry_ms"]
-    assert await in_pool(StreamSession.objects.count) == 2
+    assert await in_database_thread(StreamSession.objects.count) == 2
     await first.disconnect()
     await live(streams, ada)  # at once: what has ended here is written first
 
@@ -228,8 +228,8 @@ async def test_user__who_asks_too_often__429_before_a_slot_is_taken__and_nobody_
     (close,) = as_stream.events
     assert (close.json["reason"], close.json["reconnect"]) == ("limit", True)
     assert (await streams.answer(method="HEAD")).status == 401
-    await live(streams, await in_pool(make_user, "grace"))
-    assert await in_pool(StreamSession.objects.count) == 2
+    await live(streams, await in_database_thread(make_user, "grace"))
+    assert await in_database_thread(StreamSession.objects.count) == 2
 
 
 @override_settings(NOTIFICATION_HUB={"max_streams_per_user": 2})
@@ -265,7 +265,7 @@ async def test_limit__an_end_that_is_written_while_slots_are_counted__still_coun
 
 async def test_head__takes_no_slot(ada: User, streams: Streams) -> None:
     await streams.answer(ada, method="HEAD")
-    assert await in_pool(StreamSession.objects.count) == 0
+    assert await in_database_thread(StreamSession.objects.count) == 0
 
 
 @override_settings(NOTIFICATION_HUB=QUICK)
@@ -302,10 +302,10 @@ async def test_process__taken_for_lost_while_it_lives__opens_its_streams_again(
             Worker.objects.update(seen_at="2020-01-01T00:00:00Z")
             return services.close_lost_streams()
 
-    await wait_until_async(lambda: in_pool(lose))  # unless a sign of life came in between
+    await wait_until_async(lambda: in_database_thread(lose))  # unless a sign of life came in between
     await wait_for(stream, lambda row: row.closed_at is None and not row.reason)
-    await in_pool(Worker.objects.all().delete)
-    await wait_until_async(lambda: in_pool(selectors.open_streams, ada.pk))
+    await in_database_thread(Worker.objects.all().delete)
+    await wait_until_async(lambda: in_database_thread(selectors.open_streams, ada.pk))
     assert stream.ended is None
 
 
@@ -327,13 +327,17 @@ async def test_row__that_stands_open_without_a_stream__is_found_and_closed(
     copy = await row_of(stream)
     asked = await row_of(stream)
     copy.pk, asked.pk, asked.asked, asked.closed_at = uuid4(), uuid4(), "revoked", asked.opened_at
-    await in_pool(copy.save, force_insert=True)
-    await in_pool(asked.save, force_insert=True)
+    await in_database_thread(copy.save, force_insert=True)
+    await in_database_thread(asked.save, force_insert=True)
     await wait_until_async(
-        lambda: in_pool(lambda: [row.pk for row in selectors.open_streams(ada.pk)] == [key_of(stream)])
+        lambda: in_database_thread(
+            lambda: [row.pk for row in selectors.open_streams(ada.pk)] == [key_of(stream)]
+        )
     )
-    assert (await in_pool(StreamSession.objects.get, pk=copy.pk)).reason == "lost"
-    await wait_until_async(lambda: in_pool(lambda: not StreamSession.objects.exclude(asked="").exists()))
+    assert (await in_database_thread(StreamSession.objects.get, pk=copy.pk)).reason == "lost"
+    await wait_until_async(
+        lambda: in_database_thread(lambda: not StreamSession.objects.exclude(asked="").exists())
+    )
 
 
 async def test_client__that_goes_while_its_stream_opens__leaves_no_slot(
@@ -352,10 +356,10 @@ async def test_client__that_goes_while_its_stream_opens__leaves_no_slot(
     stream = await streams.open(ada)
     await is_open.wait()
     await stream.disconnect()
-    assert len(await in_pool(selectors.open_streams, ada.pk)) == 1
+    assert len(await in_database_thread(selectors.open_streams, ada.pk)) == 1
     may_go_on.set()
-    await wait_until_async(lambda: in_pool(lambda: not selectors.open_streams(ada.pk)))
-    assert (await in_pool(StreamSession.objects.get)).closed_at is not None
+    await wait_until_async(lambda: in_database_thread(lambda: not selectors.open_streams(ada.pk)))
+    assert (await in_database_thread(StreamSession.objects.get)).closed_at is not None
 
 
 async def test_streams__are_listed_and_one_is_ended(ada: User, streams: Streams) -> None:
@@ -364,11 +368,11 @@ async def test_streams__are_listed_and_one_is_ended(ada: User, streams: Streams)
     agent = {"user-agent": "Mozilla/5.0 (X11; Linux x86_64; rv:130.0) Gecko/20100101 Firefox/130.0"}
     first = await live(streams, ada, f"client={client}&category=orders", headers=agent)
     second = await live(streams, ada)
-    stranger = await live(streams, await in_pool(make_user, "grace"))
-    api = await in_pool(Api, ada)
-    answer = await in_pool(api.get, STREAMS)
+    stranger = await live(streams, await in_database_thread(make_user, "grace"))
+    api = await in_database_thread(Api, ada)
+    answer = await in_database_thread(api.get, STREAMS)
     listed = answer.json["results"]
-    state = await in_pool(services.open_inbox, ada.pk)
+    state = await in_database_thread(services.open_inbox, ada.pk)
     assert answer.status == 200
     assert listed[0] == {
         "id": str(key_of(first)),
@@ -385,13 +389,13 @@ async def test_streams__are_listed_and_one_is_ended(ada: User, streams: Streams)
     assert listed[0]["opened_at"].endswith("Z")
     assert [row["id"] for row in listed] == [str(key_of(first)), str(key_of(second))]
 
-    assert (await in_pool(api.ask, "DELETE", f"{STREAMS}/{key_of(first)}")).status == 204
+    assert (await in_database_thread(api.ask, "DELETE", f"{STREAMS}/{key_of(first)}")).status == 204
     close = await first.expect("stream.close")
     assert (close.json["reason"], close.json["reconnect"]) == ("revoked", False)
     for key in (key_of(first), key_of(stranger), uuid4(), "x"):
-        again = await in_pool(api.ask, "DELETE", f"{STREAMS}/{key}")
+        again = await in_database_thread(api.ask, "DELETE", f"{STREAMS}/{key}")
         assert (again.status, again.code) == (404, "not_found")
-    rest = (await in_pool(api.get, STREAMS)).json["results"]
+    rest = (await in_database_thread(api.get, STREAMS)).json["results"]
     assert [row["id"] for row in rest] == [str(key_of(second))]
     assert stranger.ended is second.ended is None
 

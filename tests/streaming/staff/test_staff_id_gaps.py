@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from notifications.streaming.staff import id_gaps as module
-from notifications.streaming.staff.id_gaps import Gaps
-from notifications.streaming.staff.replay_speed import MAX_PAUSE_SECONDS, Pace, Pause
+from notifications.streaming.staff.id_gaps import IdGaps
+from notifications.streaming.staff.replay_speed import MAX_PAUSE_SECONDS, Pause, ReplayPace
 
 pytestmark = pytest.mark.shape("embedded")
 
@@ -31,7 +31,7 @@ def test_gaps__transactions_that_commit_in_any_order__show_each_committed_id_onc
     """The database as a list of who took each id; a transaction's number is one of its own, given before its
     first id.
     """
-    gaps, shown = Gaps(0), []
+    gaps, shown = IdGaps(0), []
     numbers = {taker: 100 + taker for taker in range(5)}
     committed: set[int] = set()
     running = set(range(5))
@@ -39,7 +39,7 @@ def test_gaps__transactions_that_commit_in_any_order__show_each_committed_id_onc
     def look() -> None:
         visible = [id_ for id_, taker in enumerate(takers, start=1) if taker in committed]
         fresh = [id_ for id_ in visible if id_ > gaps.high]
-        gaps.pass_on_to(fresh)
+        gaps.add_new(fresh)
         horizon = min((numbers[taker] for taker in running), default=1_000)
         late = [id_ for id_ in visible if any(first <= id_ <= last for first, last in gaps.spans)]
         gaps.fill(late)
@@ -64,25 +64,25 @@ def test_gaps__transactions_that_commit_in_any_order__show_each_committed_id_onc
 
 
 def test_gaps__too_many__give_up_the_lowest_and_say_so() -> None:
-    gaps = Gaps(0)
-    gaps.pass_on_to(range(3, 3 * module.MAX_GAPS + 4, 3))
+    gaps = IdGaps(0)
+    gaps.add_new(range(3, 3 * module.MAX_GAPS + 4, 3))
     assert len(gaps.spans) == module.MAX_GAPS
     assert gaps.given_up_count == 2
     assert gaps.low == 3
 
 
 def test_gaps__skipped__count_what_may_have_been_passed_over() -> None:
-    gaps = Gaps(10)
-    gaps.pass_on_to([12, 15])
+    gaps = IdGaps(10)
+    gaps.add_new([12, 15])
     assert gaps.skip_to(20) == 5 + 3
     assert (gaps.low, gaps.high, gaps.spans) == (20, 20, [])
 
 
 def test_pace__shortens_long_pauses_and_says_how_long_they_were() -> None:
     at = datetime(2026, 11, 21, tzinfo=UTC)
-    pace = Pace(10, at)
+    pace = ReplayPace(10, at)
     assert pace.pause_before(at) == Pause(0.0)
     assert pace.pause_before(at + timedelta(seconds=5)) == Pause(0.5)
     assert pace.pause_before(at + timedelta(hours=1)) == Pause(MAX_PAUSE_SECONDS, 3_595.0)
     assert pace.pause_before(at + timedelta(hours=1, seconds=10)) == Pause(1.0)
-    assert Pace(1, None).pause_before(at) == Pause(0.0)
+    assert ReplayPace(1, None).pause_before(at) == Pause(0.0)

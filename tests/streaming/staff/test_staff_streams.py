@@ -19,7 +19,7 @@ from django.utils import timezone
 
 from notifications import services
 from notifications.models import Change, Inbox, Notification, StreamSession
-from notifications.streaming.database_threads import in_pool
+from notifications.streaming.database_threads import in_database_thread
 from notifications.streaming.process.runtime import current_runtime
 from notifications.streaming.staff import replay_speed, tail
 from notifications.streaming.staff.endpoint import replay as replay_application
@@ -65,14 +65,14 @@ async def titles(stream: AsgiStream, count: int) -> list[str]:
 async def test_tail__shows_all_inboxes_with_what_the_right_and_the_filter_admit(
     streams: Streams, ada: User, vera: User
 ) -> None:
-    walter = await in_pool(make_staff, "walter", "view_notification")
+    walter = await in_database_thread(make_staff, "walter", "view_notification")
     everything = await open_tail(streams, vera)
     blind = await open_tail(streams, walter)
     errors = await open_tail(streams, vera, "level=error&recipient=ada&recipient=grace&change=created")
-    grace = await in_pool(make_user, "grace")
+    grace = await in_database_thread(make_user, "grace")
     public_id = await send_to(ada, HOSTILE, level="error", topic="order:7")
     await send_to(grace, "a warning", level="warning")
-    await in_pool(services.mark_all_read, ada)
+    await in_database_thread(services.mark_all_read, ada)
     assert await titles(everything, 3) == [HOSTILE, "a warning", "inbox.read"]
     told = (await blind.expect("tail.change", where=lambda event: event.json.get("topic") == "order:7")).json
     assert "title" not in told
@@ -82,7 +82,7 @@ async def test_tail__shows_all_inboxes_with_what_the_right_and_the_filter_admit(
     assert (told["recipient"], told["notification"], told["level"]) == ("ada", str(public_id), "error")
     await send_to(grace, "the last", level="error")
     assert await titles(errors, 2) == [HOSTILE, "the last"]
-    assert not await in_pool(StreamSession.objects.exists)
+    assert not await in_database_thread(StreamSession.objects.exists)
 
 
 @pytest.mark.shape("production")
@@ -91,7 +91,7 @@ async def test_tail__transactions_that_commit_late__are_shown_once_and_in_the_or
 ) -> None:
     """PostgreSQL gives ids when rows are written, and shows rows when they are committed."""
     stream = await open_tail(streams, vera)
-    grace = await in_pool(make_user, "grace")
+    grace = await in_database_thread(make_user, "grace")
     public_id = await send_to(ada, "early")
     written, may_commit = threading.Event(), threading.Event()
 
@@ -113,7 +113,7 @@ async def test_tail__transactions_that_commit_late__are_shown_once_and_in_the_or
     may_commit.set()
     late = (await stream.expect("tail.change")).json
     assert (late["change"], late["recipient"]) == ("notification.read", "ada")
-    assert late["id"] < (await in_pool(Change.objects.latest, "pk")).pk
+    assert late["id"] < (await in_database_thread(Change.objects.latest, "pk")).pk
     holding.join()
     await send_to(grace, "afterwards")
     await stream.expect("tail.change", where=lambda event: event.json.get("title") == "afterwards")
@@ -146,8 +146,8 @@ async def test_tail__far_more_than_it_reads_at_once__passes_over_and_says_so(
     monkeypatch.setattr(tail, "MAX_READS", 1)
     stream = await open_tail(streams, vera)
     event = order_event()
-    users = [await in_pool(make_user) for _ in range(12)]
-    await in_pool(services.notify_many, users, event, title="many")
+    users = [await in_database_thread(make_user) for _ in range(12)]
+    await in_database_thread(services.notify_many, users, event, title="many")
     assert (await stream.expect("tail.skipped")).json["at_most"] >= 1
     await send_to(ada, "afterwards")
     await stream.expect("tail.change", where=lambda event: event.json["title"] == "afterwards")
@@ -176,9 +176,9 @@ async def test_replay__plays_the_log_in_order_shortens_pauses_and_leaves_no_trac
     monkeypatch.setattr(replay_speed, "MAX_PAUSE_SECONDS", 0.05)
     monkeypatch.setattr("notifications.streaming.staff.replay.PAGE", 2)
     ids = [await send_to(ada, f"number {number}") for number in range(4)]
-    await in_pool(services.mark_read, ada, ids[:1])
-    await in_pool(Change.objects.filter(position__lte=3).update, at="2026-11-20T10:00:00Z")
-    before = await in_pool(snapshot)
+    await in_database_thread(services.mark_read, ada, ids[:1])
+    await in_database_thread(Change.objects.filter(position__lte=3).update, at="2026-11-20T10:00:00Z")
+    before = await in_database_thread(snapshot)
     stream = await streams.open(vera, f"inbox={ada.pk}&after=1&speed=60", application=replay_application)
     assert (await stream.expect("replay.open")).json == {"position": 1, "head": 5, "speed": 60}
     await stream.expect("replay.end")
@@ -195,7 +195,7 @@ async def test_replay__plays_the_log_in_order_shortens_pauses_and_leaves_no_trac
     gap = next(event.json for event in stream.events if event.type == "replay.gap")
     assert gap["seconds"] > 3_600
     assert gap["shown_seconds"] == 0.05
-    assert await in_pool(snapshot) == before
+    assert await in_database_thread(snapshot) == before
 
 
 def snapshot() -> list[Any]:
@@ -204,11 +204,13 @@ def snapshot() -> list[Any]:
 
 
 async def test_staff_streams__by_anybody_else__are_refused(streams: Streams, ada: User, vera: User) -> None:
-    walter = await in_pool(make_staff, "walter", "view_notification")
-    clerk = await in_pool(make_staff, "clerk")
-    no_staff = await in_pool(make_user, "nostaff")
-    await in_pool(no_staff.user_permissions.set, await in_pool(list, Permission.objects.all()))
-    _, text = await in_pool(make_token, vera, "read")
+    walter = await in_database_thread(make_staff, "walter", "view_notification")
+    clerk = await in_database_thread(make_staff, "clerk")
+    no_staff = await in_database_thread(make_user, "nostaff")
+    await in_database_thread(
+        no_staff.user_permissions.set, await in_database_thread(list, Permission.objects.all())
+    )
+    _, text = await in_database_thread(make_token, vera, "read")
 
     async def status(
         user: User | None, query: str = "", application: Any = tail_application, **options: Any
@@ -283,7 +285,7 @@ async def test_staff_stream__whose_right_ends__ends_at_the_next_tick(
     streams: Streams, vera: User, end: Callable[[User], None], reason: str, reconnect: bool
 ) -> None:
     stream = await open_tail(streams, vera)
-    await in_pool(end, vera)
+    await in_database_thread(end, vera)
     closed = (await stream.expect("stream.close")).json
     assert (closed["reason"], closed["reconnect"]) == (reason, reconnect)
     assert await stream.wait_ended() == "clean"
