@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 
 from uvicorn.config import Config
 
-from tests.helpers.ports import HOST
+from tests.helpers.machine.ports import HOST
 
 
 class Bare(asyncio.Protocol):

@@ -9,8 +9,8 @@ from typing import Self
 
 from benchmarks.clients import Clients
 from benchmarks.machine import cpu_seconds
-from tests.helpers.guarded import GuardedFolder, GuardedProcess
-from tests.helpers.ports import HOST, free_port
+from tests.helpers.machine.guarded import GuardedFolder, GuardedProcess
+from tests.helpers.machine.ports import HOST, free_port
 from tests.helpers.waiting import wait_until
 
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterable
 from typing import Self
 
-from tests.helpers.ports import HOST
+from tests.helpers.machine.ports import HOST
 from tests.helpers.waiting import wait_until
 
 CHUNK_BYTES = 65_536

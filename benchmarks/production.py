@@ -13,9 +13,9 @@ import django
 from django.core.management import call_command
 from django.db import connections
 
-from tests.helpers.ports import HOST
+from tests.helpers.machine.ports import HOST
+from tests.helpers.machine.servers import PostgresServer, RedisServer
 from tests.helpers.processes import HubProcess
-from tests.helpers.servers import PostgresServer, RedisServer
 
 # Nothing of this machine's own deployment may leak into the figures.
 FOREIGN = ("HUB_", "DATABASE_", "SECRET_", "LOG_", "CSRF_")

@@ -5,7 +5,7 @@ Each change of a notification holds its whole state after that change, so a late
 supersedes all earlier ones: compaction keeps the last. Only an all-read change says nothing of a single
 notification; it takes along what stands unread before it, up to a position and within a category. The
 database, Python and the recipe in CONTRIBUTING.md read the table below; ``static/notifications/fold.js`` is
-held to it by the cases of ``tests/helpers/fold_cases.py``.
+held to it by the cases of ``tests/helpers/oracle.py``.
 """
 
 from __future__ import annotations

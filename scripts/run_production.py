@@ -20,9 +20,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.helpers.guardian import PR_SET_PDEATHSIG
-from tests.helpers.ports import HOST
-from tests.helpers.servers import PostgresServer, RedisServer, ServerMissing
+from tests.helpers.machine.guardian import PR_SET_PDEATHSIG
+from tests.helpers.machine.ports import HOST
+from tests.helpers.machine.servers import PostgresServer, RedisServer, ServerMissing
 
 ROOT = Path(__file__).resolve().parent.parent
 MANAGE = [sys.executable, str(ROOT / "manage.py")]

@@ -18,9 +18,9 @@ from tests.helpers.asgi import Streams
 from tests.helpers.browser import ChromiumMissing, PageFactory, running_browser
 from tests.helpers.emptying import emptying_that_gives_way
 from tests.helpers.factories import make_user
+from tests.helpers.machine.servers import RedisServer
 from tests.helpers.plugin import has_failed
 from tests.helpers.processes import HUB_APPLICATION, HubProcess, ServerName
-from tests.helpers.servers import RedisServer
 
 # A busy machine is no failure. In CI Hypothesis's own profile holds besides: the same examples in every run.
 hypothesis_settings.register_profile(

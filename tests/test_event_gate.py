@@ -18,10 +18,9 @@ from notifications.event_types import EventType, UntypedEvent, registry
 from notifications.exceptions import InvalidInput, UnknownEventType
 from notifications.models import Event, Notification
 from notifications.services import Recipients
-from tests.helpers.api import Api
-from tests.helpers.factories import make_user
+from tests.helpers.api import BATCH, PUBLISH, WITHDRAW, Api, draft, post, producer_api
+from tests.helpers.factories import make_producer, make_user
 from tests.helpers.oracle import listed
-from tests.helpers.producers import BATCH, PUBLISH, WITHDRAW, draft, make_producer, post, producer_api
 from tests.helpers.staff import BROADCASTS, LIST, client_of, page_of
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -18,7 +18,7 @@ from notifications.pages.forms import FORMS
 from notifications.payloads import ChangeRow, NotificationRow, change_json, notification_json
 from notifications.rest.inputs import ACTION_NAMES
 from notifications.rest.schema.components import SCHEMAS
-from tests.helpers.fold_cases import ALL_READ, AllReadCase
+from tests.helpers.oracle import ALL_READ, AllReadCase
 
 pytestmark = pytest.mark.shape("embedded")
 

@@ -15,7 +15,7 @@ from benchmarks.run import Run
 from benchmarks.scenarios.latency import open_stream
 from notifications.event_types import UntypedEvent
 from notifications.services import notify
-from tests.helpers.servers import RedisServer
+from tests.helpers.machine.servers import RedisServer
 
 STREAMS = 24
 PER_SECOND = 2  # so that commits fall into every part of the time between two comparisons

@@ -18,7 +18,7 @@ from benchmarks.people import people
 from benchmarks.run import Run
 from notifications import services
 from notifications.event_types import UntypedEvent
-from tests.helpers.guarded import GuardedFolder
+from tests.helpers.machine.guarded import GuardedFolder
 
 ROUNDS = 1_000
 # In turns, so that a neighbour disturbs both alike.

@@ -17,12 +17,10 @@ from playwright.sync_api import Page, ViewportSize
 from notifications import services
 from notifications.models import Change, EndReason, Event, Notification, StreamSession, Worker, new_public_id
 from notifications.services import NewStream, Origin, Recipients, Selection
-from tests.helpers.browser import PageFactory, expect
-from tests.helpers.factories import make_user, order_event, send
-from tests.helpers.pages import InboxPage
+from tests.helpers.browser import InboxPage, PageFactory, expect
+from tests.helpers.factories import make_token, make_user, order_event, send
 from tests.helpers.processes import HubProcess
 from tests.helpers.staff import BROADCASTS, INBOXES, LIST, REPLAYS, STREAMS, TOKENS, page_of, row_of
-from tests.helpers.tokens import make_token
 from tests.helpers.waiting import wait_until
 
 pytestmark = [

@@ -16,10 +16,9 @@ from django.utils import timezone
 
 from notifications import services
 from notifications.models import ApiToken
-from tests.helpers.factories import make_user
+from tests.helpers.factories import make_token, make_user, spoil
 from tests.helpers.staff import TOKENS as LIST
 from tests.helpers.staff import client_of, make_staff, messages_of
-from tests.helpers.tokens import make_token, spoil
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

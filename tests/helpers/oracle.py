@@ -1,6 +1,7 @@
 """The convergence oracle: what a client holds after folding the changes is what a fresh list shows (I12).
 
 The fold is written here a second time, from the protocol's words alone, and reads bytes as a client does.
+`ALL_READ` are the cases that hold the rules in Python, in SQL and on the page to the same.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final, NamedTuple
 
 from notifications import payloads, selectors, services
 
@@ -125,3 +126,37 @@ def assert_converges(*users: Any) -> Iterator[None]:
     yield
     for user_id, client in before:
         assert_converged(client, user_id)
+
+
+class AllReadCase(NamedTuple):
+    """A notification of the category ``orders`` that is unread after its newest change, and an all-read
+    change.
+
+    Attributes:
+        created: position of its created change.
+        newest: position of its newest change.
+        position: of the all-read change.
+        up_to: what the user had seen.
+        category: that the user chose; empty for all.
+        is_read: whether the notification is read then.
+    """
+
+    created: int
+    newest: int
+    position: int
+    up_to: int
+    category: str
+    is_read: bool
+
+
+ALL_READ: Final = {
+    "all there is": AllReadCase(1, 1, 5, 4, "", True),
+    "created at what was seen": AllReadCase(4, 4, 5, 4, "", True),
+    "created after what was seen": AllReadCase(4, 4, 5, 3, "", False),
+    "marked unread after what was seen": AllReadCase(1, 4, 5, 3, "", True),
+    "marked unread after it": AllReadCase(1, 6, 5, 4, "", False),
+    "nothing was seen": AllReadCase(1, 1, 5, 0, "", False),
+    "its category": AllReadCase(1, 1, 5, 4, "orders", True),
+    "another category": AllReadCase(1, 1, 5, 4, "imports", False),
+    "a category that begins the same": AllReadCase(1, 1, 5, 4, "order", False),
+}

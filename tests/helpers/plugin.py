@@ -17,8 +17,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.helpers.guarded import GuardedFolder
-from tests.helpers.servers import PostgresServer, RedisServer, Server
+from tests.helpers.machine.guarded import GuardedFolder
+from tests.helpers.machine.servers import PostgresServer, RedisServer, Server
 
 SHAPES = ("embedded", "production")
 WORKER = "PYTEST_XDIST_WORKER"

@@ -15,8 +15,8 @@ from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_K
 from django.contrib.sessions.backends.db import SessionStore
 from django.db import connection
 
-from tests.helpers.guarded import GuardedFolder, GuardedProcess
-from tests.helpers.ports import HOST, free_port
+from tests.helpers.machine.guarded import GuardedFolder, GuardedProcess
+from tests.helpers.machine.ports import HOST, free_port
 from tests.helpers.streams import LiveStream, unverified_tls
 from tests.helpers.waiting import LONG_SECONDS, PATIENCE_SECONDS, wait_until
 

@@ -2,7 +2,7 @@
 coroutines.
 
 Both are a `StreamRecord`: `expect()` gives the next event of a type or fails at its deadline, and everything
-that came stays readable.
+that came stays readable. What tests ask of such streams, and of a server by raw bytes, stands at the end.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from tests.helpers.machine.ports import HOST
 from tests.helpers.sse import ServerSentEvent, StreamRecord
 from tests.helpers.waiting import PATIENCE_SECONDS
 
@@ -242,3 +243,36 @@ async def open_stream(
         finally:
             await stream.close()
             await response.aclose()
+
+
+def positions(*streams: StreamRecord) -> list[int]:
+    """The positions of the changes that came, in order."""
+    return [
+        event.json["position"] for stream in streams for event in stream.events if "position" in event.json
+    ]
+
+
+def at(position: int) -> Callable[[ServerSentEvent], bool]:
+    """Is it the change of that position?"""
+    return lambda event: bool(event.json["position"] == position)
+
+
+def complaints(output: str) -> list[str]:
+    """What a log holds that somebody would have to look at; the helpers' own question is none of it."""
+    words = ("WARNING", "ERROR", "CRITICAL", "Traceback")
+    return [
+        line
+        for line in output.splitlines()
+        if any(word in line for word in words) and "/is-it-up" not in line
+    ]
+
+
+def ask(port: int, raw: bytes) -> bytes:
+    """Send raw bytes to the loopback address, and return what is answered at first; empty when the connection
+    just ends.
+    """
+    with socket.create_connection((HOST, port), timeout=PATIENCE_SECONDS) as connection:
+        connection.sendall(raw)
+        with contextlib.suppress(ConnectionError):
+            return connection.recv(65_536)
+        return b""

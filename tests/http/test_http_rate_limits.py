@@ -15,10 +15,9 @@ from django.contrib.auth.models import User
 
 from notifications.http import rate_limits as module
 from notifications.http.rate_limits import Allowance, Buckets, MemoryBuckets, RedisBuckets
-from tests.helpers.api import Api
-from tests.helpers.factories import make_user
-from tests.helpers.producers import PUBLISH, draft, make_producer, post, producer_api
-from tests.helpers.servers import RedisServer
+from tests.helpers.api import PUBLISH, Api, draft, post, producer_api
+from tests.helpers.factories import make_producer, make_user
+from tests.helpers.machine.servers import RedisServer
 from tests.helpers.together import run_together
 from tests.helpers.waiting import PATIENCE_SECONDS
 

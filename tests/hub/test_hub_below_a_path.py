@@ -10,9 +10,8 @@ import pytest
 from django.contrib.auth.models import User
 
 from notifications import services
-from tests.helpers.browser import PageFactory, expect
+from tests.helpers.browser import PageFactory, expect, session_cookie
 from tests.helpers.factories import make_user, order_event, send
-from tests.helpers.pages import session_cookie
 from tests.helpers.processes import HubProcess, ServerName
 from tests.helpers.staff import INBOXES, make_staff
 

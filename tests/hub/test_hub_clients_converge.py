@@ -22,13 +22,12 @@ import pytest
 from django.contrib.auth.models import User
 
 from notifications import services
-from tests.helpers.factories import make_user, order_event, send
+from tests.helpers.factories import make_token, make_user, order_event, send
 from tests.helpers.oracle import Client, listed
 from tests.helpers.processes import HubProcess
 from tests.helpers.sse import UnexpectedEnd
 from tests.helpers.streams import LiveStream
 from tests.helpers.together import run_together
-from tests.helpers.tokens import make_token
 from tests.helpers.waiting import PATIENCE_SECONDS
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.system]

@@ -23,10 +23,10 @@ from notifications import services
 from notifications.models import Change, Notification
 from tests.helpers import auditor
 from tests.helpers.factories import make_user, order_event
-from tests.helpers.guarded import GuardedProcess
+from tests.helpers.machine.guarded import GuardedProcess
+from tests.helpers.machine.servers import RedisServer
 from tests.helpers.oracle import Client, listed
 from tests.helpers.processes import ROOT, HubProcess, hub_environment, session_headers
-from tests.helpers.servers import RedisServer
 from tests.helpers.sse import ServerSentEvent, UnexpectedEnd
 from tests.helpers.streams import LiveStream
 from tests.helpers.waiting import LONG_SECONDS, PATIENCE_SECONDS, wait_until

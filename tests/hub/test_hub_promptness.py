@@ -17,7 +17,7 @@ from django.contrib.auth.models import User
 from notifications.models import Change, Event
 from tests.helpers.factories import send
 from tests.helpers.processes import HubProcess
-from tests.helpers.wire import at, positions
+from tests.helpers.streams import at, positions
 
 pytestmark = [pytest.mark.system, pytest.mark.shape("production")]
 

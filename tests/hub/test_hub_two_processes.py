@@ -17,7 +17,7 @@ from notifications import services
 from notifications.models import Change, Event, Notification
 from tests.helpers import auditor
 from tests.helpers.factories import make_user, send
-from tests.helpers.guarded import GuardedProcess
+from tests.helpers.machine.guarded import GuardedProcess
 from tests.helpers.oracle import Client, assert_converged, assert_converges, changes_since
 from tests.helpers.processes import ROOT, hub_environment
 from tests.helpers.waiting import LONG_SECONDS, wait_until

@@ -28,9 +28,9 @@ from notifications.ops.neighbours import UNNAMED, judge
 from notifications.selectors import DatabaseIdentity
 from notifications.system.installation import Installation
 from tests.helpers.factories import send
+from tests.helpers.machine.servers import RedisServer
 from tests.helpers.oracle import listed
 from tests.helpers.processes import HubProcess, manage
-from tests.helpers.servers import RedisServer
 from tests.helpers.waiting import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -23,7 +23,7 @@ from notifications.ops.routing import ops_routes
 from notifications.streaming.database_threads import in_database_thread
 from notifications.streaming.process.runtime import current_runtime
 from tests.helpers.asgi import stream_scope
-from tests.helpers.servers import RedisServer
+from tests.helpers.machine.servers import RedisServer
 from tests.helpers.waiting import PATIENCE_SECONDS, wait_until_async
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page
 
-from tests.helpers.scripts import script_page
+from tests.pages.scripts import script_page
 
 
 @pytest.fixture(scope="module")

@@ -11,12 +11,11 @@ from django.contrib.auth.models import User
 from playwright.sync_api import Page
 
 from notifications.models import Notification
-from tests.helpers.browser import PageFactory, expect
+from tests.helpers.browser import InboxPage, PageFactory, expect, session_cookie
 from tests.helpers.factories import send
-from tests.helpers.pages import InboxPage, session_cookie
 from tests.helpers.processes import HubProcess
-from tests.helpers.scripts import FOLDER
 from tests.helpers.waiting import wait_until
+from tests.pages.scripts import FOLDER
 
 # In each test the hub comes before the pages, so that it ends after them: a page whose hub is gone complains.
 pytestmark = [

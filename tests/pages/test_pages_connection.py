@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page
 
-from tests.helpers.scripts import call, script_page
+from tests.pages.scripts import call, script_page
 
 pytestmark = [pytest.mark.browser, pytest.mark.shape("embedded")]
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page
 
-from tests.helpers.scripts import call, script_page
 from tests.helpers.waiting import wait_until
+from tests.pages.scripts import call, script_page
 
 pytestmark = [pytest.mark.browser, pytest.mark.shape("embedded")]
 

@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 from playwright.sync_api import Page
 
 from notifications.fold import CHANGE_NAMES, OBJECT_KINDS
-from tests.helpers.fold_cases import ALL_READ, AllReadCase
-from tests.helpers.oracle import Client
-from tests.helpers.scripts import call
+from tests.helpers.oracle import ALL_READ, AllReadCase, Client
+from tests.pages.scripts import call
 
 pytestmark = [pytest.mark.browser, pytest.mark.shape("embedded")]
 

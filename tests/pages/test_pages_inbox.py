@@ -12,9 +12,8 @@ from django.contrib.auth.models import User
 from playwright.sync_api import Page
 
 from notifications import services
-from tests.helpers.browser import PageFactory, expect
+from tests.helpers.browser import InboxPage, PageFactory, expect, session_cookie
 from tests.helpers.factories import order_event, send
-from tests.helpers.pages import InboxPage, session_cookie
 from tests.helpers.processes import HubProcess
 
 # In each test the hub comes before the pages, so that it ends after them: a page whose hub is gone complains.

@@ -12,9 +12,8 @@ from django.contrib.auth.models import User
 
 from notifications import services
 from notifications.event_types import UntypedEvent
-from tests.helpers.browser import PageFactory, expect, log_in
+from tests.helpers.browser import InboxPage, PageFactory, expect, log_in
 from tests.helpers.factories import send
-from tests.helpers.pages import InboxPage
 from tests.helpers.processes import HubProcess
 from tests.helpers.waiting import LONG_SECONDS, wait_until
 

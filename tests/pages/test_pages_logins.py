@@ -13,9 +13,8 @@ from django.contrib.sessions.models import Session
 
 from notifications import selectors, services
 from notifications.models import EndReason
-from tests.helpers.browser import PLAIN_HOST, PageFactory, expect, log_in
+from tests.helpers.browser import PLAIN_HOST, InboxPage, PageFactory, expect, log_in, session_cookie
 from tests.helpers.factories import send
-from tests.helpers.pages import InboxPage, session_cookie
 from tests.helpers.processes import HubProcess
 from tests.helpers.waiting import wait_until
 

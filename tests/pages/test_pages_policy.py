@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 import pytest
 from playwright.sync_api import Page
 
-from tests.helpers.scripts import FOLDER, call
+from tests.pages.scripts import FOLDER, call
 
 pytestmark = [pytest.mark.browser, pytest.mark.shape("embedded")]
 

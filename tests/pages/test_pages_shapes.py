@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page
 
-from tests.helpers.scripts import call
+from tests.pages.scripts import call
 
 pytestmark = [pytest.mark.browser, pytest.mark.shape("embedded")]
 

@@ -12,10 +12,8 @@ from uuid import UUID
 
 import pytest
 
-from tests.helpers.factories import make_user
+from tests.helpers.factories import make_producer, make_token, make_user
 from tests.helpers.processes import HubProcess
-from tests.helpers.producers import make_producer
-from tests.helpers.tokens import make_token
 from tests.helpers.waiting import LONG_SECONDS
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.system, pytest.mark.shape("embedded")]

@@ -15,12 +15,11 @@ from playwright.sync_api import Browser
 
 from notifications.models import Change
 from tests.helpers.factories import send
-from tests.helpers.nginx import Nginx, NginxMissing, nginx_program
-from tests.helpers.ports import HOST
+from tests.helpers.machine.nginx import Nginx, NginxMissing, nginx_program
+from tests.helpers.machine.ports import HOST
 from tests.helpers.processes import CSRF_TOKEN, HubProcess, new_session_key, session_headers
-from tests.helpers.streams import LiveStream
+from tests.helpers.streams import LiveStream, at, complaints, positions
 from tests.helpers.waiting import PATIENCE_SECONDS
-from tests.helpers.wire import at, complaints, positions
 
 pytestmark = [pytest.mark.system, pytest.mark.shape("embedded")]
 

@@ -14,8 +14,8 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from tests.helpers.guarded import GuardedFolder, GuardedProcess
-from tests.helpers.ports import HOST, free_port
+from tests.helpers.machine.guarded import GuardedFolder, GuardedProcess
+from tests.helpers.machine.ports import HOST, free_port
 from tests.helpers.processes import ROOT
 from tests.helpers.streams import LiveStream
 from tests.helpers.waiting import LONG_SECONDS, PATIENCE_SECONDS, wait_until

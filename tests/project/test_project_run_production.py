@@ -11,8 +11,8 @@ import httpx
 import psycopg
 import pytest
 
-from tests.helpers.guarded import GuardedFolder, GuardedProcess
-from tests.helpers.ports import HOST, free_port
+from tests.helpers.machine.guarded import GuardedFolder, GuardedProcess
+from tests.helpers.machine.ports import HOST, free_port
 from tests.helpers.processes import ROOT
 from tests.helpers.waiting import LONG_SECONDS, PATIENCE_SECONDS, wait_until
 

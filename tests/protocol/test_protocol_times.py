@@ -20,9 +20,8 @@ from notifications.exceptions import InvalidInput
 from notifications.models import ApiToken, Broadcast, Change, Event, Inbox, Notification
 from notifications.protocol.times import EARLIEST, LATEST, time_problem
 from notifications.services import Recipients
-from tests.helpers.api import Api
+from tests.helpers.api import BATCH, PUBLISH, Api, draft, post, producer_api
 from tests.helpers.factories import make_user, order_event, send
-from tests.helpers.producers import BATCH, PUBLISH, draft, post, producer_api
 from tests.helpers.staff import BROADCASTS, INBOXES, LIST, TOKENS, client_of, page_of
 
 pytestmark = pytest.mark.django_db(transaction=True)

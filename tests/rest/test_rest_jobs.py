@@ -14,8 +14,7 @@ from notifications import services
 from notifications.models import Broadcast
 from notifications.services import Recipients
 from tests.helpers.api import Api
-from tests.helpers.factories import make_user, order_event
-from tests.helpers.tokens import make_token
+from tests.helpers.factories import make_token, make_user, order_event
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

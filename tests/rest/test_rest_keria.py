@@ -14,9 +14,8 @@ from django.urls import reverse
 
 from notifications import selectors, services
 from tests.helpers.api import Answer, Api
-from tests.helpers.factories import make_user, order_event, send
+from tests.helpers.factories import make_token, make_user, order_event, send
 from tests.helpers.processes import HubProcess
-from tests.helpers.tokens import make_token
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

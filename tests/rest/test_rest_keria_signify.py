@@ -17,9 +17,8 @@ from django.contrib.auth.models import User
 
 from notifications import services
 from notifications.event_types import UntypedEvent
-from tests.helpers.factories import make_user, order_event, send
+from tests.helpers.factories import make_token, make_user, order_event, send
 from tests.helpers.processes import HubProcess
-from tests.helpers.tokens import make_token
 from tests.helpers.waiting import PATIENCE_SECONDS, wait_until
 
 # Nothing in it depends on the database or on Redis.

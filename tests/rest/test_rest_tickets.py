@@ -21,9 +21,8 @@ from notifications.services.credentials import tickets
 from notifications.streaming.database_threads import in_database_thread
 from tests.helpers.api import TICKET, Answer, Api
 from tests.helpers.asgi import AsgiStream, Streams, send_to
-from tests.helpers.factories import make_user
+from tests.helpers.factories import make_token, make_user
 from tests.helpers.together import run_together
-from tests.helpers.tokens import make_token
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -3,7 +3,7 @@ fresh list.
 
 Hypothesis makes up sequences of services over several users, in transactions that commit or are rolled back,
 with collapse keys, schedules, expiries, a clock that jumps, sweeps, and rows written past the services. Each
-sequence is also given to a reference that knows no database (tests/helpers/reference.py): the logs must be
+sequence is also given to a reference that knows no database (tests/services/reference.py): the logs must be
 the same, entry by entry.
 """
 
@@ -31,7 +31,7 @@ from notifications.models import Event, Notification
 from tests.helpers import auditor
 from tests.helpers.factories import make_user
 from tests.helpers.oracle import Client, assert_converged, changes_since, listed
-from tests.helpers.reference import Box, Item, World
+from tests.services.reference import Box, Item, World
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -17,9 +17,9 @@ from notifications import selectors, services
 from notifications.event_types import EventType, UntypedEvent, registry
 from notifications.exceptions import InvalidInput, NotificationTooLarge, UnknownEventType
 from notifications.models import Change, Event, Inbox, Notification
+from tests.helpers.api import BAD_ACTIONS, PAY
 from tests.helpers.factories import make_user, order_event, send
 from tests.helpers.oracle import assert_converges, changes_since
-from tests.helpers.producers import BAD_ACTIONS, PAY
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.helpers.guarded import GuardedFolder, GuardedProcess
-from tests.helpers.ports import HOST
+from tests.helpers.machine.guarded import GuardedFolder, GuardedProcess
+from tests.helpers.machine.ports import HOST
 from tests.helpers.processes import ROOT, hub_environment
 from tests.helpers.waiting import LONG_SECONDS, PATIENCE_SECONDS
 

@@ -17,9 +17,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.helpers.factories import make_user, send
 from tests.helpers.processes import HubProcess
-from tests.helpers.streams import LiveStream
+from tests.helpers.streams import LiveStream, at, complaints, positions
 from tests.helpers.waiting import LONG_SECONDS, PATIENCE_SECONDS, wait_until
-from tests.helpers.wire import at, complaints, positions
 
 # Each starts three processes, on a machine that may be busy.
 pytestmark = [pytest.mark.system, pytest.mark.shape("production")]

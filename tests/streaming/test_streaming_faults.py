@@ -14,12 +14,12 @@ from django.db import transaction
 
 from notifications.models import Event, Notification
 from tests.helpers.factories import make_user, order_event, send
-from tests.helpers.ports import HOST
+from tests.helpers.machine.ports import HOST
+from tests.helpers.machine.servers import RedisServer
 from tests.helpers.processes import HubProcess
-from tests.helpers.servers import RedisServer
 from tests.helpers.staff import TAIL_STREAM, make_staff
+from tests.helpers.streams import at, complaints, positions
 from tests.helpers.waiting import wait_until
-from tests.helpers.wire import at, complaints, positions
 
 pytestmark = pytest.mark.system
 

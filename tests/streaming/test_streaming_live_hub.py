@@ -15,8 +15,8 @@ from notifications.selectors import changes_after
 from tests.helpers.factories import send
 from tests.helpers.processes import HubProcess
 from tests.helpers.sse import StreamRecord
+from tests.helpers.streams import complaints, positions
 from tests.helpers.waiting import wait_until
-from tests.helpers.wire import complaints, positions
 
 pytestmark = pytest.mark.system
 

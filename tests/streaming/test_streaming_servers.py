@@ -11,11 +11,11 @@ from django.contrib.auth.models import User
 
 from notifications import services
 from tests.helpers.factories import send
-from tests.helpers.ports import HOST
+from tests.helpers.machine.ports import HOST
 from tests.helpers.processes import HubProcess, session_headers
 from tests.helpers.staff import REPLAY_STREAM, TAIL_STREAM, make_staff
+from tests.helpers.streams import ask, complaints, positions
 from tests.helpers.waiting import PATIENCE_SECONDS
-from tests.helpers.wire import ask, complaints, positions, status_of
 
 # The servers are the same in both shapes; tests/contract asks the application in each of them.
 pytestmark = [pytest.mark.system, pytest.mark.shape("embedded")]
@@ -158,6 +158,11 @@ RULED_OUT: tuple[tuple[bytes, bytes, int], ...] = (
     (b"", b"Expect: 100-continue\r\n", 0), (b"", b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n", 0),
 )  # fmt: skip
 METHODS_RULED_OUT = (b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS", b"TRACE", b"PROPFIND", b"get", b"X")
+
+
+def status_of(answer: bytes) -> int:
+    """The status of a raw answer."""
+    return int(answer.split(b" ", 2)[1])
 
 
 def ask_whole(port: int, raw: bytes) -> bytes:

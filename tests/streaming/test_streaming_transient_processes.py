@@ -20,16 +20,14 @@ from django.test import override_settings
 from notifications import services
 from notifications.event_types import UntypedEvent
 from notifications.streaming.hints import publisher
-from tests.helpers.factories import send
-from tests.helpers.ports import HOST
+from tests.helpers.api import EVENTS, transient
+from tests.helpers.factories import make_producer, make_token, send
+from tests.helpers.machine.ports import HOST
+from tests.helpers.machine.servers import RedisServer
 from tests.helpers.processes import HubProcess
-from tests.helpers.producers import EVENTS, make_producer, transient
-from tests.helpers.servers import RedisServer
-from tests.helpers.streams import LiveStream
+from tests.helpers.streams import LiveStream, positions
 from tests.helpers.together import run_together
-from tests.helpers.tokens import make_token
 from tests.helpers.waiting import PATIENCE_SECONDS, wait_until
-from tests.helpers.wire import positions
 
 pytestmark = [pytest.mark.system, pytest.mark.shape("production")]
 

@@ -13,8 +13,8 @@ from notifications import selectors, services
 from notifications.event_types import UntypedEvent
 from notifications.signals import inbox_changed
 from notifications.testing import EmittedEvent, capture_events, capture_notifications
+from tests.helpers.api import PAY
 from tests.helpers.factories import make_user, send
-from tests.helpers.producers import PAY
 
 pytest_plugins = ["notifications.testing.pytest_plugin"]
 

@@ -13,10 +13,9 @@ from playwright.sync_api import Page
 
 from notifications import services
 from notifications.models import Change, Inbox
-from tests.helpers.browser import PageFactory, expect
+from tests.helpers.browser import InboxPage, PageFactory, expect, session_cookie
 from tests.helpers.factories import make_user, send
 from tests.helpers.oracle import Client, changes_since
-from tests.helpers.pages import InboxPage, session_cookie
 from tests.helpers.processes import HubProcess
 from tests.helpers.staff import INBOXES, make_staff
 

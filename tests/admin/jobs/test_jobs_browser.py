@@ -10,9 +10,8 @@ from django.test import override_settings
 
 from notifications import services
 from notifications.models import Notification, Replay
-from tests.helpers.browser import PageFactory, expect
+from tests.helpers.browser import InboxPage, PageFactory, expect, session_cookie
 from tests.helpers.factories import make_user, send
-from tests.helpers.pages import InboxPage, session_cookie
 from tests.helpers.processes import HubProcess
 from tests.helpers.staff import BROADCASTS, LIST, REPLAYS, page_of
 from tests.helpers.waiting import wait_until

@@ -18,9 +18,8 @@ from django.utils import timezone
 from notifications import services
 from notifications.models import EndReason, Inbox, StreamSession, Worker
 from notifications.services.records import polls
-from tests.helpers.factories import make_user, order_event, send
+from tests.helpers.factories import make_token, make_user, order_event, send
 from tests.helpers.staff import client_of, make_staff, page_of, row_of
-from tests.helpers.tokens import make_token
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

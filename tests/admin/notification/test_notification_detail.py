@@ -18,9 +18,9 @@ from notifications import services
 from notifications.admin.notification import detail
 from notifications.models import Change, Event, Inbox, Notification
 from notifications.services import Origin
+from tests.helpers.api import PAY
 from tests.helpers.factories import make_user, order_event, send, stage_at
 from tests.helpers.oracle import assert_converges
-from tests.helpers.producers import PAY
 from tests.helpers.staff import ADDRESS, LIST, client_of, make_staff, messages_of, page_of, row_of
 
 pytestmark = pytest.mark.django_db(transaction=True)

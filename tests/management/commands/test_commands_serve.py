@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.ports import HOST, free_port
+from tests.helpers.machine.ports import HOST, free_port
 from tests.helpers.processes import ROOT, hub_environment
 from tests.helpers.waiting import LONG_SECONDS
 

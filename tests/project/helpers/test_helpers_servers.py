@@ -16,9 +16,9 @@ import psycopg
 import pytest
 import redis
 
-from tests.helpers.guarded import GuardedFolder, GuardedProcess
-from tests.helpers.ports import HOST, free_port
-from tests.helpers.servers import PostgresServer, RedisServer
+from tests.helpers.machine.guarded import GuardedFolder, GuardedProcess
+from tests.helpers.machine.ports import HOST, free_port
+from tests.helpers.machine.servers import PostgresServer, RedisServer
 from tests.helpers.waiting import PATIENCE_SECONDS, wait_until, wait_until_async
 
 pytestmark = pytest.mark.shape("embedded")
@@ -74,7 +74,7 @@ def test_redis__paused__can_be_restarted(redis_server: RedisServer) -> None:
 def test_redis__another_one_on_its_port__is_not_taken_for_it(
     redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tests.helpers.servers.free_port", lambda: redis_server.port)
+    monkeypatch.setattr("tests.helpers.machine.servers.free_port", lambda: redis_server.port)
     with pytest.raises(RuntimeError, match=r"another Redis answers|ended at once"):
         RedisServer()
 
@@ -110,8 +110,8 @@ def test_stop__of_both__leaves_no_process_and_no_folder() -> None:
 
 ORPHAN_MAKER = """
 import sys, time
-from tests.helpers.guarded import GuardedFolder
-from tests.helpers.servers import PostgresServer, RedisServer
+from tests.helpers.machine.guarded import GuardedFolder
+from tests.helpers.machine.servers import PostgresServer, RedisServer
 started = [RedisServer(), PostgresServer()]
 folder = GuardedFolder("hub-orphan-")
 print(*[server.pid for server in started], *[server._folder.path for server in started], folder.path, flush=True)
@@ -175,7 +175,7 @@ def test_guarded_folder__removed__is_gone_and_may_be_removed_again() -> None:
 
 def test_free_port__asked_by_two_processes__differs() -> None:
     ask = (
-        "from tests.helpers.ports import HOST, free_port; print(*(free_port() for _ in range(1_000)), "
+        "from tests.helpers.machine.ports import HOST, free_port; print(*(free_port() for _ in range(1_000)), "
         "flush=True); input()"
     )
     command = [sys.executable, "-c", ask]
@@ -196,14 +196,14 @@ def test_free_port__asked__is_none_that_the_kernel_hands_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "range").write_text("16000\t60999\n")
-    monkeypatch.setattr("tests.helpers.ports.LINUX_HANDS_OUT", tmp_path / "range")
+    monkeypatch.setattr("tests.helpers.machine.ports.LINUX_HANDS_OUT", tmp_path / "range")
     assert all(10_000 <= free_port() < 16_000 for _ in range(20))
 
 
 def test_free_port__every_port_listened_on__says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server((HOST, free_port())) as listening:
         taken = listening.getsockname()[1]
-        monkeypatch.setattr("tests.helpers.ports._ports", lambda: range(taken, taken + 1))
+        monkeypatch.setattr("tests.helpers.machine.ports._ports", lambda: range(taken, taken + 1))
         with pytest.raises(RuntimeError, match="is taken"):
             free_port()
 

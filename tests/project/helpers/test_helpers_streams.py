@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.helpers.ports import free_port
+from tests.helpers.machine.ports import free_port
 from tests.helpers.sse import UnexpectedEnd
 from tests.helpers.streams import LiveStream, open_stream
 from tests.helpers.waiting import PATIENCE_SECONDS

@@ -13,9 +13,8 @@ from django.test.utils import CaptureQueriesContext
 from notifications.models import Change, Inbox, Notification
 from notifications.services.credentials.bearer import bearer_of
 from tests.helpers.api import Api
-from tests.helpers.factories import make_user, send
+from tests.helpers.factories import SPOILT, make_token, make_user, send, spoil
 from tests.helpers.oracle import assert_converges
-from tests.helpers.tokens import SPOILT, make_token, spoil
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

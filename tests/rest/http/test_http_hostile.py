@@ -17,7 +17,7 @@ from notifications import selectors, services
 from notifications.models import Change, Inbox, Notification
 from notifications.rest import urls
 from tests.helpers.api import CSRF_TOKEN, ROOT, Api
-from tests.helpers.producers import make_producer
+from tests.helpers.factories import make_producer
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

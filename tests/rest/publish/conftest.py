@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from django.contrib.auth.models import User
 
-from tests.helpers.api import Api
-from tests.helpers.producers import make_producer, producer_api
+from tests.helpers.api import Api, producer_api
+from tests.helpers.factories import make_producer
 
 
 @pytest.fixture

@@ -25,12 +25,10 @@ from notifications.services.transient import publishing as transient_events
 from notifications.services.transient.bounded_waits import Patience
 from notifications.services.transient.receipts import Receipt
 from notifications.signals import channel_layer_asked, event_emitted
-from tests.helpers.api import Answer, Api
-from tests.helpers.factories import make_user
+from tests.helpers.api import EVENTS, Answer, Api, post, producer_api, transient
+from tests.helpers.factories import make_producer, make_token, make_user
 from tests.helpers.processes import ROOT, HubProcess, hub_environment
-from tests.helpers.producers import EVENTS, make_producer, post, producer_api, transient
 from tests.helpers.together import run_together
-from tests.helpers.tokens import make_token
 from tests.helpers.waiting import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -154,7 +152,15 @@ def test_request__killed_in_the_middle_and_retried__is_not_sent_again(
     shop: User, ada: User, layer: Layer, place: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     token = make_token(shop, "publish").text
-    command = [sys.executable, "-m", "tests.helpers.dying_publisher", "--token", token, "--die-at", place]
+    command = [
+        sys.executable,
+        "-m",
+        "tests.rest.publish.dying_publisher",
+        "--token",
+        token,
+        "--die-at",
+        place,
+    ]
     environment = hub_environment({"ALLOWED_HOSTS": "testserver"})
     killed = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, check=False)
     assert killed.returncode == -9, killed.stderr

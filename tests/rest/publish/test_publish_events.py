@@ -12,11 +12,9 @@ from django.test.utils import CaptureQueriesContext
 
 from notifications.models import Event
 from notifications.signals import event_emitted
-from tests.helpers.api import Api
-from tests.helpers.factories import make_user
+from tests.helpers.api import Api, post, producer_api
+from tests.helpers.factories import make_token, make_user
 from tests.helpers.processes import HubProcess
-from tests.helpers.producers import post, producer_api
-from tests.helpers.tokens import make_token
 
 pytestmark = pytest.mark.django_db(transaction=True)
 EVENTS = "/api/v1/events"

@@ -19,12 +19,11 @@ from django.utils import timezone
 from notifications import services
 from notifications.models import Event, IdempotencyKey, Notification
 from notifications.services import idempotency
-from tests.helpers.api import Answer, Api
+from tests.helpers.api import BATCH, PUBLISH, TYPE, WITHDRAW, Answer, Api, draft, post, producer_api
+from tests.helpers.factories import make_producer, make_token
 from tests.helpers.oracle import assert_converges
 from tests.helpers.processes import ROOT, HubProcess, hub_environment
-from tests.helpers.producers import BATCH, PUBLISH, TYPE, WITHDRAW, draft, make_producer, post, producer_api
 from tests.helpers.together import run_together
-from tests.helpers.tokens import make_token
 from tests.helpers.waiting import LONG_SECONDS
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -233,7 +232,15 @@ def test_producer_request__killed_in_the_middle_and_retried__sends_once(
     shop: User, ada: User, place: str, sent_before: int
 ) -> None:
     token = make_token(shop, "publish").text
-    command = [sys.executable, "-m", "tests.helpers.dying_publisher", "--token", token, "--die-at", place]
+    command = [
+        sys.executable,
+        "-m",
+        "tests.rest.publish.dying_publisher",
+        "--token",
+        token,
+        "--die-at",
+        place,
+    ]
     killed = subprocess.run(
         command,
         cwd=ROOT,

@@ -17,21 +17,9 @@ from django.utils import timezone
 
 from notifications import services
 from notifications.models import Change, Event, Notification, Via
-from tests.helpers.api import Api
-from tests.helpers.factories import make_user
+from tests.helpers.api import BAD_ACTIONS, BATCH, PAY, PUBLISH, TYPE, WITHDRAW, Api, draft, post, producer_api
+from tests.helpers.factories import make_producer, make_user
 from tests.helpers.oracle import assert_converges, listed
-from tests.helpers.producers import (
-    BAD_ACTIONS,
-    BATCH,
-    PAY,
-    PUBLISH,
-    TYPE,
-    WITHDRAW,
-    draft,
-    make_producer,
-    post,
-    producer_api,
-)
 from tests.rest.http.test_http_hostile import BODIES
 
 pytestmark = pytest.mark.django_db(transaction=True)

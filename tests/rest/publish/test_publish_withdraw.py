@@ -20,11 +20,10 @@ from notifications import services
 from notifications.exceptions import InvalidInput
 from notifications.models import Change, Event, Inbox, Notification, Reason, Via
 from tests.helpers import auditor
-from tests.helpers.api import Answer, Api
-from tests.helpers.factories import make_user, send
+from tests.helpers.api import BATCH, PUBLISH, TYPE, WITHDRAW, Answer, Api, draft, post, producer_api
+from tests.helpers.factories import make_producer, make_user, send
 from tests.helpers.oracle import assert_converges, changes_since, listed
 from tests.helpers.processes import ROOT, hub_environment
-from tests.helpers.producers import BATCH, PUBLISH, TYPE, WITHDRAW, draft, make_producer, post, producer_api
 from tests.helpers.together import run_together
 from tests.helpers.waiting import LONG_SECONDS
 

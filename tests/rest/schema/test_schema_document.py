@@ -22,8 +22,7 @@ from notifications.rest.schema import streams
 from notifications.rest.schema.document import FILE, generate
 from notifications.serving.routing import EVENTS_PATH, SIGNALS_PATH, STREAM_PATH
 from tests.helpers.api import Api
-from tests.helpers.factories import make_user, send
-from tests.helpers.tokens import make_token
+from tests.helpers.factories import make_token, make_user, send
 
 SCHEMA = "/api/v1/schema"
 

@@ -26,8 +26,7 @@ from schemathesis.specs.openapi.checks import (
 
 from notifications import services
 from notifications.rest.schema.document import FILE
-from tests.helpers.factories import make_user, order_event, send
-from tests.helpers.tokens import make_token
+from tests.helpers.factories import make_token, make_user, order_event, send
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -17,8 +17,7 @@ from notifications.exceptions import InvalidInput
 from notifications.models import ApiToken
 from notifications.services.credentials import tokens
 from notifications.serving.routines import Sweeper
-from tests.helpers.factories import make_user
-from tests.helpers.tokens import SPOILT, make_token, spoil
+from tests.helpers.factories import SPOILT, make_token, make_user, spoil
 from tests.helpers.waiting import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -26,9 +26,9 @@ from notifications.services import Origin, Selection
 from notifications.services.jobs.leases import take_lease
 from notifications.signals import notifications_shown
 from tests.helpers import auditor
+from tests.helpers.api import PAY
 from tests.helpers.factories import make_user, order_event, send
 from tests.helpers.oracle import assert_converges, changes_since
-from tests.helpers.producers import PAY
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

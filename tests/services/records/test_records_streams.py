@@ -27,9 +27,8 @@ from notifications.selectors import InboxState
 from notifications.services import NewStream, Progress
 from notifications.signals import streams_changed
 from notifications.system.processes import identity_of, machine
-from tests.helpers.factories import make_user, send
+from tests.helpers.factories import make_token, make_user, send
 from tests.helpers.together import run_together
-from tests.helpers.tokens import make_token
 from tests.helpers.waiting import PATIENCE_SECONDS, wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -21,10 +21,10 @@ from django.contrib.auth.models import User
 from notifications import services
 from notifications.event_types import UntypedEvent
 from tests.helpers.factories import make_user
-from tests.helpers.ports import HOST
+from tests.helpers.machine.ports import HOST
 from tests.helpers.processes import HubProcess, session_headers
+from tests.helpers.streams import complaints
 from tests.helpers.waiting import PATIENCE_SECONDS, wait_until
-from tests.helpers.wire import complaints
 
 # The kernel and the servers are the same in both shapes.
 pytestmark = [pytest.mark.system, pytest.mark.shape("embedded")]

@@ -20,8 +20,8 @@ from notifications.streaming.door.credentials import identify
 from notifications.streaming.process.runtime import current_runtime
 from tests.helpers.asgi import AsgiStream, Streams, send_to
 from tests.helpers.factories import make_user, order_event, send
+from tests.helpers.streams import positions
 from tests.helpers.waiting import PATIENCE_SECONDS, wait_until_async
-from tests.helpers.wire import positions
 
 CLIENTS = 60
 BACKLOG = 12

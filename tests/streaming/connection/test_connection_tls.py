@@ -11,10 +11,10 @@ import pytest
 from django.contrib.auth.models import User
 
 from tests.helpers.factories import send
-from tests.helpers.nginx import make_certificate
-from tests.helpers.ports import HOST
+from tests.helpers.machine.nginx import make_certificate
+from tests.helpers.machine.ports import HOST
 from tests.helpers.processes import HubProcess
-from tests.helpers.wire import complaints, positions
+from tests.helpers.streams import complaints, positions
 
 pytestmark = [pytest.mark.system, pytest.mark.shape("embedded")]
 

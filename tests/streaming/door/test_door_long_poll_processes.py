@@ -17,7 +17,7 @@ from django.db import connection
 from notifications import services
 from notifications.streaming.process.long_polls import MAX_LONG_POLLS_PER_USER
 from tests.helpers.factories import make_user, send
-from tests.helpers.ports import HOST
+from tests.helpers.machine.ports import HOST
 from tests.helpers.processes import HubProcess, session_headers
 from tests.helpers.waiting import PATIENCE_SECONDS, wait_until
 

@@ -30,11 +30,11 @@ from notifications.models import Inbox
 from notifications.rest.http.handler import MAX_REQUEST_THREADS
 from notifications.streaming.database_threads import MAX_THREADS
 from tests.helpers.factories import make_user, send
-from tests.helpers.ports import HOST
+from tests.helpers.machine.ports import HOST
 from tests.helpers.processes import CSRF_TOKEN, HubProcess, session_headers
 from tests.helpers.staff import LIST, REPLAY_STREAM, TAIL_STREAM, make_staff
+from tests.helpers.streams import complaints
 from tests.helpers.waiting import PATIENCE_SECONDS, wait_until
-from tests.helpers.wire import complaints
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.system]
 
@@ -51,7 +51,7 @@ PEERS = 12
 LEFT = re.compile(
     r"The export as (?:CSV|JSON), with content, was broken off after (\d+) notifications: all\."
 )
-PLAIN = "tests.helpers.plain_asgi:application"
+PLAIN = "tests.streaming.door.plain_asgi:application"
 # A pool of connections is the handlers' matter; each of them is tried with one.
 SERVERS = [
     pytest.param(("serve", "hub.asgi:application"), id="serve"),

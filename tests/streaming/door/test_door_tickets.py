@@ -9,9 +9,8 @@ import pytest
 from django.contrib.auth.models import User
 
 from notifications.models import ApiToken
-from tests.helpers.factories import send
+from tests.helpers.factories import make_token, send
 from tests.helpers.processes import HubProcess, ServerName
-from tests.helpers.tokens import make_token
 from tests.helpers.waiting import PATIENCE_SECONDS, wait_until
 
 # The servers are the same in both shapes.

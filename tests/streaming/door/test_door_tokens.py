@@ -15,8 +15,7 @@ from notifications.streaming.connection.credential import Credential
 from notifications.streaming.database_threads import in_database_thread
 from notifications.streaming.door import credentials
 from tests.helpers.asgi import AsgiStream, Streams, send_to, stream_scope
-from tests.helpers.factories import make_user
-from tests.helpers.tokens import SPOILT, make_token, spoil
+from tests.helpers.factories import SPOILT, make_token, make_user, spoil
 
 
 def code_of(answer: AsgiStream) -> str:

@@ -20,7 +20,7 @@ from notifications.streaming.hints.receiver import HintReceiver
 from notifications.streaming.hints.seal import Seal
 from notifications.streaming.transient import ReceivedEvent, TransientEvent, TransientFrame, event_items
 from notifications.system.installation import Installation
-from tests.helpers.servers import RedisServer
+from tests.helpers.machine.servers import RedisServer
 from tests.helpers.waiting import wait_until_async
 
 # Each test asks all three, whatever the shape, and none of them the database.

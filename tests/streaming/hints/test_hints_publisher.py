@@ -29,8 +29,8 @@ from notifications.streaming.hints.seal import current_seal
 from notifications.streaming.metrics import METRICS
 from notifications.streaming.transient import read_events
 from tests.helpers.factories import make_user, order_event, send
+from tests.helpers.machine.servers import RedisServer
 from tests.helpers.processes import manage
-from tests.helpers.servers import RedisServer
 from tests.helpers.waiting import PATIENCE_SECONDS, wait_until
 
 

@@ -24,8 +24,7 @@ from notifications.streaming.connection.credential import Credential, session_fi
 from notifications.streaming.door.credentials import identify
 from notifications.streaming.process import credential_validity
 from notifications.streaming.refusal import Refusal
-from tests.helpers.factories import make_user
-from tests.helpers.tokens import SPOILT, make_token, spoil
+from tests.helpers.factories import SPOILT, make_token, make_user, spoil
 
 pytestmark = pytest.mark.django_db
 

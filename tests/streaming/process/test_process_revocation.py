@@ -25,8 +25,7 @@ from notifications.streaming.metrics import METRICS
 from notifications.streaming.process import credential_validity, revocation
 from notifications.streaming.process.runtime import current_runtime
 from tests.helpers.asgi import AsgiStream, Streams, hears_hints, send_to
-from tests.helpers.factories import make_user, order_event
-from tests.helpers.tokens import make_token
+from tests.helpers.factories import make_token, make_user, order_event
 from tests.helpers.waiting import PATIENCE_SECONDS, wait_until_async
 
 # No tick comes to help.

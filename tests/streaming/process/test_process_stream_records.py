@@ -24,8 +24,7 @@ from notifications.streaming.database_threads import in_database_thread
 from notifications.streaming.process.runtime import current_runtime
 from tests.helpers.api import Api
 from tests.helpers.asgi import AsgiStream, Streams, send_to
-from tests.helpers.factories import make_user
-from tests.helpers.tokens import make_token
+from tests.helpers.factories import make_token, make_user
 from tests.helpers.waiting import PATIENCE_SECONDS, wait_until_async
 
 STREAMS = "/api/v1/streams"

@@ -15,11 +15,10 @@ from django.contrib.auth.models import User
 
 from notifications.models import StreamSession, Worker
 from tests.helpers.factories import make_user, send
+from tests.helpers.machine.servers import RedisServer
 from tests.helpers.processes import HubProcess, manage
-from tests.helpers.servers import RedisServer
-from tests.helpers.streams import LiveStream
+from tests.helpers.streams import LiveStream, at, complaints
 from tests.helpers.waiting import LONG_SECONDS, wait_until
-from tests.helpers.wire import at, complaints
 
 pytestmark = [pytest.mark.system, pytest.mark.shape("production")]
 

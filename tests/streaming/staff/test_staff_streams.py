@@ -25,9 +25,8 @@ from notifications.streaming.staff import replay_speed, tail
 from notifications.streaming.staff.endpoint import replay as replay_application
 from notifications.streaming.staff.endpoint import tail as tail_application
 from tests.helpers.asgi import AsgiStream, Streams, send_to
-from tests.helpers.factories import make_user, order_event
+from tests.helpers.factories import make_token, make_user, order_event
 from tests.helpers.staff import make_staff
-from tests.helpers.tokens import make_token
 from tests.helpers.waiting import PATIENCE_SECONDS
 
 FAST = {"reconcile_seconds": 0.2}

@@ -22,8 +22,8 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from tests.helpers.guarded import GuardedFolder, GuardedProcess, KeptFolder
-from tests.helpers.ports import HOST, free_port
+from tests.helpers.machine.guarded import GuardedFolder, GuardedProcess, KeptFolder
+from tests.helpers.machine.ports import HOST, free_port
 from tests.helpers.waiting import LONG_SECONDS, PATIENCE_SECONDS, wait_until
 
 STARTS = 3  # another process may take the free port first

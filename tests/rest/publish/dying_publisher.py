@@ -1,7 +1,7 @@
 """A process that publishes two events to ada under the key `k`, or a transient one, and is killed in the
 middle, as by a crash.
 
-python -m tests.helpers.dying_publisher --token nhub_… --die-at
+python -m tests.rest.publish.dying_publisher --token nhub_… --die-at
 claimed|staged|answered|committed|transient_claimed|transient_sent
 """
 
@@ -53,8 +53,7 @@ def main() -> None:
     django.setup()
     from django.contrib.auth import get_user_model
 
-    from tests.helpers.api import Api
-    from tests.helpers.producers import BATCH, EVENTS, draft, post, transient
+    from tests.helpers.api import BATCH, EVENTS, Api, draft, post, transient
 
     ada = get_user_model()._default_manager.get(username="ada")
     die_at(options.die_at)

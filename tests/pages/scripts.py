@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import Browser, Page
 
-FOLDER = Path(__file__).resolve().parents[2] / "static" / "notifications"
+from tests.helpers.processes import ROOT
+
+FOLDER = ROOT / "static" / "notifications"
 # Answered by the test itself; localhost, so that the page is a secure context like a deployed one.
 ORIGIN = "http://scripts.localhost"
 
