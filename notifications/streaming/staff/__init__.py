@@ -5,6 +5,6 @@ of any user's.
 from typing import Final
 
 # Beneath the admin's own path, so that whatever guards the admin guards them.
-STAFF_PATH: Final = "notifications/live/"
+STAFF_PATH: Final = "notification_hub/live/"
 
 __all__ = ["STAFF_PATH"]
