@@ -1,4 +1,4 @@
-"""Lists of Django's admin that say what they cannot read in their address, and hold to the rest of it."""
+"""Lists of Django's admin that report parameters which they cannot read, and apply the others."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
 
-def say_wrong(request: HttpRequest, texts: Iterable[str]) -> None:
-    """Say on a list what of its address cannot be read, and that the rest holds."""
+def report_unreadable(request: HttpRequest, texts: Iterable[str]) -> None:
+    """Tell the member of staff which parameters of a list cannot be read, and that the others apply."""
     for text in texts:
         messages.error(request, _("%s The list is shown without this condition; the others hold.") % text)
 
 
-def reaches_past_the_page(request: HttpRequest) -> bool:
-    """Whether an action is to take all that is listed, on other pages too: then nothing may be left out of
-    the filters.
-    """
+def selects_all_pages(request: HttpRequest) -> bool:
+    """Return whether an action is to apply to all pages of a list; then no filter may be ignored."""
     return request.method == "POST" and request.POST.get("select_across", "0") not in ("", "0")
 
 
-class SayingList(ChangeList):
-    """A list that says what it cannot read in its address and holds to the rest, where Django would show
-    everything.
+class TolerantChangeList(ChangeList):
+    """A list that reports parameters which it cannot read and applies the others.
+
+    Django's own list would show everything.
     """
 
     def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Any]:
-        """Django's, without the parameters that have impossible values. An action on all that is listed then
-        finds nothing.
+        """Return Django's rows, ignoring parameters with impossible values.
+
+        An action on all pages then finds nothing.
         """
         if exclude_parameters is not None:
             return super().get_queryset(request, exclude_parameters)
@@ -45,12 +45,12 @@ class SayingList(ChangeList):
         for name in wrong:
             self.params.pop(name, None)
         text = _("“%(value)s” is no value of the filter “%(name)s”.")
-        say_wrong(request, (text % {"value": given[name][-1][:40], "name": name} for name in wrong))
+        report_unreadable(request, (text % {"value": given[name][-1][:40], "name": name} for name in wrong))
         rows = super().get_queryset(request)
-        return rows.none() if wrong and reaches_past_the_page(request) else rows
+        return rows.none() if wrong and selects_all_pages(request) else rows
 
     def get_results(self, request: HttpRequest) -> None:
-        """Django's; where there is no such page, the first."""
+        """Return Django's page; the first one when there is no such page."""
         try:
             super().get_results(request)
         except IncorrectLookupParameters:
@@ -61,19 +61,19 @@ class SayingList(ChangeList):
             super().get_results(request)
 
     def _can_be_read(self, request: HttpRequest, name: str, values: list[str]) -> bool:
-        """Whether a parameter, alone, means something. No query."""
+        """Return whether one parameter alone makes sense. Runs no query."""
         self.filter_params = {name: values}
         try:
             specs = self.get_filters(request)[0]
             with suppress(EmptyResultSet):
                 super().get_queryset(request).query.sql_with_params()
-        except (IncorrectLookupParameters, OverflowError, ValueError):  # the latter two: dates that cannot be
+        except (IncorrectLookupParameters, OverflowError, ValueError):  # the last two for impossible dates
             return False
         return all(map(_is_a_choice, specs))
 
 
 def _is_a_choice(spec: Any) -> bool:
-    """Whether the value of a filter, if it has one, is among those that it offers."""
+    """Return whether the value of a filter, if it has one, is among those that it offers."""
     match spec:
         case admin.SimpleListFilter():
             value = spec.value()

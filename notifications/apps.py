@@ -1,4 +1,4 @@
-"""Wiring: what is imported when Django starts."""
+"""The app's configuration: what is imported when Django starts."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ class NotificationsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Import receivers, checks and every app's event types; threads start later, with the first ASGI
-        scope.
+        """Import receivers, checks and the event types of every app.
+
+        The background threads start later, with the first ASGI scope.
         """
         for module in ("receivers", "checks"):
             importlib.import_module(f"notifications.{module}")

@@ -1,6 +1,7 @@
-"""System checks: a process that could not be right in its shape says so, and does not start.
+"""System checks: a process that could not work in its setup says so, and does not start.
 
-The ids are stable: ``notification_hub.E…`` refuse, ``notification_hub.W…`` warn. docs/operations.md lists them.
+The ids are stable: ``notification_hub.E…`` are errors, ``notification_hub.W…`` warnings. docs/operations.md
+lists them.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ AppConfigs = Sequence[AppConfig] | None
 
 @register
 def check_config(app_configs: AppConfigs, **kwargs: Any) -> Iterable[CheckMessage]:
-    """The hub's own settings can be read."""
+    """Check that the hub's own settings can be read."""
     try:
         hub_config()
     except ImproperlyConfigured as error:
@@ -45,7 +46,7 @@ def check_config(app_configs: AppConfigs, **kwargs: Any) -> Iterable[CheckMessag
 
 @register
 def check_time_zone(app_configs: AppConfigs, **kwargs: Any) -> Iterable[CheckMessage]:
-    """Times are aware."""
+    """Check that times are aware."""
     if not settings.USE_TZ:
         yield Error(
             "The hub's times are UTC on the wire.", hint="Set USE_TZ = True.", id="notification_hub.E002"
@@ -54,7 +55,7 @@ def check_time_zone(app_configs: AppConfigs, **kwargs: Any) -> Iterable[CheckMes
 
 @register
 def check_sqlite(app_configs: AppConfigs, **kwargs: Any) -> Iterable[CheckMessage]:
-    """SQLite waits for its lock, lets readers read meanwhile, and knows the statements of the sequencer."""
+    """Check that SQLite waits for its lock, does not block readers, and knows the hub's statements."""
     if not is_sqlite():
         return
     options = connection.settings_dict.get("OPTIONS", {})
@@ -83,8 +84,9 @@ def check_sqlite(app_configs: AppConfigs, **kwargs: Any) -> Iterable[CheckMessag
 def check_postgresql(
     app_configs: AppConfigs, databases: Collection[str] | None = None, **kwargs: Any
 ) -> Iterable[CheckMessage]:
-    """PostgreSQL gives each statement of the sequencer a fresh view. It is asked only by who names it, as by
-    Django's own checks.
+    """Check that each statement of the sequencer sees what was committed before it.
+
+    The database is asked only when its alias is given, as in Django's own checks.
     """
     if not is_postgresql() or DEFAULT_DB_ALIAS not in (databases or ()):
         return
@@ -101,7 +103,7 @@ def check_postgresql(
 
 @register
 def check_transactions(app_configs: AppConfigs, **kwargs: Any) -> Iterable[CheckMessage]:
-    """No transaction lies around every request."""
+    """Check that requests are not wrapped in transactions."""
     if any(database.get("ATOMIC_REQUESTS") for database in settings.DATABASES.values()):
         yield Error(
             "With ATOMIC_REQUESTS every reader of the hub would hold a transaction, on SQLite the write "
@@ -113,10 +115,10 @@ def check_transactions(app_configs: AppConfigs, **kwargs: Any) -> Iterable[Check
 
 @register
 def check_channel_layer(app_configs: AppConfigs, **kwargs: Any) -> Iterable[CheckMessage]:
-    """There is something to carry hints."""
+    """Check that there is a channel layer for hints."""
     if not getattr(settings, "CHANNEL_LAYERS", {}).get("default"):
         yield CheckWarning(
-            "Without a channel layer streams are live only by reconciliation, seconds late.",
+            "Without a channel layer, streams find changes by reconciliation only, seconds late.",
             hint="Configure CHANNEL_LAYERS: in-memory for one process, channels_redis for several.",
             id="notification_hub.W001",
         )
@@ -124,10 +126,10 @@ def check_channel_layer(app_configs: AppConfigs, **kwargs: Any) -> Iterable[Chec
 
 @register
 def check_sessions(app_configs: AppConfigs, **kwargs: Any) -> Iterable[CheckMessage]:
-    """A session that ends can be seen to have ended."""
+    """Check that the end of a session can be noticed."""
     if settings.SESSION_ENGINE == "django.contrib.sessions.backends.signed_cookies":
         yield CheckWarning(
-            "Sessions that are kept in cookies alone leave no trace when they end: a logout closes no "
+            "The end of a session that is kept in a cookie alone cannot be noticed: a logout closes no "
             "stream.",
             hint='Set SESSION_ENGINE = "django.contrib.sessions.backends.cached_db" or "…db".',
             id="notification_hub.W004",
@@ -136,9 +138,7 @@ def check_sessions(app_configs: AppConfigs, **kwargs: Any) -> Iterable[CheckMess
 
 @register
 def check_event_types(app_configs: AppConfigs, **kwargs: Any) -> Iterable[CheckMessage]:
-    """What the fields of event types are annotated with can be looked up, so that every door can hold data to
-    it.
-    """
+    """Check that the annotations of event types can be resolved, so that data can be checked against them."""
     for event_type in registry:
         try:
             event_type.field_hints()
@@ -153,7 +153,7 @@ def check_event_types(app_configs: AppConfigs, **kwargs: Any) -> Iterable[CheckM
 
 @register
 def check_workers(app_configs: AppConfigs, **kwargs: Any) -> Iterable[CheckMessage]:
-    """Several workers have a database and a channel layer that several processes can share."""
+    """Check that several workers have a database and a channel layer that processes can share."""
     try:
         if worker_count() == 1:
             return
@@ -166,7 +166,7 @@ def check_workers(app_configs: AppConfigs, **kwargs: Any) -> Iterable[CheckMessa
     layer = getattr(settings, "CHANNEL_LAYERS", {}).get("default", {}).get("BACKEND")
     if layer == "channels.layers.InMemoryChannelLayer":
         yield Error(
-            "Several workers need a channel layer that they share; this one is in each one's memory.",
+            "Several workers need a channel layer that they share; this one exists in each worker's memory.",
             hint=hint,
             id="notification_hub.E007",
         )
@@ -174,12 +174,12 @@ def check_workers(app_configs: AppConfigs, **kwargs: Any) -> Iterable[CheckMessa
 
 @register
 def check_import_name(app_configs: AppConfigs, **kwargs: Any) -> Iterable[CheckMessage]:
-    """Nothing else on the search path is imported by the name of the hub's folder."""
+    """Check that nothing else on the search path is imported by the name of the hub's folder."""
     owners = installed_by(PACKAGE, FOLDER)
     if len(owners) > 1:
         yield Error(
-            f"{' and '.join(owners)} have both installed files into {FOLDER}, which is now a mixture of them.",
-            hint="They cannot stand side by side. Uninstall all of them, and install the one that you want again.",
+            f"{' and '.join(owners)} have both installed files into {FOLDER}, which now holds a mixture.",
+            hint="They cannot be installed together. Uninstall all of them, then install the one you want.",
             id="notification_hub.E009",
         )
     for path in other_packages(PACKAGE, FOLDER, sys.path):
@@ -195,7 +195,7 @@ def check_import_name(app_configs: AppConfigs, **kwargs: Any) -> Iterable[CheckM
 def check_app_label(
     app_configs: AppConfigs, databases: Collection[str] | None = None, **kwargs: Any
 ) -> Iterable[CheckMessage]:
-    """The migrations that the database has on record are the hub's own."""
+    """Check that the migrations recorded in the database are the hub's own."""
     for alias in databases or ():
         database = connections[alias]
         recorder = MigrationRecorder(database)
@@ -209,15 +209,15 @@ def check_app_label(
         tables = set(database.introspection.table_names())
         if APP_LABEL in labels and Inbox._meta.db_table not in tables:
             yield Error(
-                f"The table django_migrations says that `{APP_LABEL}` is migrated, and there is no table "
-                f"{Inbox._meta.db_table}: the rows are those of another app.",
+                f"The table django_migrations says that `{APP_LABEL}` is migrated, but there is no table "
+                f"{Inbox._meta.db_table}: the rows belong to another app.",
                 hint=f"Delete the rows of the app `{APP_LABEL}` from django_migrations, then run migrate.",
                 id="notification_hub.E010",
             )
         if PACKAGE in labels and PACKAGE not in {config.label for config in apps.get_app_configs()}:
             yield CheckWarning(
-                f"This database has had an app labelled `{PACKAGE}`, which is no longer installed. Its tables "
-                "stay, and the hub does not use them.",
+                f"This database has had an app labelled `{PACKAGE}`, which is no longer installed. Its "
+                "tables stay, and the hub does not use them.",
                 hint="docs/moving.md says how to bring their rows over, and how to remove them.",
                 id="notification_hub.W006",
             )

@@ -1,7 +1,7 @@
 """The hub's own settings: one frozen, typed object, read once from Django's ``NOTIFICATION_HUB``.
 
-Each field states its unit, its default and why. An unknown name or an absurd value refuses to start, by its
-name.
+Each field states its unit, its default and its reason. A process with an unknown name or an absurd value does
+not start, and says which name it is.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from notifications.system.addresses import TrustedProxies
 
 SETTING_NAME: Final = "NOTIFICATION_HUB"
 ENVIRON_PREFIX: Final = "HUB_"
-# What a client may ask for, and what may be the default.
+# The bounds for what a client may ask for, and for the default.
 MIN_HEARTBEAT_SECONDS: Final = 5
 MAX_HEARTBEAT_SECONDS: Final = 300
 
@@ -36,18 +36,22 @@ def option(
     is_secret: bool = False,
     why: str,
 ) -> Any:
-    """A field with its bounds (inclusive), a check that raises ``ValueError`` for what cannot be, and its
-    reason.
+    """Declare a setting with its bounds (inclusive), a check, and its reason.
 
-    The reason is what the documentation shows.
+    Args:
+        check: raises ``ValueError`` for a value that is impossible.
+        is_secret: the value is left out of the object's repr.
+        why: what the documentation shows.
     """
     metadata = {"minimum": minimum, "maximum": maximum, "check": check, "why": why}
     return field(default=default, metadata=metadata, repr=not is_secret)
 
 
 def check_origins(origins: Iterable[str]) -> None:
-    """Refuse what no browser ever sends as ``Origin``, and what would let everybody in. Raises ``ValueError``
-    with it.
+    """Refuse what no browser ever sends as ``Origin``, and what would admit every site.
+
+    Raises:
+        ValueError: with the wrong origin.
     """
     for origin in origins:
         if not environment.is_origin(origin):
@@ -55,16 +59,18 @@ def check_origins(origins: Iterable[str]) -> None:
 
 
 def check_installation(name: str) -> None:
-    """Refuse what would be two names to the eye or to an environment file. Raises ``ValueError`` with it."""
+    """Refuse a name that could be read as two, by people or in an environment file.
+
+    Raises:
+        ValueError: with the name.
+    """
     if name and not re.fullmatch(r"[A-Za-z0-9._-]{1,100}", name, re.ASCII):
         raise ValueError(name)
 
 
 @dataclass(frozen=True, kw_only=True)
 class HubConfig:
-    """Everything that can be tuned. Histogram carry their unit in the name; counts and sizes begin with
-    ``max_``.
-    """
+    """The settings. Durations have their unit in the name; counts and sizes begin with ``max_``."""
 
     heartbeat_seconds: int = option(
         15,
@@ -119,8 +125,8 @@ class HubConfig:
         45.0,
         minimum=1,
         maximum=3_600,
-        why="seconds without a sign of life after which a worker's streams count no longer and are closed in the records, "
-        "and its supervisor ends it",
+        why="seconds without a sign of life after which a worker is lost: its streams no longer count, their "
+        "records are closed, and its supervisor ends it",
     )
     stream_session_days: int = option(
         30,
@@ -313,12 +319,12 @@ class HubConfig:
 
 
 def values_from_environ(environ: Mapping[str, str]) -> dict[str, Any]:
-    """Read ``HUB_HEARTBEAT_SECONDS=10`` and the like, by the type of each field's default; an empty one
-    counts as not set.
+    """Read variables such as ``HUB_HEARTBEAT_SECONDS=10``, by the type of each field's default.
+
+    An empty variable counts as not set.
 
     Raises:
-        ImproperlyConfigured: a ``HUB_…`` variable that names no setting, or whose text does not read as its
-            type.
+        ImproperlyConfigured: a ``HUB_…`` variable names no setting, or its text cannot be read as its type.
     """
     known = {ENVIRON_PREFIX + item.name.upper(): item for item in fields(HubConfig)}
     values: dict[str, Any] = {}
@@ -352,7 +358,7 @@ def _read(environ: Mapping[str, str], variable: str, item: Field[Any]) -> Any:
 
 
 def _check(item: Field[Any], value: Any, *, called: str) -> None:
-    """Refuse a value of the right type that cannot be, by the name under which it was given."""
+    """Refuse an impossible value of the right type, by the name under which it was given."""
     check: Callable[[Any], object] | None = item.metadata["check"]
     try:
         if check is not None:
@@ -367,7 +373,7 @@ def _check(item: Field[Any], value: Any, *, called: str) -> None:
 
 @lru_cache(maxsize=1)
 def hub_config() -> HubConfig:
-    """The settings in force.
+    """Return the settings in force.
 
     Raises:
         ImproperlyConfigured: Django's ``NOTIFICATION_HUB`` is wrong; the message names the field.

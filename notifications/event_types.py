@@ -18,7 +18,7 @@ from typing import Any, ClassVar, Final, Literal, dataclass_transform, get_args,
 
 from notifications.exceptions import EventTypeError, InvalidInput
 from notifications.protocol import strict_json
-from notifications.protocol.json_types import fits, fits_json, wanted
+from notifications.protocol.json_types import describe_type, fits, fits_json
 
 Level = Literal["info", "success", "warning", "error"]
 LEVELS: Final[tuple[Level, ...]] = get_args(Level)
@@ -129,7 +129,7 @@ class EventType:
         for name, field in declared.items():
             if name in data:
                 if not fits_json(data[name], hints[name]):
-                    errors[f"data.{name}"] = f"must be {wanted(hints[name])}"
+                    errors[f"data.{name}"] = f"must be {describe_type(hints[name])}"
             elif field.default is MISSING and field.default_factory is MISSING:
                 errors[f"data.{name}"] = "is required"
         unknown = [name for name in data if name not in declared]

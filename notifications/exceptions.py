@@ -1,4 +1,4 @@
-"""What can go wrong, one class per cause; each message says what to do next."""
+"""The hub's exceptions, one class for each cause; each message says what to do next."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from typing import ClassVar, Final
 
 from notifications import permissions
 
-MAX_ERRORS: Final = 20  # named in one answer
+MAX_ERRORS: Final = 20  # in one answer
 
 
 class HubError(Exception):
-    """Root of every error that the hub raises on purpose.
+    """The base class of all errors that the hub raises on purpose.
 
-    ``code`` is stable and stands in the closed list of problem codes (docs/protocol.md); the message is for a
-    person.
+    ``code`` is stable and belongs to the closed list of problem codes (docs/protocol.md); the message is for
+    a person.
     """
 
     code: ClassVar[str] = "error"
@@ -24,9 +24,7 @@ class HubError(Exception):
 
 
 class InvalidInput(HubError):
-    """Input that breaks a rule of the protocol; ``errors`` names each bad field with a sentence of its
-    own.
-    """
+    """Input that breaks a rule of the protocol; ``errors`` names each bad field with its own sentence."""
 
     code = "invalid"
     message = "Some fields are not valid; see errors."
@@ -37,13 +35,13 @@ class InvalidInput(HubError):
 
 
 class UnknownFilter(InvalidInput):
-    """A query parameter that is meant as a filter, and is none: ignored, it would let everything through."""
+    """A query parameter that looks like a filter but is none: ignoring it would let everything through."""
 
     code = "unknown_filter"
 
 
 class FieldErrors:
-    """Collects what is wrong with several fields, so that an answer names them all at once.
+    """Collects what is wrong with several fields, so that one answer can name them all.
 
     ::
 
@@ -72,10 +70,10 @@ class FieldErrors:
         return False
 
     def check(self) -> None:
-        """Raise what was collected.
+        """Raise the errors that were collected.
 
         Raises:
-            InvalidInput: anything was; its first subclass among that.
+            InvalidInput: there were any; the first subclass of it that was collected, if there is one.
         """
         if self._found:
             raise self._kind(dict(list(self._found.items())[:MAX_ERRORS]))
@@ -98,34 +96,36 @@ class TransientEventTooLarge(HubError):
 
 
 class UnknownEventType(HubError):
-    """An event type that no installed app registers, while the registry is strict."""
+    """An event type that no installed app registers, when only registered types are accepted."""
 
     code = "unknown_type"
     message = "No installed app registers this event type; declare it in a notification_events module."
 
 
 class TypeNotAllowed(HubError):
-    """An event type that not every producer may send over HTTP, sent by one whose token does not name it."""
+    """An event type that is not open to every producer, sent by one whose token does not name it."""
 
     code = "type_not_allowed"
-    message = "This event type is the application's own; have a token made that names it among its types."
+    message = (
+        "This event type is reserved for the application; request a token that names it among its types."
+    )
 
 
 class EventTypeError(HubError, TypeError):
-    """An EventType class or instance that is declared or built wrongly; found at import or construction."""
+    """An EventType class or instance that is declared or built wrongly, found at import or construction."""
 
     code = "invalid"
 
 
 class MissingScope(HubError):
-    """A token that may not do this; ``scope`` is the one that it would need."""
+    """A token that may not do this; ``scope`` is the scope that it lacks."""
 
     code = "forbidden"
     message = "This token lacks a scope."
 
     def __init__(self, scope: str) -> None:
         self.scope = scope
-        super().__init__(f"This needs a token with the scope {scope}; have one made that has it.")
+        super().__init__(f"This needs a token with the scope {scope}; request one that has it.")
 
 
 class NotAProducer(HubError):
@@ -139,11 +139,11 @@ class OutsideLimits(HubError):
     """A type or topic that the token may not send."""
 
     code = "forbidden"
-    message = "This token may not send this type or topic; have one made that may."
+    message = "This token may not send this type or topic; request one that may."
 
 
 class IdempotencyKeyReused(HubError):
-    """An idempotency key that came with another body before."""
+    """An idempotency key that was sent with another body before."""
 
     code = "idempotency_key_reused"
     message = "This Idempotency-Key came with another body before; use a new key for each new request."
@@ -159,14 +159,14 @@ class IdempotencyInProgress(HubError):
 
 
 class EventNotSent(HubError):
-    """A transient event that the channel layer does not take."""
+    """A transient event that the channel layer did not accept."""
 
     code = "unavailable"
-    message = "This event was not sent, because Redis does not take any just now; send it again."
+    message = "This event was not sent, because Redis does not accept any just now; send it again."
 
 
 class EventInDoubt(HubError):
-    """A transient event of which nobody can tell whether the channel layer took it."""
+    """A transient event of which nobody can tell whether the channel layer accepted it."""
 
     code = "unavailable"
     message = (
@@ -175,23 +175,21 @@ class EventInDoubt(HubError):
 
 
 class NotFound(HubError):
-    """A notification, a stream or a job that does not exist, is gone, or belongs to somebody else: the three
-    look the same.
-    """
+    """A notification, stream or job that does not exist, is gone, or is another user's: all look alike."""
 
     code = "not_found"
     message = "There is no such notification."
 
 
 class UserGone(NotFound):
-    """A user who does not exist, most likely because somebody has just deleted them."""
+    """A user who does not exist, most likely because they were deleted a moment ago."""
 
-    code = "unavailable"  # whoever asks again, after that moment, is told that nobody is logged in
+    code = "unavailable"  # the next request is refused because nobody is logged in
     message = "There is no such user; they may have been deleted a moment ago."
 
 
 class StreamLimit(HubError):
-    """A stream on top of those that one user may have open."""
+    """A stream beyond those that one user may have open."""
 
     code = "stream_limit"
     message = "You have as many streams open as one user may; close one, or wait until one has ended."
@@ -205,9 +203,7 @@ class MalformedCursor(HubError):
 
 
 class CursorUnusable(HubError):
-    """A well-formed cursor from which nothing can be resumed exactly; ``head`` is the inbox's newest one, as
-    text.
-    """
+    """A well-formed cursor from which the log cannot be resumed; ``head`` is the inbox's newest, as text."""
 
     def __init__(self, *, head: str) -> None:
         self.head = head

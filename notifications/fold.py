@@ -1,11 +1,11 @@
-"""What the kinds of changes mean, and how a log of them folds into the state of an inbox: the one place that
-says so.
+"""What the kinds of changes mean, and how a log of them folds into the state of an inbox.
 
-Each change of a notification holds its whole state after that change, so a later one of the same notification
-supersedes all earlier ones: compaction keeps the last. Only an all-read change says nothing of a single
-notification; it takes along what stands unread before it, up to a position and within a category. The
-database, Python and the recipe in CONTRIBUTING.md read the table below; ``static/notifications/fold.js`` is
-held to it by the cases of ``tests/helpers/oracle.py``.
+This is the one place that says so. Each change of a notification holds its whole state after that change, so
+a later change of the same notification supersedes all earlier ones: compaction keeps the last. Only an
+all-read change says nothing about a single notification; it covers the notifications that are unread before
+it, up to a position and within a category. The database, Python and the recipe in CONTRIBUTING.md read the
+table below; ``static/notifications/fold.js`` is tested against it with the cases of
+``tests/helpers/oracle.py``.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from notifications.exceptions import InvalidInput
 
 
 class State(NamedTuple):
-    """What is so of a notification that is listed, each with the time since when; None for what is not so.
+    """The state of a listed notification: since when each field is so, or None if it is not so.
 
     The fields are columns of ``Notification`` and of ``Change``, and fields of the notification object on the
     wire.
@@ -30,16 +30,16 @@ class State(NamedTuple):
 
 
 STATE: Final = State._fields
-# What may be asked of notifications by name, at every door, and what it makes so of them: the arguments of
-# ``turned``.
+# The actions on notifications by their names in every interface, and the flags that each sets: the arguments
+# of ``transition``.
 VERBS: Final[Mapping[str, Mapping[str, bool]]] = {
     "read": {"read": True},
     "unread": {"read": False},
     "archive": {"archived": True},
     "unarchive": {"archived": False},
 }
-IMPOSSIBLE: Final[Mapping[str, bool]] = {"read": False, "archived": True}
-WISHES: Final = tuple(dict.fromkeys(name for wish in VERBS.values() for name in wish))
+CONTRADICTORY_FLAGS: Final[Mapping[str, bool]] = {"read": False, "archived": True}
+STATE_FLAGS: Final = tuple(dict.fromkeys(name for flags in VERBS.values() for name in flags))
 
 
 class Carries(Enum):
@@ -55,9 +55,9 @@ class Kind(NamedTuple):
 
     Attributes:
         change: its name on the wire.
-        carries: what its frame has of the notification.
-        steps: by how much it may move the unread count; empty for a fall by any number.
-        sets: which field of the state it begins (True) or ends (False); others may go along.
+        carries: what its frame contains of the notification.
+        steps: by how much it may move the unread count; empty when it may lower it by any number.
+        sets: the field of the state that it sets (True) or clears (False); other fields may change with it.
     """
 
     change: str
@@ -80,31 +80,31 @@ OBJECT_KINDS: Final = tuple(name for name, kind in KINDS.items() if kind.carries
 _KIND_THAT_SETS: Final = {kind.sets: name for name, kind in KINDS.items() if kind.sets}
 
 
-def check_wish(wish: Mapping[str, bool]) -> None:
-    """Refuse what cannot be so at the same time.
+def check_flags(flags: Mapping[str, bool]) -> None:
+    """Refuse flags that contradict each other.
 
     Raises:
         InvalidInput: an archived notification is always read.
     """
-    if wish.items() >= IMPOSSIBLE.items():
+    if flags.items() >= CONTRADICTORY_FLAGS.items():
         raise InvalidInput({"archived": "an archived notification is always read"})
 
 
-def turned(state: State, at: datetime, **wish: bool) -> tuple[str, State] | None:
-    """What becomes of a notification when somebody wants something to be so: one change at most.
+def transition(state: State, at: datetime, **flags: bool) -> tuple[str, State] | None:
+    """Return the change that sets some flags of a notification, and the state after it.
 
     Args:
-        state: before.
+        state: before the change.
         at: the time of the change.
-        wish: what is to be so, by the names of ``WISHES``; the rest stays, but that archiving reads, and
-            marking unread unarchives.
+        flags: what is to be so, by the names of ``STATE_FLAGS``. All other flags stay, but that archiving
+            also marks read, and marking unread also unarchives.
 
     Returns:
         The kind of the change and the state after it; None if everything is so already.
     """
-    is_read = True if wish.get("archived") else wish.get("read")
-    is_archived = False if wish.get("read") is False else wish.get("archived")
-    after = State(_turned(state.read_at, is_read, at), _turned(state.archived_at, is_archived, at))
+    is_read = True if flags.get("archived") else flags.get("read")
+    is_archived = False if flags.get("read") is False else flags.get("archived")
+    after = State(_new_time(state.read_at, is_read, at), _new_time(state.archived_at, is_archived, at))
     for name in reversed(STATE):
         was_so, is_so = getattr(state, name) is not None, getattr(after, name) is not None
         if was_so != is_so:
@@ -113,7 +113,7 @@ def turned(state: State, at: datetime, **wish: bool) -> tuple[str, State] | None
 
 
 def unread_step(before: State | None, after: State | None) -> int:
-    """By how much the unread count moves; None stands for a notification that is not listed."""
+    """Return by how much the unread count moves; None stands for a notification that is not listed."""
     return _unread(after) - _unread(before)
 
 
@@ -125,8 +125,8 @@ class AllRead(NamedTuple):
     up_to: int
     category: str
 
-    def takes_along(self, *, created: int, newest: int, category: str) -> bool:
-        """Whether it reads a notification that is unread after its own newest change.
+    def covers(self, *, created: int, newest: int, category: str) -> bool:
+        """Return whether it reads a notification that is unread after its own newest change.
 
         Args:
             created: the position of the notification's created change.
@@ -137,9 +137,13 @@ class AllRead(NamedTuple):
         return is_within and self.category in ("", category)
 
 
-def sql_takes_along(all_read: str, own: str, category: str) -> str:
-    """``AllRead.takes_along`` in SQL, of two rows of the log by their aliases, and an expression for the
-    category.
+def sql_covers(all_read: str, own: str, category: str) -> str:
+    """Return ``AllRead.covers`` as SQL.
+
+    Args:
+        all_read, own: aliases of two rows of the log, the all-read change and the notification's newest
+            change.
+        category: an expression for the category of the notification.
     """
     return (
         f"{all_read}.position > {own}.position AND {all_read}.up_to >= {own}.created_position"
@@ -148,18 +152,18 @@ def sql_takes_along(all_read: str, own: str, category: str) -> str:
 
 
 def sql_is_unread(change: str = "") -> str:
-    """In SQL, of a row of the log by its alias: whether it leaves its notification listed and unread."""
+    """Return SQL for whether a row of the log, by its alias, leaves its notification listed and unread."""
     prefix = f"{change}." if change else ""
     return f"{prefix}kind IN {sql_kinds(Carries.OBJECT)} AND {prefix}read_at IS NULL"
 
 
 def sql_kinds(carries: Carries) -> str:
-    """A list for ``IN``, in SQL, of the kinds that tell so much."""
+    """Return a list for SQL's ``IN`` of the kinds that carry so much."""
     return "({})".format(", ".join(f"'{name}'" for name, kind in KINDS.items() if kind.carries is carries))
 
 
 def sql_moves_count(kind: str, step: str) -> str:
-    """In SQL: whether a change of a kind may move the unread count by a step; both are expressions."""
+    """Return SQL for whether a change of a kind may move the unread count by a step; both are expressions."""
     cases = " ".join(
         f"WHEN '{name}' THEN {step} IN ({', '.join(map(str, each.steps))})"
         for name, each in KINDS.items()
@@ -169,7 +173,7 @@ def sql_moves_count(kind: str, step: str) -> str:
 
 
 def sql_contradicts(change: str) -> str:
-    """In SQL, of a row of the log by its alias: whether its state is not what its kind makes it."""
+    """Return SQL for whether the state of a row of the log, given by its alias, contradicts its kind."""
     begun = "{0}.kind = '{1}' AND ({0}.{2} IS NULL OR {0}.{2} <> {0}.at)"
     ended = "{0}.kind = '{1}' AND {0}.{2} IS NOT NULL"
     each = [
@@ -182,7 +186,7 @@ def sql_contradicts(change: str) -> str:
     return "(" + " OR ".join([*each, *about_many]) + ")"
 
 
-def _turned(since: datetime | None, wanted: bool | None, at: datetime) -> datetime | None:
+def _new_time(since: datetime | None, wanted: bool | None, at: datetime) -> datetime | None:
     if wanted is None:
         return since
     return (since or at) if wanted else None

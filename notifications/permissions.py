@@ -1,6 +1,6 @@
-"""The hub's permissions by the names by which ``user.has_perm`` knows them.
+"""The hub's permissions, by the names that ``user.has_perm`` takes.
 
-The models declare them, each beside what it is about; everything that asks for one takes its name from here.
+The models declare them, each beside what it is about; all code that checks one takes its name from here.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ from typing import Any, Final
 
 APP_LABEL: Final = "notification_hub"
 
-# Staff see that a notification is there, and what became of it, if they have any one of these: who may change
-# it sees it, as everywhere in Django's admin.
+# With any of these, staff see that a notification exists and what became of it. As everywhere in Django's
+# admin, whoever may change it may view it.
 VIEW: Final = (f"{APP_LABEL}.view_notification", f"{APP_LABEL}.change_notification")
-# What notifications say, in addition.
+# In addition, to see the content of notifications.
 VIEW_CONTENT: Final = f"{APP_LABEL}.view_content"
 VIEW_INBOX: Final = f"{APP_LABEL}.view_inbox"
 VIEW_STREAMS: Final = f"{APP_LABEL}.view_streamsession"
@@ -26,10 +26,10 @@ SEND: Final = f"{APP_LABEL}.add_notification"
 
 
 def may_view(user: Any) -> bool:
-    """Whether a member of staff may see that notifications are there."""
+    """Return whether a member of staff may see that notifications exist."""
     return any(map(user.has_perm, VIEW))
 
 
 def may_view_content(user: Any) -> bool:
-    """Whether a member of staff may see what notifications say: those that they may see at all."""
+    """Return whether a member of staff may see the content of notifications; that includes ``may_view``."""
     return bool(user.has_perm(VIEW_CONTENT)) and may_view(user)

@@ -1,4 +1,4 @@
-"""Django's signals, each turned into the one call that it is for."""
+"""The receivers of Django's signals and the hub's own; each makes the one call that its signal is for."""
 
 from __future__ import annotations
 
@@ -16,30 +16,32 @@ from django.http import HttpRequest
 from notifications import services
 from notifications.services.transient.receipts import Receipt
 from notifications.signals import (
-    channel_layer_asked,
+    channel_layer_probed,
     event_emitted,
     inbox_changed,
     notifications_sequenced,
-    notifications_shown,
+    notifications_shown_again,
     streams_changed,
 )
 from notifications.streaming.hints import publisher
 from notifications.streaming.metrics import METRICS
 
-# What, on a user, a session's right depends on.
-_RIGHTS: Final = frozenset({"is_active", "password"})
+# The fields of a user on which the validity of their sessions depends.
+_SESSION_FIELDS: Final = frozenset({"is_active", "password"})
 
 
 @receiver(pre_delete, sender=settings.AUTH_USER_MODEL)
 def erase_deleted_user(*, instance: Any, **kwargs: Any) -> None:
-    """Remove a user's inbox before the user: the foreign keys do nothing by themselves."""
+    """Delete a user's inbox before the user, because the foreign keys cascade nothing."""
     services.erase_user(instance.pk)
 
 
 @receiver(user_logged_out)
 def end_streams_of_logout(*, request: HttpRequest | None, user: Any, **kwargs: Any) -> None:
-    """The session's streams end at once. Of its polls and the like only the session itself tells, which
-    Django ends a moment after this signal: so whoever looks because of it looks twice.
+    """End the streams of the session that logs out, and have every process look at its user's streams.
+
+    The look is for long polls, whose validity only the session itself shows. Django ends the session a moment
+    after this signal, so whoever looks because of it looks twice.
     """
     if user is None:
         return
@@ -49,31 +51,33 @@ def end_streams_of_logout(*, request: HttpRequest | None, user: Any, **kwargs: A
     services.announce_streams_on_commit([user.pk])
 
 
-# The signal names the class that was saved, which may be a proxy of the user model: this one is heard of
+# The sender is the class that was saved, which may be a proxy of the user model, so this receiver listens to
 # every class.
 @receiver(post_save)
 def announce_saved_user(
     *, instance: Any, created: bool, update_fields: frozenset[str] | None, **kwargs: Any
 ) -> None:
-    """A user who may have been deactivated, or given another password."""
+    """Have every process look at the streams of a user who may be deactivated or have another password."""
     if created or not isinstance(instance, get_user_model()):
         return
-    if update_fields is None or not update_fields.isdisjoint(_RIGHTS):
+    if update_fields is None or not update_fields.isdisjoint(_SESSION_FIELDS):
         services.announce_streams_on_commit([instance.pk])
 
 
 @receiver(inbox_changed)
 def hint_at_new_heads(*, heads: Mapping[Any, int], **kwargs: Any) -> None:
-    """After the commit: tell every process that streams to these users; a hint may be lost, a change never
-    is.
+    """Tell every process that streams to these users about their new heads, after the commit.
+
+    A hint may be lost; a change never is.
     """
     publisher.publish(heads)
 
 
 @receiver(streams_changed)
 def look_at_streams(*, user_ids: Collection[Any], **kwargs: Any) -> None:
-    """After the commit: every process looks again at the rights and rows of these users' streams; so it does
-    by itself, later.
+    """Have every process check the credentials and rows of these users' streams again, after the commit.
+
+    A process that does not hear of it does so by itself, later.
     """
     publisher.publish_looks(user_ids)
 
@@ -90,8 +94,9 @@ def pass_on_event(
     receipt: Receipt | None,
     **kwargs: Any,
 ) -> None:
-    """At once: to every process that streams to these users; best effort, and a receipt says what came of
-    it.
+    """Send a transient event to every process that streams to these users, at once.
+
+    It is best effort, and a receipt says what came of it.
     """
     publisher.publish_event(
         user_ids,
@@ -104,21 +109,22 @@ def pass_on_event(
     )
 
 
-@receiver(channel_layer_asked)
-def ask_channel_layer(*, receipt: Receipt, **kwargs: Any) -> None:
-    """At once: something that nobody is shown goes over the layer."""
+@receiver(channel_layer_probed)
+def probe_channel_layer(*, receipt: Receipt, **kwargs: Any) -> None:
+    """Send a message over the channel layer that nobody is shown, to learn at once whether it accepts any."""
     publisher.publish_probe(receipt)
 
 
-@receiver(notifications_shown)
+@receiver(notifications_shown_again)
 def show_again(*, shows: Collection[tuple[Any, int]], **kwargs: Any) -> None:
-    """After the commit: the processes that stream to these users read what they are to show once more; best
-    effort.
+    """Have the processes that stream to these users show some notifications once more, after the commit.
+
+    It is best effort.
     """
     publisher.publish_shows(shows)
 
 
 @receiver(notifications_sequenced)
 def count_sequenced(*, count: int, failed_count: int, **kwargs: Any) -> None:
-    """For ``/metrics``: what came of notifications that were sent."""
+    """Count for ``/metrics`` what became of notifications that were sent."""
     METRICS.count_sequenced(count=count, failed_count=failed_count)

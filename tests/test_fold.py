@@ -11,7 +11,17 @@ import pytest
 from django.conf import settings
 
 from notifications import fold, services
-from notifications.fold import KINDS, STATE, VERBS, WISHES, AllRead, Carries, State, turned, unread_step
+from notifications.fold import (
+    KINDS,
+    STATE,
+    STATE_FLAGS,
+    VERBS,
+    AllRead,
+    Carries,
+    State,
+    transition,
+    unread_step,
+)
 from notifications.inbox_log.append import Listed
 from notifications.models import Change, ChangeKind, Notification
 from notifications.pages.forms import FORMS
@@ -64,9 +74,9 @@ def made(row: Any, **values: Any) -> Any:
 def test_verbs__are_what_every_door_takes() -> None:
     assert [*VERBS, "delete"] == list(ACTION_NAMES) == list(services.ACTIONS)
     assert {*FORMS} == {*services.ACTIONS, "read_all"}
-    for wish in VERBS.values():
-        assert any(turned(state, AT, **wish) for state in (State(), State(AT, AT)))
-    settable = {f"{name}_at" for name in WISHES}
+    for flags in VERBS.values():
+        assert any(transition(state, AT, **flags) for state in (State(), State(AT, AT)))
+    settable = {f"{name}_at" for name in STATE_FLAGS}
     assert settable == set(STATE)
 
 
@@ -82,7 +92,7 @@ def test_state__is_begun_and_ended_by_one_kind_each(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("state", "wish", "expected"),
+    ("state", "flags", "expected"),
     [
         (State(), {"read": True}, ("read", State(AT))),
         (State(), {"read": False}, None),
@@ -103,9 +113,9 @@ def test_state__is_begun_and_ended_by_one_kind_each(name: str) -> None:
     ],
 )
 def test_turned__one_change_or_none(
-    state: State, wish: dict[str, bool], expected: tuple[str, State] | None
+    state: State, flags: dict[str, bool], expected: tuple[str, State] | None
 ) -> None:
-    change = turned(state, AT, **wish)
+    change = transition(state, AT, **flags)
     assert change == expected
     if change:
         assert unread_step(state, change[1]) in KINDS[change[0]].steps
@@ -114,11 +124,11 @@ def test_turned__one_change_or_none(
 @pytest.mark.parametrize("case", ALL_READ.values(), ids=ALL_READ)
 def test_all_read__takes_along_the_same_in_python_and_in_sql(case: AllReadCase) -> None:
     all_read = AllRead(case.position, AT, case.up_to, case.category)
-    assert all_read.takes_along(created=case.created, newest=case.newest, category="orders") is case.is_read
+    assert all_read.covers(created=case.created, newest=case.newest, category="orders") is case.is_read
     with sqlite3.connect(":memory:") as db:
         db.execute("CREATE TABLE own AS SELECT ? AS position, ? AS created_position", case[1::-1])
         db.execute("CREATE TABLE r AS SELECT ? AS position, ? AS up_to, ? AS category", case[2:5])
-        rule = fold.sql_takes_along("r", "own", "'orders'")
+        rule = fold.sql_covers("r", "own", "'orders'")
         found = db.execute(f"SELECT {rule} FROM own, r").fetchone()
     assert bool(found[0]) is case.is_read
 

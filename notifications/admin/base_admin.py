@@ -17,7 +17,7 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 
 from notifications.admin.links import chip_html
-from notifications.admin_lists import SayingList
+from notifications.admin_lists import TolerantChangeList
 from notifications.models import Notification
 
 logger = logging.getLogger(__name__)
@@ -56,7 +56,7 @@ class BoundedList(AnyModelAdmin):
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         """A list that says what it cannot read."""
-        return SayingList
+        return TolerantChangeList
 
     def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest | None = None) -> bool:
         """The filters' own parameters and nothing else: a lookup on any column would be an oracle, or a slow

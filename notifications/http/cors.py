@@ -1,7 +1,6 @@
-"""What a page of another site needs in order to use the hub: only if its origin is on the exact list
-(``HUB_CORS_ORIGINS``).
+"""The CORS headers for pages of other sites whose origin is listed in ``HUB_CORS_ORIGINS``.
 
-For the stream and the API alike. Without the list there is nothing of it in any answer.
+They are the same for the stream and the API. Without the list, no answer has any of them.
 """
 
 from __future__ import annotations
@@ -11,13 +10,13 @@ from typing import Final
 
 from notifications.conf import hub_config
 
-PREFLIGHT_SECONDS: Final = 600  # a browser remembers so long that it may ask
+PREFLIGHT_SECONDS: Final = 600  # how long a browser remembers the answer to a preflight
 _REQUEST_HEADERS: Final = (
     "Accept, Authorization, Cache-Control, Content-Type, Idempotency-Key, If-None-Match, Last-Event-ID, "
     "Range, X-CSRFToken, "
     "X-Request-ID"
 )
-# Beyond those that any page may read.
+# In addition to those that any page may read.
 _ANSWER_HEADERS: Final = (
     "Content-Range, ETag, Idempotency-Replayed, Location, RateLimit, RateLimit-Policy, Retry-After, "
     "WWW-Authenticate, "
@@ -26,7 +25,7 @@ _ANSWER_HEADERS: Final = (
 
 
 def cors_headers(origin: str | None) -> Mapping[str, str]:
-    """The headers of every answer to a page of this origin; none if it is not on the list."""
+    """Return the headers of every answer to a page of this origin; none if the origin is not listed."""
     if origin is None or origin not in hub_config().cors_origins:
         return {}
     return {
@@ -37,20 +36,20 @@ def cors_headers(origin: str | None) -> Mapping[str, str]:
 
 
 def preflight_headers(
-    origin: str | None, asked: str | None, methods: Collection[str]
+    origin: str | None, requested_method: str | None, methods: Collection[str]
 ) -> Mapping[str, str] | None:
-    """The headers of the answer when a browser asks, by OPTIONS, whether such a page may send a request.
+    """Return the headers of the answer to a preflight request.
 
     Args:
         origin: of the page.
-        asked: the method that it asks for; None when it asks for none, and then this is no such question.
-        methods: those that may be asked for.
+        requested_method: the method that the page wants to use; None when the request is no preflight.
+        methods: those that are allowed.
 
     Returns:
-        None for whom nothing is allowed.
+        None when nothing is allowed.
     """
     allowed = cors_headers(origin)
-    if not allowed or asked not in methods:
+    if not allowed or requested_method not in methods:
         return None
     return {
         **allowed,

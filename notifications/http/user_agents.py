@@ -1,8 +1,8 @@
-"""What a ``User-Agent`` header says in words that a person knows: "Firefox on Linux".
+"""Describes a ``User-Agent`` header in words that people know, such as "Firefox on Linux".
 
-Pure. The header is whatever the client wrote: it helps a person to recognise their own devices and proves
+Pure. The header is whatever the client wrote: it helps people to recognise their own devices, and proves
 nothing. Products imitate each other (Edge names Chrome, Chrome names Safari), so the tables are read from the
-most particular down.
+most specific entry down.
 """
 
 from __future__ import annotations
@@ -55,14 +55,15 @@ _SYSTEMS: Final = (
 
 
 def printable_agent(text: str) -> str:
-    """A ``User-Agent`` as it can be stored and shown: printable, and cut to 300 characters."""
+    """Return a ``User-Agent`` as it can be stored and shown: printable, and cut to 300 characters."""
     cut = text[:MAX_AGENT_LENGTH]
     return cut if cut.isprintable() else "".join(filter(str.isprintable, cut))
 
 
 def describe_agent(agent: str) -> str:
-    """Name the browser and the system of a ``User-Agent``; of a part that is not known, only the other; empty
-    if neither is.
+    """Name the browser and the system of a ``User-Agent``.
+
+    When one of the two is not known, only the other is named; empty when neither is.
     """
     text = agent.lower()
     client = _first(_BROWSERS, text) or _first(_TOOLS, text)

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from notifications.event_types import category_of
-from notifications.fold import STATE, State, turned, unread_step
+from notifications.fold import STATE, State, transition, unread_step
 from notifications.inbox_log.provenance import Origin
 from notifications.inbox_log.staged import Staged
 from notifications.models import Change, ChangeKind, Event, Inbox, Notification, Reason, Via
@@ -91,14 +91,14 @@ class LogBatch:
         self._created.append((staged.id, position, at, state.read_at, *copied))
         return listed
 
-    def turn(self, listed: Listed, origin: Origin, **wish: bool) -> bool:
+    def set_state(self, listed: Listed, origin: Origin, **flags: bool) -> bool:
         """Make something so of a notification, with one change; whether there was anything to change.
 
         Args:
-            wish: what is to be so, by the names of ``fold.WISHES``.
+            flags: what is to be so, by the names of ``fold.STATE_FLAGS``.
         """
         inbox = self._inboxes[listed.recipient_id]
-        change = turned(listed.state, self._time(inbox), **wish)
+        change = transition(listed.state, self._time(inbox), **flags)
         if change is None:
             return False
         kind, after = change

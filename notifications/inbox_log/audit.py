@@ -16,10 +16,10 @@ from notifications.fold import (
     STATE,
     Carries,
     sql_contradicts,
+    sql_covers,
     sql_is_unread,
     sql_kinds,
     sql_moves_count,
-    sql_takes_along,
 )
 from notifications.models import Change, Event, Inbox, Notification
 from notifications.sql.dialect import table
@@ -158,7 +158,7 @@ CHECKS: Final = (
                       CASE WHEN {sql_is_unread("o")} THEN (
                           SELECT r.at FROM {{change}} r JOIN {{notification}} m ON m.id = o.notification_id
                           WHERE r.inbox_id = o.inbox_id AND r.kind IN {sql_kinds(Carries.NOTHING)}
-                            AND {sql_takes_along("r", "o", "m.category")}
+                            AND {sql_covers("r", "o", "m.category")}
                           ORDER BY r.position LIMIT 1) ELSE o.read_at END AS read_at
                FROM own o WHERE o.age = 1
            )

@@ -15,7 +15,7 @@ from django.db import connection, transaction
 from django.db.models import Exists, F, OuterRef, Q, Subquery
 from django.utils import timezone
 
-from notifications.fold import Carries, sql_is_unread, sql_kinds, sql_takes_along
+from notifications.fold import Carries, sql_covers, sql_is_unread, sql_kinds
 from notifications.inbox_log.append import Listed, LogBatch, in_order
 from notifications.inbox_log.inboxes import announce_on_commit, lock_inboxes
 from notifications.inbox_log.provenance import SYSTEM
@@ -198,7 +198,7 @@ _COMPACT: Final = f"""
             WHERE age = 1 AND {sql_is_unread()}
         ), taken_along AS (
             SELECT min(r.position) AS position FROM unread u JOIN all_read r
-                ON {sql_takes_along("r", "u", "u.of_category")}
+                ON {sql_covers("r", "u", "u.of_category")}
             GROUP BY u.id
         )
         SELECT id FROM base WHERE kind IN {sql_kinds(Carries.ID)} OR kind IN {sql_kinds(Carries.OBJECT)} AND age > 1

@@ -1,3 +1,1 @@
-"""The user's own pages: the inbox, logging in and out, and the password. Without a script they work as
-well.
-"""
+"""The user's own pages: the inbox, login, logout and the password. They also work without scripts."""

@@ -1,4 +1,4 @@
-"""What the templates show, read through the selectors."""
+"""The context of the inbox page, read through the selectors."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PAGE_SIZE: Final = 25
 
 
 def inbox_context(user: Any, form: InboxForm) -> dict[str, Any]:
-    """One page of a user's inbox. Three queries when the inbox exists.
+    """Return one page of a user's inbox. Three queries when the inbox exists.
 
     Args:
         user: whose inbox it is.

@@ -1,4 +1,4 @@
-"""What the inbox page takes from a browser: its filters, and the actions of one that runs no script."""
+"""The forms of the inbox page: its filters, and the actions of a browser that runs no script."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from notifications import services
 from notifications.filters import Filters
 from notifications.services import Origin
 
-# Far above any position, and within what the databases' integers hold.
+# Far above any position, and within the integers of the databases.
 MAX_POSITION: Final = 10**15
 
 
 class InboxForm(forms.Form):
-    """Which part of the inbox is shown; an address that somebody kept may ask for what there is not."""
+    """Which part of the inbox is shown. An old bookmark may ask for values that do not exist."""
 
     category = forms.RegexField(r"\A[a-z][a-z0-9_]{0,99}\Z", required=False)
     unread = forms.BooleanField(required=False)
@@ -23,7 +23,7 @@ class InboxForm(forms.Form):
     before = forms.IntegerField(required=False, min_value=1, max_value=MAX_POSITION)
 
     def selection(self) -> dict[str, Any]:
-        """Arguments for ``selectors.list_page``; fields that are not valid count as not given."""
+        """Return the arguments for ``selectors.list_page``; fields that are not valid count as not given."""
         self.is_valid()
         given = self.cleaned_data
         category = given.get("category")
@@ -35,28 +35,28 @@ class InboxForm(forms.Form):
         }
 
 
-class OneForm(forms.Form):
+class NotificationForm(forms.Form):
     """An action on one notification."""
 
     id = forms.UUIDField()
 
     def apply(self, user: Any, action: str, origin: Origin) -> None:
-        """Do it; one that is gone, or somebody else's, is passed over."""
+        """Carry out the action; a notification that is gone or another user's is ignored."""
         services.ACTIONS[action](user, [self.cleaned_data["id"]], origin=origin)
 
 
-class AllForm(forms.Form):
-    """Mark all read that the page showed, or was about to show."""
+class MarkAllReadForm(forms.Form):
+    """Marks read everything that the page showed or was about to show."""
 
     up_to = forms.IntegerField(min_value=0, max_value=MAX_POSITION)
     category = InboxForm.base_fields["category"]
 
     def apply(self, user: Any, action: str, origin: Origin) -> None:
-        """Do it; what arrived after the page was rendered stays unread."""
+        """Carry out the action; notifications that arrived after the page was rendered stay unread."""
         services.mark_all_read(user, origin=origin, **self.cleaned_data)
 
 
-FORMS: Final[dict[str, type[OneForm | AllForm]]] = {
-    **dict.fromkeys(services.ACTIONS, OneForm),
-    "read_all": AllForm,
+FORMS: Final[dict[str, type[NotificationForm | MarkAllReadForm]]] = {
+    **dict.fromkeys(services.ACTIONS, NotificationForm),
+    "read_all": MarkAllReadForm,
 }

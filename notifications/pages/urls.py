@@ -1,4 +1,4 @@
-"""The paths of the user's pages, mounted at the site's root; the names of the account's are Django's own."""
+"""The paths of the user's pages, mounted at the site's root; the names of account pages are Django's own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The views of the user's pages: parse, one selector or service, render."""
+"""The views of the user's pages: each parses, calls one selector or service, and renders."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from notifications.system.addresses import normal_address
 @never_cache
 @login_required
 def home(request: HttpRequest) -> HttpResponse:
-    """The inbox, as a page that its script then takes over and keeps live."""
+    """Show the inbox; the page's script then takes it over and keeps it live."""
     return render(request, "inbox/home.html", inbox_context(request.user, InboxForm(request.GET)))
 
 
 @require_POST
-@login_required(redirect_field_name=None)  # to come back here by GET would be a 405
+@login_required(redirect_field_name=None)  # coming back here with GET would be a 405
 def act(request: HttpRequest, action: str) -> HttpResponse:
-    """Read, unread, delete or read all by a plain form; back to the list, with the filters that it had."""
+    """Apply an action that a plain form sends; then go back to the list, with the filters that it had."""
     form = FORMS[action](request.POST)
     if not form.is_valid():
         raise BadRequest(form.errors.as_text())
@@ -39,14 +39,14 @@ def act(request: HttpRequest, action: str) -> HttpResponse:
 
 
 class Login(LoginView):
-    """Logging in; who is logged in already is sent on."""
+    """The login page; a user who is logged in already is redirected."""
 
     template_name = "account/login.html"
     redirect_authenticated_user = True
 
 
 class PasswordChange(PasswordChangeView):
-    """A new password; the session that changes it stays logged in."""
+    """The page for a new password; the session that changes it stays logged in."""
 
     template_name = "account/password_change.html"
     success_url = reverse_lazy("password_change_done")
@@ -54,7 +54,7 @@ class PasswordChange(PasswordChangeView):
 
 
 class PasswordChanged(PasswordChangeDoneView):
-    """What has happened, after a password change."""
+    """The page after a password change."""
 
     template_name = "account/password_changed.html"
     extra_context = {"strings": STRINGS}

@@ -47,7 +47,7 @@ class Cursor:
         return cursor_text(self.epoch, self.position)
 
     def check_usable(self, *, epoch: str, floor: int, head: int) -> None:
-        """Say whether the log can be resumed exactly from here.
+        """Check that the log can be resumed exactly from here.
 
         Args:
             epoch: the inbox's epoch now.
@@ -55,7 +55,7 @@ class Cursor:
             head: the newest position.
 
         Raises:
-            CursorEpoch, CursorAhead, CursorExpired: it cannot, and why.
+            CursorEpoch, CursorAhead, CursorExpired: it cannot, for the reason that the class names.
         """
         newest = str(Cursor(epoch, head))
         if self.epoch != epoch:
@@ -67,11 +67,11 @@ class Cursor:
 
 
 def cursor_text(epoch: str, position: int) -> str:
-    """A cursor's text without the cursor: a change's bytes need no more, and very many are rendered."""
+    """Return a cursor as text without making the object, because very many changes are rendered."""
     return f"{epoch}-{position}"
 
 
 def new_epoch() -> str:
-    """Eight random characters of ``[a-z2-7]`` (40 bit): two inboxes practically never share one."""
+    """Return eight random characters of ``[a-z2-7]`` (40 bit): two inboxes practically never share them."""
     # Base 32 has this very alphabet, and five bytes are eight of its characters.
     return b32encode(secrets.token_bytes(5)).decode("ascii").lower()

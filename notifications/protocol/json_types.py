@@ -1,4 +1,4 @@
-"""Whether a value has the type that an annotation says, for the annotations that JSON data needs. Pure."""
+"""Checks values against the annotations that JSON data needs. Pure."""
 
 from __future__ import annotations
 
@@ -18,22 +18,23 @@ _WORDS: Final[Mapping[Any, str]] = {
 
 
 def fits(value: object, hint: Any) -> bool:
-    """Whether a Python value has the annotated type."""
+    """Return whether a Python value has the annotated type."""
     return _fits(value, hint, is_json=False)
 
 
 def fits_json(value: object, hint: Any) -> bool:
-    """Whether a value of JSON has the annotated type: a list may stand for any sequence, a text for a member
-    of an enumeration.
+    """Return whether a value of JSON has the annotated type.
+
+    A list may stand for any sequence, and a text for a member of an enumeration.
     """
     return _fits(value, hint, is_json=True)
 
 
-def wanted(hint: Any) -> str:
-    """What a value of JSON has to be, in words for a person."""
+def describe_type(hint: Any) -> str:
+    """Describe for a person what a value of JSON has to be."""
     origin, args = get_origin(hint), get_args(hint)
     if origin in (Union, UnionType):
-        return " or ".join(dict.fromkeys(map(wanted, args)))
+        return " or ".join(dict.fromkeys(map(describe_type, args)))
     if origin is Literal:
         return f"one of {', '.join(map(str, args))}"
     kind = origin or hint
@@ -53,7 +54,7 @@ def _fits(value: Any, hint: Any, *, is_json: bool) -> bool:
     if origin in (Union, UnionType):
         return any(_fits(value, arg, is_json=is_json) for arg in args)
     if origin is Literal:
-        # 1, 1.0 and True are equal, and yet not the same.
+        # 1, 1.0 and True are equal, but of different types.
         return any(type(value) is type(arg) and value == arg for arg in args)
     if hasattr(hint, "__supertype__"):  # a NewType
         return _fits(value, hint.__supertype__, is_json=is_json)
@@ -92,7 +93,7 @@ def _children_fit(value: Any, args: tuple[Any, ...], *, is_json: bool) -> bool:
             _fits(key, args[0], is_json=is_json) and _fits(child, args[1], is_json=is_json)
             for key, child in value.items()
         )
-    if len(args) > 1 and args[-1] is not Ellipsis:  # a tuple of a certain length
+    if len(args) > 1 and args[-1] is not Ellipsis:  # a tuple of fixed length
         return len(value) == len(args) and all(
             _fits(child, arg, is_json=is_json) for child, arg in zip(value, args, strict=True)
         )
@@ -101,7 +102,7 @@ def _children_fit(value: Any, args: tuple[Any, ...], *, is_json: bool) -> bool:
 
 def _fits_typed_dict(value: Any, hint: Any, *, is_json: bool) -> bool:
     hints, marked = get_type_hints(hint), get_type_hints(hint, include_extras=True)
-    # The marks too: where annotations are texts, Python takes each key for a required one.
+    # NotRequired is read too, because Python takes every key as required when annotations are strings.
     required = {name for name in hint.__required_keys__ if get_origin(marked[name]) is not NotRequired}
     return (
         isinstance(value, dict)

@@ -1,7 +1,7 @@
-"""The closed list of problem codes, and the one form an error has on the wire (protocol, section 3;
-docs/errors.md).
+"""The closed list of problem codes, and the form of an error on the wire (protocol, section 3).
 
-Shared by REST, by the stream's refusals and by the middleware, so that one cause looks the same everywhere.
+REST, the stream's refusals and the middleware share it, so that one cause looks the same everywhere.
+docs/errors.md lists the codes.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ class Problem(NamedTuple):
 
     Attributes:
         status: the HTTP status that it always has.
-        detail: the sentence for a person, where the cause brings none of its own.
-        retry_after_seconds: what ``Retry-After`` says, ± 50 %; None for problems that waiting does not mend.
-        challenge: what ``WWW-Authenticate`` says; empty for problems that no other credential mends.
+        detail: the sentence for a person, unless the cause brings its own.
+        retry_after_seconds: the value of ``Retry-After``, ± 50 %; None when waiting does not help.
+        challenge: the value of ``WWW-Authenticate``; empty when no other credential helps.
     """
 
     status: int
@@ -56,7 +56,7 @@ PROBLEMS: Final[dict[str, Problem]] = {
     "cross_site": Problem(403, "Pages of that site may not read this."),
     "not_found": Problem(404, "There is nothing here."),
     "method_not_allowed": Problem(405, "This method is not allowed here; Allow names those that are."),
-    "not_acceptable": Problem(406, "This can not be had in any form that Accept admits."),
+    "not_acceptable": Problem(406, "This is not available in any form that Accept admits."),
     "idempotency_in_progress": Problem(409, exceptions.IdempotencyInProgress.message),
     "cursor_expired": Problem(410, exceptions.CursorExpired.message),
     "cursor_epoch": Problem(410, exceptions.CursorEpoch.message),
@@ -65,16 +65,14 @@ PROBLEMS: Final[dict[str, Problem]] = {
     "uri_too_long": Problem(414, "The query string is longer than the hub reads."),
     "unsupported_media_type": Problem(415, "Send the body as application/json."),
     "idempotency_key_reused": Problem(422, exceptions.IdempotencyKeyReused.message),
-    "throttled": Problem(
-        429, "You ask more often than the hub lets you; wait a little.", retry_after_seconds=1
-    ),
+    "throttled": Problem(429, "You have sent too many requests; wait a little.", retry_after_seconds=1),
     "stream_limit": Problem(429, exceptions.StreamLimit.message, retry_after_seconds=10),
     "headers_too_large": Problem(431, "The headers are longer than the hub reads."),
     "internal_error": Problem(500, "The hub failed; the failure is in its log."),
-    "unavailable": Problem(503, "The hub can not do this just now; try again.", retry_after_seconds=2),
+    "unavailable": Problem(503, "The hub cannot do this just now; try again.", retry_after_seconds=2),
 }
 
-# As RFC 9110 has them; Python follows in 3.13 only.
+# The phrases of RFC 9110, which Python has only since 3.13.
 _TITLES: Final = {413: "Content Too Large", 414: "URI Too Long", 422: "Unprocessable Content"}
 
 _CODE_OF_STATUS: Final = {
@@ -92,24 +90,22 @@ _CODE_OF_STATUS: Final = {
 
 
 def code_of_status(status: int) -> str:
-    """The code for an error that Django, not the hub, answered, of which only the status is known."""
+    """Return the code for an error of Django itself, of which only the status is known."""
     return _CODE_OF_STATUS.get(status, "bad_request" if status < 500 else "internal_error")
 
 
 def problem_headers(code: str) -> dict[str, str]:
-    """The headers that a problem brings beside its ``Content-Type``: what would help, to wait or another
-    credential.
-    """
+    """Return the headers of a problem: when to retry, and which credential would help."""
     problem = PROBLEMS[code]
     headers = {"WWW-Authenticate": problem.challenge} if problem.challenge else {}
     if (seconds := problem.retry_after_seconds) is not None:
-        # Spread, or all who were refused together come back together.
+        # Random, so that clients which were refused together do not come back together.
         headers["Retry-After"] = str(random.randint((seconds + 1) // 2, seconds + seconds // 2))  # noqa: S311
     return headers
 
 
 def scope_challenge(scope: str) -> str:
-    """What ``WWW-Authenticate`` says to a token that lacks a scope (RFC 6750, section 3.1)."""
+    """Return the value of ``WWW-Authenticate`` for a token that lacks a scope (RFC 6750, section 3.1)."""
     return f'{CHALLENGE}, error="insufficient_scope", scope="{scope}"'
 
 
@@ -121,14 +117,14 @@ def problem_document(
     cursor: str = "",
     more: Mapping[str, object] | None = None,
 ) -> bytes:
-    """The body of an error: one object of RFC 9457 in ASCII JSON.
+    """Return the body of an error: one object of RFC 9457 in ASCII JSON.
 
     Args:
         code: one of the closed list; it decides the status.
         detail: the sentence for a person; empty for the code's own.
-        errors: for bad fields, each with a sentence.
-        cursor: for a cursor that cannot be resumed, the inbox's head.
-        more: of a limit that was met, what it is and when there is room again.
+        errors: a sentence for each bad field.
+        cursor: the inbox's head, when a cursor cannot be resumed.
+        more: further members, such as a limit that was reached and when it is reset.
 
     Raises:
         KeyError: the code is not in the list.

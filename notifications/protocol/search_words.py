@@ -1,4 +1,4 @@
-"""What ``q`` means: the words that a notification's title and body must have (protocol, section 5).
+"""The meaning of ``q``: the words that a notification's title and body must have (protocol, section 5).
 
 Pure. A word is a run of letters and digits; everything else separates words, so there are no operators and
 nothing to escape. The characters of words are listed here rather than asked of a locale: both databases cut
@@ -27,11 +27,11 @@ _WORD: Final = re.compile(f"[{WORD_CHARACTERS}]+")
 
 
 def parse_words(text: str) -> frozenset[str] | None:
-    """Cut what somebody typed into words.
+    """Split a search into words.
 
     Returns:
-        The words; the empty set when there are none among other characters, which finds nothing; None for a
-        blank text, which is no search at all.
+        The words. The empty set, which finds nothing, when there are only other characters. None for a blank
+        text, which is no search at all.
 
     Raises:
         InvalidInput: it is too long, has too many words, or holds what no text may hold.

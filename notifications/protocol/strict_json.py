@@ -1,8 +1,8 @@
 """JSON as the protocol admits it (section 3), the same on every database.
 
-Refused: duplicate keys, NaN and infinities, integers outside signed 64 bit, lone surrogates, NUL, more than
-32 levels. What passes can be stored as text, read by any JSON library, and comes back with its keys in order
-and its numbers equal.
+Refused are duplicate keys, NaN and infinities, integers outside of signed 64 bit, lone surrogates, NUL, and
+more than 32 levels. What is accepted can be stored as text, read by any JSON library, and comes back with its
+keys in order and its numbers equal.
 """
 
 from __future__ import annotations
@@ -54,8 +54,9 @@ def dumps(value: JSONValue, *, field: str = "data") -> str:
 
 
 def size(text: str) -> int:
-    """How many bytes JSON text has as UTF-8, without blanks and needless escapes, as nearly every client
-    would send it.
+    """Return the size of JSON text in bytes of UTF-8, without blanks and needless escapes.
+
+    That is how nearly every client would send it.
     """
     if "\\u" not in text and text.isascii():
         return len(text)
@@ -64,14 +65,14 @@ def size(text: str) -> int:
 
 
 def check(value: JSONValue, *, field: str) -> None:
-    """Walk a value and refuse what the protocol does not admit.
+    """Check a value and everything in it against what the protocol admits.
 
     Raises:
         InvalidInput: with ``field`` and the reason.
     """
-    pending: list[tuple[JSONValue, int]] = [(value, 1)]
-    while pending:
-        item, depth = pending.pop()
+    unchecked: list[tuple[JSONValue, int]] = [(value, 1)]
+    while unchecked:
+        item, depth = unchecked.pop()
         match item:
             case None | bool():
                 pass
@@ -86,7 +87,7 @@ def check(value: JSONValue, *, field: str) -> None:
             case dict() | list() | tuple():
                 if depth > MAX_DEPTH:
                     raise InvalidInput({field: f"is nested deeper than {MAX_DEPTH} levels"})
-                pending.extend((child, depth + 1) for child in _children(item, field=field))
+                unchecked.extend((child, depth + 1) for child in _children(item, field=field))
             case _:
                 raise InvalidInput({field: f"holds a {type(item).__name__}, which JSON has no form for"})
 
@@ -123,7 +124,7 @@ def _unique_keys(pairs: list[tuple[str, JSONValue]]) -> dict[str, JSONValue]:
 
 
 def refuse_constant(name: str) -> JSONValue:
-    """For ``json.loads``: NaN and the infinities are no JSON, though Python reads them.
+    """Refuse NaN and the infinities, which Python reads as JSON, for ``json.loads``.
 
     Raises:
         ValueError: always.

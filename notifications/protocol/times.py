@@ -1,6 +1,4 @@
-"""Which times the hub takes, those that can be shown in any time zone; and how it shows one that came past it
-all the same.
-"""
+"""The times that the hub accepts, which can be shown in any time zone, and how it shows any other."""
 
 from __future__ import annotations
 
@@ -9,25 +7,26 @@ from typing import Any, Final
 
 from django.utils import timezone
 
-# Python has no years before 1 and after 9999, and no zone is a day or more away from UTC.
+# Python has only the years 1 to 9999, and no zone is a day or more away from UTC.
 EARLIEST: Final = datetime.min.replace(tzinfo=UTC) + timedelta(days=1)
 LATEST: Final = datetime.max.replace(tzinfo=UTC) - timedelta(days=1)
 
 
 def time_problem(at: Any) -> str | None:
-    """Why something is refused as a time, or None."""
+    """Return why a value is refused as a time, or None."""
     try:
         if not isinstance(at, datetime) or at.utcoffset() is None:
             return "must be a time with a time zone"
-        is_shown_anywhere = EARLIEST <= at <= LATEST
-    except (OverflowError, ValueError):  # of the rules of a zone, at the edges of the calendar
-        is_shown_anywhere = False
-    return None if is_shown_anywhere else "must lie in the years 1 to 9999, a day away from either end"
+        is_displayable = EARLIEST <= at <= LATEST
+    except (OverflowError, ValueError):  # raised by a zone's rules at the edges of the calendar
+        is_displayable = False
+    return None if is_displayable else "must lie in the years 1 to 9999, a day away from either end"
 
 
 def local_time(at: datetime) -> datetime:
-    """By the clock of the site; in UTC where its zone cannot show it, so that no page is lost to a row that
-    was written by SQL.
+    """Return a time in the site's time zone, or in UTC where that zone cannot show it.
+
+    Such a time may have been written by SQL; it must not break the page.
     """
     try:
         return timezone.localtime(at)

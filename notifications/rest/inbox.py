@@ -30,7 +30,7 @@ from notifications.rest.http.parsers import HubRequest, StrictJSONParser
 from notifications.rest.http.provenance import origin_of
 from notifications.rest.http.renderers import OneRepresentation, OrjsonRenderer
 from notifications.rest.http.throttles import UserThrottle
-from notifications.rest.inputs import ChangesQuery, IdsAction, ListQuery, parse_action, parse_wish
+from notifications.rest.inputs import ChangesQuery, IdsAction, ListQuery, parse_action, parse_flags
 from notifications.services.credentials.bearer import refuse_in_url
 
 
@@ -84,7 +84,7 @@ class HubView(APIView):
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
         """An answer, a refusal too, that says how many more requests may follow."""
         response = super().finalize_response(request, response, *args, **kwargs)
-        for name, value in self.allowance.fields.items() if self.allowance else ():
+        for name, value in self.allowance.headers.items() if self.allowance else ():
             response[name] = value
         return response
 
@@ -131,8 +131,8 @@ class NotificationView(HubView):
 
     def patch(self, request: Request, public_id: UUID) -> Response:
         """Make something so of it; the notification as it is then."""
-        wish = parse_wish(request.data)
-        services.set_state(request.user, [public_id], origin=origin_of(request), **wish)
+        flags = parse_flags(request.data)
+        services.set_state(request.user, [public_id], origin=origin_of(request), **flags)
         return self.get(request, public_id)
 
     def delete(self, request: Request, public_id: UUID) -> Response:

@@ -14,7 +14,7 @@ from django.http import QueryDict
 
 from notifications.exceptions import MAX_ERRORS, FieldErrors, InvalidInput, MalformedCursor
 from notifications.filters import MAX_VALUE_LENGTH, Filters
-from notifications.fold import VERBS, WISHES, check_wish
+from notifications.fold import STATE_FLAGS, VERBS, check_flags
 from notifications.protocol.cursors import Cursor
 from notifications.protocol.search_words import parse_words
 from notifications.rest.public_ids import parse_id
@@ -124,19 +124,19 @@ class ReadAll:
     category: str
 
 
-def parse_wish(body: Any) -> dict[str, bool]:
+def parse_flags(body: Any) -> dict[str, bool]:
     """What ``{"read": …}`` asks to be so of a notification.
 
     Raises:
         InvalidInput: the body is anything else.
     """
-    wish = fields_of(body, known=set(WISHES)) or {WISHES[0]: None}
+    flags = fields_of(body, known=set(STATE_FLAGS)) or {STATE_FLAGS[0]: None}
     if errors := {
-        name: "must be true or false" for name, value in wish.items() if not isinstance(value, bool)
+        name: "must be true or false" for name, value in flags.items() if not isinstance(value, bool)
     }:
         raise InvalidInput(errors)
-    check_wish(wish)
-    return dict(wish)
+    check_flags(flags)
+    return dict(flags)
 
 
 def parse_nothing(body: Any) -> None:

@@ -131,7 +131,7 @@ def _states(user_id: Any, shown: list[_Listed], position: int) -> dict[int, Stat
     for all_read in _all_reads(user_id, after=after, up_to=position):
         for each in tuple(waiting):
             created = each.row.position
-            if all_read.takes_along(created=created, newest=each.newest, category=each.category):
+            if all_read.covers(created=created, newest=each.newest, category=each.category):
                 states[created] = states[created]._replace(read_at=all_read.at)
                 waiting.remove(each)
         if not waiting:

@@ -15,7 +15,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from notifications.exceptions import UserGone
-from notifications.fold import VERBS, check_wish
+from notifications.fold import VERBS, check_flags
 from notifications.inbox_log.append import Listed, LogBatch
 from notifications.inbox_log.inboxes import announce_on_commit, ensure_inboxes, lock_inboxes
 from notifications.inbox_log.provenance import SYSTEM, Origin, Outcome
@@ -24,7 +24,7 @@ from notifications.selectors import InboxState
 from notifications.services.notify import recipient_key
 
 
-def set_state(user: Any, ids: Iterable[UUID], *, origin: Origin = SYSTEM, **wish: bool) -> Outcome:
+def set_state(user: Any, ids: Iterable[UUID], *, origin: Origin = SYSTEM, **flags: bool) -> Outcome:
     """Make something so of notifications. What is so already stays as it is, and takes no position; else it
     takes one, whatever is asked.
 
@@ -35,7 +35,7 @@ def set_state(user: Any, ids: Iterable[UUID], *, origin: Origin = SYSTEM, **wish
         user: the recipient, or its primary key.
         ids: public ids.
         origin: who asks, by which door.
-        wish: what is to be so, by the names of ``fold.WISHES``.
+        flags: what is to be so, by the names of ``fold.STATE_FLAGS``.
 
     Returns:
         How many were changed, the ids that are not listed in this inbox, and the inbox as it is then.
@@ -45,8 +45,8 @@ def set_state(user: Any, ids: Iterable[UUID], *, origin: Origin = SYSTEM, **wish
         OperationalError: the inbox was locked by others for longer than ``lock_timeout_seconds``.
         InvalidInput: it cannot be so.
     """
-    check_wish(wish)
-    return _change(user, ids, lambda batch, row: batch.turn(row, origin, **wish))
+    check_flags(flags)
+    return _change(user, ids, lambda batch, row: batch.set_state(row, origin, **flags))
 
 
 def mark_read(user: Any, ids: Iterable[UUID], *, origin: Origin = SYSTEM) -> Outcome:
@@ -161,12 +161,12 @@ def _state(inbox: Inbox) -> InboxState:
     return InboxState(inbox.pk, inbox.epoch, inbox.head, inbox.floor, inbox.unread_count)
 
 
-def _set(wish: Mapping[str, bool], user: Any, ids: Iterable[UUID], *, origin: Origin = SYSTEM) -> Outcome:
-    return set_state(user, ids, origin=origin, **wish)
+def _set(flags: Mapping[str, bool], user: Any, ids: Iterable[UUID], *, origin: Origin = SYSTEM) -> Outcome:
+    return set_state(user, ids, origin=origin, **flags)
 
 
 # What may be done with notifications by name, by whoever has them in front of them.
 ACTIONS: Final[Mapping[str, Callable[..., Outcome]]] = {
-    **{verb: partial(_set, wish) for verb, wish in VERBS.items()},
+    **{verb: partial(_set, flags) for verb, flags in VERBS.items()},
     "delete": delete,
 }

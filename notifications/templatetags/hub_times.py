@@ -15,10 +15,10 @@ register = template.Library()
 
 @register.filter
 def local_time(at: Any) -> Any:
-    """By the clock of the site, or in UTC where its zone cannot show it; ``date`` and the like take it as it
-    is.
+    """Return a time in the site's time zone, or in UTC where that zone cannot show it.
 
-    Django's own conversion raises for the latter, and would take the whole page along.
+    ``date`` and similar filters do not convert it again. Django's own conversion raises for such a time,
+    which would break the whole page.
     """
     if not isinstance(at, datetime):
         return ""

@@ -1,4 +1,4 @@
-"""For teams that test their own code: what did it send, inside a ``TestCase`` where nothing ever commits?
+"""For tests of your own code: finds what it sent, inside of a ``TestCase``, where nothing ever commits.
 
 ::
 
@@ -60,10 +60,10 @@ class SentNotification:
 def capture_notifications() -> Iterator[list[SentNotification]]:
     """Collect what is sent inside the block; the list is filled when the block ends.
 
-    Inside a test's transaction, the hooks that the block registered for the commit are run at its end, as
-    they would be in production (those of other apps too): notifications are sequenced and announced, and
-    lists and counts show them. What the block rolled back is not in the list. A block that raises collects
-    nothing.
+    Inside a test's transaction, the commit hooks that the block registered (those of other apps too) are run
+    at its end, as they would be in production: notifications are sequenced and announced, and lists and
+    counts show them. Notifications that the block rolled back are not in the list. A block that raises
+    collects nothing.
 
     Yields:
         The notifications in the order in which they were sent.

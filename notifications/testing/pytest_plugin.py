@@ -14,7 +14,5 @@ from notifications import testing
 def capture_notifications(
     db: None,
 ) -> Callable[[], AbstractContextManager[list[testing.SentNotification]]]:
-    """The context manager ``notifications.testing.capture_notifications``, with the database that it
-    needs.
-    """
+    """Return ``notifications.testing.capture_notifications``, with the database that it needs."""
     return testing.capture_notifications

@@ -104,7 +104,7 @@ def test_memory__is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     buckets = MemoryBuckets()
     for number in range(100):
         buckets.take("user", number, 1)
-    assert len(buckets._held) == 10
+    assert len(buckets._buckets) == 10
     assert not buckets.take("user", 99, 1).is_granted
 
 
@@ -116,11 +116,11 @@ def test_allowance__tells_when_the_bucket_is_full__or_an_empty_one_has_a_token(
     tokens: float, is_granted: bool, remaining: int, seconds: int
 ) -> None:
     allowance = Allowance("user", 20, tokens, is_granted)
-    assert allowance.fields == {
+    assert allowance.headers == {
         "RateLimit-Policy": '"user";q=20;w=60',
         "RateLimit": f'"user";r={remaining};t={seconds}',
     }
-    assert allowance.described(datetime(2026, 11, 21, tzinfo=UTC)) == {
+    assert allowance.problem_members(datetime(2026, 11, 21, tzinfo=UTC)) == {
         "limit": 20,
         "remaining": remaining,
         "reset_at": f"2026-11-21T00:00:{seconds:02}.000000Z",

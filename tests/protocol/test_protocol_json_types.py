@@ -7,7 +7,7 @@ from typing import Any, Literal, NewType, NotRequired, Optional, TypedDict
 
 import pytest
 
-from notifications.protocol.json_types import fits, fits_json, wanted
+from notifications.protocol.json_types import describe_type, fits, fits_json
 
 pytestmark = pytest.mark.shape("embedded")
 
@@ -78,4 +78,4 @@ def test_value__fits_an_annotation__as_python_or_as_json(
     ids=str,
 )
 def test_wanted__says_it_in_words(hint: Any, words: str) -> None:
-    assert wanted(hint) == words
+    assert describe_type(hint) == words

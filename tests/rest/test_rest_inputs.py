@@ -57,9 +57,9 @@ def outcome(parse: Callable[[Any], Any], given: Any) -> Any:
 
 @given(BODIES)
 def test_body__any_json__becomes_an_action_or_an_error_that_says_why(body: Any) -> None:
-    action, wish = outcome(inputs.parse_action, body), outcome(inputs.parse_wish, body)
+    action, flags = outcome(inputs.parse_action, body), outcome(inputs.parse_flags, body)
     assert isinstance(action, (inputs.IdsAction, inputs.ReadAll)) or str(action)
-    assert isinstance(wish, dict) or wish.errors
+    assert isinstance(flags, dict) or flags.errors
 
 
 @given(QUERIES)

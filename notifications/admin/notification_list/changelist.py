@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 
 from notifications.admin.base_admin import AnyChangeList
 from notifications.admin.notification_list.address import BEFORE, conditions_in
-from notifications.admin_lists import reaches_past_the_page, say_wrong
+from notifications.admin_lists import report_unreadable, selects_all_pages
 from notifications.models import Notification
 from notifications.selectors.staff.counts import estimated_total
 from notifications.selectors.staff.notification_list.conditions import Conditions
@@ -61,8 +61,8 @@ class NotificationList(AnyChangeList):
         self.filter_specs, self.has_filters, remaining, _duplicates, self.has_active_filters = filters
         self.clear_all_filters_qs = self.get_query_string(remaining, self.get_filters_params())
         self.conditions = conditions_in(request, self.query)
-        say_wrong(request, self.conditions.wrong.values())
-        if self.conditions.wrong and reaches_past_the_page(request):
+        report_unreadable(request, self.conditions.wrong.values())
+        if self.conditions.wrong and selects_all_pages(request):
             return self.root_queryset.none()
         return self.conditions.narrow(self.root_queryset).order_by("-pk")
 

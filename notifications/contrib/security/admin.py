@@ -13,7 +13,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from notifications.admin_lists import SayingList
+from notifications.admin_lists import TolerantChangeList
 from notifications.contrib.security import services
 from notifications.contrib.security.models import SignIn
 
@@ -39,7 +39,7 @@ class SignInAdmin(ModelAdmin):
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         """A list that says what it cannot read."""
-        return SayingList
+        return TolerantChangeList
 
     def get_search_fields(self, request: HttpRequest) -> tuple[str, ...]:
         """Whatever field names a user."""

@@ -111,7 +111,7 @@ def answer_error(error: Exception, context: Mapping[str, Any]) -> HttpResponse |
         str(error) if isinstance(error, HubError) else "",
         errors=error.errors if isinstance(error, InvalidInput) else None,
         cursor=error.head if isinstance(error, CursorUnusable) else "",
-        more=error.allowance.described(datetime.now(UTC)) if isinstance(error, Throttled) else None,
+        more=error.allowance.problem_members(datetime.now(UTC)) if isinstance(error, Throttled) else None,
     )
     if isinstance(error, Throttled):
         response["Retry-After"] = str(error.allowance.seconds)

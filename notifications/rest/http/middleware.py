@@ -84,8 +84,8 @@ class ApiCors(MiddlewareMixin):
         """Answer a browser that asks beforehand."""
         if request.method != "OPTIONS" or not _is_api(request):
             return None
-        asked = request.headers.get("Access-Control-Request-Method")
-        allowed = cors.preflight_headers(request.headers.get("Origin"), asked, API_METHODS)
+        requested_method = request.headers.get("Access-Control-Request-Method")
+        allowed = cors.preflight_headers(request.headers.get("Origin"), requested_method, API_METHODS)
         return None if allowed is None else HttpResponse(status=204, headers=allowed)
 
     def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final, NamedTuple
 
-from notifications.fold import IMPOSSIBLE, WISHES
+from notifications.fold import CONTRADICTORY_FLAGS, STATE_FLAGS
 from notifications.models import MAX_KEY_LENGTH, MAX_TOPIC_LENGTH, OpenedBy, Scope
 from notifications.rest import drafts, events, inbox, inputs, jobs, keria, publish, streams, tickets
 from notifications.rest.schema import examples
@@ -180,8 +180,8 @@ READING: Final[dict[tuple[Any, str], Operation]] = {
         {"200": answer(NOTIFICATION, "It, as it is then.")},
         (*BODY, "not_found"),
         (_ID_IN_PATH,),
-        obj(dict.fromkeys(WISHES, BOOLEAN), optional=WISHES, closed=True)
-        | {"minProperties": 1, "not": obj({name: {"const": so} for name, so in IMPOSSIBLE.items()})},
+        obj(dict.fromkeys(STATE_FLAGS, BOOLEAN), optional=STATE_FLAGS, closed=True)
+        | {"minProperties": 1, "not": obj({name: {"const": so} for name, so in CONTRADICTORY_FLAGS.items()})},
         Scope.INBOX,
         examples=examples.READ,
     ),

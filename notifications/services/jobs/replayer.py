@@ -32,7 +32,7 @@ from notifications.services.jobs import leases
 from notifications.services.jobs.leases import UNAVAILABLE, LeaseLost
 from notifications.services.recipients import active_users
 from notifications.services.replay import Selection, fitting
-from notifications.signals import notifications_shown
+from notifications.signals import notifications_shown_again
 from notifications.sql.rows import insert_rows
 
 logger = logging.getLogger(__name__)
@@ -171,7 +171,7 @@ def _end(job: Replay, state: JobState, failure: str = "") -> None:
 
 def _show(job: Replay, rows: Sequence[Old]) -> Sequence[Old]:
     shows = [(row.recipient_id, row.id) for row in rows]
-    told = partial(notifications_shown.send_robust, sender=Notification, shows=shows)
+    told = partial(notifications_shown_again.send_robust, sender=Notification, shows=shows)
     transaction.on_commit(told, robust=True)
     return rows
 

@@ -32,7 +32,7 @@ from notifications.services.publish import MAX_DIRECT, Producer
 from notifications.services.transient.bounded_waits import Patience
 from notifications.services.transient.emit import send_event
 from notifications.services.transient.receipts import Outcome, Receipt
-from notifications.signals import channel_layer_asked
+from notifications.signals import channel_layer_probed
 
 KEPT: Final = timedelta(minutes=5)
 MAX_FORGOTTEN: Final = 5_000  # in one run of the sweeper
@@ -173,7 +173,7 @@ def _repeated(row: EventKey) -> Acknowledged:
     """
     if row.state != EventKeyState.TAKEN:
         receipt = Receipt()
-        channel_layer_asked.send_robust(sender=Inbox, receipt=receipt)
+        channel_layer_probed.send_robust(sender=Inbox, receipt=receipt)
         try:
             _wait_for(receipt)
         except EventNotSent:  # said of what was asked now, and not of the event

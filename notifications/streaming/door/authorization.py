@@ -68,7 +68,7 @@ class StreamOpening:
     @property
     def limit_headers(self) -> HeaderList:
         """The headers that tell every client what is left of its allowance."""
-        fields = self.allowance.fields if self.allowance else {}
+        fields = self.allowance.headers if self.allowance else {}
         return [(name.lower().encode(), value.encode()) for name, value in fields.items()]
 
     def check(self) -> None:
@@ -109,7 +109,7 @@ class StreamOpening:
             self.allowance = taken = self._buckets.take("stream", credential.user_id, limit)
             if not taken.is_granted:
                 retry = (b"retry-after", str(taken.seconds).encode())
-                raise Refusal("throttled", headers=[retry], more=taken.described(datetime.now(UTC)))
+                raise Refusal("throttled", headers=[retry], more=taken.problem_members(datetime.now(UTC)))
         return credential
 
     def _new_stream(self, credential: Credential) -> services.NewStream:

@@ -70,8 +70,8 @@ def invalidated(credentials: Iterable[Credential]) -> dict[Credential, Ending]:
 
 
 def _by_thousands(read: Callable[[list[Any]], Iterable[_T]], keys: set[Any]) -> Iterator[_T]:
-    waiting = iter(keys - {None})
-    while chunk := list(islice(waiting, MAX_KEYS)):
+    keys_left = iter(keys - {None})
+    while chunk := list(islice(keys_left, MAX_KEYS)):
         yield from read(chunk)
 
 

@@ -24,7 +24,7 @@ from notifications.models import EventKey, EventKeyState
 from notifications.services.transient import publishing as transient_events
 from notifications.services.transient.bounded_waits import Patience
 from notifications.services.transient.receipts import Receipt
-from notifications.signals import channel_layer_asked, event_emitted
+from notifications.signals import channel_layer_probed, event_emitted
 from tests.helpers.api import EVENTS, Answer, Api, post, producer_api, transient
 from tests.helpers.factories import make_producer, make_token, make_user
 from tests.helpers.processes import ROOT, HubProcess, hub_environment
@@ -68,7 +68,7 @@ def refuse(receipt: Receipt) -> None:
 def layer(monkeypatch: pytest.MonkeyPatch) -> Layer:
     made = Layer()
     monkeypatch.setattr(event_emitted, "send_robust", made.emit)
-    monkeypatch.setattr(channel_layer_asked, "send_robust", made.ask)
+    monkeypatch.setattr(channel_layer_probed, "send_robust", made.ask)
     return made
 
 

@@ -24,7 +24,7 @@ from notifications.models import Change, Event, Notification, Replay, StreamSess
 from notifications.selectors.staff.notification_list.criteria import Criteria
 from notifications.services import Origin, Selection
 from notifications.services.jobs.leases import take_lease
-from notifications.signals import notifications_shown
+from notifications.signals import notifications_shown_again
 from tests.helpers import auditor
 from tests.helpers.api import PAY
 from tests.helpers.factories import make_user, order_event, send
@@ -50,9 +50,9 @@ def shown() -> Iterator[list[Any]]:
     def note(shows: Any, **kwargs: Any) -> None:
         told.extend(shows)
 
-    notifications_shown.connect(note)
+    notifications_shown_again.connect(note)
     yield told
-    notifications_shown.disconnect(note)
+    notifications_shown_again.disconnect(note)
 
 
 def start(vera: User, verb: str, *ids: UUID, criteria: Criteria | None = None, **options: Any) -> Replay:
