@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.test import Client, override_settings
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from playwright.sync_api import Browser
@@ -21,6 +22,7 @@ from tests.helpers.factories import make_user
 from tests.helpers.machine.servers import RedisServer
 from tests.helpers.plugin import has_failed
 from tests.helpers.processes import HUB_APPLICATION, HubProcess, ServerName
+from tests.helpers.staff import client_of
 
 # A busy machine is no failure. In CI Hypothesis's own profile holds besides: the same examples in every run.
 hypothesis_settings.register_profile(
@@ -63,6 +65,25 @@ def ada(transactional_db: None) -> User:
 def grace(transactional_db: None) -> User:
     """Another user."""
     return make_user("grace")
+
+
+@pytest.fixture
+def root(transactional_db: None) -> User:
+    """A superuser."""
+    return make_user("root", is_staff=True, is_superuser=True)
+
+
+@pytest.fixture
+def staff(root: User) -> Client:
+    """The browser of a superuser."""
+    return client_of(root)
+
+
+@pytest.fixture(params=["Pacific/Kiritimati", "Pacific/Pago_Pago"])
+def zone(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The site's time zone: one as far east, and one as far west, as there is any."""
+    with override_settings(TIME_ZONE=request.param):
+        yield request.param
 
 
 @pytest.fixture

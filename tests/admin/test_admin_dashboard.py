@@ -212,33 +212,6 @@ def test_board__costs_no_more_for_more__and_nothing_for_those_who_look_again(
     assert len(captured) <= 6
 
 
-@pytest.mark.shape("production")
-def test_plans__read_by_keys_and_partial_indexes(ada: User) -> None:
-    services.notify_many([ada], order_event(), title="t")
-    Notification.objects.bulk_create(
-        Notification(
-            recipient=ada, event_id=Event.objects.get().pk, deliver_at=timezone.now() + timedelta(days=1)
-        )
-        for _ in range(2_000)
-    )
-    with connection.cursor() as cursor:
-        cursor.execute("ANALYZE")
-        cursor.execute("SET enable_seqscan = off")
-    try:
-        with CaptureQueriesContext(connection) as captured:
-            activity.changes_since(timezone.now() - timedelta(days=1))
-            activity.opened_streams(timezone.now() - timedelta(days=1))
-            list(activity.failed_sources())
-        for query in captured:
-            with connection.cursor() as cursor:
-                cursor.execute(f"EXPLAIN {query['sql']}")
-                plan = "\n".join(row[0] for row in cursor.fetchall())
-            assert "Seq Scan" not in plan, plan
-    finally:
-        with connection.cursor() as cursor:
-            cursor.execute("SET enable_seqscan = on")
-
-
 def test_board__rights__decide_what_is_on_it(ada: User, staff: Client) -> None:
     root = User.objects.get(username="root")
     services.broadcast(Recipients(everyone=True), order_event(), title="t", owner=root)

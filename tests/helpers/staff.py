@@ -54,6 +54,11 @@ def shown_titles(response: Any) -> list[str]:
     return [row.event.title for row in response.context["cl"].result_list]
 
 
+def titles_of(staff: Client, **parameters: Any) -> list[str]:
+    """The titles that the list of notifications shows for what its address says."""
+    return shown_titles(staff.get(LIST, parameters))
+
+
 def messages_of(response: Any) -> list[str]:
     """What the page after a redirect tells the member of staff."""
     return [str(message) for message in response.context["messages"]]

@@ -32,11 +32,6 @@ def ada() -> User:
     return make_user("ada", is_staff=True)
 
 
-@pytest.fixture
-def root() -> User:
-    return make_user("root", is_staff=True, is_superuser=True)
-
-
 def logged_in(user: User) -> Client:
     """A browser with a session of its own."""
     client = Client(REMOTE_ADDR="192.0.2.7", HTTP_USER_AGENT="curl/8.5.0")
