@@ -27,14 +27,14 @@ class Progress:
         self._total = total
         self._what = what
         self._verbosity = verbosity
-        self._said_at = time.monotonic()
+        self._reported_at = time.monotonic()
         self.count = 0
 
     def add(self, count: int) -> None:
         """So many more are done."""
         self.count += count
         now = time.monotonic()
-        if self._verbosity > 1 or (self._verbosity and now - self._said_at >= EVERY_SECONDS):
-            self._said_at = now
+        if self._verbosity > 1 or (self._verbosity and now - self._reported_at >= EVERY_SECONDS):
+            self._reported_at = now
             self._out.write(f"{self.count:,} of {max(self._total, self.count):,} {self._what} …")
             self._out.flush()

@@ -1,6 +1,4 @@
-"""Notes what polls were answered, for the staff's timelines: which client was given what, and what it came
-back with.
-"""
+"""Records the answers to polls for the staff's timelines: what each client got and came back with."""
 
 from __future__ import annotations
 
@@ -19,7 +17,7 @@ from notifications.system.addresses import normal_address
 
 
 def note_changes(request: Request, query: ChangesQuery, inbox: InboxState, position: int) -> None:
-    """Changes after the client's cursor and up to ``position`` are its answer."""
+    """Record that a client was answered with the changes after its cursor and up to ``position``."""
     if query.after is None:
         return
     note_answer(
@@ -36,8 +34,10 @@ def note_changes(request: Request, query: ChangesQuery, inbox: InboxState, posit
 
 
 def note_list(request: Request, query: ListQuery, page: Page) -> None:
-    """A part of the list is its answer. Of a search, and of what is unread or archived, the record could not
-    say what was in it.
+    """Record that a client was answered with a part of the list.
+
+    A search, and a list of what is unread or archived, are not recorded, because the record could not say
+    what was in them.
     """
     if query.words is not None or query.unread_only or query.archived or not page.rows:
         return
@@ -55,21 +55,21 @@ def note_list(request: Request, query: ListQuery, page: Page) -> None:
 
 
 def note_etag(request: Request, inbox: InboxState) -> None:
-    """The client holds the list as of its ETag, whatever it is answered now."""
+    """Record that the client has the list as of its ETag, whatever it is answered now."""
     for etag in parse_etags(request.headers.get("If-None-Match", "")):
         try:
-            held = Cursor.parse(etag.removeprefix("W/").strip('"'))
+            cursor = Cursor.parse(etag.removeprefix("W/").strip('"'))
         except MalformedCursor:
             continue
-        if held.epoch == inbox.epoch and held.position <= inbox.head:
+        if cursor.epoch == inbox.epoch and cursor.position <= inbox.head:
             note_answer(
                 Answered(
                     poller=_poller(request),
                     reason=EndReason.LISTED,
                     filters="",
-                    epoch=held.epoch,
-                    start=held.position,
-                    position=held.position,
+                    epoch=cursor.epoch,
+                    start=cursor.position,
+                    position=cursor.position,
                     is_return=True,
                 )
             )

@@ -1,6 +1,4 @@
-"""The bodies of answers, put together from rows; notifications and changes are spliced in as the payloads'
-bytes.
-"""
+"""The bodies of answers, built from rows; notifications and changes are inserted as the payloads' bytes."""
 
 from __future__ import annotations
 
@@ -31,12 +29,12 @@ Row = TypeVar("Row", NotificationRow, ChangeRow)
 
 
 def notification_body(row: NotificationRow) -> orjson.Fragment:
-    """One notification."""
+    """Return one notification."""
     return orjson.Fragment(notification_json(row))
 
 
 def list_body(page: Page, filters: Filters, request: Request) -> dict[str, Any]:
-    """Part of the list, with the url of the next part, and how its filters were understood."""
+    """Return a part of the list, with the URL of the next part, and its filters as they were understood."""
     return {
         "results": rendered(page.rows, notification_json),
         "next": None if page.next_before is None else next_url(request, page.next_before),
@@ -48,7 +46,7 @@ def list_body(page: Page, filters: Filters, request: Request) -> dict[str, Any]:
 
 
 def next_url(request: Request, before: int) -> str:
-    """The absolute url of the part of the list below ``before``; every other parameter stays."""
+    """Return the absolute URL of the part of the list below ``before``; every other parameter stays."""
     params = request.query_params.copy()
     params["before"] = str(before)
     url: str = request.build_absolute_uri(f"{request.path}?{params.urlencode()}")
@@ -56,7 +54,7 @@ def next_url(request: Request, before: int) -> str:
 
 
 def outcome_body(outcome: Outcome) -> dict[str, Any]:
-    """What an action did."""
+    """Return the outcome of an action."""
     return {
         "changed": outcome.changed,
         "not_found": outcome.not_found,
@@ -66,14 +64,14 @@ def outcome_body(outcome: Outcome) -> dict[str, Any]:
 
 
 def changes_body(inbox: InboxState, rows: list[ChangeRow], *, up_to: int) -> dict[str, Any]:
-    """Part of the log.
+    """Return a part of the log.
 
     Args:
         inbox: as it was before the rows were read; the log was read up to its head.
         rows: those that the client gets.
-        up_to: the position up to which it has everything then: the last row's, or the head with nothing more
-            to come. That holds also where filters left the last changes out: a filtered client's cursor would
-            otherwise stay behind until the log is compacted past it.
+        up_to: the position up to which the client then has everything: the last row's, or the head when
+            nothing more is to come. That also holds where filters left the last changes out; otherwise the
+            cursor of a filtered client would stay behind until the log is compacted past it.
     """
     return {
         "changes": rendered(rows, lambda row: change_json(row, inbox.epoch)),
@@ -85,7 +83,7 @@ def changes_body(inbox: InboxState, rows: list[ChangeRow], *, up_to: int) -> dic
 
 
 def counts_body(counts: Counts, user_id: Any) -> dict[str, Any]:
-    """How much is unread in a user's inbox."""
+    """Return how many notifications are unread in a user's inbox."""
     return {
         "unread": counts.unread_count,
         "by_category": counts.by_category,
@@ -95,7 +93,7 @@ def counts_body(counts: Counts, user_id: Any) -> dict[str, Any]:
 
 
 def streams_body(streams: Iterable[StreamSession]) -> dict[str, Any]:
-    """Open streams; how far each has come is known as of a few seconds ago."""
+    """Return open streams. How far each has come is known as of a few seconds ago."""
     return {
         "results": [
             {
@@ -116,7 +114,7 @@ def streams_body(streams: Iterable[StreamSession]) -> dict[str, Any]:
 
 
 def job_body(job: Broadcast) -> dict[str, Any]:
-    """How far a broadcast is."""
+    """Return the progress of a broadcast."""
     return {
         "id": str(job.pk),
         "state": job.state,
@@ -131,11 +129,13 @@ def job_body(job: Broadcast) -> dict[str, Any]:
 
 
 def rendered(rows: Iterable[Row], render: Callable[[Row], bytes]) -> list[orjson.Fragment]:
-    """Rows as they are spliced in; one that cannot be rendered is left out, and hurts no other."""
+    """Render rows; one that cannot be rendered is left out, so that it breaks nothing else."""
     fragments = []
     for row in rows:
         try:
             fragments.append(orjson.Fragment(render(row)))
         except Exception:
-            logger.exception("Left out position %s, which cannot be rendered", row.position)
+            logger.exception(
+                "The notification at position %s cannot be rendered and is left out", row.position
+            )
     return fragments

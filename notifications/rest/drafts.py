@@ -1,8 +1,7 @@
-"""What producers ask for: the bodies of publishing requests, checked and typed. Pure: no database, no request
-object.
+"""The bodies of publishing requests, checked and typed. Pure: no database, no request object.
 
-Lengths, characters, urls and actions are checked by the services, for every producer; here it is what JSON could get
-wrong.
+Lengths, characters, URLs and actions are checked by the services, for every producer; here only what JSON
+can get wrong is checked.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ _KEY: Final = re.compile(rf"[\x20-\x7e]{{1,{MAX_KEY_LENGTH}}}")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Withdrawal:
-    """What a producer takes back: events by the ids of their notifications, or by topic and type."""
+    """What a producer withdraws: events by the ids of their notifications, or by topic and type."""
 
     ids: tuple[UUID, ...] = ()
     topic: str = ""
@@ -97,10 +96,13 @@ def parse_batch(body: Any) -> list[Draft]:
 
 
 def parse_withdrawal(body: Any) -> Withdrawal:
-    """Read the body of ``/publish/withdraw``. Whether it is one of the two whole, the service checks.
+    """Read the body of ``/publish/withdraw``.
+
+    The service checks that the ids, or the topic and the type, are complete.
 
     Raises:
-        InvalidInput: one entry for each field that is unknown or of the wrong kind, or goes with no other.
+        InvalidInput: one entry for each field that is unknown, of the wrong kind, or does not go with the
+            others.
     """
     fields = fields_of(body, known={"ids", "topic", "type"})
     if "ids" in fields:
@@ -114,7 +116,7 @@ def parse_withdrawal(body: Any) -> Withdrawal:
 
 
 def parse_key(header: str | None) -> str | None:
-    """The idempotency key of a request; None without one.
+    """Return the idempotency key of a request; None without one.
 
     Raises:
         InvalidInput: it is empty, too long, or not printable ASCII.
@@ -136,7 +138,7 @@ class _Reader:
         self._errors.setdefault(self._prefix + name, text)
 
     def require(self, *names: str) -> None:
-        """Close the reading: these must have been given, and nothing may have been wrong."""
+        """Finish reading: check that these fields were given and that nothing was wrong."""
         for name in names:
             if name not in self._fields:
                 self._errors[self._prefix + name] = "is required"
@@ -165,7 +167,7 @@ class _Reader:
         return value
 
     def time(self, name: str) -> datetime | None:
-        """A time of RFC 3339; null, as the hub writes it, is none."""
+        """Read a time of RFC 3339; null, as the hub writes it, means none."""
         value = self._fields.get(name)
         if value is None:
             return None

@@ -1,5 +1,6 @@
-"""``POST /events``: transient events by producers. ``GET`` is the stream, which stands among the ASGI
-applications.
+"""``POST /events``: transient events by producers.
+
+``GET`` on the same path is the stream, which is routed among the ASGI applications.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from rest_framework.request import Request
 
 from notifications import services
 from notifications.rest.drafts import parse_key, parse_transient
-from notifications.rest.publish import ProducerView, known_by, producer_of, respond
+from notifications.rest.publish import ProducerView, idempotent_request, producer_of, respond
 
 
 class EventsView(ProducerView):
@@ -17,16 +18,17 @@ class EventsView(ProducerView):
 
     @property
     def served_methods(self) -> list[str]:
-        """With those that the stream takes."""
+        """The methods of this view and those of the stream."""
         return ["GET", "HEAD", *super().served_methods]
 
     def post(self, request: Request) -> HttpResponse:
-        """Show an event on the open streams of its recipients, once for each idempotency key; nothing but the
-        key is stored.
+        """Show an event on the open streams of its recipients, once for each idempotency key.
+
+        Nothing but the key is stored.
         """
         key = parse_key(request.headers.get("Idempotency-Key"))
         transient = parse_transient(request.data)
-        known = None if key is None else known_by(request, key)
+        known = None if key is None else idempotent_request(request, key)
         event = services.publish_transient(producer_of(request), transient, known)
         body = {"count": event.recipient_count, "id": event.event_id}
         return respond(202, body, is_replayed=event.is_replayed)

@@ -1,6 +1,7 @@
-"""The endpoints of a user's own inbox: each parses, asks one service or selector, and returns a payload.
+"""The endpoints of a user's own inbox: each parses, calls one service or selector, and returns a payload.
 
-Transactions are the services' own; an action's change is announced after its commit. Readers use autocommit.
+Transactions are the services' own; the change of an action is announced after its commit. Reading views use
+autocommit.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from notifications.rest import answered_polls, answers
 from notifications.rest.http import errors, etags
 from notifications.rest.http.authentication import BearerAuthentication, HasScope, SessionLogin
 from notifications.rest.http.parsers import HubRequest, StrictJSONParser
-from notifications.rest.http.provenance import origin_of
+from notifications.rest.http.provenance import provenance_of
 from notifications.rest.http.renderers import OneRepresentation, OrjsonRenderer
 from notifications.rest.http.throttles import UserThrottle
 from notifications.rest.inputs import ChangesQuery, IdsAction, ListQuery, parse_action, parse_flags
@@ -49,25 +50,25 @@ class HubView(APIView):
 
     @property
     def default_response_headers(self) -> dict[str, str]:
-        """Headers of every answer."""
+        """The headers of every answer."""
         return dict(errors.PRIVATE_HEADERS)  # DRF takes Vary out of what it is given
 
     @property
     def served_methods(self) -> list[str]:
-        """What ``Allow`` names."""
+        """The methods that ``Allow`` names."""
         return list(self.allowed_methods)
 
     def get_exception_handler(self) -> Any:
-        """The one table of errors."""
+        """Return the handler that turns exceptions into problem documents."""
         return errors.answer_error
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        """Answer, and count towards the load of this process."""
+        """Answer, and count the request towards the load of this process."""
         with LOAD.request():
             return super().dispatch(request, *args, **kwargs)
 
     def initialize_request(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Request:
-        """A request whose body is read whether its length was announced or not."""
+        """Return a request whose body is read whether its length was announced or not."""
         return HubRequest(
             request,
             parsers=self.get_parsers(),
@@ -77,23 +78,23 @@ class HubView(APIView):
         )
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """Look at the URL before anything else; then who asks, and may they."""
+        """Check the URL before anything else; then authentication, permissions and limits."""
         refuse_in_url(request.query_params)
         super().initial(request, *args, **kwargs)
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
-        """An answer, a refusal too, that says how many more requests may follow."""
+        """Add to every answer, refusals included, how many more requests may follow."""
         response = super().finalize_response(request, response, *args, **kwargs)
         for name, value in self.allowance.headers.items() if self.allowance else ():
             response[name] = value
         return response
 
     def needed_scope(self, request: Request) -> str:
-        """What a token needs for this request."""
+        """Return the scope that a token needs for this request."""
         return Scope.READ if request.method in SAFE_METHODS else Scope.INBOX
 
     def options(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Response:
-        """The methods that are allowed."""
+        """Answer with the methods that are allowed."""
         return Response(status=204, headers={"Allow": ", ".join(self.served_methods)})
 
 
@@ -101,7 +102,7 @@ class ListView(HubView):
     """``/notifications``"""
 
     def get(self, request: Request) -> HttpResponseBase:
-        """Part of the list, newest first; 304 from one row while nothing has changed."""
+        """Return a part of the list, newest first; 304 from one row while nothing has changed."""
         query = ListQuery.parse(request.query_params)
         inbox = services.open_inbox(request.user.pk)
         answered_polls.note_etag(request, inbox)
@@ -126,18 +127,18 @@ class NotificationView(HubView):
     """``/notifications/{id}``"""
 
     def get(self, request: Request, public_id: UUID) -> Response:
-        """One notification."""
+        """Return one notification."""
         return Response(answers.notification_body(selectors.get_notification(request.user.pk, public_id)))
 
     def patch(self, request: Request, public_id: UUID) -> Response:
-        """Make something so of it; the notification as it is then."""
+        """Change the state of a notification, and return it as it is then."""
         flags = parse_flags(request.data)
-        services.set_state(request.user, [public_id], origin=origin_of(request), **flags)
+        services.set_state(request.user, [public_id], origin=provenance_of(request), **flags)
         return self.get(request, public_id)
 
     def delete(self, request: Request, public_id: UUID) -> Response:
-        """Take it off the list for good."""
-        if services.delete(request.user, [public_id], origin=origin_of(request)).not_found:
+        """Delete it for good."""
+        if services.delete(request.user, [public_id], origin=provenance_of(request)).not_found:
             raise NotFound
         return Response(status=204)
 
@@ -146,13 +147,13 @@ class ActionsView(HubView):
     """``/notifications/actions``"""
 
     def post(self, request: Request) -> Response:
-        """Read, unread or delete many, or mark all read up to a cursor."""
-        action, origin = parse_action(request.data), origin_of(request)
+        """Apply an action to many notifications, or mark all read up to a cursor."""
+        action, origin = parse_action(request.data), provenance_of(request)
         if isinstance(action, IdsAction):
             outcome = services.ACTIONS[action.verb](request.user, action.ids, origin=origin)
         else:
             inbox = services.open_inbox(request.user.pk)
-            # A cursor below the floor will do: nothing is resumed from it, it only says what the user had
+            # A cursor below the floor is accepted: nothing is resumed from it, it only says what the user had
             # seen.
             action.up_to.check_usable(epoch=inbox.epoch, floor=0, head=inbox.head)
             outcome = services.mark_all_read(
@@ -166,11 +167,11 @@ class ChangesView(HubView):
 
     @property
     def default_response_headers(self) -> dict[str, str]:
-        """Every answer, a refusal too, says how often to come back."""
+        """Every answer, refusals included, says when to poll again."""
         return super().default_response_headers | {"X-Poll-Interval": str(poll_interval_seconds())}
 
     def get(self, request: Request) -> Response:
-        """The changes after a cursor, up to the head that was read before them; none without a cursor."""
+        """Return the changes after a cursor, up to the head as read before them; none without a cursor."""
         query = ChangesQuery.parse(request.query_params)
         inbox = services.open_inbox(request.user.pk)
         after = query.after or inbox.cursor
@@ -196,7 +197,7 @@ class CountsView(HubView):
     """``/notifications/counts``"""
 
     def get(self, request: Request) -> HttpResponseBase:
-        """How much is unread, in all and by category; 304 from one row while nothing has changed."""
+        """Return how many are unread, in all and by category; 304 from one row while nothing has changed."""
         inbox = services.open_inbox(request.user.pk)
         if etags.is_current(request, inbox.cursor):
             return etags.not_modified(inbox.cursor)

@@ -1,6 +1,4 @@
-"""What requests ask for: query parameters and bodies, checked and typed. Pure: no database, no request
-object.
-"""
+"""The query parameters and bodies of requests, checked and typed. Pure: no database, no request object."""
 
 from __future__ import annotations
 
@@ -35,7 +33,7 @@ _BOOLEANS: Final = {"true": True, "false": False}
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ListQuery:
-    """Which part of the list is wanted; ``words`` are those of ``q``, None without it."""
+    """The part of the list that is requested; ``words`` are those of ``q``, None without it."""
 
     filters: Filters
     words: frozenset[str] | None
@@ -79,7 +77,7 @@ class ListQuery:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ChangesQuery:
-    """Which changes are wanted; without ``after`` only the cursor is."""
+    """The changes that are requested; without ``after`` only the cursor is."""
 
     filters: Filters
     after: Cursor | None
@@ -110,7 +108,7 @@ class ChangesQuery:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class IdsAction:
-    """Read, unread or delete these notifications."""
+    """An action on the notifications with these ids."""
 
     verb: str
     ids: list[UUID]
@@ -118,14 +116,14 @@ class IdsAction:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ReadAll:
-    """Mark read what the user had seen: all up to a cursor, or of it one category (empty: every)."""
+    """Marking read what the user had seen: everything up to a cursor, or one category of it (empty: all)."""
 
     up_to: Cursor
     category: str
 
 
 def parse_flags(body: Any) -> dict[str, bool]:
-    """What ``{"read": …}`` asks to be so of a notification.
+    """Read the body of a ``PATCH``, such as ``{"read": true}``: the flags of the state that it sets.
 
     Raises:
         InvalidInput: the body is anything else.
@@ -140,7 +138,7 @@ def parse_flags(body: Any) -> dict[str, bool]:
 
 
 def parse_nothing(body: Any) -> None:
-    """Let an empty object pass.
+    """Accept an empty object.
 
     Raises:
         InvalidInput: the body is anything else.
@@ -149,7 +147,7 @@ def parse_nothing(body: Any) -> None:
 
 
 def parse_ticket(body: Any) -> str | None:
-    """For whom ``{"user": …}`` wants a ticket, by username; None for the one who asks.
+    """Return the username for whom ``{"user": …}`` requests a ticket; None for the requesting user.
 
     Raises:
         InvalidInput: the body is anything else.
@@ -185,7 +183,7 @@ def parse_action(body: Any) -> IdsAction | ReadAll:
 
 
 def fields_of(body: Any, *, known: Collection[str], prefix: str = "") -> Mapping[str, Any]:
-    """The body as an object of known fields.
+    """Return the body as an object of known fields.
 
     Args:
         known: the fields that there are.
@@ -207,7 +205,7 @@ def fields_of(body: Any, *, known: Collection[str], prefix: str = "") -> Mapping
 
 
 def ids_of(value: Any) -> list[UUID]:
-    """Ids of notifications.
+    """Return the ids of notifications.
 
     Raises:
         InvalidInput: it is no list of ids, or holds more than ``MAX_ACTION_IDS``.
@@ -246,8 +244,7 @@ def _number(params: QueryDict, name: str, *, minimum: int, maximum: int) -> int 
     text = params.get(name)
     if text is None:
         return None
-    # The length goes first: turning very long digits into a number takes long, or is refused with a
-    # ValueError.
+    # The pattern bounds the length first: int() is slow for very many digits, or raises ValueError.
     if not _NUMBER.fullmatch(text) or not minimum <= int(text) <= maximum:
         raise InvalidInput({name: f"must be a whole number from {minimum} to {maximum}"})
     return int(text)

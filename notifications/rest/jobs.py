@@ -1,4 +1,4 @@
-"""The endpoint of a large send: how far it is, and its end."""
+"""The endpoint of a large send: its progress, and canceling it."""
 
 from __future__ import annotations
 
@@ -16,18 +16,21 @@ from notifications.rest.inbox import HubView
 
 
 class JobView(HubView):
-    """``/publish/jobs/{id}``: one's own sends alone; everybody else's look as if they did not exist."""
+    """``/publish/jobs/{id}``: only the user's own sends; those of others look as if they did not exist."""
 
     permission_classes = (IsAuthenticated, HasScope, IsProducer)
 
     def needed_scope(self, request: Request) -> str:
-        """That of sending."""
+        """Return the scope of sending."""
         return Scope.PUBLISH
 
     def get(self, request: Request, broadcast_id: UUID) -> Response:
-        """How far it is."""
+        """Return its progress."""
         return Response(answers.job_body(selectors.get_broadcast(broadcast_id, owner_id=request.user.pk)))
 
     def delete(self, request: Request, broadcast_id: UUID) -> Response:
-        """End it; how far it came. Who has been notified stays so. Doing it again changes nothing."""
+        """Cancel it, and return how far it came.
+
+        Users who have been notified stay so. A second call changes nothing.
+        """
         return Response(answers.job_body(services.cancel_broadcast(broadcast_id, owner_id=request.user.pk)))

@@ -1,8 +1,7 @@
-"""The Range dialect of KERIA and SignifyPy clients: the same inbox as notes, at the site's root (protocol,
-section 5).
+"""The Range dialect of KERIA and SignifyPy clients: the inbox as notes (protocol, section 5).
 
-A project mounts it with ``path("", include("notifications.rest.keria"))``; ``range_dialect`` in the settings
-switches it off. Its stream is routed with the other one: ``http_routes(…, with_dialect=True)``.
+A project mounts it at the site's root with ``path("", include("notifications.rest.keria"))``;
+``range_dialect`` in the settings switches it off. Its stream is routed with the other streams: ``http_routes(…, with_dialect=True)``.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from notifications.exceptions import InvalidInput, NotFound
 from notifications.filters import Filters
 from notifications.payloads import note_json
 from notifications.rest.answers import rendered
-from notifications.rest.http.provenance import origin_of
+from notifications.rest.http.provenance import provenance_of
 from notifications.rest.inbox import HubView
 from notifications.rest.inputs import parse_nothing
 from notifications.rest.public_ids import parse_id
@@ -31,7 +30,7 @@ from notifications.rest.public_ids import parse_id
 DEFAULT_COUNT: Final = 25
 MAX_COUNT: Final = 200
 ORDERS: Final = {"asc": False, "desc": True}
-# As KERIA's server reads a truth.
+# The spellings of true and false that KERIA's server accepts.
 READ: Final = dict.fromkeys(("true", "True", "t", "yes", "y", "1", "on"), True) | dict.fromkeys(
     ("false", "False", "f", "no", "n", "0", "off"), False
 )
@@ -40,19 +39,19 @@ _RANGE: Final = re.compile(r"notes=(0|[1-9][0-9]{0,15})-(0|[1-9][0-9]{0,15})?", 
 _OTHER_UNIT: Final = re.compile(r"(?!notes=)[a-z0-9._-]+=", re.ASCII | re.IGNORECASE)
 
 
-class Wanted(NamedTuple):
-    """Which notes are wanted, by their index in the list; ``is_ranged`` when the client said so."""
+class NoteRange(NamedTuple):
+    """The notes that are requested, by their index in the list; ``is_ranged`` when a range was given."""
 
     start: int
     limit: int
     is_ranged: bool
 
     @classmethod
-    def parse(cls, header: str | None) -> Wanted:
-        """Read ``Range: notes=<first>-<last>``; the last may be left out. A range of another unit is none
-        (RFC 9110).
+    def parse(cls, header: str | None) -> NoteRange:
+        """Read ``Range: notes=<first>-<last>``; the last may be left out.
 
-        More than 200 are cut to 200, as ``Content-Range`` then shows.
+        A range of another unit counts as none (RFC 9110). More than 200 notes are cut to 200, as
+        ``Content-Range`` then shows.
 
         Raises:
             InvalidInput: it is no range of notes.
@@ -68,10 +67,10 @@ class Wanted(NamedTuple):
 
 
 class DialectView(HubView):
-    """What both endpoints share: they are not there when the dialect is switched off."""
+    """What both endpoints share: they do not exist when the dialect is switched off."""
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """Before anybody is asked who they are."""
+        """Refuse a request while the dialect is off, before its credential is checked."""
         if not hub_config().range_dialect:
             raise Http404
         super().initial(request, *args, **kwargs)
@@ -81,10 +80,11 @@ class NotesView(DialectView):
     """``/notifications``"""
 
     def get(self, request: Request) -> Response:
-        """Part of the list as notes, oldest first; 206 when a range was asked for. Filtered, it is a list of
-        its own.
+        """Return a part of the list as notes, oldest first; 206 when a range was requested.
+
+        A filtered list is numbered by itself.
         """
-        wanted = Wanted.parse(request.headers.get("Range"))
+        note_range = NoteRange.parse(request.headers.get("Range"))
         params = request.query_params
         order = params.get("order", "asc")
         if order not in ORDERS:
@@ -96,31 +96,31 @@ class NotesView(DialectView):
         services.open_inbox(request.user.pk)
         rows, total = selectors.list_slice(
             request.user.pk,
-            start=wanted.start,
-            limit=wanted.limit,
+            start=note_range.start,
+            limit=note_range.limit,
             newest_first=ORDERS[order],
             filters=filters,
             is_read=None if read is None else READ[read],
         )
-        first = wanted.start if total else 0
+        first = note_range.start if total else 0
         last = first + len(rows) - 1 if rows else 0
         headers = {"Accept-Ranges": "notes", "Content-Range": f"notes {first}-{last}/{total}"}
         notes: list[orjson.Fragment] = rendered(rows, note_json)
-        return Response(notes, status=206 if wanted.is_ranged else 200, headers=headers)
+        return Response(notes, status=206 if note_range.is_ranged else 200, headers=headers)
 
 
 class NoteView(DialectView):
     """``/notifications/{id}``"""
 
     def put(self, request: Request, note: str) -> Response:
-        """Mark it read; what is read stays so."""
+        """Mark it read; a note that is read stays so."""
         if request.body:
             parse_nothing(request.data)
-        return _accepted(services.mark_read(request.user, [_public_id(note)], origin=origin_of(request)))
+        return _accepted(services.mark_read(request.user, [_public_id(note)], origin=provenance_of(request)))
 
     def delete(self, request: Request, note: str) -> Response:
-        """Take it off the list for good."""
-        return _accepted(services.delete(request.user, [_public_id(note)], origin=origin_of(request)))
+        """Delete it for good."""
+        return _accepted(services.delete(request.user, [_public_id(note)], origin=provenance_of(request)))
 
 
 def _public_id(text: str) -> UUID:

@@ -1,4 +1,4 @@
-"""Ids as clients write them, in paths and bodies: the usual form of a UUID, in either case (RFC 9562)."""
+"""Ids as clients write them in paths and bodies: the usual form of a UUID, in either case (RFC 9562)."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ _ID: Final = re.compile(_FORM, re.ASCII)
 
 
 class IdConverter(UUIDConverter):
-    """``<hub_id:…>`` in the paths of the API."""
+    """The converter of ``<hub_id:…>`` in the paths of the API."""
 
     regex = _FORM
 
 
 def parse_id(text: str) -> UUID | None:
-    """The id that a text is; None for any other text."""
+    """Return the id that a text spells; None for any other text."""
     return UUID(text) if _ID.fullmatch(text) else None

@@ -1,5 +1,6 @@
-"""The endpoints of producers: each parses, calls one service, and answers; again with the same key, as the
-first time.
+"""The endpoints of producers: each parses, calls one service, and answers.
+
+A request that repeats an idempotency key is answered as it was the first time.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from notifications.rest.answers import job_body
 from notifications.rest.drafts import parse_batch, parse_draft, parse_key, parse_withdrawal
 from notifications.rest.http.authentication import HasScope, IsProducer, token_of
 from notifications.rest.http.parsers import BatchJSONParser
-from notifications.rest.http.provenance import origin_of
+from notifications.rest.http.provenance import provenance_of
 from notifications.rest.http.throttles import ProducerThrottle
 from notifications.rest.inbox import HubView
 from notifications.services import Answer, Producer
@@ -34,7 +35,7 @@ class ProducerView(HubView):
     throttle_classes = (ProducerThrottle,)
 
     def needed_scope(self, request: Request) -> str:
-        """To publish."""
+        """Return the scope for publishing."""
         return Scope.PUBLISH
 
 
@@ -43,15 +44,15 @@ class KeyedView(ProducerView, ABC):
 
     @abstractmethod
     def work(self, producer: Producer, body: Any) -> Callable[[], Answer]:
-        """What is to be done for a body, which is checked first as far as it can be without the database."""
+        """Check a body as far as that needs no database, and return the work that it asks for."""
 
     def post(self, request: Request) -> HttpResponse:
-        """Do it, once for each idempotency key."""
+        """Do the work, once for each idempotency key."""
         key = parse_key(request.headers.get("Idempotency-Key"))
         work = self.work(producer_of(request), request.data)
         if key is None:
             return _response(work(), is_replayed=False)
-        answer, is_replayed = services.once(known_by(request, key), work)
+        answer, is_replayed = services.once(idempotent_request(request, key), work)
         return _response(answer, is_replayed=is_replayed)
 
 
@@ -81,7 +82,7 @@ class WithdrawView(KeyedView):
     """``/publish/withdraw``"""
 
     def work(self, producer: Producer, body: Any) -> Callable[[], Answer]:
-        """Take back what one has sent."""
+        """Withdraw what the producer has sent."""
         wanted = parse_withdrawal(body)
         return lambda: _answer(
             200,
@@ -94,18 +95,18 @@ class WithdrawView(KeyedView):
 
 
 def respond(status: int, body: dict[str, Any], *, is_replayed: bool = False) -> HttpResponse:
-    """An answer whose body is kept for nobody."""
+    """Return an answer whose body is not stored."""
     return _response(_answer(status, body), is_replayed=is_replayed)
 
 
-def known_by(request: Request, key: str) -> services.IdempotentRequest:
-    """By what a request with an idempotency key is known again."""
+def idempotent_request(request: Request, key: str) -> services.IdempotentRequest:
+    """Return what identifies a request with an idempotency key."""
     return services.IdempotentRequest(request.user.pk, request.path, key, request.data)
 
 
 def producer_of(request: Request) -> Producer:
-    """The one who sends: the user, within the limits of the token."""
-    source, token = origin_of(request).by, token_of(request)
+    """Return the producer: the user, within the limits of the token."""
+    source, token = provenance_of(request).by, token_of(request)
     if token is None:
         return Producer(user_id=request.user.pk, source=source)
     return Producer(user_id=request.user.pk, source=source, limits=token.send_limits)

@@ -1,4 +1,4 @@
-"""One's own open streams: which devices are connected, and ending one."""
+"""The user's own open streams: which devices are connected, and ending one."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class StreamsView(HubView):
     """``/streams``"""
 
     def get(self, request: Request) -> Response:
-        """All that are open, in any process, oldest first; they are never many."""
+        """Return all open streams of any process, oldest first; they are never many."""
         return Response(answers.streams_body(selectors.open_streams(request.user.pk)))
 
 
@@ -26,7 +26,7 @@ class StreamView(HubView):
     """``/streams/{id}``"""
 
     def delete(self, request: Request, stream_id: UUID) -> Response:
-        """End it, whichever process serves it."""
+        """End a stream, whichever process serves it."""
         if not services.end_streams([stream_id], EndReason.REVOKED, user_id=request.user.pk):
             raise NotFound("There is no such stream open.")
         return Response(status=204)

@@ -1,4 +1,4 @@
-"""The endpoint that gives out tickets: for oneself, and for producers for a user whom they name."""
+"""The endpoint that issues tickets: for the requesting user, or from a producer for a named user."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ class TicketView(HubView):
 
     @property
     def default_response_headers(self) -> dict[str, str]:
-        """A ticket is a credential: nothing keeps the answer."""
+        """A ticket is a credential, so no cache may store the answer."""
         return super().default_response_headers | {"Cache-Control": "no-store"}
 
     def needed_scope(self, request: Request) -> str:
-        """To read, for one's own stream; to publish, for another's."""
-        return Scope.READ if _named(request) is None else Scope.PUBLISH
+        """Return the scope: to read for the user's own stream, to publish for another user's."""
+        return Scope.READ if _requested_username(request) is None else Scope.PUBLISH
 
     def post(self, request: Request) -> Response:
-        """A ticket; 400 for a user who does not exist or is not active."""
-        name = _named(request)
+        """Issue a ticket; 400 for a user who does not exist or is not active."""
+        name = _requested_username(request)
         user = request.user if name is None else _recipient(request, name)
         token = token_of(request)
         session_key = None if token else request.session.session_key
@@ -39,8 +39,8 @@ class TicketView(HubView):
         return Response({"ticket": ticket, "expires_in": TICKET_SECONDS}, status=201)
 
 
-def _named(request: Request) -> str | None:
-    # The body may be left out, its Content-Type with it.
+def _requested_username(request: Request) -> str | None:
+    # The body may be left out, and its Content-Type with it.
     return parse_ticket(request.data if request.method == "POST" and request.body else {})
 
 
@@ -48,8 +48,8 @@ def _recipient(request: Request, name: str) -> Any:
     if not selectors.has_permission(request.user, permissions.SEND):
         raise NotAProducer
     token = token_of(request)
-    # A token says `publish` on purpose. By a session, whoever may send to people could read what others send
-    # to them.
+    # A token has the scope `publish` on purpose. With a session alone, everybody who may send to people could
+    # read what others send to them.
     if token is None and not selectors.has_permission(request.user, permissions.VIEW_CONTENT):
         raise NotAProducer(
             "A ticket for another's stream needs the permission to view the content of notifications, or a "
@@ -57,8 +57,8 @@ def _recipient(request: Request, name: str) -> Any:
         )
     if token is not None and token.send_limits:
         raise OutsideLimits(
-            "This token may send some types or topics only, and a stream shows all; ask with one that is not "
-            "limited."
+            "This token may send only some types or topics, and a stream shows all of them; use a token "
+            "without limits."
         )
     user = selectors.active_user(**{get_user_model().USERNAME_FIELD: name})
     if user is None:

@@ -1,6 +1,4 @@
-"""The paths of the REST interface, to be included at ``api/v1/``. They are exact: none ends in a slash, none
-redirects.
-"""
+"""The paths of the REST interface, included at ``api/v1/``. None ends in a slash, none redirects."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ class Command(HubCommand):
         found: Counter[str] = Counter()
         total = 1 if options["user"] is not None else Inbox.objects.count()
         progress = Progress(self.stderr, total=total, what="inboxes", verbosity=options["verbosity"])
-        for keys in runs_of_inboxes(options["user"]):
+        for keys in inbox_batches(options["user"]):
             problems = list(audit(keys))
             names = user_names({problem.user_id for problem in problems}) if problems else {}
             for problem in problems:
@@ -58,7 +58,7 @@ class Command(HubCommand):
             self.stdout.write(f"{progress.count:,} inboxes are whole.")
 
 
-def runs_of_inboxes(user: str | None) -> Iterator[list[Any]]:
+def inbox_batches(user: str | None) -> Iterator[list[Any]]:
     """The keys of all inboxes, or of one user's, in runs that one statement can look at.
 
     Raises:

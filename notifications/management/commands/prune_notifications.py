@@ -30,7 +30,7 @@ class Command(HubCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         """Whether in earnest."""
         parser.add_argument(
-            "--dry-run", action="store_true", help="do it, say what was done, and roll it back"
+            "--dry-run", action="store_true", help="do it, report what was done, and roll it back"
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -55,9 +55,9 @@ class Command(HubCommand):
         if not options["dry_run"]:
             done = done.plus(Pruned(removed=prune_broadcasts(cutoff)))
         if options["verbosity"]:
-            self.say(done, progress.count, busy_count, dry_run=options["dry_run"])
+            self.report(done, progress.count, busy_count, dry_run=options["dry_run"])
 
-    def say(self, done: Pruned, inbox_count: int, busy_count: int, *, dry_run: bool) -> None:
+    def report(self, done: Pruned, inbox_count: int, busy_count: int, *, dry_run: bool) -> None:
         """Sum up."""
         busy = f"; {busy_count:,} were busy and are left to the next run" if busy_count else ""
         self.stdout.write(

@@ -1,6 +1,4 @@
-"""Who asks, and by which credential: a bearer token, else the session of Django's login (protocol, section
-2).
-"""
+"""Authenticates a request by a bearer token, or else by Django's session (protocol, section 2)."""
 
 from __future__ import annotations
 
@@ -20,14 +18,13 @@ from notifications.services.credentials.bearer import bearer_of
 
 
 class BearerAuthentication(BaseAuthentication):
-    """An API token decides alone: a bad one never falls back to the cookie that came with it. No CSRF token
-    is needed.
+    """Authenticates by an API token alone: a bad one never falls back to the cookie. No CSRF token is needed.
 
-    It stands first in the list, because the first one's challenge makes an answer 401 rather than 403.
+    It is the first in the list, because the first one's challenge makes an answer 401 rather than 403.
     """
 
     def authenticate(self, request: Request) -> tuple[Any, ApiToken] | None:
-        """The token's user and the token; None when there is no bearer token. One query.
+        """Return the token's user and the token; None when there is no bearer token. One query.
 
         Raises:
             AuthenticationFailed: it is malformed, repeated, unknown, expired or revoked, or its user is
@@ -42,25 +39,25 @@ class BearerAuthentication(BaseAuthentication):
         return token.user, token
 
     def authenticate_header(self, request: Request) -> str:
-        """What ``WWW-Authenticate`` says."""
+        """Return the value of ``WWW-Authenticate``."""
         return CHALLENGE
 
 
 class SessionLogin(SessionAuthentication):
-    """The session; unsafe methods need the CSRF token."""
+    """Authenticates by the session; unsafe methods need the CSRF token."""
 
     def authenticate(self, request: Request) -> tuple[Any, None] | None:
-        """The session's user; None without one. Two queries.
+        """Return the session's user; None without one. Two queries.
 
         Raises:
             CsrfFailed: as ``enforce_csrf``.
         """
-        asked: Any = request._request
-        # Where Django's middleware keeps the user that it has found, if it has looked already.
-        if hasattr(asked, "session") and not hasattr(asked, "_cached_user"):
-            user = selectors.user_of_session(asked.session)
+        django_request: Any = request._request
+        # Django's middleware keeps the user here once it has looked one up.
+        if hasattr(django_request, "session") and not hasattr(django_request, "_cached_user"):
+            user = selectors.user_of_session(django_request.session)
             if user is not None:
-                asked._cached_user = user
+                django_request._cached_user = user
         return super().authenticate(request)
 
     def enforce_csrf(self, request: Request) -> None:
@@ -76,10 +73,10 @@ class SessionLogin(SessionAuthentication):
 
 
 class HasScope(BasePermission):
-    """A token may do what its scopes say; a session may do all that its user may."""
+    """Allows a token what its scopes say, and a session everything that its user may do."""
 
     def has_permission(self, request: Request, view: Any) -> bool:
-        """True.
+        """Return True.
 
         Raises:
             MissingScope: the token lacks the one that the view's ``needed_scope`` names.
@@ -92,13 +89,13 @@ class HasScope(BasePermission):
 
 
 class IsProducer(BasePermission):
-    """Whether the user may send notifications, at this moment; a token needs its scope besides."""
+    """Allows users who may send notifications at this moment; a token needs its scope in addition."""
 
     def has_permission(self, request: Request, view: Any) -> bool:
-        """True.
+        """Return True.
 
         Raises:
-            NotAProducer: the user may not.
+            NotAProducer: the user may not send.
         """
         if not selectors.has_permission(request.user, permissions.SEND):
             raise NotAProducer
@@ -106,5 +103,5 @@ class IsProducer(BasePermission):
 
 
 def token_of(request: Request) -> ApiToken | None:
-    """The token that a request came with; None with a session."""
+    """Return the token of a request; None with a session."""
     return request.auth if isinstance(request.auth, ApiToken) else None

@@ -1,4 +1,4 @@
-"""From an exception to the answer: the one table of the REST interface."""
+"""Turns exceptions into answers, by the one table of the REST interface."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ from notifications.rest.http.throttles import Throttled
 
 logger = logging.getLogger(__name__)
 
-# Answers are a user's own: no shared cache may keep them, and a browser asks again each time (which costs one
-# row).
+# Answers belong to one user: no shared cache may store them, and a browser asks again each time, which costs
+# one row.
 PRIVATE_HEADERS: Final[Mapping[str, str]] = {
     "Cache-Control": "private, no-cache",
     "Vary": "Cookie, Authorization",
@@ -46,17 +46,17 @@ class BodyTooLarge(HubError):
 
 
 class CsrfFailed(HubError):
-    """An unsafe method with a session, without the CSRF token."""
+    """A request with an unsafe method and a session, but without the CSRF token."""
 
     code = "csrf_failed"
     message = PROBLEMS["csrf_failed"].detail
 
 
-# Errors of the hub itself carry their code; these are everybody else's. The nearest class counts.
+# The hub's own errors have their code; these are all others. The nearest base class counts.
 CODES: Final[dict[type[BaseException], str]] = {
     BadRequest: "bad_request",
     Http404: "not_found",
-    # what this rests on, a recipient for example, was deleted in that very moment
+    # A row that this refers to, a recipient for example, was deleted at that very moment.
     IntegrityError: "unavailable",
     InterfaceError: "unavailable",
     MultiPartParserError: "bad_request",
@@ -74,7 +74,7 @@ CODES: Final[dict[type[BaseException], str]] = {
 
 
 def code_of(error: BaseException) -> str | None:
-    """The problem code of an exception; None for one that nobody foresaw, which is a 500."""
+    """Return the problem code of an exception; None for an unforeseen one, which is a 500."""
     if isinstance(error, HubError):
         return error.code
     return next((CODES[kind] for kind in type(error).__mro__ if kind in CODES), None)
@@ -88,7 +88,7 @@ def problem_response(
     cursor: str = "",
     more: Mapping[str, object] | None = None,
 ) -> HttpResponse:
-    """An answer with ``application/problem+json``; arguments as for ``problem_document``."""
+    """Return a response with a problem document; the arguments are those of ``problem_document``."""
     return HttpResponse(
         problem_document(code, detail, errors=errors, cursor=cursor, more=more),
         status=PROBLEMS[code].status,
@@ -98,8 +98,9 @@ def problem_response(
 
 
 def answer_error(error: Exception, context: Mapping[str, Any]) -> HttpResponse | None:
-    """DRF's exception handler: the answer to an exception that a view raised, or None to let Django make it a
-    500.
+    """Return the answer to an exception that a view raised; None lets Django make it a 500.
+
+    This is DRF's exception handler.
     """
     code = code_of(error)
     if code is None:

@@ -1,4 +1,4 @@
-"""Strong ETags that are the inbox's cursor: every change takes a position, so they are exact."""
+"""Strong ETags made from the inbox's cursor; they are exact, because every change takes a position."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from notifications.protocol.cursors import Cursor
 
 
 def etag_header(cursor: Cursor) -> dict[str, str]:
-    """The header of an answer that shows the inbox at ``cursor``."""
+    """Return the ETag header of an answer that shows the inbox at ``cursor``."""
     return {"ETag": f'"{cursor}"'}
 
 
 def is_current(request: Request, cursor: Cursor) -> bool:
-    """Whether the client holds the answer already.
+    """Return whether the client has the answer already.
 
-    Compared weakly, as RFC 9110 wants it for ``If-None-Match``: a proxy that compresses marks our strong tag
-    weak.
+    The tags are compared weakly, as RFC 9110 requires for ``If-None-Match``: a proxy that compresses turns
+    our strong tag into a weak one.
     """
-    held = parse_etags(request.headers.get("If-None-Match", ""))
-    return "*" in held or f'"{cursor}"' in {tag.removeprefix("W/") for tag in held}
+    etags = parse_etags(request.headers.get("If-None-Match", ""))
+    return "*" in etags or f'"{cursor}"' in {tag.removeprefix("W/") for tag in etags}
 
 
 def not_modified(cursor: Cursor) -> HttpResponseNotModified:
-    """The 304 to a client that holds the answer already."""
+    """Return a 304 for a client that has the answer already."""
     return HttpResponseNotModified(headers=etag_header(cursor))

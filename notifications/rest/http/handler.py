@@ -1,12 +1,11 @@
-"""Django's ASGI handler with one thread for each request, a bound on bodies, and answers to what Django fails
-on by itself.
+"""Django's ASGI handler with one thread for each request, bounded bodies, and no avoidable 500.
 
 Django would change threads for each middleware and each signal, and start a thread for each request: most of
 what a short answer costs. Without the rest, a Content-Type with an unknown charset in an extended parameter
-is a 500, and a body of any size is written to disk before a view can refuse it.
+would be a 500, and a body of any size would be written to disk before a view can refuse it.
 
-Clean-up belongs to the thread that did the work: what one thread has opened in the database, another cannot
-close.
+Clean-up belongs to the thread that did the work, because what one thread has opened in the database another
+cannot close.
 """
 
 from __future__ import annotations
@@ -34,28 +33,29 @@ Message = Mapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-# More than any door of the hub takes; each door has its own, smaller limit.
+# More than any endpoint of the hub accepts; each has its own, smaller limit.
 MAX_REQUEST_BYTES: Final = 5 * 1_048_576
-# Requests that are worked on at once; the others wait. More than have a database connection at once, because
-# some wait for a lock.
+# How many requests are served at once; the others wait. There are more threads than database connections,
+# because some wait for a lock.
 MAX_REQUEST_THREADS: Final = 40
 _TOO_LARGE: Final = "hub.body_too_large"
 
 
 class HubASGIHandler(ASGIHandler):
-    """Serves Django's part of the site; made once, after ``django.setup()``."""
+    """Serves Django's part of the site. Create it once, after ``django.setup()``."""
 
     def __init__(self) -> None:
         super().__init__()
         self._threads = ThreadPoolExecutor(MAX_REQUEST_THREADS, thread_name_prefix="hub-request")
 
     def load_middleware(self, is_async: bool = False) -> None:
-        """The middleware in its synchronous form, all of it in the thread of its request."""
+        """Load the middleware in its synchronous form, so that it runs in the thread of its request."""
         super().load_middleware(is_async=False)
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
-        """Serve one request whose body is read up to the limit only. A client that leaves meanwhile stops
-        nothing but an answer that is still being read.
+        """Serve one request, reading its body up to the limit only.
+
+        A client that disconnects meanwhile stops nothing but an answer that is still being streamed.
         """
         scope = scope | {_TOO_LARGE: _announced_bytes(scope) > MAX_REQUEST_BYTES}
         try:
@@ -63,18 +63,16 @@ class HubASGIHandler(ASGIHandler):
         except RequestAborted:
             return
         response = await self._in_thread(self._respond, scope, body_file)
-        if is_read_meanwhile(response):
+        if is_streamed(response):
             await self._stream(response, receive, send)
             body_file.close()
         else:
             await self.send_response(response, send)
 
     def _respond(self, scope: dict[str, Any], body_file: IO[bytes]) -> Any:
-        """From the scope to the answer, which is closed, its files with it, unless it is to be read while it
-        is sent.
+        """Turn the scope into a response. Unless it is streamed, the response and its files are closed here.
 
-        The database connection that was needed is closed in any case: the next to work in this thread may
-        come late.
+        The database connection is closed in any case, because the next request in this thread may come late.
         """
         set_script_prefix(get_script_prefix(scope))
         try:
@@ -82,7 +80,7 @@ class HubASGIHandler(ASGIHandler):
             request, refusal = self.create_request(scope, body_file)
             response: Any = refusal if request is None else self.get_response(request)
             response._handler_class = self.__class__
-            if not is_read_meanwhile(response):
+            if not is_streamed(response):
                 if response.streaming:
                     response.streaming_content = _as_read(b"".join(response))
                 response.close()
@@ -92,10 +90,10 @@ class HubASGIHandler(ASGIHandler):
             close_old_connections()
 
     async def _stream(self, response: Any, receive: Receive, send: Send) -> None:
-        """Send an answer that is read meanwhile, until its end or until the client has gone.
+        """Send a streamed response until its end, or until the client has gone.
 
-        What reads the database for it does so in one thread, and there everything is closed, whatever has
-        happened.
+        Whatever reads the database for it does so in one thread, and everything is closed in that thread,
+        whatever has happened.
         """
         async with ThreadSensitiveContext():
             try:
@@ -111,22 +109,23 @@ class HubASGIHandler(ASGIHandler):
     def create_request(
         self, scope: Mapping[str, Any], body_file: IO[bytes]
     ) -> tuple[ASGIRequest, None] | tuple[None, HttpResponseBase]:
-        """The request, or the answer to one that there cannot be."""
+        """Return the request, or the answer to one that cannot be built."""
         if scope[_TOO_LARGE]:
             return None, problem_response("too_large")
         try:
             created = super().create_request(scope, body_file)
         except (ValueError, LookupError, SuspiciousOperation):
-            # Content-Type names a charset that there is not or, with one that there is, Django has read the
-            # query string already, with more parameters than it takes.
+            # Content-Type names an unknown charset. Or it names a known one, for which Django reads the query
+            # string at once, and that has more parameters than Django accepts.
             return None, problem_response("bad_request")
         refusal = created[1]
         return created if refusal is None else (None, problem_response(code_of_status(refusal.status_code)))
 
 
-def is_read_meanwhile(response: Any) -> bool:
-    """Whether an answer is read while it is sent. A synchronous iterator, such as a file's, is read before,
-    as Django does it, too.
+def is_streamed(response: Any) -> bool:
+    """Return whether a response is read while it is sent.
+
+    A synchronous iterator, such as a file's, is read before, as Django does it.
     """
     return bool(response.streaming and response.is_async)
 
@@ -148,7 +147,7 @@ def _announced_bytes(scope: Mapping[str, Any]) -> int:
 
 
 def _bounded(scope: dict[str, Any], receive: Receive) -> Receive:
-    """Ends the body, as far as Django sees, where it grows too large; ``create_request`` then refuses it."""
+    """Wrap ``receive``: a body that grows too large ends there, and ``create_request`` refuses it."""
     received_bytes = 0
 
     async def bounded() -> Message:

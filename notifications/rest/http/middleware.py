@@ -1,6 +1,4 @@
-"""What every request passes on its way through Django: no text that cannot be stored, errors of the API in
-its own form, and the API for pages of those other sites that may use it.
-"""
+"""Middleware: refuses text that cannot be stored, and gives the API its form of errors and CORS."""
 
 from __future__ import annotations
 
@@ -24,8 +22,7 @@ API_PREFIX: Final = "/api/"
 API_METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 # The Range dialect stands at the root of the site.
 _DIALECT: Final = re.compile(r"/notifications(/|\Z)")
-# A surrogate has no form in UTF-8; these are the bytes that writing one anyhow gives. Neither stands in valid
-# UTF-8.
+# NUL, and the bytes that result from encoding a surrogate, which UTF-8 has no form for.
 _UNSTORABLE: Final = re.compile(rb"\0|\xed[\xa0-\xbf]")
 
 
@@ -37,11 +34,12 @@ class RefuseUnstorableText(MiddlewareMixin):
     """
 
     def process_request(self, request: HttpRequest) -> HttpResponse | None:
-        """Check what comes before the body, before anything asks the database."""
+        """Check everything that comes before the body, before anything queries the database."""
         try:
-            # Django decodes query and form by the charset that Content-Type declares, which lets a client
-            # choose `unicode_escape` (and so NUL) or a codec that is none of text (and so a 500). Both are
-            # UTF-8 here. Setting it reads the query once, which is where too many parameters are found.
+            # Django decodes query and form with the charset that Content-Type declares. A client could choose
+            # `unicode_escape` (and so send NUL) or a codec that does not decode text (and so cause a 500), so
+            # both are UTF-8 here. Setting it reads the query once, which is where too many parameters are
+            # found.
             request.encoding = "utf-8"
         except TooManyFieldsSent:
             request.GET = QueryDict()  # the page that shows the error in development reads it again
@@ -57,7 +55,7 @@ class RefuseUnstorableText(MiddlewareMixin):
     def process_view(
         self, request: HttpRequest, view: Callable[..., Any], args: Any, kwargs: Any
     ) -> HttpResponse | None:
-        """Check a form; other bodies are the view's to read, and the API takes no forms.
+        """Check a form; other bodies are the view's to read, and the API accepts no forms.
 
         In a multipart form, surrogates have become U+FFFD by the time it is parsed; that can be stored.
         """
@@ -73,15 +71,14 @@ class RefuseUnstorableText(MiddlewareMixin):
 
 
 class ApiCors(MiddlewareMixin):
-    """Lets pages of the origins in ``HUB_CORS_ORIGINS`` use the API, as the stream does by itself. It stands
-    before all others.
+    """Lets pages of the origins in ``HUB_CORS_ORIGINS`` use the API; the stream does so by itself.
 
-    It opens no other door: who asks still needs a credential, and with a session an unsafe method still needs
-    its CSRF token.
+    It comes before all other middleware. It opens nothing else: the client still needs a credential, and with
+    a session an unsafe method still needs its CSRF token.
     """
 
     def process_request(self, request: HttpRequest) -> HttpResponse | None:
-        """Answer a browser that asks beforehand."""
+        """Answer a preflight request."""
         if request.method != "OPTIONS" or not _is_api(request):
             return None
         requested_method = request.headers.get("Access-Control-Request-Method")
@@ -89,7 +86,7 @@ class ApiCors(MiddlewareMixin):
         return None if allowed is None else HttpResponse(status=204, headers=allowed)
 
     def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
-        """Say who may read the answer."""
+        """Say which page may read the answer."""
         if hub_config().cors_origins and _is_api(request):
             patch_vary_headers(response, ["Origin"])
             for name, value in cors.cors_headers(request.headers.get("Origin")).items():
@@ -98,14 +95,14 @@ class ApiCors(MiddlewareMixin):
 
 
 class ApiProblems(MiddlewareMixin):
-    """Gives errors of the API, and of the Range dialect, that Django made itself (no such path, a wrong Host,
-    a failure) the API's form.
+    """Turns errors that Django itself answers for the API and the Range dialect into problem documents.
 
-    It stands before all others but ``ApiCors``, so that it sees their answers, and the debug pages too.
+    Examples are an unknown path, a wrong Host, and a failure. It comes before all other middleware but
+    ``ApiCors``, so that it sees their answers, and the debug pages too.
     """
 
     def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
-        """Swap the body for the problem document, and keep what the other middleware said in headers."""
+        """Replace the body with a problem document, keeping the headers that other middleware has set."""
         is_error = _is_api(request) and response.status_code >= 400
         if not is_error or response.headers.get("Content-Type") == CONTENT_TYPE:
             return response

@@ -1,4 +1,4 @@
-"""Request bodies: strict JSON of a bounded size, whether their length was announced or not."""
+"""Parses request bodies: strict JSON of a bounded size, whether its length was announced or not."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class StrictJSONParser(BaseParser):
         media_type: str | None = None,
         parser_context: Mapping[str, Any] | None = None,
     ) -> Any:
-        """The value.
+        """Return the parsed value.
 
         Raises:
             BodyTooLarge: more than ``max_bytes``, announced or sent.
@@ -49,18 +49,19 @@ class BatchJSONParser(StrictJSONParser):
 
 
 class HubRequest(Request):
-    """DRF's request, but for forms, which it has none of, and bodies without a Content-Length."""
+    """DRF's request without forms, and with bodies that have no Content-Length."""
 
     _stream: Any
 
     @property
     def POST(self) -> QueryDict:  # type: ignore[override]  # noqa: N802 (DRF's name; its types call it an attribute)
-        """Nothing. The CSRF check looks for a form field first, and would read the body before it is known
-        who asks.
+        """An empty form.
+
+        The CSRF check looks for a form field first, and would read the body before the user is known.
         """
         return QueryDict()
 
     def _load_stream(self) -> None:
-        # DRF takes a body of unannounced length for an empty one; a client that streams its body sends just
-        # such.
+        # DRF takes a body without Content-Length for an empty one, but a client that streams its body sends
+        # one.
         self._stream = self._request

@@ -14,10 +14,8 @@ from notifications.system.addresses import normal_address
 MAX_BY_LENGTH: Final = 254
 
 
-def origin_of(request: Request) -> Origin:
-    """The user, the door (the page logs in with a session, programs with a token, which is named) and the
-    peer's address.
-    """
+def provenance_of(request: Request) -> Origin:
+    """Return the user, the way in (session or token, with its name) and the peer's address."""
     token = token_of(request)
     username = request.user.get_username()
     return Origin(

@@ -1,4 +1,4 @@
-"""Answers as JSON by orjson; notifications and changes are spliced in as the payloads rendered them."""
+"""Renders answers as JSON with orjson; notifications and changes are inserted as they were rendered."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rest_framework.renderers import BaseRenderer
 
 
 class OrjsonRenderer(BaseRenderer):
-    """Writes plain values, with ``orjson.Fragment`` wherever bytes of the payloads go in unchanged."""
+    """Writes plain values; ``orjson.Fragment`` inserts bytes of the payloads unchanged."""
 
     media_type = "application/json"
     format = "json"
@@ -23,20 +23,18 @@ class OrjsonRenderer(BaseRenderer):
         accepted_media_type: str | None = None,
         renderer_context: Mapping[str, Any] | None = None,
     ) -> bytes:
-        """The body; nothing for no data."""
+        """Return the body; empty without data."""
         return b"" if data is None else orjson.dumps(data)
 
 
 class OneRepresentation(BaseContentNegotiation):
-    """There is one representation, so ``Accept`` is not asked: RFC 9110 allows that, and no client is worse
-    off.
-    """
+    """Ignores ``Accept``, because there is one representation. RFC 9110 allows that."""
 
     def select_renderer(self, request: Any, renderers: Any, format_suffix: str | None = None) -> Any:
-        """The only renderer."""
+        """Return the only renderer."""
         return renderers[0], renderers[0].media_type
 
     def select_parser(self, request: Any, parsers: Any) -> Any:
-        """The parser of exactly the request's media type, its parameters aside; None (415) for any other."""
+        """Return the parser of the request's media type, without its parameters; None (415) for any other."""
         media_type = request.content_type.partition(";")[0].strip().lower()
         return next((parser for parser in parsers if parser.media_type == media_type), None)

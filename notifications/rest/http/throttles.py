@@ -1,4 +1,4 @@
-"""How often a user may ask, and a producer may send: DRF's throttles over token buckets."""
+"""DRF's throttles over token buckets: how often a user may send requests, and a producer may publish."""
 
 from __future__ import annotations
 
@@ -14,9 +14,7 @@ from notifications.protocol.problems import PROBLEMS
 
 
 class Throttled(HubError):
-    """A request on top of those that a user may make in a minute; ``allowance`` says when there is another
-    one.
-    """
+    """A request beyond those of one minute; ``allowance`` says when the next one may follow."""
 
     code = "throttled"
     message = PROBLEMS["throttled"].detail
@@ -27,19 +25,19 @@ class Throttled(HubError):
 
 
 class UserThrottle(BaseThrottle):
-    """Requests of one user, whatever their credential; ``max_requests_per_minute``."""
+    """Limits the requests of one user, whatever their credential, to ``max_requests_per_minute``."""
 
     policy = "user"
 
     def per_minute(self) -> int:
-        """The limit; 0 for none."""
+        """Return the limit; 0 for none."""
         return hub_config().max_requests_per_minute
 
     def allow_request(self, request: Request, view: Any) -> bool:
-        """True; takes a token, and leaves with the view what every answer then tells. Asked once it is known
-        who asks.
+        """Take a token from the user's bucket, and leave the allowance with the view for its answer.
 
-        A request that nobody is logged in for takes none: it is refused anyway, or is for everybody.
+        It is called once the user is known. A request without a user takes none: it is refused anyway, or is
+        open to everybody.
 
         Raises:
             Throttled: there was no token.
@@ -53,10 +51,10 @@ class UserThrottle(BaseThrottle):
 
 
 class ProducerThrottle(UserThrottle):
-    """Publishing requests of one producer; ``max_publish_per_minute``. A batch is one."""
+    """Limits the publishing requests of one producer to ``max_publish_per_minute``. A batch counts once."""
 
     policy = "producer"
 
     def per_minute(self) -> int:
-        """The limit; 0 for none."""
+        """Return the limit; 0 for none."""
         return hub_config().max_publish_per_minute

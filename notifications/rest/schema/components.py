@@ -1,4 +1,4 @@
-"""What operations share: the shapes of JSON, parameters and headers, in the words of OpenAPI 3.1."""
+"""What operations share: JSON shapes, parameters and headers, as OpenAPI 3.1 describes them."""
 
 from __future__ import annotations
 
@@ -40,18 +40,19 @@ TYPE: Final[Schema] = {"type": "string", "pattern": TYPE_PATTERN, "maxLength": M
 
 
 def obj(properties: Mapping[str, Schema], *, optional: Iterable[str] = (), closed: bool = False) -> Schema:
-    """An object with these properties, all there but for the ``optional`` ones; ``closed`` when others are
-    refused.
+    """Return an object with these properties, all required but the ``optional`` ones.
+
+    With ``closed``, other properties are refused.
     """
-    left_out = set(optional)
+    optional_names = set(optional)
     schema: Schema = {"type": "object", "properties": dict(properties)}
-    if required := [name for name in properties if name not in left_out]:
+    if required := [name for name in properties if name not in optional_names]:
         schema["required"] = required
     return schema | ({"additionalProperties": False} if closed else {})
 
 
 def several(items: Schema, **bounds: int) -> Schema:
-    """A list."""
+    """Return a list."""
     return {"type": "array", "items": items, **bounds}
 
 
@@ -62,7 +63,8 @@ def _action(*, optional: Iterable[str] = (), closed: bool = False) -> Schema:
         "method": {"enum": list(METHODS)},
     }
     return obj(fields, optional=optional, closed=closed) | {
-        "description": "What a notification offers to do. A POST goes to a path on this site, with its CSRF token."
+        "description": "What a notification offers to do. A POST goes to a path on this site, with its CSRF "
+        "token."
     }
 
 
@@ -116,7 +118,9 @@ SCHEMAS: Final[dict[str, Schema]] = {
             _change(CHANGE_NAMES["read_all"], up_to=INTEGER, category={"type": ["string", "null"]}),
         ]
     },
-    "Note": obj({"i": ID, "dt": TIME, "r": BOOLEAN, "a": obj({"r": TEXT, "d": {"type": "object"}, "title": TEXT})}),
+    "Note": obj({
+        "i": ID, "dt": TIME, "r": BOOLEAN, "a": obj({"r": TEXT, "d": {"type": "object"}, "title": TEXT})
+    }),
     "Outcome": obj({"changed": COUNT, "not_found": several(ID), "cursor": CURSOR, "unread_count": COUNT}),
     "Audience": obj(
         {
@@ -154,7 +158,8 @@ SCHEMAS: Final[dict[str, Schema]] = {
             "expires_at": MAYBE_TIME,
         },
         optional=(
-            "body", "url", "topic", "level", "data", "actor", "actions", "collapse_key", "deliver_at", "expires_at"
+            "body", "url", "topic", "level", "data", "actor", "actions", "collapse_key", "deliver_at",
+            "expires_at",
         ),
         closed=True,
     ),
@@ -192,7 +197,7 @@ SCHEMAS: Final[dict[str, Schema]] = {
 
 
 def parameter(name: str, where: str, schema: Schema, description: str = "") -> Schema:
-    """A parameter; those of the path are required."""
+    """Return a parameter; those of the path are required."""
     given: Schema = {"name": name, "in": where, "schema": schema}
     return (
         given
@@ -202,7 +207,7 @@ def parameter(name: str, where: str, schema: Schema, description: str = "") -> S
 
 
 def query(name: str, schema: Schema, description: str = "") -> Schema:
-    """A parameter of the query string."""
+    """Return a parameter of the query string."""
     return parameter(name, "query", schema, description)
 
 
@@ -213,10 +218,18 @@ def _filter(name: str, schema: Schema, description: str) -> Schema:
 
 _NAME: Final = "[a-z][a-z0-9_]*"
 FILTERS: Final[list[Schema]] = [
-    _filter("category", {"type": "string", "pattern": f"^{_NAME}$", "maxLength": MAX_VALUE_LENGTH}, "First segments of types."),
+    _filter(
+        "category",
+        {"type": "string", "pattern": f"^{_NAME}$", "maxLength": MAX_VALUE_LENGTH},
+        "First segments of types.",
+    ),
     _filter(
         "type",
-        {"type": "string", "pattern": rf"^{_NAME}((\.{_NAME}){{1,3}}|(\.{_NAME}){{0,2}}\.\*)$", "maxLength": MAX_VALUE_LENGTH},
+        {
+            "type": "string",
+            "pattern": rf"^{_NAME}((\.{_NAME}){{1,3}}|(\.{_NAME}){{0,2}}\.\*)$",
+            "maxLength": MAX_VALUE_LENGTH,
+        },
         "Event types; a trailing `.*` takes the prefix.",
     ),
     _filter("topic", {"type": "string", "minLength": 1, "maxLength": MAX_VALUE_LENGTH}, "Topics."),
@@ -227,14 +240,14 @@ ROUTE: Final = query(
     several({"type": "string", "pattern": r"^/[^,\x00-\x1f\x7f-\x9f]*$", "maxLength": MAX_VALUE_LENGTH}),
     "Event types as routes, such as `/orders/order/shipped`; never with `type`.",
 )
-UNDERSTOOD: Final = obj({name: several(TEXT) for name in NAMES}, optional=NAMES, closed=True) | {
-    "description": "The filters as they were understood; those that were not given are left out."
+PARSED_FILTERS: Final = obj({name: several(TEXT) for name in NAMES}, optional=NAMES, closed=True) | {
+    "description": "The filters as they were understood; only those that were given."
 }
 SEARCH: Final = query(
     "q", TEXT | {"maxLength": MAX_SEARCH_LENGTH}, "Words in title and body, each of them, whole."
 )
 IF_NONE_MATCH: Final = parameter(
-    "If-None-Match", "header", TEXT, "The ETag of the answer that the client holds."
+    "If-None-Match", "header", TEXT, "The ETag of the answer that the client has."
 )
 ETAG: Final[Schema] = {"ETag": {"schema": {"type": "string", "pattern": '^"[a-z2-7]{8}-[0-9]+"$'}}}
 RETRY_AFTER: Final[Schema] = {
@@ -251,9 +264,9 @@ RATE_LIMIT: Final[Schema] = {
     },
 }
 CHALLENGE: Final[Schema] = {
-    "WWW-Authenticate": {"schema": TEXT, "description": "What a token lacks, or that one is wanted."}
+    "WWW-Authenticate": {"schema": TEXT, "description": "What the token lacks, or that one is needed."}
 }
-# By status, what some of its refusals bring beside their document.
+# Headers that some refusals with this status have.
 _REFUSAL_HEADERS: Final = {401: CHALLENGE, 403: CHALLENGE, 429: RETRY_AFTER, 503: RETRY_AFTER}
 SECURITY: Final[list[dict[str, list[str]]]] = [{"bearer": []}, {"session": []}]
 SECURITY_SCHEMES: Final[dict[str, Schema]] = {
@@ -272,7 +285,7 @@ SECURITY_SCHEMES: Final[dict[str, Schema]] = {
 def answer(
     schema: Schema | None, description: str, *, headers: Schema | None = None, media: str = "application/json"
 ) -> Schema:
-    """An answer with a body of this shape, or none."""
+    """Return an answer, with a body of this shape or without one."""
     given: Schema = {"description": description}
     if headers:
         given["headers"] = headers
@@ -280,10 +293,10 @@ def answer(
 
 
 def refusals(codes: Iterable[str], *, headers: Schema | None = None) -> dict[str, Schema]:
-    """The answers for these codes of the closed list, by their status.
+    """Return the answers for these codes of the closed list, by their status.
 
     Args:
-        headers: that each of them has.
+        headers: those that each of them has.
     """
     by_status: dict[int, list[str]] = {}
     for code in codes:

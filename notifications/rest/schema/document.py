@@ -1,7 +1,6 @@
-"""Puts the description together: drf-spectacular walks the paths, and each view's operations come out of the
-table.
+"""Builds the description: drf-spectacular walks the paths, and the table has the operations of each view.
 
-What is served is the file beside this module, so a serving process generates nothing. ``make schema`` writes
+The file beside this module is what is served, so a serving process generates nothing. ``make schema`` writes
 it; a test compares it.
 """
 
@@ -30,7 +29,7 @@ _DESCRIPTION: Final = (
 )
 # In the order in which the page shows them.
 _TAGS: Final = {
-    "reading": "One's own inbox: the list, what has changed since a cursor, and what the user does with it.",
+    "reading": "The user's own inbox: the list, what has changed since a cursor, and what the user does with it.",
     "stream": "The same, live.",
     "publishing": f"For producers, whose user has the permission `{permissions.SEND}`.",
     "range dialect": "The inbox as KERIA and SignifyPy clients read it.",
@@ -59,16 +58,16 @@ _SETTINGS: Final[dict[str, Any]] = {
 
 
 class NotDescribed(LookupError):
-    """A view or method that the table of operations lacks."""
+    """A view or method that is missing in the table of operations."""
 
 
 class TableSchema(AutoSchema):
-    """Looks operations up rather than guess them: the views parse by themselves and have no serializers."""
+    """Looks operations up in the table, because the views have no serializers to guess them from."""
 
     def get_operation(
         self, path: str, path_regex: str, path_prefix: str, method: str, registry: Any
     ) -> dict[str, Any]:
-        """The operation of this view.
+        """Return the operation of this view.
 
         Raises:
             NotDescribed: the table has none.
@@ -76,27 +75,27 @@ class TableSchema(AutoSchema):
         key = (type(self.view), method.lower())
         for tag, operations in TAGS.items():
             if key in operations:
-                return operations[key].described(
+                return operations[key].as_openapi(
                     f"{key[0].__name__.removesuffix('View')}_{key[1]}".lower(), tag
                 )
         raise NotDescribed(f"{method} {path} has no entry in notifications/rest/schema/operations.py")
 
 
 class TableGenerator(SchemaGenerator):
-    """Gives each view the schema that looks up."""
+    """Gives each view a schema that looks its operations up."""
 
     def create_view(self, callback: Any, method: str, request: Any = None) -> Any:
-        """The view, described by the table whatever the project's settings say."""
+        """Return the view, described by the table whatever the project's settings say."""
         view = super().create_view(callback, method, request)
         self._set_schema_to_view(view, TableSchema())
         return view
 
 
 def generate() -> str:
-    """The description as it ought to be, as JSON.
+    """Return the description as JSON, as it ought to be.
 
     Raises:
-        NotDescribed: a view lacks its entry.
+        NotDescribed: a view is missing in the table.
     """
     patterns = [
         path("api/v1/", include("notifications.rest.urls")),

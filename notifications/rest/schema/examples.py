@@ -1,6 +1,4 @@
-"""Examples of bodies and answers, as people see them at ``/api/docs/``; each is valid, and a request can be
-sent as it stands.
-"""
+"""Examples of bodies and answers for ``/api/docs/``; each is valid, and each request can be sent as it is."""
 
 from __future__ import annotations
 
@@ -52,7 +50,7 @@ LATER: Final = {
     "expires_at": "2999-11-22T06:00:00Z",
 }
 
-# Of the shapes that have a name, by that name.
+# Examples of the named shapes, by name.
 OF_SHAPES: Final[dict[str, Any]] = {
     "Cursor": _CURSOR,
     "Notification": _NOTIFICATION,
@@ -108,7 +106,7 @@ TICKET: Final = {"For oneself": {}, "For a named user": {"user": "ada"}}
 
 
 def of_problems() -> dict[str, Any]:
-    """The document of each code, with what it alone has."""
+    """Return the document of each code, with its own members."""
     more: dict[str, Any] = {
         code: {"cursor": _CURSOR}
         for code in PROBLEMS
@@ -122,5 +120,5 @@ def of_problems() -> dict[str, Any]:
 
 
 def named(values: dict[str, Any]) -> dict[str, Any]:
-    """Examples as OpenAPI has those of a body, from their names."""
+    """Return examples in OpenAPI's form, from their names."""
     return {name: {"value": value} for name, value in values.items()}

@@ -1,8 +1,8 @@
-"""One entry for each view and method: what it takes, and every answer that it can give."""
+"""The table of operations, one for each view and method: what it takes, and every answer that it can give."""
 
 from __future__ import annotations
 
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from notifications.fold import CONTRADICTORY_FLAGS, STATE_FLAGS
 from notifications.models import MAX_KEY_LENGTH, MAX_TOPIC_LENGTH, OpenedBy, Scope
@@ -19,41 +19,40 @@ from notifications.rest.schema.components import (
     INBOX,
     INTEGER,
     NOTIFICATION,
-    RATE_LIMIT,
+    PARSED_FILTERS,
     ROUTE,
     SEARCH,
-    SECURITY,
     TEXT,
     TIME,
     TYPE,
-    UNDERSTOOD,
     Schema,
     answer,
     obj,
     parameter,
     query,
-    refusals,
     several,
 )  # fmt: skip
-from notifications.rest.schema.examples import named
+from notifications.rest.schema.operation import Operation
 from notifications.rest.schema.views import FORMATS, SchemaView
 
-# Any request may get these: a Host that is not served, a NUL in its query, a body that is too large, a
-# database that is away.
+# Any request may get these: for a Host that is not served, a NUL in its query, a body that is too large, or a
+# database that cannot be reached.
 ALWAYS: Final = ("bad_request", "invalid", "too_large", "unavailable")
-# Whoever must say who they are may get these.
+# Requests that need a credential may get these.
 CREDENTIAL: Final = (*ALWAYS, "not_authenticated", "bad_credential", "forbidden", "throttled")
 FILTERED: Final = (*CREDENTIAL, "unknown_filter")
-# Whoever changes something, with a body where there is one.
+# Requests that change something, without and with a body.
 UNSAFE: Final = (*CREDENTIAL, "csrf_failed")
 BODY: Final = (*UNSAFE, "unsupported_media_type")
-# Whoever sends, once for each key.
+# Requests that send something, once for each idempotency key.
 SENDING: Final = (*BODY, "idempotency_in_progress", "idempotency_key_reused")
 
 _CURSOR_CODES: Final = ("cursor_expired", "cursor_epoch", "cursor_ahead")
-_OUTCOME: Final = answer({"$ref": "#/components/schemas/Outcome"}, "What it did, and the inbox after it.")
-_NOT_MODIFIED: Final = answer(None, "The client holds the answer already.", headers=ETAG)
-_JOB: Final = answer({"$ref": "#/components/schemas/Job"}, "How far it is.")
+_OUTCOME: Final = answer(
+    {"$ref": "#/components/schemas/Outcome"}, "What the action did, and the inbox after it."
+)
+_NOT_MODIFIED: Final = answer(None, "The client has the answer already.", headers=ETAG)
+_JOB: Final = answer({"$ref": "#/components/schemas/Job"}, "Its progress.")
 _INTERVAL: Final[Schema] = {
     "X-Poll-Interval": {
         "schema": {"type": "string", "pattern": "^[1-9][0-9]*$"},
@@ -64,62 +63,6 @@ _RANGE_HEADERS: Final[Schema] = {
     "Accept-Ranges": {"schema": {"type": "string", "const": "notes"}},
     "Content-Range": {"schema": {"type": "string", "pattern": "^notes [0-9]+-[0-9]+/[0-9]+$"}},
 }
-
-
-class Operation(NamedTuple):
-    """What one method of one view does.
-
-    Attributes:
-        summary: in a few words.
-        answers: by status.
-        problems: the codes of the closed list that it may refuse with.
-        parameters: of path, query and headers.
-        body: the shape of the body; None when it takes none.
-        scope: what a token needs; empty when nobody is asked.
-        needs_body: False when the body may be left out.
-        examples: of bodies, by a few words about each.
-        refusal_headers: that each refusal has.
-    """
-
-    summary: str
-    answers: dict[str, Schema]
-    problems: tuple[str, ...]
-    parameters: tuple[Schema, ...] = ()
-    body: Schema | None = None
-    scope: str = Scope.READ
-    needs_body: bool = True
-    examples: dict[str, Any] = {}
-    refusal_headers: Schema = {}
-
-    def described(self, name: str, tag: str) -> Schema:
-        """It as OpenAPI has it."""
-        described: Schema = {
-            "operationId": name,
-            "summary": self.summary,
-            "tags": [tag],
-            "parameters": list(self.parameters),
-            "responses": self._answers(),
-            "security": SECURITY if self.scope else [{}],
-        }
-        if self.scope:
-            described["description"] = f"A token needs the scope `{self.scope}`."
-        if self.body is not None:
-            content: Schema = {"schema": self.body}
-            if self.examples:
-                content["examples"] = named(self.examples)
-            described["requestBody"] = {"content": {"application/json": content}, "required": self.needs_body}
-        return described
-
-    def _answers(self) -> dict[str, Schema]:
-        """By status. Who asks is known, and limited, for each but those to a credential that is none."""
-        if not self.scope:
-            return self.answers | refusals(self.problems, headers=self.refusal_headers)
-        limited = {
-            status: given | {"headers": given.get("headers", {}) | RATE_LIMIT}
-            for status, given in self.answers.items()
-        }
-        return limited | refusals(self.problems, headers=self.refusal_headers | RATE_LIMIT)
-
 
 _ID_IN_PATH: Final = parameter("public_id", "path", ID)
 _IDS: Final = several(ID, maxItems=inputs.MAX_ACTION_IDS)
@@ -132,16 +75,17 @@ def _limit(default: int, maximum: int) -> Schema:
     return query("limit", {"type": "integer", "minimum": 1, "maximum": maximum, "default": default})
 
 
+_CATEGORY: Final[Schema] = {"type": ["string", "null"], "pattern": "^[a-z][a-z0-9_]*$"}
 _ACTION: Final[Schema] = {
     "oneOf": [
         obj({"action": {"enum": list(inputs.ACTION_NAMES)}, "ids": _IDS}, closed=True),
         obj(
-            {"action": {"const": "read"}, "up_to": CURSOR, "category": {"type": ["string", "null"], "pattern": "^[a-z][a-z0-9_]*$"}},
+            {"action": {"const": "read"}, "up_to": CURSOR, "category": _CATEGORY},
             optional=("category",),
             closed=True,
         ),
     ]
-}  # fmt: skip
+}
 
 READING: Final[dict[tuple[Any, str], Operation]] = {
     (inbox.ListView, "get"): Operation(
@@ -154,7 +98,7 @@ READING: Final[dict[tuple[Any, str], Operation]] = {
                     "cursor": CURSOR,
                     "unread_count": COUNT,
                     "inbox": INBOX,
-                    "filters": UNDERSTOOD,
+                    "filters": PARSED_FILTERS,
                 }),
                 "Part of the list. Cursor and count are the whole inbox's, of the same snapshot.",
                 headers=ETAG,
@@ -164,20 +108,19 @@ READING: Final[dict[tuple[Any, str], Operation]] = {
         FILTERED,
         (
             *FILTERS, SEARCH, query("unread", {"enum": ["true", "false"]}),
-            query("archived", {"enum": ["true", "false"]}, "What is archived, which a list otherwise leaves "
-                                                           "out."),
+            query("archived", {"enum": ["true", "false"]}, "Only what is archived, which a list otherwise omits."),
             _limit(inputs.DEFAULT_LIST_LIMIT, inputs.MAX_LIST_LIMIT), _BEFORE, IF_NONE_MATCH,
         ),
     ),
     (inbox.NotificationView, "get"): Operation(
         "One notification",
-        {"200": answer(NOTIFICATION, "It.")},
+        {"200": answer(NOTIFICATION, "The notification.")},
         (*CREDENTIAL, "not_found"),
         (_ID_IN_PATH,),
     ),
     (inbox.NotificationView, "patch"): Operation(
-        "Mark read or unread",
-        {"200": answer(NOTIFICATION, "It, as it is then.")},
+        "Change the state of a notification",
+        {"200": answer(NOTIFICATION, "The notification as it is now.")},
         (*BODY, "not_found"),
         (_ID_IN_PATH,),
         obj(dict.fromkeys(STATE_FLAGS, BOOLEAN), optional=STATE_FLAGS, closed=True)
@@ -186,14 +129,14 @@ READING: Final[dict[tuple[Any, str], Operation]] = {
         examples=examples.READ,
     ),
     (inbox.NotificationView, "delete"): Operation(
-        "Take it off the list for good",
-        {"204": answer(None, "It is gone.")},
+        "Delete a notification for good",
+        {"204": answer(None, "It was deleted.")},
         (*UNSAFE, "not_found"),
         (_ID_IN_PATH,),
         scope=Scope.INBOX,
     ),
     (inbox.ActionsView, "post"): Operation(
-        "Read, unread or delete many, or mark all read as of what was seen",
+        "Apply an action to many notifications, or mark all read up to a cursor",
         {"200": _OUTCOME},
         (*BODY, "cursor_malformed", "cursor_epoch", "cursor_ahead"),
         body=_ACTION,
@@ -217,7 +160,7 @@ READING: Final[dict[tuple[Any, str], Operation]] = {
         },
         (*FILTERED, "cursor_malformed", *_CURSOR_CODES),
         (
-            query("after", CURSOR, "Without it: no changes, the head."), *FILTERS,
+            query("after", CURSOR, "Without it: no changes, but the head cursor."), *FILTERS,
             _limit(inputs.DEFAULT_CHANGES_LIMIT, inputs.MAX_CHANGES_LIMIT),
             query("wait", {"type": "number"}, "Seconds to wait for a change, clamped to 0–25."),
         ),
@@ -313,8 +256,12 @@ PUBLISHING: Final[dict[tuple[Any, str], Operation]] = {
         examples=examples.BATCH,
     ),
     (publish.WithdrawView, "post"): Operation(
-        "Take back what one has sent",
-        {"200": answer(obj({"changed": COUNT}), "How many notifications are deleted.", headers=_REPLAYED)},
+        "Withdraw what the producer has sent",
+        {
+            "200": answer(
+                obj({"changed": COUNT}), "How many notifications are being deleted.", headers=_REPLAYED
+            )
+        },
         SENDING,
         (_KEY,),
         {
@@ -334,8 +281,8 @@ PUBLISHING: Final[dict[tuple[Any, str], Operation]] = {
         {
             "202": answer(
                 obj({"count": COUNT, "id": ID}),
-                "Redis has taken it. How many recipients it has, whether they have a stream open or not, and "
-                "its id in their frames.",
+                "Redis has accepted it. `count` is the number of recipients, with or without an open stream; "
+                "`id` is the one in their frames.",
                 headers=_REPLAYED,
             )
         },
@@ -345,10 +292,14 @@ PUBLISHING: Final[dict[tuple[Any, str], Operation]] = {
         scope=Scope.PUBLISH,
     ),
     (jobs.JobView, "get"): Operation(
-        "How far a large send is", {"200": _JOB}, (*CREDENTIAL, "not_found"), (_JOB_ID,), scope=Scope.PUBLISH
+        "The progress of a large send",
+        {"200": _JOB},
+        (*CREDENTIAL, "not_found"),
+        (_JOB_ID,),
+        scope=Scope.PUBLISH,
     ),
     (jobs.JobView, "delete"): Operation(
-        "End a large send", {"200": _JOB}, (*UNSAFE, "not_found"), (_JOB_ID,), scope=Scope.PUBLISH
+        "Cancel a large send", {"200": _JOB}, (*UNSAFE, "not_found"), (_JOB_ID,), scope=Scope.PUBLISH
     ),
 }
 
@@ -366,7 +317,7 @@ _STREAM: Final[Schema] = obj({
 })  # fmt: skip
 STREAMS: Final[dict[tuple[Any, str], Operation]] = {
     (streams.StreamsView, "get"): Operation(
-        "One's own open streams",
+        "The user's own open streams",
         {
             "200": answer(
                 obj({"results": several(_STREAM)}), "Oldest first. The cursors are some seconds old."
@@ -375,7 +326,7 @@ STREAMS: Final[dict[tuple[Any, str], Operation]] = {
         CREDENTIAL,
     ),
     (streams.StreamView, "delete"): Operation(
-        "End one of one's own streams",
+        "End one of the user's own streams",
         {"204": answer(None, "Its client is told `revoked`.")},
         (*UNSAFE, "not_found"),
         (parameter("stream_id", "path", ID),),
@@ -411,7 +362,7 @@ DIALECT: Final[dict[tuple[Any, str], Operation]] = {
         needs_body=False,
     ),
     (keria.NoteView, "delete"): Operation(
-        "Take a note off the list", _ACCEPTED, (*UNSAFE, "not_found"), (_NOTE,), scope=Scope.INBOX
+        "Delete a note for good", _ACCEPTED, (*UNSAFE, "not_found"), (_NOTE,), scope=Scope.INBOX
     ),
 }
 

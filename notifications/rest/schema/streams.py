@@ -1,4 +1,4 @@
-"""The paths that no view serves: the streams, which stand among the ASGI applications."""
+"""The paths that no view serves: the streams, which are routed among the ASGI applications."""
 
 from __future__ import annotations
 
@@ -20,10 +20,11 @@ from notifications.rest.schema.components import (
     refusals,
 )  # fmt: skip
 
-# Of the closed list, what a request for a stream may get; docs/errors.md has the whole of it.
+# The codes that a request for a stream may get; docs/errors.md has the whole list.
 PROBLEMS: Final = (
-    "bad_request", "invalid", "unknown_filter", "not_authenticated", "bad_credential", "forbidden", "cross_site", "not_acceptable",
-    "uri_too_long", "stream_limit", "throttled", "headers_too_large", "unavailable",
+    "bad_request", "invalid", "unknown_filter", "not_authenticated", "bad_credential", "forbidden",
+    "cross_site", "not_acceptable", "uri_too_long", "stream_limit", "throttled", "headers_too_large",
+    "unavailable",
 )  # fmt: skip
 _AFTER: Final = {"anyOf": [CURSOR, {"const": "earliest"}, TEXT]}
 _PARAMETERS: Final[list[Schema]] = [

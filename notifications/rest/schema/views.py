@@ -1,6 +1,4 @@
-"""The description for programs, and the page that shows it to people. Both are for everybody: they hold no
-secret.
-"""
+"""Serves the description to programs, and as a page to people. Everybody may read it: it holds no secret."""
 
 from __future__ import annotations
 
@@ -31,7 +29,7 @@ class SchemaView(HubView):
     permission_classes: Any = ()
 
     def get(self, request: Request) -> HttpResponse:
-        """OpenAPI 3 as JSON, or as YAML for ``format=yaml``."""
+        """Return OpenAPI 3 as JSON, or as YAML for ``format=yaml``."""
         wanted = request.query_params.get("format", "json")
         if wanted not in FORMATS:
             raise InvalidInput({"format": f"must be one of {', '.join(FORMATS)}"})
@@ -42,9 +40,7 @@ class SchemaView(HubView):
 
 @lru_cache(maxsize=len(FORMATS))
 def document(form: str, prefix: str = "/") -> bytes:
-    """The description as it was written by ``make schema``, in one of ``FORMATS``; its paths are below
-    ``prefix``.
-    """
+    """Return the description that ``make schema`` wrote, in one of ``FORMATS``, below ``prefix``."""
     written = FILE.read_bytes()
     if form == "json" and prefix == "/":
         return written
@@ -58,5 +54,5 @@ def document(form: str, prefix: str = "/") -> bytes:
 
 @require_safe
 def docs(request: HttpRequest) -> HttpResponse:
-    """The page that shows the description; everything on it comes from this site."""
+    """Show the description as a page; everything on it comes from this site."""
     return render(request, "api/docs.html")
