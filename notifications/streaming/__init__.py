@@ -1,3 +1,1 @@
-"""The stream: server-sent events from the log of changes, with hints to make them prompt
-(docs/architecture.md).
-"""
+"""The stream: server-sent events from the log of changes, made prompt by hints (docs/architecture.md)."""

@@ -1,24 +1,16 @@
-"""Whom a message between processes is for: one user, by a key that every process spells alike, or everybody.
-Pure.
-"""
+"""The addresses of messages between processes: one user, by key, or every process. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final, TypeVar
 
-# Whom a message is for: the processes where one user, by key, is connected, or every serving process.
+# A user's key addresses the processes where that user is connected; None addresses every serving process.
 Address = str | None
 
-
-EVERYBODY: Final = None  # what concerns very many users costs few messages
-
-
-MAX_ADDRESSED_SINGLY: Final = 32  # users at once from which on messages go to every process
-
-
+EVERYBODY: Final = None
+MAX_ADDRESSED_SINGLY: Final = 32  # for more users at once, messages go to every process, so that few suffice
 MAX_KEYS_PER_MESSAGE: Final = 500  # users that one message names
-
 
 _Item = TypeVar("_Item")
 _Message = TypeVar("_Message")
@@ -27,8 +19,12 @@ _Message = TypeVar("_Message")
 def addressed_messages(
     items: list[_Item], key_of: Callable[[_Item], str], message_of: Callable[[Iterable[_Item]], _Message]
 ) -> Iterator[tuple[Address, _Message]]:
-    """Address and message for what concerns users: each user alone; for very many of them, every process
-    instead.
+    """Yield addresses with messages: one message for each user, or for very many users few to every process.
+
+    Args:
+        items: what is to be sent, one item for each user.
+        key_of: returns the user's key of an item.
+        message_of: builds the message that carries some items.
     """
     if len(items) <= MAX_ADDRESSED_SINGLY:
         for item in items:
@@ -39,5 +35,5 @@ def addressed_messages(
 
 
 def user_key(user_id: Any) -> str:
-    """A user's primary key as hints carry it."""
+    """Return a user's primary key as text, which every process spells alike."""
     return str(user_id)

@@ -1,6 +1,4 @@
-"""ASGI as the streams meet it: its callables, a request's scope and headers, and the headers of every
-answer.
-"""
+"""The types of ASGI, the headers of a request, and the headers that every answer of the stream carries."""
 
 from __future__ import annotations
 
@@ -12,7 +10,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 HeaderList = list[tuple[bytes, bytes]]
 Scope = MutableMapping[str, Any]
 
-# Django's middleware never sees these answers, so they say for themselves what it would have said.
+# Django's middleware never sees these answers, so they carry the headers that it would have added.
 SECURITY_HEADERS: Final[HeaderList] = [
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
@@ -29,7 +27,11 @@ STREAM_HEADERS: Final[HeaderList] = [
 
 
 class Headers:
-    """The headers of a request by lower-case name, as text; bytes outside ASCII as in ISO 8859-1."""
+    """The headers of a request by lower-case name, decoded as ISO 8859-1.
+
+    Args:
+        scope: the ASGI scope of the request.
+    """
 
     def __init__(self, scope: Scope) -> None:
         self._values: dict[str, list[str]] = {}
@@ -39,20 +41,20 @@ class Headers:
             )
 
     def all(self, name: str) -> list[str]:
-        """Every value of a header, in order."""
+        """Return every value of a header, in order."""
         return self._values.get(name, [])
 
     def get(self, name: str) -> str | None:
-        """The value of a header, several joined by comma as HTTP says; None when there is none."""
+        """Return the value of a header, several joined by commas as HTTP says; None if there is none."""
         values = self._values.get(name)
         return ", ".join(values) if values else None
 
 
 def join_cookies(scope: Scope) -> None:
-    """Make one ``Cookie`` header of several, as HTTP/2 lets a client send them (RFC 9113, 8.2.3).
+    """Join several ``Cookie`` headers, which HTTP/2 lets a client send, into one (RFC 9113, 8.2.3).
 
-    Django would join them with a comma, which loses every cookie but the first. In place, as the server keeps
-    the same list.
+    Django would join them with a comma, which loses every cookie but the first. The list of headers is
+    changed in place, because the server keeps the same list.
     """
     lines = [value for name, value in scope["headers"] if name.lower() == b"cookie"]
     if len(lines) > 1:

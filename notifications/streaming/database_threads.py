@@ -1,7 +1,7 @@
-"""The stream's private database threads, and how a thread lets go of the database.
+"""The threads in which streams read the database, and how a thread closes its database connections.
 
-An open stream holds no thread and no database connection; each read takes one of these four for its moment.
-Django's own thread-sensitive executor has one thread for a whole process, in which a slow view would stop
+An open stream holds neither a thread nor a database connection; each read runs in one of these four threads.
+Django's own thread-sensitive executor has one thread for the whole process, where one slow view would stop
 every stream.
 """
 
@@ -24,10 +24,10 @@ _executor = ThreadPoolExecutor(MAX_THREADS, thread_name_prefix="hub-stream")
 
 
 async def in_database_thread(function: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
-    """Call a function that reads the database in a private thread.
+    """Call a function that uses the database in one of the stream's database threads.
 
-    A caller that is cancelled waits no longer; the function runs to its end. What it logs bears the caller's
-    request id.
+    If the caller is cancelled, it waits no longer, but the function runs to its end. What the function logs
+    carries the caller's request id.
     """
     context = contextvars.copy_context()
 
@@ -42,10 +42,9 @@ async def in_database_thread(function: Callable[_P, _T], /, *args: _P.args, **kw
 
 
 def release_connections() -> None:
-    """Close the database connections of the thread that calls, persistent ones too, but for one that is
-    inside a transaction.
+    """Close the calling thread's database connections, even persistent ones, except inside a transaction.
 
-    For a thread that ends, or that nobody knows to be used again: Django closes connections only in the
+    It is for a thread that ends, or that may never be used again: Django closes connections only in the
     thread where a request ends.
     """
     for connection in connections.all(initialized_only=True):

@@ -1,8 +1,8 @@
-"""What this process has done for its streams, counted: plain numbers, cheap enough for every write.
+"""Counters of what this process does for its streams: plain numbers, cheap enough for every write.
 
-``notifications.ops.prometheus`` shows them. A counter of prometheus_client takes a lock and some 0.5 µs each
-time; a write to a socket takes 7.5. Each number is counted by one thread, so none needs a lock, but for those
-that say so.
+``notifications.ops.prometheus`` exports them. A counter of prometheus_client takes a lock and some 0.5 µs
+each time, where a write to a socket takes 7.5. Each number is counted by one thread, so it needs no lock; the
+exceptions say so.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Final, Self
 
-# Seconds. I10 asks for 0.25 with hints, and 8 with every hint lost.
+# In seconds. I10 promises 0.25 with hints, and 8 with every hint lost.
 BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 8.0, 30.0)
 
 
 class Histogram:
-    """How many durations fell between which bounds.
+    """A histogram of durations.
 
     Attributes:
-        counts: for each bound of ``BUCKETS`` those at or below it and above the one before, then those above
-            all.
-        total: their sum, in seconds.
+        counts: for each bound of ``BUCKETS`` the durations up to it and above the one before; the last number
+            counts those above all bounds.
+        total: the sum of all durations, in seconds.
     """
 
     __slots__ = ("counts", "total")
@@ -33,13 +33,13 @@ class Histogram:
         self.total = 0.0
 
     def add(self, seconds: float) -> None:
-        """Count one; a clock that is behind another one's makes it 0."""
+        """Count a duration. A negative one, from clocks that differ, counts as 0."""
         seconds = max(seconds, 0.0)
         self.counts[bisect_left(BUCKETS, seconds)] += 1
         self.total += seconds
 
     def as_counts(self) -> dict[str, Any]:
-        """As a tree of numbers."""
+        """Return the histogram as a tree of numbers."""
         return {"counts": list(self.counts), "total": self.total}
 
 
@@ -47,26 +47,26 @@ class Metrics:
     """All numbers of one process.
 
     Attributes:
-        opened: streams by how they began (``resume`` of ``stream.open``).
-        closed: streams by the reason of ``stream.close``; ``client`` went by itself, ``backlog`` wanted no
-            more than that.
-        refused: requests for a stream that got none, by the problem's code; ``gone`` left while it waited in
-            line.
+        opened: streams by how they began: ``resume`` in ``stream.open``.
+        closed: streams by the reason in ``stream.close``; ``client`` if the client disconnected by itself,
+            ``backlog`` if it wanted nothing but the backlog.
+        refused: refused requests for a stream, by the problem's code; ``gone`` if the client disconnected
+            while it waited.
         frames, bytes: written to open streams.
-        overflows: queues that were full, so that their connection read the log again.
-        refused_messages: messages of the channel layer that were dropped, by why: ``foreign``, ``broken`` or
-            ``too_large``.
-        repairs: inboxes that a regular look at the heads found behind: their hint was lost, or has not come
-            yet.
-        notifications: those that were to be listed, by what came of them: ``sequenced`` or ``failed``. Any
-            thread, by ``sequenced``.
-        hints: hints that were to be sent, by what came of them: ``sent`` or ``dropped``.
-        transient_messages: the same of transient events, each as often as the groups that it went to.
-        transient_frames: transient events that were to be shown on one connection: ``written``, or
-            ``dropped`` because its queue was full, it was not live yet, or the changes before it did not come
-            in time.
-        fan_out: from a change to its being read for the connections of its user.
-        write: from a change to the socket, of the oldest change of each write to a live stream.
+        overflows: send queues that were full, so that their connection read the log again.
+        refused_messages: messages of the channel layer that were dropped, by reason: ``foreign``, ``broken``
+            or ``too_large``.
+        repairs: inboxes that a regular reconciliation found behind, because their hint was lost or late.
+        notifications: staged notifications by outcome: ``sequenced`` or ``failed``. Counted in any thread, by
+            ``count_sequenced``.
+        hints: hints by outcome: ``sent`` or ``dropped``.
+        transient_messages: transient events by outcome: ``sent`` or ``dropped``. One event counts once for
+            each group that it goes to.
+        transient_frames: transient events offered to one connection, by outcome: ``written``, or ``dropped``
+            because its queue was full, it was not live yet, or the changes before the event came too late.
+        fan_out: the time from a change until it was read for its user's connections.
+        write: the time from a change until it was written, for the oldest change of each write to a live
+            stream.
     """
 
     __slots__ = (
@@ -100,22 +100,25 @@ class Metrics:
 
     @property
     def open_count(self) -> int:
-        """Streams that are open now."""
+        """The number of streams that are open now."""
         return self.opened.total() - self.closed.total()
 
     def count_sequenced(self, *, count: int, failed_count: int) -> None:
-        """Count notifications that were given a position, and those that could not be. Any thread."""
+        """Count notifications that got a position, and those that could not get one. Safe in any thread."""
         with _sequencing:
             self.notifications["sequenced"] += count
             self.notifications["failed"] += failed_count
 
     def as_counts(self) -> dict[str, Any]:
-        """As a tree of numbers, to be added to those of other processes."""
+        """Return the numbers as a tree, which can be added to those of other processes."""
         return {name: _plain(getattr(self, name)) for name in self.__slots__}
 
     @classmethod
     def from_counts(cls, counts: Mapping[str, Any]) -> Self:
-        """The other way round. What this version does not count is left out, what only it counts is zero."""
+        """Build the metrics from a tree of numbers.
+
+        A number that this version does not know is left out; one that the tree does not have is zero.
+        """
         metrics = cls()
         for name in set(cls.__slots__) & set(counts):
             found: Any = counts[name]

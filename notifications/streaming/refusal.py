@@ -1,4 +1,4 @@
-"""Why a request gets no stream; whoever finds the reason raises it, and the door answers."""
+"""The exception that refuses a request for a stream. Any room may raise it; the door answers it."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from notifications.protocol.problems import PROBLEMS
 
 
 class Refusal(Exception):
-    """No stream for this request; nothing was changed.
+    """The request gets no stream, and nothing was changed.
 
     Attributes:
-        code: out of the closed list of problem codes.
-        detail: a sentence for a person; empty for the code's own.
-        errors: for bad fields, each with a sentence.
-        headers: what the answer carries on top of, or instead of, those of its code.
-        more: of a limit that was met, what it is and when there is room again.
+        code: one of the closed list of problem codes.
+        detail: a sentence for people; empty for the code's own sentence.
+        errors: a sentence for each bad field.
+        headers: headers of the answer, in addition to or instead of those of the code.
+        more: further members of the problem document: the limit that was reached, and when there is room.
     """
 
     def __init__(
@@ -36,5 +36,5 @@ class Refusal(Exception):
 
     @property
     def status(self) -> int:
-        """The HTTP status that the code always has."""
+        """The HTTP status of the code."""
         return PROBLEMS[self.code].status

@@ -1,6 +1,4 @@
-"""Tasks that are started when there is something to do, that end for certain, and that end once a client has
-gone.
-"""
+"""Starts tasks on demand, cancels them for certain, and ends them when a client disconnects."""
 
 from __future__ import annotations
 
@@ -14,10 +12,10 @@ ATTEMPT_SECONDS: Final = 0.1
 
 
 async def cancel_all(tasks: Collection[asyncio.Task[Any]]) -> None:
-    """Cancel tasks and wait until they have ended; what they raise is not asked for.
+    """Cancel tasks and wait until they have ended; exceptions that they raise are ignored.
 
-    A cancellation that arrives while a Redis client connects is swallowed by it, so it is repeated, for two
-    seconds at most.
+    A Redis client swallows a cancellation that arrives while it connects, so the cancellation is repeated,
+    for two seconds at most.
     """
     pending = {task for task in tasks if not task.done()}
     for _ in range(ATTEMPTS):
@@ -29,15 +27,14 @@ async def cancel_all(tasks: Collection[asyncio.Task[Any]]) -> None:
 
 
 class OnDemandTask:
-    """Work that several ask for and one task does: started by whoever asks first, and again once it has
-    ended; never two at a time.
+    """One task at a time that does work for many callers. ``start`` starts it unless it is running.
 
-    It is for everybody, so in nobody's name: the task has a context of its own, and what it logs is not put
-    down to the request that happened to be the first.
+    The task runs in an empty context, because it works for all callers: what it logs must not carry the
+    request id of the one that happened to start it.
 
     Args:
-        work: does all there is to do, and ends when nothing is left.
-        name: of the task.
+        work: does everything there is to do, and ends when nothing is left.
+        name: the name of the task.
     """
 
     __slots__ = ("_name", "_task", "_work")
@@ -49,23 +46,23 @@ class OnDemandTask:
 
     @property
     def is_running(self) -> bool:
-        """Whether the task is there, and has not ended."""
+        """Whether the task was started and has not ended."""
         return self._task is not None and not self._task.done()
 
     def start(self) -> None:
-        """Begin the work, on the running loop, unless it is being done."""
+        """Start the task on the running loop, unless it is running."""
         if not self.is_running:
             loop, context = asyncio.get_running_loop(), contextvars.Context()
             self._task = loop.create_task(self._work(), name=self._name, context=context)
 
     async def stop(self) -> None:
-        """End it at once."""
+        """Cancel the task and wait until it has ended."""
         if self._task is not None:
             await cancel_all([self._task])
 
 
 async def wait_for_disconnect(receive: Callable[[], Awaitable[Mapping[str, Any]]]) -> None:
-    """Wait until the client has gone."""
+    """Wait until the client has disconnected."""
     while (await receive())["type"] != "http.disconnect":
         pass
 
@@ -77,13 +74,15 @@ async def run_until_disconnect(
     name: str,
     on_disconnect: Callable[[], None],
 ) -> None:
-    """Do a piece of work until it is over or the client has gone; nothing is left behind then.
+    """Run work in a task until it ends or the client disconnects; then no task is left.
 
-    It costs one task, not two: this one itself waits for the client.
+    That takes one task, not two, because the calling task itself waits for the disconnect.
 
     Args:
-        name: of the work's task. It is cancelled when the client has gone, or with the caller.
-        on_disconnect: called before that, when the client has gone.
+        receive: the ASGI callable.
+        work: the work. It is cancelled when the client disconnects, and when the caller is cancelled.
+        name: the name of the task.
+        on_disconnect: called when the client has disconnected, before the work is cancelled.
     """
     watching, is_watching = asyncio.current_task(), True
 
@@ -97,8 +96,8 @@ async def run_until_disconnect(
         await wait_for_disconnect(receive)
         on_disconnect()
     except asyncio.CancelledError:
-        # By the work, which has ended; or by a server that stops, and then the work may still say so to the
-        # client.
+        # Either the work has ended and cancelled this task, or the server stops. In the second case the work
+        # may still tell the client so.
         if not working.done() or watching is None or watching.uncancel():
             raise
     finally:
@@ -110,12 +109,12 @@ async def run_until_disconnect(
 
 
 async def came_before_end(event: Coroutine[Any, Any, None], work: asyncio.Future[Any]) -> bool:
-    """Wait for an event or a piece of work, whichever ends first; the other one is cancelled, and so are both
-    with the caller.
+    """Wait for an event or the end of some work, whichever comes first, and cancel the other.
+
+    Both are cancelled when the caller is.
 
     Returns:
-        Whether the event came, be it together with the end of the work, which then has its result all the
-        same.
+        Whether the event came. It may have come together with the end of the work, which then has a result.
     """
     waiting = asyncio.ensure_future(event)
     try:

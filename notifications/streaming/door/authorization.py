@@ -1,4 +1,4 @@
-"""Decides whether a stream may open, in one trip to the private pool.
+"""Decides whether a stream may open, in one trip to a database thread.
 
 It checks the credential and the rate limit, and takes a slot.
 """
@@ -74,7 +74,7 @@ class StreamOpening:
     def check(self) -> None:
         """Check the credential and the rate limit as for an opening, without using a ticket up.
 
-        Runs in the private pool.
+        Runs in a database thread.
 
         Raises:
             Refusal: those of ``identify``; or the user has asked too often (429).

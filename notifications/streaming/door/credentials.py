@@ -1,4 +1,4 @@
-"""The credentials that a stream accepts, each checked without a write, in the private pool.
+"""The credentials that a stream accepts, each checked without a write, in a database thread.
 
 Neither Django's ``get_user`` nor Channels' auth helper can be used here: outside of the session middleware
 the first would cycle the session's key without sending a cookie, and the second would flush the session.
@@ -42,7 +42,7 @@ MAX_SESSION_KEY_LENGTH = 4_096
 
 
 def identify(headers: Headers, ticket: str | None, is_opening: bool) -> Credential:
-    """Check the credential of a request. Asks the database; call it in the private pool.
+    """Check the credential of a request. Asks the database; call it in a database thread.
 
     A token or a ticket decides alone: a bad one never falls back to the cookie.
 
@@ -66,7 +66,7 @@ def identify(headers: Headers, ticket: str | None, is_opening: bool) -> Credenti
 
 
 def identify_session(headers: Headers) -> Credential:
-    """Check the session of a request, ignoring other credentials. Call it in the private pool.
+    """Check the session of a request, ignoring other credentials. Call it in a database thread.
 
     Raises:
         Refusal: there is no valid session (401).

@@ -136,7 +136,7 @@ async def _wait_for_change(runtime: Runtime, wait_request: WaitRequest, headers:
 
 
 def _has_change(state: InboxState, wait_request: WaitRequest) -> bool:
-    """Return whether a matching change exists already. Runs in the private pool."""
+    """Return whether a matching change exists already. Runs in a database thread."""
     found = selectors.changes_after(
         state.user_id,
         after=wait_request.after.position,

@@ -87,7 +87,7 @@ def _read(
 ) -> dict[SharedInbox, list[SharedChange]]:
     """Read the changes that each inbox lacks, and render them once for all its connections.
 
-    Runs in the private pool.
+    Runs in a database thread.
     """
     positions = {inbox.user_id: position for inbox, (_, position) in read_from.items()}
     logs: dict[object, list[ChangeRow]] = selectors.changes_since(positions, limit=max_rows)

@@ -35,7 +35,7 @@ RECHECK_SECONDS: Final = 1.0
 COALESCE_SECONDS: Final = 0.02  # looks that come within this time are answered together
 
 # Finds, among the credentials of open streams, those that are no longer valid, and how their streams close.
-# Runs in the private pool.
+# Runs in a database thread.
 FindInvalidated = Callable[[Collection[Credential]], Mapping[Credential, Ending]]
 
 

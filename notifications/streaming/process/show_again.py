@@ -80,7 +80,7 @@ class ShowAgain:
 
 
 def _read(ids: Collection[int]) -> list[_Rendered]:
-    """Read and render those notifications that are listed, with one query. Runs in the private pool."""
+    """Read and render those notifications that are listed, with one query. Runs in a database thread."""
     shows: list[_Rendered] = []
     for user_id, row in selectors.listed_by_key(ids):
         frame = _render(row)

@@ -73,7 +73,7 @@ class StreamRecords:
 
         Args:
             key: of the stream.
-            take: takes the slot for this process, in the private pool. It is called a second time when its
+            take: takes the slot for this process, in a database thread. It is called a second time when its
                 ``StreamLimit`` may be out of date.
 
         Raises:

@@ -1,10 +1,8 @@
-"""Streams of the staff's own: the live tail and the replay, which the admin's pages show. They take no slot
-of any user's.
-"""
+"""Staff streams: the live tail and the replay, which pages of the admin show. They take no slot of a user."""
 
 from typing import Final
 
-# Beneath the admin's own path, so that whatever guards the admin guards them.
+# Below the admin's own path, so that whatever protects the admin protects them.
 STAFF_PATH: Final = "notification_hub/live/"
 
 __all__ = ["STAFF_PATH"]

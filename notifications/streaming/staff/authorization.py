@@ -1,6 +1,4 @@
-"""By what right staff have streams of their own: a session of theirs, and permissions, asked again for as
-long as a stream is open.
-"""
+"""Authorizes staff streams by session and permissions, when they open and for as long as they are open."""
 
 from __future__ import annotations
 
@@ -19,12 +17,12 @@ from notifications.streaming.refusal import Refusal
 
 
 class StaffRight(NamedTuple):
-    """What a stream is open by.
+    """The right under which a staff stream is open.
 
     Attributes:
         credential: the session.
-        needs_inbox: it shows one inbox, which takes a permission more.
-        sees_content: it shows what notifications say.
+        needs_inbox: the stream shows one inbox, which takes another permission.
+        sees_content: the user may see what notifications say.
     """
 
     credential: Credential
@@ -32,8 +30,12 @@ class StaffRight(NamedTuple):
     sees_content: bool
 
 
-def admit(headers: Headers, *, needs_inbox: bool) -> StaffRight:
-    """Check who asks. Asks the database; call it in the private pool.
+def authorize(headers: Headers, *, needs_inbox: bool) -> StaffRight:
+    """Check the session and permissions of a request. Call it in a database thread.
+
+    Args:
+        headers: the headers of the request.
+        needs_inbox: the stream shows one inbox.
 
     Raises:
         Refusal: there is no valid session (401), or its user may not see this (403).
@@ -45,17 +47,18 @@ def admit(headers: Headers, *, needs_inbox: bool) -> StaffRight:
     return StaffRight(credential, needs_inbox, user.has_perm(permissions.VIEW_CONTENT))
 
 
-def ended(given: Iterable[StaffRight]) -> dict[StaffRight, Ending]:
-    """Those that hold no more, with why their streams close. One that shows more or less content than its
-    user may see now begins again. Asks the database; call it in the private pool.
+def ended_rights(rights: Iterable[StaffRight]) -> dict[StaffRight, Ending]:
+    """Return the rights that have ended, with how their streams close. Call it in a database thread.
+
+    A stream that shows more or less content than its user may see now is rotated.
     """
-    held = list(given)
-    over = credential_validity.invalidated({right.credential for right in held})
-    keys = {right.credential.user_id for right in held}
-    # Loaded anew, because a user remembers the permissions that they had.
+    all_rights = list(rights)
+    over = credential_validity.invalidated({right.credential for right in all_rights})
+    keys = {right.credential.user_id for right in all_rights}
+    # Loaded again, because a user object caches its permissions.
     users = {user.pk: user for user in get_user_model()._default_manager.filter(pk__in=keys)}
     ends: dict[StaffRight, Ending] = {}
-    for right in held:
+    for right in all_rights:
         user = users.get(right.credential.user_id)
         if user is None or not _may_see(user, needs_inbox=right.needs_inbox):
             ends[right] = Ending("revoked")

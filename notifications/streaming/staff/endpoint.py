@@ -1,5 +1,7 @@
-"""The ASGI applications of the staff's streams: the same guard as a user's stream, then the session alone,
-then permissions.
+"""The ASGI applications of the staff streams.
+
+A request passes the same guard as one for a user's stream. Then its session and permissions are checked; a
+token opens no staff stream.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ from notifications.streaming.door.refusals import send_closed_stream, send_refus
 from notifications.streaming.frames import CloseReason
 from notifications.streaming.process.runtime import current_runtime
 from notifications.streaming.refusal import Refusal
-from notifications.streaming.staff.authorization import StaffRight, admit
+from notifications.streaming.staff.authorization import StaffRight, authorize
 from notifications.streaming.staff.registry import current_staff_streams
 from notifications.streaming.staff.replay import ReplayFeed
 from notifications.streaming.staff.replay_speed import SPEEDS
@@ -42,12 +44,12 @@ Parameters = Mapping[str, list[str]]
 
 
 async def tail(scope: Scope, receive: Receive, send: Send) -> None:
-    """All changes as they happen, or those that a filter admits."""
+    """Serve the live tail: all changes of all inboxes as they happen, or those that a filter admits."""
     await _serve(scope, receive, send, _tail_feed, needs_inbox=False)
 
 
 async def replay(scope: Scope, receive: Receive, send: Send) -> None:
-    """The log of one inbox, played forward."""
+    """Serve a replay: the log of one inbox, played forward."""
     await _serve(scope, receive, send, _replay_feed, needs_inbox=True)
 
 
@@ -64,7 +66,7 @@ async def _serve(
     try:
         parameters = guard.check_own_site(scope, headers)
         feed = _read(feed_for, parameters, headers)
-        right = await _admit(headers, needs_inbox=needs_inbox)
+        right = await _authorize(headers, needs_inbox=needs_inbox)
         if scope["method"] == "HEAD":
             await send_stream_headers(send, [])
             return
@@ -73,7 +75,7 @@ async def _serve(
             return
         staff.check_room()
     except Refusal as refusal:
-        if refusal.status in (429, 503):  # a browser never comes back from those
+        if refusal.status in (429, 503):  # after which a browser would never reconnect
             await send_closed_stream(send, _close("limit" if refusal.code == "stream_limit" else "error"), [])
         else:
             await send_refusal(send, refusal, [])
@@ -93,13 +95,13 @@ def _read(feed_for: Callable[[Parameters, Headers], Feed], parameters: Parameter
         raise Refusal(invalid.code, str(invalid), errors=invalid.errors) from invalid
 
 
-async def _admit(headers: Headers, *, needs_inbox: bool) -> StaffRight:
+async def _authorize(headers: Headers, *, needs_inbox: bool) -> StaffRight:
     try:
-        return await in_database_thread(admit, headers, needs_inbox=needs_inbox)
+        return await in_database_thread(authorize, headers, needs_inbox=needs_inbox)
     except (Refusal, asyncio.CancelledError):
         raise
     except Exception as error:
-        logger.exception("A stream of the staff's could not be opened")
+        logger.exception("A staff stream could not be opened")
         raise Refusal("unavailable") from error
 
 
@@ -132,7 +134,7 @@ def _replay_feed(parameters: Parameters, headers: Headers) -> Feed:
 
 def _inbox_key(parameters: Parameters) -> Any:
     try:
-        # Its validators, too: a number that no column holds would be an error of the database's.
+        # This also runs the field's validators: a number too large for the column would be a database error.
         return get_user_model()._meta.pk.clean(parameters.get("inbox", [""])[-1], None)
     except ValidationError:
         raise InvalidInput({"inbox": "must be the key of a user"}) from None

@@ -1,6 +1,4 @@
-"""The frames of the staff's streams. Their names are none of the protocol's, but for heartbeat and close,
-which are the same.
-"""
+"""The frames of the staff streams. Only heartbeat and close have the same names as in the protocol."""
 
 from __future__ import annotations
 
@@ -20,11 +18,14 @@ from notifications.streaming import frames
 def frame(
     name: str, data: Mapping[str, object], *, last: int | None = None, retry_ms: int | None = None
 ) -> bytes:
-    """One frame.
+    """Build one frame.
 
     Args:
-        last: up to which id of changes everything was considered, for a browser that comes back; None for no
-            such thing.
+        name: the value of ``event:``.
+        data: the value of ``data:``.
+        last: the value of ``id:``: every change up to this primary key was considered, so a browser that
+            reconnects goes on after it. None for a frame without one.
+        retry_ms: the value of ``retry:``; None for a frame without one.
     """
     text = json.dumps(data, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
     cursor = "" if last is None else str(last)
@@ -32,18 +33,18 @@ def frame(
 
 
 def heartbeat() -> bytes:
-    """The stream is alive."""
+    """Return ``stream.heartbeat`` with the time of now."""
     return frame("stream.heartbeat", {"at": timestamp(datetime.now(UTC))})
 
 
 def change_data(change: WatchedChange, *, with_content: bool) -> dict[str, object]:
-    """What staff are told of a change; the title is content."""
-    told: dict[str, object] = {
+    """Return what staff see of a change. The title is content, which takes a permission."""
+    data: dict[str, object] = {
         "id": change.id,
         "change": CHANGE_NAMES.get(change.kind, change.kind),
         "kind": change.kind,
         "at": timestamp(change.at),
-        # As all other times in the admin: by the clock of the site.
+        # In the site's time zone, like all other times in the admin.
         "shown_at": local_time(change.at).strftime("%Y-%m-%d %H:%M:%S"),
         "cursor": str(Cursor(change.epoch, change.position)),
         "position": change.position,
@@ -55,7 +56,7 @@ def change_data(change: WatchedChange, *, with_content: bool) -> dict[str, objec
         "reason": change.reason,
     }
     if KINDS[change.kind].carries is Carries.NOTHING:
-        return {**told, "up_to": change.up_to, "category": change.category}
+        return {**data, "up_to": change.up_to, "category": change.category}
     type_ = change.type or ""
     about: dict[str, object] = {
         "notification": str(change.public_id),
@@ -64,4 +65,4 @@ def change_data(change: WatchedChange, *, with_content: bool) -> dict[str, objec
         "topic": change.topic,
         "level": change.level,
     }
-    return {**told, **about, **({"title": change.title} if with_content else {})}
+    return {**data, **about, **({"title": change.title} if with_content else {})}

@@ -1,11 +1,11 @@
-"""Which ids of a growing table were read, where transactions that run together commit theirs in any order.
+"""Tracks which ids of a growing table were read; concurrent transactions commit their ids in any order.
 
 Pure: no database, no event loop, no clock. Invariants:
 
-- An id is news once: when it is first read, above all others or in a gap that was left below them.
-- A gap is forgotten only when every transaction that may have taken its ids has ended before a look that did
+- An id is new once: when it is first read, either above all others or in a gap below them.
+- A gap is forgotten only after every transaction that may have taken its ids had ended before a read that did
   not find them.
-- At most ``MAX_GAPS`` are remembered; the lowest is given up first, and counted.
+- At most ``MAX_GAPS`` gaps are remembered. The lowest is given up first, and counted.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ MAX_GAPS: Final = 2_000
 
 
 class _Gap(NamedTuple):
-    """Ids from ``first`` to ``last`` that were not there.
+    """Ids from ``first`` to ``last`` that were not found.
 
-    ``mark`` is above the number of any transaction that can have taken them; None until one was asked for.
+    ``mark`` is above the number of every transaction that can have taken them; None until it is known.
     """
 
     first: int
@@ -28,11 +28,11 @@ class _Gap(NamedTuple):
 
 
 class IdGaps:
-    """What was read so far.
+    """The ids that were read so far, and the gaps between them.
 
     Attributes:
         high: the greatest id that was read.
-        given_up_count: ids in gaps that were forgotten because there were too many.
+        given_up_count: how many ids were in gaps that were given up because there were too many gaps.
     """
 
     def __init__(self, high: int) -> None:
@@ -42,21 +42,21 @@ class IdGaps:
 
     @property
     def low(self) -> int:
-        """Every id up to here was read, or will never be there."""
+        """Every id up to here was read, or will never appear."""
         return self._gaps[0].first - 1 if self._gaps else self.high
 
     @property
     def spans(self) -> list[tuple[int, int]]:
-        """Where to look again."""
+        """The ranges of ids to read again."""
         return [(gap.first, gap.last) for gap in self._gaps]
 
     @property
     def has_unmarked(self) -> bool:
-        """Whether some gaps wait for a mark."""
+        """Whether a gap has no mark yet."""
         return any(gap.mark is None for gap in self._gaps)
 
     def add_new(self, ids: Iterable[int]) -> None:
-        """Note ids above ``high``, in order; what they leave out is a gap."""
+        """Note ids above ``high``, in ascending order; the ids between them become gaps."""
         for id_ in ids:
             if id_ > self.high + 1:
                 self._gaps.append(_Gap(self.high + 1, id_ - 1, None))
@@ -66,7 +66,7 @@ class IdGaps:
             self.given_up_count += gap.last - gap.first + 1
 
     def fill(self, ids: Iterable[int]) -> None:
-        """Note ids that were found in gaps, in order."""
+        """Note ids that were found in gaps, in ascending order."""
         found = list(ids)
         if not found:
             return
@@ -82,15 +82,19 @@ class IdGaps:
         self._gaps = gaps
 
     def mark(self, number: int) -> None:
-        """Give those gaps a mark that have none."""
+        """Set the mark of the gaps that have none."""
         self._gaps = [gap if gap.mark is not None else gap._replace(mark=number) for gap in self._gaps]
 
     def settle(self, horizon: int) -> None:
-        """Forget the gaps below whose marks every transaction had ended when they were last looked into."""
+        """Forget the gaps whose ids can no longer appear.
+
+        Args:
+            horizon: every transaction below this number had ended when the gaps were last read.
+        """
         self._gaps = [gap for gap in self._gaps if gap.mark is None or gap.mark >= horizon]
 
     def skip_to(self, high: int) -> int:
-        """Go on from another id; returns how many were passed over at most."""
-        passed_over = max(0, high - self.high) + sum(gap.last - gap.first + 1 for gap in self._gaps)
+        """Go on from another id; return how many ids were skipped at most."""
+        skipped = max(0, high - self.high) + sum(gap.last - gap.first + 1 for gap in self._gaps)
         self.high, self._gaps = max(high, self.high), []
-        return passed_over
+        return skipped

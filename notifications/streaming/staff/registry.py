@@ -1,4 +1,4 @@
-"""The staff's streams of one event loop: how many there may be, and which have lost their right."""
+"""The staff streams of one event loop: how many may be open, and whose right has ended."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from notifications.system.outages import Outage
 
 logger = logging.getLogger(__name__)
 
-# With the time of a look itself, a right that has ended ends its streams within ten seconds.
+# Together with the time of the query, a right that has ended ends its streams within ten seconds.
 MAX_TICK_SECONDS: Final = 6.0
 
 
 class StaffStreams:
-    """The open ones, and what they share."""
+    """The open staff streams, and the live tail that they share."""
 
     def __init__(self) -> None:
         self.tail = Tail()
@@ -34,27 +34,27 @@ class StaffStreams:
         self._watching = OnDemandTask(self._watch, name="hub staff rights")
         self._outage = Outage(
             logger,
-            began="The rights of staff could not be read; the next look follows",
+            began="The rights of staff could not be read; the next check follows",
             over="The rights of staff can be read again",
         )
         self._is_draining = False
 
     @property
     def tasks(self) -> Collection[asyncio.Task[None]]:
-        """Those that serve a stream."""
+        """The tasks that serve a stream."""
         return self._open.values()
 
     def check_room(self) -> None:
-        """Refuse a stream on top of ``max_staff_streams``.
+        """Check that another stream may open.
 
         Raises:
-            Refusal: there are as many.
+            Refusal: ``max_staff_streams`` are open.
         """
         if len(self._open) >= hub_config().max_staff_streams:
-            raise Refusal("stream_limit", "As many streams of the staff’s are open here as there may be.")
+            raise Refusal("stream_limit", "The limit of staff streams in this process is reached.")
 
     async def serve(self, stream: StaffStream, receive: Receive) -> None:
-        """Run a stream to its end."""
+        """Serve a stream until it ends."""
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 (a coroutine runs in a task)
         self._open[stream] = task
@@ -69,36 +69,38 @@ class StaffStreams:
             del self._open[stream]
 
     def drain(self) -> None:
-        """End all of them soon, because the process stops; whoever waits for their tasks may cancel what does
-        not end.
-        """
+        """End all streams soon, because the process stops. The caller may cancel tasks that do not end."""
         self._is_draining = True
         for stream in self._open:
             stream.close("shutdown")
 
     async def stop(self) -> None:
-        """End what feeds them."""
+        """Stop what feeds the streams."""
         await self.tail.stop()
         await self._watching.stop()
 
     async def _watch(self) -> None:
-        """Look at the rights for as long as there is a stream."""
+        """Check the rights for as long as there is a stream."""
         while self._open:
             await asyncio.sleep(min(timing.with_jitter(hub_config().reconcile_seconds), MAX_TICK_SECONDS))
-            held = {stream: stream.right for stream in self._open}
+            rights = {stream: stream.right for stream in self._open}
             try:
-                ended = await in_database_thread(authorization.ended, set(held.values())) if held else {}
+                ended = (
+                    await in_database_thread(authorization.ended_rights, set(rights.values()))
+                    if rights
+                    else {}
+                )
             except Exception as error:  # noqa: BLE001 (streams outlive any failure of the database)
                 self._outage.failed(error)
                 continue
             self._outage.recovered()
-            for stream, right in held.items():
+            for stream, right in rights.items():
                 if right in ended:
                     stream.close(ended[right].reason, must_reconnect=ended[right].must_reconnect)
 
 
 def current_staff_streams() -> StaffStreams:
-    """Those of the running loop, which end with the users' own streams; made at the first call."""
+    """Return the staff streams of the running event loop; they are drained with the users' streams."""
     other_streams = current_runtime().other_streams
     found = next((others for others in other_streams if isinstance(others, StaffStreams)), None)
     if found is None:

@@ -1,6 +1,4 @@
-"""Replay: the log of one inbox played forward for one member of staff. It reads, and leaves no trace in the
-inbox.
-"""
+"""Plays the log of one inbox forward for one member of staff; nothing in the inbox is changed."""
 
 from __future__ import annotations
 
@@ -14,16 +12,16 @@ from notifications.streaming.staff import frames
 from notifications.streaming.staff.replay_speed import MAX_PAUSE_SECONDS, ReplayPace
 from notifications.streaming.staff.stream import StaffStream
 
-PAGE: Final = 200
+MAX_ROWS: Final = 200  # of one read
 
 
 class ReplayFeed:
-    """What fills the stream of one replay; it ends at the position that was the newest when it began.
+    """Feeds the stream of one replay, which ends at the position that was the newest when it began.
 
     Args:
-        user_id: whose inbox.
-        after: the position that is shown already; before the floor nothing can be shown.
-        speed: how many times as fast as it happened.
+        user_id: primary key of the user whose inbox it is.
+        after: the position that is shown already. Changes below the floor cannot be shown.
+        speed: how many times as fast as the changes happened.
     """
 
     def __init__(self, user_id: Any, *, after: int, speed: int) -> None:
@@ -32,20 +30,20 @@ class ReplayFeed:
         self._speed = speed
 
     async def __call__(self, stream: StaffStream) -> None:
-        """Feed it to the end."""
+        """Feed the stream until the replay ends."""
         state = await in_database_thread(selectors.inbox, self._user_id)
         head = state.head if state else 0
         position = min(max(self._after, state.floor if state else 0), head)
-        shown = await in_database_thread(
+        last_shown = await in_database_thread(
             selectors.changes_of_inbox, self._user_id, after=position - 1, up_to=position, limit=1
         )
-        pace = ReplayPace(self._speed, shown[0].at if shown else None)
+        pace = ReplayPace(self._speed, last_shown[0].at if last_shown else None)
         stream.offer(frames.frame("replay.open", {"position": position, "head": head, "speed": self._speed}))
         while position < head:
             page = await in_database_thread(
-                selectors.changes_of_inbox, self._user_id, after=position, up_to=head, limit=PAGE
+                selectors.changes_of_inbox, self._user_id, after=position, up_to=head, limit=MAX_ROWS
             )
-            if not page:  # it was compacted, or erased, meanwhile
+            if not page:  # the log was compacted or erased meanwhile
                 break
             for change in page:
                 await self._play(stream, change, pace)
@@ -55,8 +53,8 @@ class ReplayFeed:
     async def _play(self, stream: StaffStream, change: WatchedChange, pace: ReplayPace) -> None:
         pause = pace.pause_before(change.at)
         if pause.skipped_seconds is not None:
-            told = {"seconds": round(pause.skipped_seconds, 3), "shown_seconds": MAX_PAUSE_SECONDS}
-            stream.offer(frames.frame("replay.gap", told))
+            gap = {"seconds": round(pause.skipped_seconds, 3), "shown_seconds": MAX_PAUSE_SECONDS}
+            stream.offer(frames.frame("replay.gap", gap))
         if pause.seconds:
             await asyncio.sleep(pause.seconds)
         await stream.wait_until_written()

@@ -1,6 +1,4 @@
-"""The time of a replay: when each change is due, as fast as is wanted and with long pauses shortened.
-Pure.
-"""
+"""The timing of a replay: how long to pause before each change, with long pauses shortened. Pure."""
 
 from __future__ import annotations
 
@@ -8,17 +6,16 @@ from datetime import datetime
 from typing import Final, NamedTuple
 
 SPEEDS: Final = (1, 10, 60)
-# Of the time that the watcher waits; a pause that would take longer is shortened to this, and they are told.
+# The longest pause for the watcher. A longer one is shortened to this, and the watcher is told.
 MAX_PAUSE_SECONDS: Final = 3.0
 
 
 class Pause(NamedTuple):
-    """What comes before a change.
+    """The pause before a change.
 
     Attributes:
-        seconds: to wait.
-        skipped_seconds: how long nothing happened, where the wait is shorter than the speed asks for; None
-            where it is not.
+        seconds: how long to wait.
+        skipped_seconds: for how long nothing happened, if the pause was shortened; else None.
     """
 
     seconds: float
@@ -26,12 +23,12 @@ class Pause(NamedTuple):
 
 
 class ReplayPace:
-    """One replay.
+    """The pace of one replay.
 
     Args:
-        speed: how many times as fast as it happened.
-        since: the time of the change before the first one; None when there is none, and then the first comes
-            at once.
+        speed: how many times as fast as the changes happened.
+        since: the time of the change before the first one; None if there is none, so that the first change
+            comes at once.
     """
 
     def __init__(self, speed: int, since: datetime | None) -> None:
@@ -39,7 +36,7 @@ class ReplayPace:
         self._at = since
 
     def pause_before(self, at: datetime) -> Pause:
-        """How long to wait for a change after the one before it; ``at`` never goes back within a log."""
+        """Return the pause between the previous change and one at ``at``, which is never earlier."""
         gap_seconds = (at - self._at).total_seconds() if self._at is not None else 0.0
         self._at = at
         seconds = max(gap_seconds, 0.0) / self._speed

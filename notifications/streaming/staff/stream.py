@@ -1,7 +1,7 @@
-"""One open stream of the staff's: a bounded queue, a writer, a heartbeat, and an end.
+"""One open staff stream: a bounded queue, a writer task and heartbeats.
 
-It has no cursor that must not be lost: what a slow reader does not take is dropped, the oldest first,
-counted, and said.
+What it shows can be looked up elsewhere. So when the queue is full, the oldest frames are dropped, and the
+reader is told how many.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ from notifications.streaming.tasks import cancel_all
 
 logger = logging.getLogger(__name__)
 
-# What a stream is fed by: it runs as long as the stream does, and the stream as long as it does.
+# Feeds a stream with frames. When the feed returns, the stream ends; when the stream ends, it is cancelled.
 Feed = Callable[["StaffStream"], Awaitable[None]]
 MAX_FRAMES: Final = 500
 
 
 class StaffStream(OpenStream):
-    """A stream from its first frame to its last.
+    """A staff stream from its first frame to its last.
 
     Args:
         send: the ASGI callable.
-        transport: what lies under it.
-        right: by what right it is open.
-        feed: what fills it.
+        transport: the connection below it.
+        right: the right under which it is open.
+        feed: feeds it with frames.
     """
 
     def __init__(self, *, send: Send, transport: Transport, right: StaffRight, feed: Feed) -> None:
@@ -51,18 +51,18 @@ class StaffStream(OpenStream):
         self._is_over = False
 
     def offer(self, frame: bytes) -> None:
-        """Queue a frame; when too much waits, the oldest is dropped."""
+        """Queue a frame; drop the oldest ones if the queue is full."""
         self._queue.append(frame)
         self._queued_bytes += len(frame)
-        most = hub_config().max_queue_bytes
-        while len(self._queue) > MAX_FRAMES or (self._queued_bytes > most and len(self._queue) > 1):
+        max_bytes = hub_config().max_queue_bytes
+        while len(self._queue) > MAX_FRAMES or (self._queued_bytes > max_bytes and len(self._queue) > 1):
             self._queued_bytes -= len(self._queue.popleft())
             self._dropped_count += 1
         self._is_written.clear()
         self._wakeup.set()
 
     def prepend(self, earlier: Iterable[bytes]) -> None:
-        """Queue frames before those that wait."""
+        """Queue frames before those that are queued already."""
         later = list(self._queue)
         self._queue.clear()
         self._queued_bytes = 0
@@ -70,18 +70,18 @@ class StaffStream(OpenStream):
             self.offer(frame)
 
     async def wait_until_written(self) -> None:
-        """Wait until everything that was queued is written: for a feed that can wait."""
+        """Wait until everything that was queued has been written; for a feed that can wait."""
         await self._is_written.wait()
 
     async def run(self, receive: Receive) -> None:
-        """Serve the stream until it is over or the client has gone; nothing is left behind then."""
-        feeding = asyncio.create_task(self._fed(), name="hub staff feed")
+        """Serve the stream until it is over or the client has disconnected; then no task is left."""
+        feeding = asyncio.create_task(self._run_feed(), name="hub staff feed")
         try:
             await self._serve(receive, name="hub staff stream")
         finally:
             await cancel_all([feeding])
 
-    async def _fed(self) -> None:
+    async def _run_feed(self) -> None:
         try:
             await self._feed(self)
         except Exception:
@@ -92,7 +92,7 @@ class StaffStream(OpenStream):
             self._wakeup.set()
 
     def __str__(self) -> str:
-        return "A stream of the staff's"
+        return "A staff stream"
 
     async def _work(self) -> None:
         await self._writer.start([])
@@ -106,14 +106,14 @@ class StaffStream(OpenStream):
                 await self._wait()
 
     def _take(self) -> list[bytes]:
-        waiting = list(self._queue)
+        queued = list(self._queue)
         self._queue.clear()
         self._queued_bytes = 0
         dropped, self._dropped_count = self._dropped_count, 0
-        return [staff_frames.frame("tail.dropped", {"count": dropped}), *waiting] if dropped else waiting
+        return [staff_frames.frame("tail.dropped", {"count": dropped}), *queued] if dropped else queued
 
     async def _wait(self) -> None:
-        """Until something comes, or a heartbeat or the rotation is due."""
+        """Wait until a frame comes, or until a heartbeat or the rotation is due."""
         self._is_written.set()
         heartbeat_at = self._written_at + hub_config().heartbeat_seconds
         try:
@@ -126,9 +126,6 @@ class StaffStream(OpenStream):
                 await self._write_all([staff_frames.heartbeat()])
 
     async def _finish(self, seconds: float) -> None:
-        """The last frame, if there is a reason to tell; the connection is dropped when the reader does not
-        take it in time.
-        """
         body = b""
         if self._closing is not None:
             retry_ms, ending = timing.retry_ms(self._closing), Ending(self._closing, self._must_reconnect)

@@ -1,8 +1,8 @@
-"""The live tail: all changes of all inboxes, as they are committed, for the staff who tail_filter.
+"""The live tail: all changes of all inboxes, as they are committed, for staff who watch.
 
-One reader for each process looks at the end of the table of changes, some times a second and only while
-anybody watches; no producer does anything for it, and no hint is needed. Each change is shown once: ``gaps``
-says how, though ids are committed in any order.
+In each process one reader reads the end of the table of changes, a few times a second and only while anybody
+watches. It costs producers nothing and needs no hints. Each change is shown once, although ids are committed
+in any order (``id_gaps``).
 """
 
 from __future__ import annotations
@@ -25,10 +25,11 @@ from notifications.system.outages import Outage
 
 logger = logging.getLogger(__name__)
 
-LOOK_SECONDS: Final = 0.3
+READ_INTERVAL_SECONDS: Final = 0.3
 MAX_ROWS: Final = 500  # of one read
-MAX_READS: Final = 4  # in a row; whatever is still ahead then is passed over, and the watchers are told
-# Ids below the newest one at the beginning, in which a transaction that had begun before may still commit.
+MAX_READS: Final = 4  # in a row; changes that are left then are skipped, and the watchers are told
+# At the start, this many ids below the newest are examined for gaps: a transaction that began earlier may
+# still commit there.
 LOOK_BACK: Final = 1_000
 
 
@@ -38,27 +39,27 @@ class Tail:
     def __init__(self) -> None:
         self._watchers: dict[StaffStream, TailFilter] = {}
         self._reading = OnDemandTask(self._read_on, name="hub tail")
-        self._has_begun = asyncio.Event()
+        self._has_started = asyncio.Event()
         self._outage = Outage(
             logger,
-            began="The end of the log could not be read; the next look follows",
+            began="The end of the log could not be read; the next try follows",
             over="The end of the log can be read again",
         )
 
     async def join(self, stream: StaffStream, tail_filter: TailFilter) -> None:
-        """Show a stream what is committed from now on: from the return of this, for certain."""
+        """Show a stream everything that is committed after this returns."""
         self._watchers[stream] = tail_filter
         if not self._reading.is_running:
-            self._has_begun.clear()
+            self._has_started.clear()
             self._reading.start()
-        await self._has_begun.wait()
+        await self._has_started.wait()
 
     def leave(self, stream: StaffStream) -> None:
-        """Show it nothing more; with the last one the reading ends."""
+        """Show a stream nothing more. The reader ends when the last stream has left."""
         self._watchers.pop(stream, None)
 
     async def stop(self) -> None:
-        """End at once."""
+        """Stop the reader at once."""
         await self._reading.stop()
 
     async def _read_on(self) -> None:
@@ -67,12 +68,12 @@ class Tail:
             try:
                 if gaps is None:
                     gaps = await in_database_thread(_begin)
-                    self._has_begun.set()
+                    self._has_started.set()
                 await self._look(gaps)
                 self._outage.recovered()
             except Exception as error:  # noqa: BLE001 (a tail outlives any failure of the database)
                 self._outage.failed(error)
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(READ_INTERVAL_SECONDS)
 
     async def _look(self, gaps: IdGaps) -> None:
         for _ in range(MAX_READS):
@@ -86,7 +87,7 @@ class Tail:
         self._skipped(gaps.skip_to(await in_database_thread(selectors.newest_change_id)))
 
     def _show(self, changes: list[WatchedChange], low: int) -> None:
-        """Each change rendered once for those who see its content, and once for those who do not."""
+        """Offer each change, rendered once for watchers who see content and once for those who do not."""
         for change in changes:
             rendered: dict[bool, bytes] = {}
             for stream, tail_filter in tuple(self._watchers.items()):
@@ -103,12 +104,12 @@ class Tail:
 
 
 class TailFeed:
-    """What fills the stream of one watcher.
+    """Feeds the stream of one watcher.
 
     Args:
         tail: the shared reader.
-        tail_filter: what is wanted.
-        after: the id after which a browser that comes back wants to go on; None for now.
+        tail_filter: which changes are wanted.
+        after: the id after which a browser that reconnects goes on; None for "from now on".
     """
 
     def __init__(self, tail: Tail, tail_filter: TailFilter, after: int | None) -> None:
@@ -117,10 +118,11 @@ class TailFeed:
         self._after = after
 
     async def __call__(self, stream: StaffStream) -> None:
-        """Feed it until it ends."""
+        """Feed the stream until it ends."""
         try:
             await self._tail.join(stream, self._tail_filter)
-            # In this order nothing is missed in between; the page drops by id what comes twice.
+            # First join, then read what was missed, so that nothing falls in between. The page drops by id
+            # what comes twice.
             earlier = [] if self._after is None else await self._missed(stream, self._after)
             opened = frames.frame(
                 "tail.open", {"filters": str(self._tail_filter.filters)}, retry_ms=timing.retry_ms()
@@ -144,15 +146,15 @@ class TailFeed:
 
 
 def tail_frame(change: WatchedChange, low: int, *, with_content: bool) -> bytes:
-    """A change in the tail."""
+    """Return the frame of a change in the tail."""
     return frames.frame("tail.change", frames.change_data(change, with_content=with_content), last=low)
 
 
-# What runs in the private pool.
+# These run in a database thread.
 
 
 def _begin() -> IdGaps:
-    """Know what is there already, so that what was left out of it shows when it comes."""
+    """Read which ids exist already, so that an id that appears between them later counts as new."""
     newest = selectors.newest_change_id()
     if not _has_gaps():
         return IdGaps(newest)
@@ -162,10 +164,10 @@ def _begin() -> IdGaps:
 
 
 def _read(gaps: IdGaps) -> tuple[list[WatchedChange], bool]:
-    """What is news, in the order of ids, and whether that is all there is.
+    """Return the new changes in the order of their ids, and whether there are no more.
 
-    The new ids first, then the gaps: a change of an inbox that came before one of the new ones is then seen,
-    too.
+    The new ids are read first and then the gaps, so that an inbox's change that was committed before one of
+    the new ones is found, too.
     """
     fresh = selectors.changes_by_id(after=gaps.high, limit=MAX_ROWS)
     is_all = len(fresh) < MAX_ROWS
@@ -186,5 +188,5 @@ def _read(gaps: IdGaps) -> tuple[list[WatchedChange], bool]:
 
 
 def _has_gaps() -> bool:
-    """SQLite has one writer at a time: its ids are committed in order."""
+    """Return whether ids can be committed out of order; on SQLite they cannot: it has one writer."""
     return is_postgresql()

@@ -10,19 +10,19 @@ from notifications.fold import KINDS, Carries
 from notifications.selectors import WatchedChange
 
 MAX_RECIPIENTS: Final = 50
-# All that the address of a tail may hold: what is none of these was meant to narrow it, and must not show
+# The parameters of a tail. Any other one was meant to narrow it, so it is refused: ignoring it would show
 # everything.
 TAIL_PARAMETERS: Final = frozenset([*NAMES, *PLURALS.values(), "recipient", "change"])
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TailFilter:
-    """What one watcher wants to see; empty sets admit everything.
+    """What one watcher wants to see. An empty set admits everything.
 
     Attributes:
-        filters: those of the protocol.
+        filters: the filters of the protocol.
         recipients: usernames.
-        kinds: of changes, as ``ChangeKind`` has them.
+        kinds: values of ``ChangeKind``.
     """
 
     filters: Filters
@@ -30,8 +30,9 @@ class TailFilter:
     kinds: frozenset[str]
 
     def admits(self, change: WatchedChange) -> bool:
-        """Whether a change is wanted. All-read has neither type nor topic nor level: only a category can be
-        wanted of it.
+        """Return whether a change is wanted.
+
+        All-read has neither a type nor a topic nor a level, so only a filter by category can admit it.
         """
         if self.recipients and change.username not in self.recipients:
             return False

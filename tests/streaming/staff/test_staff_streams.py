@@ -41,7 +41,7 @@ def vera(transactional_db: None) -> User:
 
 @pytest.fixture
 async def streams(transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Streams]:
-    monkeypatch.setattr(tail, "LOOK_SECONDS", 0.02)
+    monkeypatch.setattr(tail, "READ_INTERVAL_SECONDS", 0.02)
     opened = Streams()
     yield opened
     await opened.close()
@@ -173,7 +173,7 @@ async def test_replay__plays_the_log_in_order_shortens_pauses_and_leaves_no_trac
 ) -> None:
     monkeypatch.setattr("notifications.streaming.staff.replay.MAX_PAUSE_SECONDS", 0.05)
     monkeypatch.setattr(replay_speed, "MAX_PAUSE_SECONDS", 0.05)
-    monkeypatch.setattr("notifications.streaming.staff.replay.PAGE", 2)
+    monkeypatch.setattr("notifications.streaming.staff.replay.MAX_ROWS", 2)
     ids = [await send_to(ada, f"number {number}") for number in range(4)]
     await in_database_thread(services.mark_read, ada, ids[:1])
     await in_database_thread(Change.objects.filter(position__lte=3).update, at="2026-11-20T10:00:00Z")
