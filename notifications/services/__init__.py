@@ -6,7 +6,6 @@ from notifications.inbox_log.inboxes import announce_streams_on_commit, open_inb
 from notifications.inbox_log.provenance import Origin, Outcome
 from notifications.inbox_log.retry import retry_failed
 from notifications.inbox_log.sequencer import sequence
-from notifications.inbox_log.sweeper import Swept, sweep
 from notifications.protocol.links import Action
 from notifications.services.aio import (
     aarchive,
@@ -26,7 +25,6 @@ from notifications.services.broadcast import broadcast, cancel_broadcast, cancel
 from notifications.services.credentials.tickets import (
     Ticket,
     check_ticket,
-    forget_used_tickets,
     issue_ticket,
     use_ticket,
 )
@@ -39,7 +37,7 @@ from notifications.services.credentials.tokens import (
 )
 from notifications.services.erase_content import Erased, erase_event, erase_inbox, erase_notifications
 from notifications.services.erase_user import erase_user
-from notifications.services.idempotency import Answer, forget_idempotency_keys, once
+from notifications.services.idempotency import Answer, once
 from notifications.services.idempotency import Request as IdempotentRequest
 from notifications.services.jobs.broadcaster import run_broadcast_chunk
 from notifications.services.jobs.replayer import run_replay_chunk
@@ -60,14 +58,12 @@ from notifications.services.records.streams import (
     end_streams,
     end_streams_of_session,
     open_stream,
-    prune_streams,
 )
 from notifications.services.records.workers import (
     close_lost_streams,
     close_streams_of_dead,
     close_streams_of_dead_here,
     end_worker,
-    prune_workers,
     reopen_streams,
     show_life,
 )
@@ -82,11 +78,11 @@ from notifications.services.state import (
     set_state,
     unarchive,
 )
+from notifications.services.sweeper import Swept, sweep
 from notifications.services.transient.emit import emit
 from notifications.services.transient.publishing import (
     Acknowledged,
     Transient,
-    forget_event_keys,
     publish_transient,
 )
 from notifications.services.withdraw import finish_withdrawals, withdraw, withdraw_events
@@ -147,9 +143,6 @@ __all__ = [
     "erase_notifications",
     "erase_user",
     "finish_withdrawals",
-    "forget_event_keys",
-    "forget_idempotency_keys",
-    "forget_used_tickets",
     "issue_ticket",
     "mark_all_read",
     "mark_read",
@@ -160,8 +153,6 @@ __all__ = [
     "once",
     "open_inbox",
     "open_stream",
-    "prune_streams",
-    "prune_workers",
     "publish",
     "publish_batch",
     "publish_transient",

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 import orjson
@@ -21,9 +21,8 @@ from notifications.exceptions import IdempotencyInProgress, IdempotencyKeyReused
 from notifications.models import IdempotencyKey
 from notifications.sql.locks import is_lock_timeout, transaction_that_waits
 
-KEPT: Final = timedelta(hours=24)
 WAIT_SECONDS: Final = 5
-MAX_FORGOTTEN: Final = 5_000  # in one run of the sweeper: more than any process answers in the meantime
+MAX_REMOVED: Final = 5_000  # in one sweep: more than any process answers in the meantime
 _EXACT: Final = 2**63
 
 
@@ -94,10 +93,10 @@ def fingerprint_of(body: Any) -> str:
     return hashlib.sha256(canonical).hexdigest()
 
 
-def forget_idempotency_keys() -> int:
-    """Remove keys of more than 24 hours ago, 5,000 at most; returns how many. Two statements at most."""
-    old = IdempotencyKey.objects.filter(created_at__lt=timezone.now() - KEPT).order_by("created_at", "pk")
-    keys = list(old.values_list("pk", flat=True)[:MAX_FORGOTTEN])
+def remove_idempotency_keys(cutoff: datetime) -> int:
+    """Remove keys that came before a time, 5,000 at most; returns how many. Two statements at most."""
+    old = IdempotencyKey.objects.filter(created_at__lt=cutoff).order_by("created_at", "pk")
+    keys = list(old.values_list("pk", flat=True)[:MAX_REMOVED])
     return IdempotencyKey.objects.filter(pk__in=keys).delete()[0] if keys else 0
 
 

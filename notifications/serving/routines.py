@@ -82,18 +82,8 @@ class Sweeper(Routine):
         super().__init__("sweeper")
 
     def work(self) -> float:
-        """Sweep once."""
+        """Sweep once; what that is stands in ``services.sweeper``."""
         services.sweep()
-        services.write_token_uses()
-        services.write_answers()
-        services.finish_withdrawals()
-        services.forget_used_tickets()
-        services.forget_idempotency_keys()
-        services.forget_event_keys()
-        services.close_streams_of_dead_here()
-        services.close_lost_streams()
-        services.prune_streams()
-        services.prune_workers()
         return _interval()
 
 

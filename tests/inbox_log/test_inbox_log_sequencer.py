@@ -18,6 +18,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from notifications import selectors, services
+from notifications.inbox_log import due
 from notifications.models import Change, Event, Inbox, Notification
 from notifications.signals import inbox_changed
 from tests.helpers import auditor
@@ -109,9 +110,12 @@ def test_statements__of_mark_all_read__do_not_depend_on_how_many(ada: User) -> N
     assert count_of(lambda: services.mark_all_read(ada)) == 3
 
 
-def test_statements__of_an_idle_sweep__are_two(ada: User) -> None:
+def test_statements__of_an_idle_sweep__are_one_or_none_for_each_step_and_rule(ada: User) -> None:
     send(ada)
-    assert count_of(services.sweep) == 2
+    services.sweep()
+    assert (count_of(due.sequence_due), count_of(due.expire_due)) == (1, 1)
+    # Withdrawals, streams of the dead and of the lost; then five rules of retention.
+    assert count_of(services.sweep) == 2 + 3 + 5
 
 
 def test_statements__of_opening_an_inbox__are_one_once_it_exists(ada: User) -> None:
@@ -171,7 +175,7 @@ def test_sweep__more_users_than_a_chunk__sequences_all_in_one_run(many: list[Use
 def test_sweep__more_expired_than_a_part__deletes_all_in_one_run(
     many: list[User], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(importlib.import_module("notifications.inbox_log.sweeper"), "MAX_EXPIRED", 3)
+    monkeypatch.setattr(due, "MAX_EXPIRED", 3)
     expiry = timezone.now() + timedelta(minutes=1)
     stage(many[:5], count=4, expires_at=expiry)
     services.sweep()

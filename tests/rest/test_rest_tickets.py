@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from notifications import services
 from notifications.models import ApiToken, UsedTicket
+from notifications.services import retention
 from notifications.services.credentials import tickets
 from notifications.streaming.database_threads import in_database_thread
 from tests.helpers.api import TICKET, Answer, Api
@@ -335,7 +336,7 @@ def test_queries__of_one_use(ada: User) -> None:
 
 
 def test_used_ones__are_forgotten_after_an_hour_in_parts(ada: User, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tickets, "MAX_FORGOTTEN", 2)
+    monkeypatch.setattr(tickets, "MAX_REMOVED", 2)
 
     def use_at(at: datetime) -> None:
         assert services.use_ticket(services.issue_ticket(ada)) is not None
@@ -344,8 +345,8 @@ def test_used_ones__are_forgotten_after_an_hour_in_parts(ada: User, monkeypatch:
     for minutes in (61, 62, 63):
         use_at(timezone.now() - timedelta(minutes=minutes))
     use_at(timezone.now() - timedelta(minutes=59))
-    assert [services.forget_used_tickets() for _ in range(3)] == [2, 1, 0]
+    assert [retention.USED_TICKETS.apply() for _ in range(3)] == [2, 1, 0]
     assert UsedTicket.objects.count() == 1
     with CaptureQueriesContext(connection) as captured:
-        services.forget_used_tickets()
+        retention.USED_TICKETS.apply()
     assert len(captured) == 1

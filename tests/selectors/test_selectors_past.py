@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from notifications import payloads, selectors, services
 from notifications.exceptions import CursorExpired
-from notifications.inbox_log import retention
+from notifications.inbox_log import compaction
 from notifications.models import Change, Inbox
 from notifications.selectors import past
 from tests.helpers.factories import order_event, send
@@ -97,10 +97,10 @@ def test_past__at_every_position__is_what_a_client_held_before_and_after_compact
     assert [item for item in shown(ada, head) if item["archived_at"] is None] == [
         json.loads(payloads.notification_json(row)) for row in selectors.list_page(ada.pk, limit=1_000).rows
     ]
-    monkeypatch.setattr(retention, "MIN_KEPT", 9)
-    monkeypatch.setattr(retention, "MAX_DELETED", 0)
+    monkeypatch.setattr(compaction, "MIN_KEPT", 9)
+    monkeypatch.setattr(compaction, "MAX_DELETED", 0)
     monkeypatch.setattr(past, "_READS", 2)
-    retention.prune_inbox(ada.pk, timezone.now() + timedelta(seconds=1))
+    compaction.prune_inbox(ada.pk, timezone.now() + timedelta(seconds=1))
     floor = Inbox.objects.get(pk=ada.pk).floor
     assert floor == head - 9
     check(range(floor, head + 1))

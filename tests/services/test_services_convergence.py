@@ -37,7 +37,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 # The names in the package are the functions'.
 sequencer = importlib.import_module("notifications.inbox_log.sequencer")
-sweeper = importlib.import_module("notifications.inbox_log.sweeper")
+due = importlib.import_module("notifications.inbox_log.due")
 
 USERS = 2
 START = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -287,7 +287,7 @@ def test_services__any_sequence__client_holds_the_fresh_list_and_the_log_is_the_
     users = [make_user() for _ in range(USERS)]
     with pytest.MonkeyPatch.context() as patch, time_machine.travel(START, tick=False) as clock:
         patch.setattr(sequencer, "MAX_ROWS", max_rows)
-        patch.setattr(sweeper, "MAX_EXPIRED", max_rows)
+        patch.setattr(due, "MAX_EXPIRED", max_rows)
         with override_settings(NOTIFICATION_HUB={"max_sequence_chunk": max_inboxes}):
             run = Run(users, clock)
             for step in (*steps, Sweep()):

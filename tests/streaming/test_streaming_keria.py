@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from notifications import services
 from notifications.event_types import UntypedEvent
-from notifications.inbox_log import retention
+from notifications.inbox_log import compaction
 from notifications.streaming import timing
 from notifications.streaming.database_threads import in_database_thread
 from notifications.streaming.door.endpoint import stream
@@ -166,13 +166,13 @@ def live_long_and_prune(user: User) -> None:
         services.mark_read(user, [read])
         services.delete(user, [gone])
     send(user, "new")
-    retention._compact(user.pk, timezone.now() - timedelta(days=30))
+    compaction._compact(user.pk, timezone.now() - timedelta(days=30))
 
 
 async def test_signals__from_the_base_state_of_a_compacted_log__one_for_each_that_is_left(
     ada: User, streams: Streams, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(retention, "MIN_KEPT", 1)
+    monkeypatch.setattr(compaction, "MIN_KEPT", 1)
     await in_database_thread(live_long_and_prune, ada)
     answer = await streams.answer(ada, "after=earliest&closeafter=live", application=dialect)
     assert sorted(titles(answer)) == ["new", "read", "unread"]

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
 from typing import Any
 
 from django.core.management.base import CommandParser
-from django.db import transaction
-from django.utils import timezone
 
-from notifications.conf import hub_config
-from notifications.inbox_log.retention import Pruned, inboxes_to_prune, prune_broadcasts, prune_inbox
+from notifications.inbox_log.compaction import Pruned
 from notifications.management.base import HubCommand
 from notifications.management.progress import Progress
 from notifications.models import Inbox
+from notifications.services import retention
 
 
 class Command(HubCommand):
@@ -21,10 +18,8 @@ class Command(HubCommand):
 
     help = (
         "Delete the notifications that are older than HUB_RETENTION_DAYS (0 keeps everything), compact the "
-        "changes that are, "
-        "and remove the rows that nothing needs any more. Streams stay connected and show the deletions. Run "
-        "it once a day; it "
-        "may be stopped at any time, and the next run goes on."
+        "changes that are, and remove the rows that nothing needs any more. Streams stay connected and show "
+        "the deletions. Run it once a day; it may be stopped at any time, and the next run goes on."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -35,27 +30,25 @@ class Command(HubCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Prune."""
-        days = hub_config().retention_days
-        if not days:
+        cutoff, dry_run = retention.NOTIFICATIONS.cutoff(), options["dry_run"]
+        if cutoff is None:
             self.stdout.write("HUB_RETENTION_DAYS is 0: everything is kept.")
             return
-        cutoff = timezone.now() - timedelta(days=days)
-        prune = try_out if options["dry_run"] else prune_inbox
         progress = Progress(
             self.stderr, total=Inbox.objects.count(), what="inboxes", verbosity=options["verbosity"]
         )
         done, busy_count = Pruned(), 0
-        user_ids = inboxes_to_prune(cutoff)
-        while user_ids:
-            for user_id in user_ids:
-                pruned = prune(user_id, cutoff)
-                done, busy_count = done.plus(pruned), busy_count + pruned.was_busy
-                progress.add(1)
-            user_ids = inboxes_to_prune(cutoff, after=user_ids[-1])
-        if not options["dry_run"]:
-            done = done.plus(Pruned(removed=prune_broadcasts(cutoff)))
+
+        def note(pruned: Pruned) -> None:
+            nonlocal done, busy_count
+            done, busy_count = done.plus(pruned), busy_count + pruned.was_busy
+            progress.add(1)
+
+        retention.prune_inboxes(cutoff, dry_run=dry_run, note=note)
+        if not dry_run:
+            done = done.plus(Pruned(removed=retention.BROADCASTS.apply()))
         if options["verbosity"]:
-            self.report(done, progress.count, busy_count, dry_run=options["dry_run"])
+            self.report(done, progress.count, busy_count, dry_run=dry_run)
 
     def report(self, done: Pruned, inbox_count: int, busy_count: int, *, dry_run: bool) -> None:
         """Sum up."""
@@ -66,11 +59,3 @@ class Command(HubCommand):
             f"Notifications deleted: {done.deleted:,}. Changes compacted: {done.compacted:,}. "
             f"Rows removed that nothing needed: {done.removed:,}."
         )
-
-
-def try_out(user_id: Any, cutoff: datetime) -> Pruned:
-    """What ``prune_inbox`` would do; nothing of it stays, and nothing is announced."""
-    with transaction.atomic():
-        pruned = prune_inbox(user_id, cutoff)
-        transaction.set_rollback(True)
-    return pruned

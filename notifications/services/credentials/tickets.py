@@ -8,7 +8,7 @@ opens ends with the session; the key is sealed, because URLs are seen by more th
 from __future__ import annotations
 
 import uuid
-from datetime import timedelta
+from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from django.contrib.auth import get_user_model
@@ -23,8 +23,7 @@ from notifications.models import ApiToken, UsedTicket
 
 TICKET_SECONDS: Final = 30
 # Far longer than a ticket lives, so that no difference between two machines' clocks lets one in again.
-USED_KEPT: Final = timedelta(hours=1)
-MAX_FORGOTTEN: Final = 500
+MAX_REMOVED: Final = 500
 MAX_SEALED_BYTES: Final = 64
 _SALT: Final = "notifications.stream.ticket"
 
@@ -89,12 +88,13 @@ def use_ticket(text: str) -> Ticket | None:
     return ticket
 
 
-def forget_used_tickets() -> int:
-    """Remove the marks of tickets that have long expired, 500 at most; returns how many. Two statements at
-    most.
+def remove_used_tickets(cutoff: datetime) -> int:
+    """Remove the marks of tickets that were used before a time, 500 at most; returns how many.
+
+    Two statements at most.
     """
-    old = UsedTicket.objects.filter(used_at__lt=timezone.now() - USED_KEPT).order_by("used_at", "pk")
-    keys = list(old.values_list("pk", flat=True)[:MAX_FORGOTTEN])
+    old = UsedTicket.objects.filter(used_at__lt=cutoff).order_by("used_at", "pk")
+    keys = list(old.values_list("pk", flat=True)[:MAX_REMOVED])
     return UsedTicket.objects.filter(pk__in=keys).delete()[0] if keys else 0
 
 

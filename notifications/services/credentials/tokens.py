@@ -176,16 +176,21 @@ def revoke_tokens(keys: Iterable[Any]) -> int:
         return usable.update(revoked_at=timezone.now())
 
 
-def write_token_uses() -> None:
+def write_token_uses() -> int:
     """Write when the noted tokens were used, each at most once a minute over all processes.
 
     Transaction: must not be called inside one. A statement for each token, so that two processes cannot
     deadlock.
+
+    Returns:
+        How many were written.
     """
+    written = 0
     while _used:
         key, at = _used.popitem()
         is_stale = Q(last_used_at=None) | Q(last_used_at__lte=at - USE_NOTED_EVERY)
-        ApiToken.objects.filter(is_stale, pk=key).update(last_used_at=at)
+        written += ApiToken.objects.filter(is_stale, pk=key).update(last_used_at=at)
+    return written
 
 
 def _hash(text: str) -> str:

@@ -10,14 +10,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from django.db import connection, transaction
 from django.db.models import QuerySet
 from django.db.models.functions import Now
-from django.utils import timezone
 
 from notifications.conf import hub_config
 from notifications.exceptions import StreamLimit, UserGone
@@ -27,7 +26,7 @@ from notifications.selectors import InboxState
 from notifications.sql.dialect import ago, now, table
 from notifications.sql.statements import Statement, run_at_once
 
-MAX_PRUNED: Final = 500  # rows in one transaction of the sweeper's
+MAX_REMOVED: Final = 500  # rows in one sweep
 
 
 class Progress(NamedTuple):
@@ -175,15 +174,16 @@ def lock_workers_of(rows: QuerySet[StreamSession]) -> None:
     list(workers.order_by("pk").values_list("pk"))
 
 
-def prune_streams() -> int:
-    """Remove the records of streams that were opened before ``stream_session_days``, 500 at most; returns how
-    many.
+def remove_stream_records(cutoff: datetime) -> int:
+    """Remove the records of streams that were opened before a time, 500 at most; returns how many.
 
-    Transaction: the caller's, or none. Two statements at most. No stream lives for so long.
+    Transaction: the caller's, or none. Two statements at most.
+
+    Args:
+        cutoff: so long ago that no such stream is open any more.
     """
-    cutoff = timezone.now() - timedelta(days=hub_config().stream_session_days)
     old = StreamSession.objects.filter(pk__lt=_first_key_at(cutoff)).order_by("pk")
-    keys = list(old.values_list("pk", flat=True)[:MAX_PRUNED])
+    keys = list(old.values_list("pk", flat=True)[:MAX_REMOVED])
     return StreamSession.objects.filter(pk__in=keys).delete()[0] if keys else 0
 
 

@@ -10,14 +10,13 @@ process that starts on the same machine finds that it is gone.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
 from django.db import connection, transaction
 from django.db.models import Case, F, Q, QuerySet, Value, When
 from django.db.models.functions import Greatest, Now
-from django.utils import timezone
 
 from notifications.conf import hub_config
 from notifications.models import EndReason, StreamSession, Worker
@@ -140,11 +139,11 @@ def _close_streams_of(workers: QuerySet[Worker]) -> int:
     return done
 
 
-def prune_workers() -> int:
-    """Remove processes that ended before ``stream_session_days``, whose streams are off the record too. One
-    statement.
+def remove_ended_workers(cutoff: datetime) -> int:
+    """Remove processes that ended before a time; returns how many. One statement.
+
+    The records of their streams are removed by the same time, so no process goes before its streams.
     """
-    cutoff = timezone.now() - timedelta(days=hub_config().stream_session_days)
     return Worker.objects.filter(ended_at__lt=cutoff).delete()[0]
 
 

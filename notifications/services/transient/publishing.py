@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
@@ -34,8 +34,7 @@ from notifications.services.transient.emit import send_event
 from notifications.services.transient.receipts import Outcome, Receipt
 from notifications.signals import channel_layer_probed
 
-KEPT: Final = timedelta(minutes=5)
-MAX_FORGOTTEN: Final = 5_000  # in one run of the sweeper
+MAX_REMOVED: Final = 5_000  # in one sweep
 LAYER_SECONDS: Final = 0.9  # the protocol gives a request one second, and the rest of it takes some, too
 SENDING_SECONDS: Final = 5.0  # after which whoever was sending is taken for dead
 LOOK_SECONDS: Final = 0.05
@@ -113,12 +112,13 @@ def publish_transient(
             return _sent_once(event, row)
 
 
-def forget_event_keys() -> int:
-    """Remove the keys of transient events of more than five minutes ago, 5,000 at most; returns how many. Two
-    statements at most.
+def remove_event_keys(cutoff: datetime) -> int:
+    """Remove the keys of transient events that came before a time, 5,000 at most; returns how many.
+
+    Two statements at most.
     """
-    old = EventKey.objects.filter(created_at__lt=timezone.now() - KEPT).order_by("created_at", "pk")
-    keys = list(old.values_list("pk", flat=True)[:MAX_FORGOTTEN])
+    old = EventKey.objects.filter(created_at__lt=cutoff).order_by("created_at", "pk")
+    keys = list(old.values_list("pk", flat=True)[:MAX_REMOVED])
     return EventKey.objects.filter(pk__in=keys).delete()[0] if keys else 0
 
 

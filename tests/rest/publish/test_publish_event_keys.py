@@ -19,8 +19,8 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from notifications import services
 from notifications.models import EventKey, EventKeyState
+from notifications.services import retention
 from notifications.services.transient import publishing as transient_events
 from notifications.services.transient.bounded_waits import Patience
 from notifications.services.transient.receipts import Receipt
@@ -240,10 +240,10 @@ def test_50_at_once__with_one_key__send_once(
 def test_keys__after_five_minutes__are_forgotten(api: Api, ada: User, layer: Layer) -> None:
     post(api, EVENTS, transient(ada), key="k")
     with time_machine.travel(timezone.now() + timedelta(minutes=4, seconds=59), tick=False):
-        assert services.forget_event_keys() == 0
+        assert retention.EVENT_KEYS.apply() == 0
     with time_machine.travel(timezone.now() + timedelta(minutes=5, seconds=1), tick=False):
-        assert services.forget_event_keys() == 1
-        assert services.forget_event_keys() == 0
+        assert retention.EVENT_KEYS.apply() == 1
+        assert retention.EVENT_KEYS.apply() == 0
     assert "Idempotency-Replayed" not in post(api, EVENTS, transient(ada), key="k").headers
     assert len(layer.sent) == 2
 

@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from notifications import services
 from notifications.models import Event, IdempotencyKey, Notification
-from notifications.services import idempotency
+from notifications.services import idempotency, retention
 from tests.helpers.api import BATCH, PUBLISH, TYPE, WITHDRAW, Answer, Api, draft, post, producer_api
 from tests.helpers.factories import make_producer, make_token
 from tests.helpers.oracle import assert_converges
@@ -207,13 +207,13 @@ def test_keys__after_24_hours__are_forgotten(shop: User, ada: User) -> None:
     api = producer_api(shop, days=2)
     first = post(api, PUBLISH, draft(ada), key="k")
     with time_machine.travel(timezone.now() + timedelta(hours=23, minutes=59), tick=False):
-        assert services.forget_idempotency_keys() == 0
+        assert retention.IDEMPOTENCY_KEYS.apply() == 0
     assert_replay(post(api, PUBLISH, draft(ada), key="k"), first)
     with time_machine.travel(timezone.now() + timedelta(hours=24, minutes=1), tick=False):
         with CaptureQueriesContext(connection) as forgetting:
-            assert services.forget_idempotency_keys() == 1
+            assert retention.IDEMPOTENCY_KEYS.apply() == 1
         with CaptureQueriesContext(connection) as nothing:
-            assert services.forget_idempotency_keys() == 0
+            assert retention.IDEMPOTENCY_KEYS.apply() == 0
     assert (len(forgetting), len(nothing)) == (4, 1)  # one that deletes, in a transaction
     assert "Idempotency-Replayed" not in post(api, PUBLISH, draft(ada), key="k").headers
 

@@ -20,7 +20,7 @@ from django.utils import timezone
 
 from notifications import selectors, services
 from notifications.exceptions import InvalidInput, NotFound
-from notifications.inbox_log.retention import prune_broadcasts
+from notifications.inbox_log.compaction import prune_broadcasts
 from notifications.models import Broadcast, BroadcastRecipient, Change, Event, Inbox, Notification
 from notifications.services import Recipients
 from notifications.services.jobs.leases import take_lease

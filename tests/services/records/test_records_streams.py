@@ -24,7 +24,7 @@ from notifications import selectors, services
 from notifications.exceptions import StreamLimit, UserGone
 from notifications.models import EndReason, Inbox, OpenedBy, StreamSession, Worker, new_public_id
 from notifications.selectors import InboxState
-from notifications.services import NewStream, Progress
+from notifications.services import NewStream, Progress, retention
 from notifications.signals import streams_changed
 from notifications.system.processes import identity_of, machine
 from tests.helpers.factories import make_token, make_user, send
@@ -290,7 +290,7 @@ def test_row_of_a_process__that_vanished__is_made_again(ada: User, worker: Worke
 def test_prune__removes_what_was_opened_long_ago_in_parts(
     ada: User, worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("notifications.services.records.streams.MAX_PRUNED", 2)
+    monkeypatch.setattr("notifications.services.records.streams.MAX_REMOVED", 2)
     milliseconds = int((timezone.now() - timedelta(days=30, hours=1)).timestamp() * 1000)
     for number in range(3):
         old = UUID(int=(milliseconds + number << 80) | 7 << 76)
@@ -299,9 +299,9 @@ def test_prune__removes_what_was_opened_long_ago_in_parts(
     ended, old_worker = make_worker(), make_worker()
     services.end_worker(ended)
     Worker.objects.filter(pk=old_worker.pk).update(ended_at=timezone.now() - timedelta(days=31))
-    assert [services.prune_streams() for _ in range(3)] == [2, 1, 0]
+    assert [retention.STREAM_RECORDS.apply() for _ in range(3)] == [2, 1, 0]
     assert [stream.pk for stream in StreamSession.objects.all()] == [kept]
-    assert services.prune_workers() == 1
+    assert retention.WORKERS.apply() == 1
     assert set(Worker.objects.values_list("pk", flat=True)) == {worker.pk, ended.pk}
 
 

@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from notifications import payloads, selectors, services
 from notifications.filters import Filters
-from notifications.inbox_log import retention
+from notifications.inbox_log import compaction
 from notifications.models import Event
 from notifications.streaming.connection import log_position
 from notifications.streaming.database_threads import in_database_thread
@@ -61,7 +61,7 @@ def live_long_and_prune(user: User, chance: random.Random) -> None:
         live_a_life(user, chance)
     live_a_life(user, chance, 20)
     # What is older stays listed here, as if the retention had been longer until today.
-    while retention._compact(user.pk, timezone.now() - timedelta(days=30)):
+    while compaction._compact(user.pk, timezone.now() - timedelta(days=30)):
         pass
 
 
@@ -118,7 +118,7 @@ async def test_stream__compacted_cut_and_resumed_at_any_frame__folds_to_the_list
     ada: User, streams: Streams, monkeypatch: pytest.MonkeyPatch, seed: int, is_pruned: bool
 ) -> None:
     monkeypatch.setattr(log_position, "MAX_RANGE_LENGTH", 10)
-    monkeypatch.setattr(retention, "MIN_KEPT", 5)
+    monkeypatch.setattr(compaction, "MIN_KEPT", 5)
     chance = random.Random(seed)
     await in_database_thread(live_long_and_prune if is_pruned else live_a_life, ada, chance)
     floor = (await in_database_thread(services.open_inbox, ada.pk)).floor

@@ -20,9 +20,9 @@ from django.utils import timezone
 
 from notifications import selectors, services
 from notifications.exceptions import CursorExpired
-from notifications.inbox_log import retention as pruning
+from notifications.inbox_log import compaction
 from notifications.inbox_log.audit import audit
-from notifications.inbox_log.retention import Pruned, prune_inbox
+from notifications.inbox_log.compaction import Pruned, prune_inbox
 from notifications.models import Change, Event, Inbox, Notification, Replay, ReplayedNotification
 from notifications.signals import inbox_changed
 from notifications.streaming.connection.changes import read_log_page
@@ -44,8 +44,8 @@ DAY = timedelta(days=1)
 
 @pytest.fixture
 def small_steps(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(pruning, "MIN_KEPT", 3)
-    monkeypatch.setattr(pruning, "MAX_COMPACTED", 4)
+    monkeypatch.setattr(compaction, "MIN_KEPT", 3)
+    monkeypatch.setattr(compaction, "MAX_COMPACTED", 4)
     with override_settings(NOTIFICATION_HUB={"retention_days": 30}):
         yield
 
@@ -179,7 +179,7 @@ def test_prune__few_changes__are_kept_however_old(ada: User) -> None:
 
 
 def test_prune__at_most_so_many_an_inbox_and_run(ada: User, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pruning, "MAX_DELETED", 2)
+    monkeypatch.setattr(compaction, "MAX_DELETED", 2)
     live_and_age(ada)
     assert [prune_inbox(ada.pk, timezone.now() - 30 * DAY).deleted for _ in range(3)] == [2, 1, 0]
 
@@ -206,9 +206,9 @@ def test_prune__all_inboxes__part_by_part(monkeypatch: pytest.MonkeyPatch) -> No
     for user in users:
         live_and_age(user)
     send(make_user("young"))
-    find = pruning.inboxes_to_prune
+    find = compaction.inboxes_to_prune
     monkeypatch.setattr(
-        "notifications.management.commands.prune_notifications.inboxes_to_prune",
+        "notifications.services.retention.inboxes_to_prune",
         lambda cutoff, after=None: find(cutoff, after=after, limit=2),
     )
     assert run().startswith("5 inboxes had something old. Notifications deleted: 15.")

@@ -1,9 +1,8 @@
-"""The sweeper's one run: whatever is due is sequenced, whatever has expired is deleted, whoever wrote it."""
+"""What is due in all inboxes, whoever wrote it: the staged are sequenced, the expired are deleted."""
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from django.db import transaction
 from django.utils import timezone
@@ -19,28 +18,15 @@ from notifications.models import Notification, Reason
 MAX_EXPIRED: Final = 500
 
 
-class Swept(NamedTuple):
-    """What one run did."""
+def sequence_due() -> int:
+    """Sequence everything staged that is due; returns how many notifications.
 
-    sequenced: int
-    expired: int
+    It goes part by part in user order, so that each user is looked at once, and locked ones keep nobody else
+    waiting: they are left for the next time.
 
-
-def sweep() -> Swept:
-    """Sequence everything staged that is due, and expire everything past its ``expires_at``.
-
-    Transaction: several short ones; must not be called inside another. Inboxes that somebody else has locked
-    are left for the next run. Any number of processes may sweep at once.
+    Transaction: several short ones; must not be called inside another.
     """
-    now = timezone.now()
-    return Swept(_sequence_due(now), _expire_due(now))
-
-
-def _sequence_due(now: datetime) -> int:
-    """Part by part in user order, so that each user is looked at once, and locked ones keep nobody else
-    waiting.
-    """
-    size = hub_config().max_sequence_chunk
+    now, size = timezone.now(), hub_config().max_sequence_chunk
     done, last = 0, None
     while user_ids := selectors.recipients_with_staged(now, after=last, limit=size):
         done += sequence(user_ids, skip_locked=True)
@@ -48,8 +34,13 @@ def _sequence_due(now: datetime) -> int:
     return done
 
 
-def _expire_due(now: datetime) -> int:
-    done = 0
+def expire_due() -> int:
+    """Delete everything past its ``expires_at``; returns how many notifications.
+
+    Transaction: one for each inbox; must not be called inside another. Locked inboxes are left for the next
+    time.
+    """
+    now, done = timezone.now(), 0
     while user_ids := selectors.recipients_with_expired(now, limit=MAX_EXPIRED):
         expired = sum(map(_expire, user_ids))
         done += expired

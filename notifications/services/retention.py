@@ -1,0 +1,165 @@
+"""What is removed by itself: which rows, after how long, by which setting.
+
+When something goes is decided here alone; its owner knows how, a bounded number of rows at a time. The sweeper
+removes what is for the hub's own use, and ``manage.py prune_notifications`` what users have been sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from django.db import transaction
+from django.db.models import Model
+from django.utils import timezone
+
+from notifications.conf import hub_config
+from notifications.inbox_log.compaction import Pruned, inboxes_to_prune, prune_broadcasts, prune_inbox
+from notifications.models import (
+    ApiToken,
+    Broadcast,
+    BroadcastRecipient,
+    Change,
+    Event,
+    EventKey,
+    IdempotencyKey,
+    Inbox,
+    Notification,
+    Replay,
+    ReplayedNotification,
+    StreamSession,
+    UsedTicket,
+    Worker,
+)
+from notifications.services.credentials.tickets import remove_used_tickets
+from notifications.services.idempotency import remove_idempotency_keys
+from notifications.services.records.streams import remove_stream_records
+from notifications.services.records.workers import remove_ended_workers
+from notifications.services.transient.publishing import remove_event_keys
+
+
+def prune_inboxes(
+    cutoff: datetime, *, dry_run: bool = False, note: Callable[[Pruned], None] = lambda pruned: None
+) -> int:
+    """Delete old notifications from all inboxes, and compact their logs.
+
+    Transaction: several short ones for each inbox; must not be called inside another. Inboxes that somebody
+    else has locked are left alone.
+
+    Args:
+        cutoff: what is older goes.
+        dry_run: each inbox is rolled back after it was pruned, and nothing is announced.
+        note: is told what was done to each inbox that had something old.
+
+    Returns:
+        How many rows were removed.
+    """
+    removed, prune = 0, _try_out if dry_run else prune_inbox
+    user_ids = inboxes_to_prune(cutoff)
+    while user_ids:
+        for user_id in user_ids:
+            pruned = prune(user_id, cutoff)
+            removed += pruned.compacted + pruned.removed
+            note(pruned)
+        user_ids = inboxes_to_prune(cutoff, after=user_ids[-1])
+    return removed
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rule:
+    """How long some rows are kept.
+
+    Attributes:
+        what: what they are, in words.
+        models: whose rows they are.
+        days: the setting that says for how many days they are kept; 0 keeps them for ever.
+        fixed: how long they are kept where no setting says so.
+        remove: removes what is older than a time, or a part of it; returns how many rows.
+    """
+
+    what: str
+    models: tuple[type[Model], ...]
+    days: str = ""
+    fixed: timedelta = timedelta()
+    remove: Callable[[datetime], int]
+
+    def cutoff(self) -> datetime | None:
+        """Before when they are removed, now; None when they are kept for ever."""
+        kept = timedelta(days=getattr(hub_config(), self.days)) if self.days else self.fixed
+        return timezone.now() - kept if kept else None
+
+    def apply(self) -> int:
+        """Remove what is older, or a part of it; returns how many rows."""
+        cutoff = self.cutoff()
+        return self.remove(cutoff) if cutoff is not None else 0
+
+
+USED_TICKETS: Final = Rule(
+    what="marks of used tickets",
+    models=(UsedTicket,),
+    fixed=timedelta(hours=1),  # a ticket itself is good for 30 seconds
+    remove=remove_used_tickets,
+)
+IDEMPOTENCY_KEYS: Final = Rule(
+    what="idempotency keys of publishing requests, with their answers",
+    models=(IdempotencyKey,),
+    fixed=timedelta(hours=24),  # as the protocol says
+    remove=remove_idempotency_keys,
+)
+EVENT_KEYS: Final = Rule(
+    what="idempotency keys of transient events",
+    models=(EventKey,),
+    fixed=timedelta(minutes=5),  # as the protocol says
+    remove=remove_event_keys,
+)
+STREAM_RECORDS: Final = Rule(
+    what="records of streams, and of answered polls and lists",
+    models=(StreamSession,),
+    days="stream_session_days",
+    remove=remove_stream_records,
+)
+WORKERS: Final = Rule(
+    what="records of serving processes that have ended",
+    models=(Worker,),
+    days="stream_session_days",
+    remove=remove_ended_workers,
+)
+NOTIFICATIONS: Final = Rule(
+    what="notifications, and the changes that later ones supersede",
+    models=(Notification, Change),
+    days="retention_days",
+    remove=prune_inboxes,
+)
+BROADCASTS: Final = Rule(
+    what="broadcasts that have ended",
+    models=(Broadcast,),
+    days="retention_days",
+    remove=prune_broadcasts,
+)
+
+REMOVED_BY_SWEEPER: Final = (USED_TICKETS, IDEMPOTENCY_KEYS, EVENT_KEYS, STREAM_RECORDS, WORKERS)
+REMOVED_BY_COMMAND: Final = (NOTIFICATIONS, BROADCASTS)
+# The rows of which no rule speaks, and when they go.
+OTHERS: Final[dict[type[Model], str]] = {
+    Event: "with the last notification, change and broadcast that has it",
+    ReplayedNotification: "with its notification",
+    BroadcastRecipient: "when its broadcast ends",
+    Inbox: "with its user",
+    ApiToken: "with its user; a revoked or expired one stays on record",
+    Replay: "never: it is the record of what staff did",
+}
+
+
+def remove_old() -> int:
+    """Remove a part of what the sweeper is to remove; returns how many rows."""
+    return sum(rule.apply() for rule in REMOVED_BY_SWEEPER)
+
+
+def _try_out(user_id: Any, cutoff: datetime) -> Pruned:
+    """What ``prune_inbox`` would do; nothing of it stays, and nothing is announced."""
+    with transaction.atomic():
+        pruned = prune_inbox(user_id, cutoff)
+        transaction.set_rollback(True)
+    return pruned

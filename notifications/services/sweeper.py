@@ -1,0 +1,59 @@
+"""What one sweep does, in order. Each serving process sweeps every ``sweep_seconds`` (``serving.routines``).
+
+Broadcasts and replays are no part of it: each kind has a thread of its own, so that they never delay a sweep.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+from notifications.inbox_log.due import expire_due, sequence_due
+from notifications.services.credentials.tokens import write_token_uses
+from notifications.services.records.polls import write_answers
+from notifications.services.records.workers import close_lost_streams, close_streams_of_dead_here
+from notifications.services.retention import remove_old
+from notifications.services.withdraw import finish_withdrawals
+
+
+class Step(NamedTuple):
+    """A part of a sweep.
+
+    Attributes:
+        name: what has become of that which it counts.
+        does: what it does, as a sentence.
+        run: does it, in short transactions of its own; returns how many.
+    """
+
+    name: str
+    does: str
+    run: Callable[[], int]
+
+
+STEPS: Final = (
+    Step("sequenced", "List what is staged and due, whoever committed it.", sequence_due),
+    Step("expired", "Delete what is past its time to expire.", expire_due),
+    Step("used_tokens", "Write when API tokens were used last.", write_token_uses),
+    Step("answered", "Write which polls and lists were answered.", write_answers),
+    Step("withdrawn", "Delete what is left of withdrawn events.", finish_withdrawals),
+    Step("of_dead", "Close the streams of processes of this machine that died.", close_streams_of_dead_here),
+    Step("of_lost", "Close the streams of processes that show no sign of life.", close_lost_streams),
+    Step("removed", "Remove what has been kept for its time (``services.retention``).", remove_old),
+)
+
+
+class Swept(NamedTuple):
+    """What one sweep did to inboxes: how many notifications were listed, and how many expired."""
+
+    sequenced: int
+    expired: int
+
+
+def sweep() -> Swept:
+    """Do each of ``STEPS`` once. One that fails ends the sweep; the next sweep begins again with the first.
+
+    Transaction: several short ones; must not be called inside another. Inboxes that somebody else has locked
+    are left for the next sweep. Any number of processes may sweep at once.
+    """
+    done = {step.name: step.run() for step in STEPS}
+    return Swept(done["sequenced"], done["expired"])

@@ -1,0 +1,52 @@
+"""What is kept for how long: a rule for each table, said in one place and on one page."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.apps import apps
+from django.conf import settings
+from django.utils import timezone
+
+from notifications.permissions import APP_LABEL
+from notifications.services import retention, sweeper
+from notifications.services.retention import OTHERS, REMOVED_BY_COMMAND, REMOVED_BY_SWEEPER, Rule
+
+RULES = (*REMOVED_BY_SWEEPER, *REMOVED_BY_COMMAND)
+PAGE = (Path(settings.BASE_DIR) / "docs" / "operations.md").read_text()
+
+
+def test_rules__and_the_rest__say_of_each_table_when_its_rows_go() -> None:
+    ruled = [model for rule in RULES for model in rule.models]
+    assert len(set(ruled)) == len(ruled)
+    assert not set(ruled) & OTHERS.keys()
+    assert {*ruled, *OTHERS} == set(apps.get_app_config(APP_LABEL).get_models())
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.what)
+def test_rule__is_on_the_page_for_operators(rule: Rule) -> None:
+    [row] = [line for line in PAGE.splitlines() if line.startswith(f"| {rule.what} |")]
+    assert (f"`HUB_{rule.days.upper()}`" in row) is bool(rule.days)
+    assert ("`manage.py prune_notifications`" in row) is (rule in REMOVED_BY_COMMAND)
+
+
+@pytest.mark.parametrize("rule", [rule for rule in RULES if rule.days], ids=lambda rule: rule.what)
+def test_rule__by_a_setting__counts_its_days(rule: Rule, settings: Any) -> None:
+    settings.NOTIFICATION_HUB = {**settings.NOTIFICATION_HUB, rule.days: 7}
+    cutoff = rule.cutoff()
+    assert cutoff is not None
+    assert abs(timezone.now() - timedelta(days=7) - cutoff) < timedelta(hours=1)
+
+
+def test_rule__of_no_days__keeps_for_ever(settings: Any) -> None:
+    settings.NOTIFICATION_HUB = {**settings.NOTIFICATION_HUB, "retention_days": 0}
+    assert retention.NOTIFICATIONS.cutoff() is None
+    assert retention.BROADCASTS.apply() == 0
+
+
+def test_sweep__has_retention_as_its_last_step() -> None:
+    assert sweeper.STEPS[-1].run is retention.remove_old
+    assert len({step.name for step in sweeper.STEPS}) == len(sweeper.STEPS)
