@@ -69,13 +69,13 @@ class Connection(OpenStream):
         "_is_live_sent",
         "_is_over",
         "_oldest_queued_at",
-        "_pending_reset",
         "_plan",
         "_position",
         "_queue",
         "_replayed_count",
         "_request",
         "_state",
+        "_unsent_reset",
         "credential",
         "due_tick",
         "id",
@@ -112,7 +112,7 @@ class Connection(OpenStream):
         self._oldest_queued_at: float | None = None
         self._replayed_count = 0
         self._is_live_sent = self._is_over = False
-        self._pending_reset: ResetReason | None = None
+        self._unsent_reset: ResetReason | None = None
         self.last_iteration = self.due_tick = 0
         self.id = key
         self.credential = credential
@@ -194,7 +194,7 @@ class Connection(OpenStream):
         self._queue.clear()
         self._position.restart(epoch, head)
         self._accepted = self._backlog_end = head
-        self._pending_reset = reason
+        self._unsent_reset = reason
         self._wakeup.set()
 
     def flush(self) -> None:
@@ -277,8 +277,8 @@ class Connection(OpenStream):
         now = self._clock()
         if now >= self._rotate_at:
             self.close("rotate")
-        elif self._pending_reset is not None:
-            reason, self._pending_reset = self._pending_reset, None
+        elif self._unsent_reset is not None:
+            reason, self._unsent_reset = self._unsent_reset, None
             cursor = self._position.cursor
             await self._send([control_frames.stream_reset(self._request, reason=reason, cursor=cursor)])
         elif not self._position.is_live and self._backlog.is_due(now):
@@ -365,7 +365,7 @@ class Connection(OpenStream):
         queued = self._queue.take()
         body, includes_queue = b"", False
         if self._closing is not None:
-            if self._closing in _QUEUE_SENT_BEFORE and self._pending_reset is None:
+            if self._closing in _QUEUE_SENT_BEFORE and self._unsent_reset is None:
                 body = b"".join(queued)
                 includes_queue = True
             body += control_frames.stream_close(self._request, Ending(self._closing, self._must_reconnect))
