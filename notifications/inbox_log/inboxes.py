@@ -6,7 +6,8 @@ from collections.abc import Collection, Iterable, Mapping
 from functools import partial
 from typing import Any, Final
 
-from django.db import IntegrityError, transaction
+from django.contrib.auth import get_user_model
+from django.db import IntegrityError, connection, transaction
 from django.db.models import F, QuerySet
 
 from notifications import selectors
@@ -15,10 +16,9 @@ from notifications.exceptions import UserGone
 from notifications.models import Inbox
 from notifications.protocol.cursors import new_epoch
 from notifications.selectors import InboxState
-from notifications.selectors.existing_users import existing_users
 from notifications.signals import inbox_changed, streams_changed
-from notifications.sql.arrays import AnyOf
-from notifications.sql.dialect import is_postgresql, table
+from notifications.sql.arrays import AnyOf, given_rows
+from notifications.sql.dialect import column, is_postgresql, table
 from notifications.sql.locks import lock_timeout
 from notifications.sql.prepared import Prepared, Slots
 from notifications.sql.rows import insert_rows
@@ -26,7 +26,7 @@ from notifications.sql.statements import Statement, run_at_once
 
 
 def open_inbox(user_id: Any) -> InboxState:
-    """The inbox of a user, made if this is its first touch. One read when it exists, three and a write
+    """The inbox of a user, made if this is its first touch. One read when it exists, two and a write
     otherwise.
 
     Args:
@@ -36,7 +36,7 @@ def open_inbox(user_id: Any) -> InboxState:
         UserGone: there is no such user.
     """
     while (found := selectors.inbox(user_id)) is None:
-        if not _create_for_existing([user_id]):
+        if not _create_for_existing([user_id]) and selectors.inbox(user_id) is None:
             raise UserGone
     return found
 
@@ -50,17 +50,23 @@ def ensure_inboxes(user_ids: Collection[Any]) -> None:
         _create_for_existing(missing)
 
 
-def _create_for_existing(user_ids: Collection[Any]) -> bool:
-    """Whether there is any such user."""
-    while found := existing_users(user_ids):
+def _create_for_existing(user_ids: Collection[Any]) -> int:
+    """Make inboxes of those users that there are, and return how many were made. One statement."""
+    users, keys = get_user_model(), sorted(user_ids)
+    fields = {"user_id": users._meta.pk, "epoch": Inbox._meta.get_field("epoch")}
+    given, params = given_rows("given", fields, (keys, [new_epoch() for _ in keys]))
+    insertion = (
+        f"INSERT INTO {table(Inbox)} (user_id, epoch) SELECT given.user_id, given.epoch FROM {given} "  # noqa: S608 (names, placeholders)
+        f"JOIN {table(users)} u ON u.{column(users, 'pk')} = given.user_id WHERE true ON CONFLICT DO NOTHING"
+    )
+    while True:
         try:
-            create_inboxes(found)
+            with connection.cursor() as cursor:
+                cursor.execute(insertion, params)
+                return int(cursor.rowcount)
         except IntegrityError:  # one of them was deleted just now
             if not transaction.get_autocommit():
                 raise
-        else:
-            return True
-    return False
 
 
 def create_inboxes(user_ids: Iterable[Any]) -> None:

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-import orjson
 from django.db import connection
 from django.db.models import Count, FilteredRelation, Q
 
 from notifications.models import Inbox
 from notifications.protocol.cursors import Cursor
 from notifications.selectors.user_keys import db_key, key_rows
-from notifications.sql.arrays import array_text, sql_type
-from notifications.sql.dialect import is_postgresql, table
+from notifications.sql.arrays import given_rows
+from notifications.sql.dialect import table
 
 
 class InboxState(NamedTuple):
@@ -58,17 +57,8 @@ def moved_inboxes(user_ids: list[Any], epochs: list[str], heads: list[int]) -> d
         user_ids, epochs, heads: of each inbox, in the same order.
     """
     key: Any = Inbox._meta.pk
-    if is_postgresql():
-        given = f"unnest(%s::{sql_type(key)}[], %s::text[], %s::bigint[]) AS w(id, epoch, head)"
-        params = [array_text(column) for column in (user_ids, epochs, heads)]
-    else:
-        columns = (
-            f"json_extract(value, '$[{number}]') AS {name}"
-            for number, name in enumerate(("id", "epoch", "head"))
-        )
-        given = f"(SELECT {', '.join(columns)} FROM json_each(%s)) AS w"  # noqa: S608 (no input)
-        keys = [key.get_db_prep_value(user_id, connection) for user_id in user_ids]
-        params = [orjson.dumps(list(zip(keys, epochs, heads, strict=True))).decode()]
+    fields = {"id": key, "epoch": Inbox._meta.get_field("epoch"), "head": Inbox._meta.get_field("head")}
+    given, params = given_rows("w", fields, (user_ids, epochs, heads))
     with connection.cursor() as cursor:
         cursor.execute(
             f"""SELECT i.user_id, i.epoch, i.head, i.floor, i.unread_count FROM {given} JOIN {table(Inbox)} i ON i.user_id = w.id

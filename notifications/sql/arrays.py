@@ -7,7 +7,7 @@ of them.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
@@ -64,6 +64,30 @@ def keys_text(field: Field[Any, Any], keys: Collection[Any]) -> str:
     if is_postgresql():
         return array_text(keys)
     return orjson.dumps([field.get_db_prep_value(key, connection) for key in keys]).decode()
+
+
+def given_rows(
+    name: str, fields: Mapping[str, Field[Any, Any]], columns: Sequence[Sequence[Any]]
+) -> tuple[str, list[Any]]:
+    """Rows of given values as a table in a statement: what stands after ``FROM``, and the parameters.
+
+    Args:
+        name: what the statement calls the table.
+        fields: by the names of its columns, the fields whose values they hold.
+        columns: the values of each column, as many in each.
+    """
+    if is_postgresql():
+        casts = ", ".join(f"%s::{sql_type(field)}[]" for field in fields.values())
+        return f"unnest({casts}) AS {name}({', '.join(fields)})", [array_text(cells) for cells in columns]
+    prepared = [
+        [field.get_db_prep_save(cell, connection) for cell in cells]
+        for field, cells in zip(fields.values(), columns, strict=True)
+    ]
+    extracted = ", ".join(
+        f"json_extract(value, '$[{index}]') AS {column}" for index, column in enumerate(fields)
+    )
+    text = orjson.dumps(list(zip(*prepared, strict=True))).decode()
+    return f"(SELECT {extracted} FROM json_each(%s)) AS {name}", [text]  # noqa: S608 (no input)
 
 
 def array_text(cells: Collection[Any]) -> str:

@@ -5,6 +5,7 @@ Nothing outside this room asks for a database's vendor or quotes a name.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from django.db import connection
@@ -22,11 +23,13 @@ def is_sqlite(database: BaseDatabaseWrapper | Any = connection) -> bool:
     return bool(database.vendor == "sqlite")
 
 
+@cache
 def table(model: type[Model]) -> str:
-    """A model's table, as statements name it."""
+    """A model's table, as statements name it. Both databases quote names alike."""
     return str(connection.ops.quote_name(model._meta.db_table))
 
 
+@cache
 def column(model: type[Model], field: str) -> str:
     """The column of a model's field, as statements name it.
 

@@ -11,12 +11,11 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-import orjson
 from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Exists, Expression, Field, Model, OuterRef
 
-from notifications.sql.arrays import array_text, sql_type
+from notifications.sql.arrays import given_rows, sql_type
 from notifications.sql.dialect import column, is_postgresql, table
 from notifications.sql.statements import Statement
 
@@ -239,17 +238,9 @@ def _many(target: _Target, rows: Values, db: BaseDatabaseWrapper) -> _Given:
         else:
             values.append(f"r.c{len(arrays)}")
             arrays.append(index)
-    if target.types:
-        casts = ", ".join(f"%s::{target.types[index]}[]" for index in arrays)
-        names = ", ".join(f"c{number}" for number in range(len(arrays)))
-        params = [array_text(cells_of[index]) for index in arrays]
-        return _Given(values, f"FROM unnest({casts}) AS r({names})", [*constants, *params])
-    prepared = [
-        [target.fields[index].get_db_prep_save(cell, db) for cell in cells_of[index]] for index in arrays
-    ]
-    text = orjson.dumps(list(zip(*prepared, strict=True))).decode()
-    names = ", ".join(f"json_extract(value, '$[{number}]') AS c{number}" for number in range(len(arrays)))
-    return _Given(values, f"FROM (SELECT {names} FROM json_each(%s)) AS r", [*constants, text])  # noqa: S608 (no input)
+    fields = {f"c{number}": target.fields[index] for number, index in enumerate(arrays)}
+    source, params = given_rows("r", fields, [cells_of[index] for index in arrays])
+    return _Given(values, f"FROM {source}", [*constants, *params])
 
 
 def _is_constant(cells: Row) -> bool:

@@ -119,7 +119,7 @@ def test_statements__of_an_idle_sweep__are_one_or_none_for_each_step_and_rule(ad
 
 
 def test_statements__of_opening_an_inbox__are_one_once_it_exists(ada: User) -> None:
-    assert count_of(lambda: services.open_inbox(ada.pk)) == 4  # none, the user, and what makes and reads it
+    assert count_of(lambda: services.open_inbox(ada.pk)) == 3  # none, then what makes it, and what it is
     assert count_of(lambda: services.open_inbox(ada.pk)) == 1
 
 

@@ -36,9 +36,10 @@ def group_of(address: Address, *, installation: str) -> str:
     """
     if address is None:
         return f"{GROUP_PREFIX}{installation}{EVERYBODY_SUFFIX}"
-    # A digest is longer than any key that is used as it is, so the two never collide.
-    digest = hashlib.sha256(address.encode("utf-8", "surrogatepass")).hexdigest()[:_KEY_LENGTH]
-    return f"{GROUP_PREFIX}{installation}.inbox.{address if _SAFE.fullmatch(address) else digest}"
+    if not _SAFE.fullmatch(address):
+        # A digest is longer than any key that is used as it is, so the two never collide.
+        address = hashlib.sha256(address.encode("utf-8", "surrogatepass")).hexdigest()[:_KEY_LENGTH]
+    return f"{GROUP_PREFIX}{installation}.inbox.{address}"
 
 
 def hint_message(heads: Iterable[tuple[str, int]]) -> dict[str, Any]:
