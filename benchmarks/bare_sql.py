@@ -10,8 +10,8 @@ from uuid import uuid4
 # The same text for both drivers but for the placeholder and the lock.
 STAGE: Final = (
     (
-        "INSERT INTO notification_hub_event (type, topic, level, title, body, url, actor, data, source) "
-        "VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING id"
+        "INSERT INTO notification_hub_event (type, category, topic, level, title, body, url, actor, data, "
+        "source) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING id"
     ),
     (
         "INSERT INTO notification_hub_notification (public_id, recipient_id, event_id, collapse_key) VALUES (%s, "
@@ -27,7 +27,7 @@ LIST: Final = (
     (
         "INSERT INTO notification_hub_change (inbox_id, position, kind, at, unread_count, notification_id, "
         "event_id, created_position, "
-        "created_at, category, reason, by, via) "
+        "created_at, read_category, reason, by, via) "
         "VALUES (%s, %s, 'created', CURRENT_TIMESTAMP, %s, %s, %s, %s, CURRENT_TIMESTAMP, '', '', '', "
         "'producer')"
     ),
@@ -54,7 +54,7 @@ def notify(cursor: Any, user_id: Any, *, begin: str, locks: bool, placeholder: s
         return cursor.execute(statement.replace("%s", placeholder), params)
 
     cursor.execute(begin)
-    run(STAGE[0], TYPE, "", "info", TITLE, BODY, "/orders/7/", "", '{"order_id":7}', "")
+    run(STAGE[0], TYPE, "bench", "", "info", TITLE, BODY, "/orders/7/", "", '{"order_id":7}', "")
     [event_id] = cursor.fetchone()
     run(STAGE[1], uuid4() if locks else uuid4().hex, user_id, event_id)
     [key] = cursor.fetchone()

@@ -22,11 +22,12 @@ from notifications.protocol.json_types import describe_type, fits, fits_json
 
 Level = Literal["info", "success", "warning", "error"]
 LEVELS: Final[tuple[Level, ...]] = get_args(Level)
-RESERVED_CATEGORIES: Final = frozenset({"notification", "inbox", "stream"})
-# Categories of the hub's own types: nobody is to be told over HTTP of a login that there was not.
-GUARDED_CATEGORIES: Final = frozenset({"security"})
+RESERVED_SEGMENTS: Final = frozenset({"notification", "inbox", "stream"})
+# First segments of the hub's own types: nobody is to be told over HTTP of a login that there was not.
+GUARDED_SEGMENTS: Final = frozenset({"security"})
 MAX_NAME_LENGTH: Final = 100
 MAX_KEY_SHOWN: Final = 100
+CATEGORY: Final = re.compile(r"[a-z][a-z0-9_]*", re.ASCII)
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*){1,3}", re.ASCII)
 
 
@@ -40,11 +41,23 @@ def check_name(name: str) -> None:
         raise InvalidInput(
             {"type": "must be 2 to 4 dotted segments of [a-z][a-z0-9_]*, at most 100 characters"}
         )
-    if category_of(name) in RESERVED_CATEGORIES:
-        raise InvalidInput({"type": f"may not begin with {category_of(name)}, which the hub itself uses"})
+    if first_segment(name) in RESERVED_SEGMENTS:
+        raise InvalidInput({"type": f"may not begin with {first_segment(name)}, which the hub itself uses"})
 
 
-def category_of(name: str) -> str:
+def check_category(category: object) -> None:
+    """Refuse what can be no category: it has the grammar of one segment of an event type's name.
+
+    Raises:
+        InvalidInput: with the field ``category`` and the reason.
+    """
+    if not (isinstance(category, str) and len(category) <= MAX_NAME_LENGTH and CATEGORY.fullmatch(category)):
+        raise InvalidInput(
+            {"category": "must be one segment of [a-z][a-z0-9_]*, at most 100 characters, such as orders"}
+        )
+
+
+def first_segment(name: str) -> str:
     """The first segment of an event type's name."""
     return name.split(".", 1)[0]
 
@@ -68,6 +81,8 @@ class EventType:
 
     Class arguments:
         name: the dotted name on the wire; unique over all installed apps.
+        category: what its notifications are filtered and counted by; by default the first segment of the
+            name. It is stored with each event, so that those which were sent keep theirs when it changes.
         level: ``info`` (default), ``success``, ``warning`` or ``error``; ``notify(level=…)`` overrides it.
         over_http: whether every producer may send it over HTTP; otherwise only one whose token names it among
             its types.
@@ -78,13 +93,18 @@ class EventType:
     """
 
     type_name: ClassVar[str]
+    type_category: ClassVar[str]
     default_level: ClassVar[Level]
     over_http: ClassVar[bool]
     _hints: ClassVar[dict[str, Any]]
 
-    def __init_subclass__(cls, *, name: str, level: Level = "info", over_http: bool = True) -> None:
+    def __init_subclass__(
+        cls, *, name: str, category: str | None = None, level: Level = "info", over_http: bool = True
+    ) -> None:
         try:
             check_name(name)
+            if category is not None:
+                check_category(category)
         except InvalidInput as error:
             raise EventTypeError(f"{cls.__qualname__}: {error}") from None
         if level not in LEVELS:
@@ -92,6 +112,7 @@ class EventType:
                 f"{cls.__qualname__}: level must be one of {', '.join(LEVELS)}, not {level!r}"
             )
         cls.type_name = name
+        cls.type_category = first_segment(name) if category is None else category
         cls.default_level = level
         cls.over_http = over_http
         dataclass(frozen=True, kw_only=True)(cls)
@@ -198,11 +219,19 @@ class Registry:
     def is_guarded(self, name: str) -> bool:
         """Whether a producer over HTTP must have a token that names the type.
 
-        A type that is declared says so itself; one of the hub's own categories that is not declared might be
-        taken for the hub's.
+        A type that is declared says so itself. One that is not declared, and begins as the hub's own types
+        do, might be taken for one of them.
         """
         declared = self._types.get(name)
-        return not declared.over_http if declared else category_of(name) in GUARDED_CATEGORIES
+        return not declared.over_http if declared else first_segment(name) in GUARDED_SEGMENTS
+
+    def category_of(self, name: str) -> str:
+        """The category of an event that is sent now: what its type declares, else the name's first segment.
+
+        Of an event that is stored, read ``Event.category``: the type may declare another one by now.
+        """
+        declared = self._types.get(name)
+        return declared.type_category if declared else first_segment(name)
 
     def level_of(self, name: str) -> Level:
         """The level that a declared type has of its own; ``info`` for one that is not declared."""

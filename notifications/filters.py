@@ -12,14 +12,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, NamedTuple, Protocol
 
-from notifications.event_types import LEVELS, category_of, type_of_route
+from notifications.event_types import CATEGORY, LEVELS, type_of_route
 from notifications.exceptions import MAX_ERRORS, FieldErrors, InvalidInput, UnknownFilter
 from notifications.protocol import strict_json
 
 MAX_VALUES: Final = 50
 MAX_VALUE_LENGTH: Final = 100
 _GRAMMAR: Final = {
-    "category": re.compile(r"[a-z][a-z0-9_]*", re.ASCII),
+    "category": CATEGORY,
     # A name has two to four segments; what stands before a `.*`, one to three.
     "type": re.compile(r"[a-z][a-z0-9_]*((\.[a-z][a-z0-9_]*){1,3}|(\.[a-z][a-z0-9_]*){0,2}\.\*)", re.ASCII),
 }
@@ -53,6 +53,10 @@ class Subject(Protocol):
         """The event type."""
 
     @property
+    def category(self) -> str | None:
+        """The category that its event was stored with."""
+
+    @property
     def topic(self) -> str | None:
         """What it is about."""
 
@@ -66,6 +70,7 @@ class About(NamedTuple):
 
     type: str
     topic: str
+    category: str = ""
     level: str = ""
 
 
@@ -177,7 +182,7 @@ class Filters:
         """Whether it is wanted. What it does not have is no value of any filter."""
         event_type = subject.type or ""
         return (
-            (not self.categories or category_of(event_type) in self.categories)
+            (not self.categories or (subject.category or "") in self.categories)
             and (not (self.types or self.type_prefixes) or self.names_type(event_type))
             and (not self.topics or (subject.topic or "") in self.topics)
             and (not self.levels or (subject.level or "") in self.levels)

@@ -123,7 +123,7 @@ class AllRead(NamedTuple):
     position: int
     at: datetime
     up_to: int
-    category: str
+    read_category: str
 
     def covers(self, *, created: int, newest: int, category: str) -> bool:
         """Return whether it reads a notification that is unread after its own newest change.
@@ -134,7 +134,7 @@ class AllRead(NamedTuple):
             category: of the notification.
         """
         is_within = newest < self.position and created <= self.up_to
-        return is_within and self.category in ("", category)
+        return is_within and self.read_category in ("", category)
 
 
 def sql_covers(all_read: str, own: str, category: str) -> str:
@@ -147,7 +147,7 @@ def sql_covers(all_read: str, own: str, category: str) -> str:
     """
     return (
         f"{all_read}.position > {own}.position AND {all_read}.up_to >= {own}.created_position"
-        f" AND {all_read}.category IN ('', {category})"
+        f" AND {all_read}.read_category IN ('', {category})"
     )
 
 

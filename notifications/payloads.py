@@ -15,7 +15,7 @@ from json.encoder import encode_basestring_ascii
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from notifications.event_types import category_of, route_of
+from notifications.event_types import route_of
 from notifications.exceptions import InvalidInput
 from notifications.fold import CHANGE_NAMES, KINDS, Carries
 from notifications.protocol.cursors import cursor_text
@@ -48,6 +48,7 @@ class NotificationRow(NamedTuple):
     public_id: UUID
     position: int
     type: str
+    category: str
     topic: str
     level: str
     title: str
@@ -76,13 +77,14 @@ class ChangeRow(NamedTuple):
     at: str
     unread_count: int
     up_to: int | None
-    category: str
+    read_category: str
     reason: str
     created_position: int | None
     created_at: str | None
     public_id: str | None
     replay_of: str | None
     type: str | None
+    category: str | None
     topic: str | None
     level: str | None
     title: str | None
@@ -158,7 +160,7 @@ def _note(row: Any, *, created_at: str | None, is_read: bool) -> str:
 def _subject(row: ChangeRow) -> str:
     carries = KINDS[row.kind].carries
     if carries is Carries.NOTHING:
-        return f'"up_to":{row.up_to},"category":{_text(row.category) if row.category else "null"}'
+        return f'"up_to":{row.up_to},"category":{_text(row.read_category) if row.read_category else "null"}'
     if carries is Carries.ID:
         return f'"notification":{{"id":"{row.public_id}"}},"reason":"{row.reason}"'
     whole = _notification(
@@ -182,7 +184,16 @@ def _notification(
     expires_at: str | None,
 ) -> str:
     event = _event(
-        row.type, row.topic, row.level, row.title, row.body, row.url, row.actor, row.actions, row.data
+        row.type,
+        row.category,
+        row.topic,
+        row.level,
+        row.title,
+        row.body,
+        row.url,
+        row.actor,
+        row.actions,
+        row.data,
     )
     return (
         f'{{"id":"{row.public_id}","position":{position},{event},"created_at":{_quoted(created_at)},'
@@ -193,11 +204,20 @@ def _notification(
 
 @lru_cache(maxsize=MAX_EVENTS)
 def _event(
-    type_: str, topic: str, level: str, title: str, body: str, url: str, actor: str, actions: str, data: str
+    type_: str,
+    category: str,
+    topic: str,
+    level: str,
+    title: str,
+    body: str,
+    url: str,
+    actor: str,
+    actions: str,
+    data: str,
 ) -> str:
     """What the notifications of one event have in common, rendered once for all of their recipients."""
     return (
-        f'"type":{_text(type_)},"category":{_text(category_of(type_))},"topic":{_text(topic)},"level":{_text(level)},'
+        f'"type":{_text(type_)},"category":{_text(category)},"topic":{_text(topic)},"level":{_text(level)},'
         f'"title":{_text(title)},"body":{_text(body)},"url":{_text(url)},"actor":{_text(actor)},'
         f'"actions":{_actions(actions, type_)},"data":{_data(data, type_)}'
     )

@@ -12,9 +12,9 @@ from notifications.event_types import (
     EventType,
     Registry,
     UntypedEvent,
-    category_of,
     check_name,
     encode_data,
+    first_segment,
     registry,
 )
 from notifications.exceptions import EventTypeError, InvalidInput
@@ -176,9 +176,10 @@ def test_name__not_of_the_protocol__is_refused_at_the_declaration(name: str) -> 
 @pytest.mark.parametrize(
     "name", ["a.b", "a1_.b2_", "a.b.c.d", "a." + "b" * 98, "streams.open", "notifications.sent"]
 )
-def test_name__of_the_protocol__is_taken_and_begins_with_its_category(name: str) -> None:
+def test_name__of_the_protocol__is_taken_and_begins_with_its_first_segment(name: str) -> None:
     check_name(name)
-    assert category_of(name) == name.partition(".")[0]
+    assert first_segment(name) == name.partition(".")[0]
+    assert registry.category_of(name) == first_segment(name)
 
 
 def test_level__of_no_list__is_refused_at_the_declaration() -> None:

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.shape("embedded")
 
 
 def admits(filters: Filters, **values: str) -> bool:
-    return filters.admits(About("orders.order.shipped", "order:7", "info")._replace(**values))
+    return filters.admits(About("orders.order.shipped", "order:7", "orders", "info")._replace(**values))
 
 
 def test_none_given__admit_everything_and_are_false() -> None:

@@ -61,7 +61,7 @@ def test_state__is_told_on_the_wire_and_in_its_description(name: str) -> None:
 
 def made(row: Any, **values: Any) -> Any:
     """A row with these values, and no others that would matter."""
-    texts = dict.fromkeys(("type", "topic", "level", "title", "body", "url", "actor"), "")
+    texts = dict.fromkeys(("type", "category", "topic", "level", "title", "body", "url", "actor"), "")
     numbers = dict.fromkeys(("position", "created_position", "unread_count"), 1)
     fitting = {
         name: value
@@ -127,7 +127,7 @@ def test_all_read__takes_along_the_same_in_python_and_in_sql(case: AllReadCase) 
     assert all_read.covers(created=case.created, newest=case.newest, category="orders") is case.is_read
     with sqlite3.connect(":memory:") as db:
         db.execute("CREATE TABLE own AS SELECT ? AS position, ? AS created_position", case[1::-1])
-        db.execute("CREATE TABLE r AS SELECT ? AS position, ? AS up_to, ? AS category", case[2:5])
+        db.execute("CREATE TABLE r AS SELECT ? AS position, ? AS up_to, ? AS read_category", case[2:5])
         rule = fold.sql_covers("r", "own", "'orders'")
         found = db.execute(f"SELECT {rule} FROM own, r").fetchone()
     assert bool(found[0]) is case.is_read

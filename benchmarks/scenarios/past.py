@@ -28,8 +28,8 @@ TYPE: Final = "bench.past.sent"
 # Past the services, which would take minutes. Each notification takes two positions: it is created, and then
 # something happens to it.
 EVENTS = """
-    INSERT INTO notification_hub_event (type, level, title, body)
-    SELECT %(type)s, 'info', 'Your order number ' || n || ' is on its way', 'It will be with you within three days.'
+    INSERT INTO notification_hub_event (type, category, level, title, body)
+    SELECT %(type)s, 'bench', 'info', 'Your order number ' || n || ' is on its way', 'It will be with you within three days.'
     FROM generate_series(1, %(count)s) g(n)"""
 NOTIFICATIONS = """
     INSERT INTO notification_hub_notification (public_id, recipient_id, event_id, type, category, level, position, created_at)

@@ -26,8 +26,8 @@ POLLS = 1_000
 # Past the services, which would take minutes: one event for each notification. All have `order`, one in ten
 # `tenth`, and ten `rare`.
 EVENTS = """
-    INSERT INTO notification_hub_event (type, level, title, body)
-    SELECT 'bench.reading.sent', 'info',
+    INSERT INTO notification_hub_event (type, category, level, title, body)
+    SELECT 'bench.reading.sent', 'bench', 'info',
            'Your order number ' || n || ' is on its way' || CASE WHEN n %% 10 = 0 THEN ' tenth' ELSE '' END
                || CASE WHEN n %% %(every)s = 0 THEN ' rare' ELSE '' END,
            'It will be with you within three days; the carrier is number ' || (n %% 977)

@@ -28,7 +28,10 @@ FILL = (
 )
 # The same rows as one statement for each chunk: what the database alone takes, with its indexes and foreign
 # keys.
-EVENT = "INSERT INTO notification_hub_event (type, title) VALUES ('bench.bare.sent', 'To all of you') RETURNING id"
+EVENT = (
+    "INSERT INTO notification_hub_event (type, category, title) "
+    "VALUES ('bench.bare.sent', 'bench', 'To all of you') RETURNING id"
+)
 BARE = """
     WITH listed AS (
         INSERT INTO notification_hub_notification (public_id, recipient_id, event_id, type, category, position, created_at)

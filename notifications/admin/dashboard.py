@@ -21,7 +21,6 @@ from notifications.admin.links import brief
 from notifications.admin.permissions import can
 from notifications.admin.plots import Buckets, stacked
 from notifications.conf import hub_config
-from notifications.event_types import category_of
 from notifications.models import (
     Broadcast,
     ChangeKind,
@@ -105,7 +104,7 @@ def build(chosen: str) -> dict[str, Any]:
         if row.kind == ChangeKind.CREATED:
             sent[place] += sample.weight
             live[place] += sample.weight * row.was_live
-            by_category.setdefault(category_of(row.type), [0] * span.size)[place] += sample.weight
+            by_category.setdefault(row.category, [0] * span.size)[place] += sample.weight
             if not row.is_replayed:
                 sources[row.source] += sample.weight
             if row.waited is not None:

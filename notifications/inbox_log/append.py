@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
-from notifications.event_types import category_of
 from notifications.fold import STATE, State, transition, unread_step
 from notifications.inbox_log.provenance import Origin
 from notifications.inbox_log.staged import Staged
@@ -42,7 +41,7 @@ class Listed(NamedTuple):
 
 _CHANGE_COLUMNS: Final = (
     "inbox_id", "position", "kind", "at", "unread_count", "notification_id", "event_id", "created_position",
-    "created_at", *STATE, "up_to", "category", "reason", "by", "via", "address",
+    "created_at", *STATE, "up_to", "read_category", "reason", "by", "via", "address",
 )  # fmt: skip
 _CREATED_COLUMNS: Final = (
     "id", "position", "created_at", "read_at", "type", "category", "topic", "level", "expires_at",
@@ -118,7 +117,7 @@ class LogBatch:
         """Note that ``count`` unread notifications were read at once; the caller updates their rows with the
         time returned.
         """
-        self._append(inbox, ChangeKind.READ_ALL, -count, None, origin, up_to=up_to, category=category)
+        self._append(inbox, ChangeKind.READ_ALL, -count, None, origin, up_to=up_to, read_category=category)
         return self._time(inbox)
 
     def write(self) -> dict[Any, int]:
@@ -157,7 +156,7 @@ class LogBatch:
         *,
         state: State = _NO_STATE,
         up_to: int | None = None,
-        category: str = "",
+        read_category: str = "",
         reason: str = "",
     ) -> None:
         inbox.changed_at = self._time(inbox)
@@ -167,7 +166,7 @@ class LogBatch:
         subject = (listed.id, listed.event_id, listed.position, listed.created_at) if listed else (None,) * 4
         counters = (inbox.pk, inbox.head, str(kind), inbox.changed_at, inbox.unread_count)
         doer = (origin.by, str(origin.via), origin.address)
-        self._changes.append((*counters, *subject, *state, up_to, category, str(reason), *doer))
+        self._changes.append((*counters, *subject, *state, up_to, read_category, str(reason), *doer))
 
     def _time(self, inbox: Inbox) -> datetime:
         return max(self._now, inbox.changed_at) if inbox.changed_at else self._now
@@ -179,4 +178,4 @@ def in_order(rows: Iterable[Listed]) -> list[Listed]:
 
 
 def _copied(event: Event) -> tuple[Any, ...]:
-    return (event.type, category_of(event.type), event.topic, event.level, event.expires_at)
+    return (event.type, event.category, event.topic, event.level, event.expires_at)

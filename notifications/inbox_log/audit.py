@@ -184,7 +184,7 @@ CHECKS: Final = (
         """SELECT n.recipient_id, n.public_id FROM {notification} n JOIN {event} e ON e.id = n.event_id
            WHERE n.recipient_id BETWEEN %s AND %s AND n.position IS NOT NULL AND n.deleted_at IS NULL
              AND (n.type <> e.type OR n.topic <> e.topic OR n.level <> e.level
-                  OR substr(e.type, 1, length(n.category) + 1) <> n.category || '.'
+                  OR n.category <> e.category
                   OR (n.expires_at IS NULL) <> (e.expires_at IS NULL) OR n.expires_at <> e.expires_at)""",
     ),
 )

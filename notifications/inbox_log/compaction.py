@@ -187,18 +187,18 @@ def _remove_orphans(event_ids: Collection[int]) -> int:
 _COMPACT: Final = f"""
     DELETE FROM {{change}} WHERE id IN (
         WITH base AS MATERIALIZED (
-            SELECT c.id, c.position, c.kind, c.read_at, c.created_position, c.up_to, c.category, n.category AS of_category,
-                   row_number() OVER (PARTITION BY c.notification_id ORDER BY c.position DESC) AS age
+            SELECT c.id, c.position, c.kind, c.read_at, c.created_position, c.up_to, c.read_category,
+                   n.category, row_number() OVER (PARTITION BY c.notification_id ORDER BY c.position DESC) AS age
             FROM {{change}} c LEFT JOIN {{notification}} n ON n.id = c.notification_id
             WHERE c.inbox_id = %s AND c.position <= %s
         ), all_read AS MATERIALIZED (
-            SELECT position, up_to, category FROM base WHERE kind IN {sql_kinds(Carries.NOTHING)}
+            SELECT position, up_to, read_category FROM base WHERE kind IN {sql_kinds(Carries.NOTHING)}
         ), unread AS MATERIALIZED (
-            SELECT id, position, created_position, of_category FROM base
+            SELECT id, position, created_position, category FROM base
             WHERE age = 1 AND {sql_is_unread()}
         ), taken_along AS (
             SELECT min(r.position) AS position FROM unread u JOIN all_read r
-                ON {sql_covers("r", "u", "u.of_category")}
+                ON {sql_covers("r", "u", "u.category")}
             GROUP BY u.id
         )
         SELECT id FROM base WHERE kind IN {sql_kinds(Carries.ID)} OR kind IN {sql_kinds(Carries.OBJECT)} AND age > 1

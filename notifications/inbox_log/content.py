@@ -12,7 +12,7 @@ from typing import Any, Final
 from django.utils.functional import Promise
 
 from notifications.event_gate import admit
-from notifications.event_types import LEVELS, EventType, UntypedEvent, check_name
+from notifications.event_types import LEVELS, EventType, UntypedEvent, check_name, registry
 from notifications.exceptions import FieldErrors, InvalidInput, NotificationTooLarge, TransientEventTooLarge
 from notifications.models import (
     MAX_ACTOR_LENGTH,
@@ -83,8 +83,10 @@ def build_event(
         offered = actions_text(check_actions(actions))
     # What is no event at all is refused together with the other fields.
     own_level: str = getattr(event, "default_level", "info")
+    type_name: str = getattr(event, "type_name", "")
     row = Event(
-        type=getattr(event, "type_name", ""),
+        type=type_name,
+        category=registry.category_of(type_name),
         topic=topic,
         level=level or own_level,
         title=_plain(title),

@@ -14,7 +14,6 @@ from typing import Any, Final
 from django.db import connection
 from django.utils import timezone
 
-from notifications.event_types import category_of
 from notifications.exceptions import HubError
 from notifications.inbox_log.content import check_event
 from notifications.inbox_log.inboxes import announce_on_commit
@@ -47,7 +46,7 @@ _LIST: Final = """
         FROM listed l WHERE i.user_id = l.recipient_id RETURNING i.user_id, i.unread_count
     )
     INSERT INTO {change} (inbox_id, position, kind, at, unread_count, notification_id, event_id,
-                          created_position, created_at, category, reason, by, via)
+                          created_position, created_at, read_category, reason, by, via)
     SELECT l.recipient_id, l.position, %(kind)s, l.created_at, m.unread_count, l.id, %(event)s,
            l.position, l.created_at, '', '', %(by)s, %(via)s
     FROM listed l JOIN moved m ON m.user_id = l.recipient_id ORDER BY l.recipient_id
@@ -84,7 +83,7 @@ def _can_be_shown(event: Event) -> bool:
         check_event(event)
     except HubError:
         return False  # the sequencer says what is wrong with it
-    return True
+    return bool(event.category)  # which the sequencer gives to an event that came past every door
 
 
 def _lock_free(user_ids: Sequence[Any]) -> list[Any]:
@@ -108,7 +107,7 @@ def _list(event: Event, keys: Sequence[Any]) -> list[tuple[Any, int]]:
             {
                 "event": event.pk,
                 "type": event.type,
-                "category": category_of(event.type),
+                "category": event.category,
                 "topic": event.topic,
                 "level": event.level,
                 "expires_at": event.expires_at,

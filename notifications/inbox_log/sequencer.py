@@ -19,7 +19,8 @@ from django.db.models import F
 from django.utils import timezone
 
 from notifications.conf import hub_config
-from notifications.exceptions import HubError
+from notifications.event_types import check_name, registry
+from notifications.exceptions import HubError, InvalidInput
 from notifications.inbox_log.append import Listed, LogBatch, StagedMoved, in_order
 from notifications.inbox_log.content import check_event
 from notifications.inbox_log.inboxes import announce, announce_on_commit, create_inboxes, lock_inboxes
@@ -161,6 +162,7 @@ def _list_rows(staged: Sequence[Staged], known: Events, *, skip_locked: bool, ma
     """
     heads = {row.recipient_id: row.head for row in staged}
     events = events_of(staged, known)
+    _categorize(_uncategorized(events))
     create_inboxes(user_id for user_id, head in heads.items() if head is None)
     with transaction.atomic():
         inboxes = lock_inboxes(heads, skip_locked=skip_locked)
@@ -170,7 +172,7 @@ def _list_rows(staged: Sequence[Staged], known: Events, *, skip_locked: bool, ma
             staged = staged_rows(list(inboxes), max_rows=max_rows)
             events = events_of(staged, known)
         rows = [row for row in staged if row.recipient_id in inboxes]
-        if not events.keys() >= {row.event_id for row in rows}:
+        if _uncategorized(events) or not events.keys() >= {row.event_id for row in rows}:
             raise StagedMoved
         failures = _failures(event for key, event in events.items() if key not in known)
         _fail([(row, failures[row.event_id]) for row in rows if row.event_id in failures])
@@ -188,6 +190,32 @@ def count_on_commit(count: int, *, failed_count: int) -> None:
         notifications_sequenced.send_robust, sender=Notification, count=count, failed_count=failed_count
     )
     transaction.on_commit(counted, robust=True)
+
+
+def _uncategorized(events: Events) -> list[Event]:
+    """Events that came past every door, and have no category yet; a name that can be no type's has none."""
+    return [event for event in events.values() if not event.category and _has_type(event)]
+
+
+def _has_type(event: Event) -> bool:
+    try:
+        check_name(event.type)
+    except InvalidInput:
+        return False
+    return True
+
+
+def _categorize(events: Iterable[Event]) -> None:
+    """Store the category of events that came without one, and keep it from here on. Nothing is locked
+    meanwhile: whoever withdraws an event may wait for an inbox.
+
+    Raises:
+        StagedMoved: somebody else has stored that of one of them.
+    """
+    for event in events:
+        event.category = registry.category_of(event.type)
+        if not Event.objects.filter(pk=event.pk, category="").update(category=event.category):
+            raise StagedMoved
 
 
 def _failures(events: Iterable[Event]) -> dict[int, str]:

@@ -97,6 +97,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('type', models.CharField(max_length=100, verbose_name='type')),
+                ('category', models.CharField(db_default='', default='', editable=False, max_length=100, verbose_name='category')),
                 ('topic', models.CharField(blank=True, db_default='', default='', max_length=100, verbose_name='topic')),
                 ('level', models.CharField(choices=[('info', 'Info'), ('success', 'Success'), ('warning', 'Warning'), ('error', 'Error')], db_default='info', default='info', max_length=7, verbose_name='level')),
                 ('title', models.CharField(max_length=200, verbose_name='title')),
@@ -247,7 +248,7 @@ class Migration(migrations.Migration):
                 ('read_at', models.DateTimeField(null=True, verbose_name='read at')),
                 ('archived_at', models.DateTimeField(null=True, verbose_name='archived at')),
                 ('up_to', models.BigIntegerField(help_text='All read: up to this position.', null=True, verbose_name='up to')),
-                ('category', models.CharField(db_default='', default='', help_text='All read: of this category.', max_length=100, verbose_name='category')),
+                ('read_category', models.CharField(db_default='', default='', help_text='All read: of this category alone; empty for all categories.', max_length=100, verbose_name='read category')),
                 ('reason', models.CharField(blank=True, choices=[('user', 'By the user'), ('replaced', 'Replaced by a newer one'), ('withdrawn', 'Withdrawn'), ('expired', 'Expired'), ('retention', 'Retention'), ('erased', 'Erased'), ('staff', 'By staff')], db_default='', default='', max_length=9, verbose_name='reason')),
                 ('by', models.CharField(blank=True, db_default='', default='', max_length=254, verbose_name='by')),
                 ('via', models.CharField(choices=[('page', 'Page'), ('api', 'API'), ('admin', 'Admin'), ('producer', 'Producer'), ('system', 'System')], db_default='system', default='system', max_length=8, verbose_name='via')),
@@ -380,7 +381,11 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='event',
-            index=models.Index(django.db.models.functions.text.Left('type', django.db.models.expressions.CombinedExpression(django.db.models.functions.text.StrIndex('type', models.Value('.')), '-', models.Value(1))), models.F('created_at'), models.F('id'), name='event_category_time'),
+            index=models.Index(fields=['category', 'created_at', 'id'], name='event_category_time'),
+        ),
+        migrations.AddIndex(
+            model_name='event',
+            index=models.Index(django.db.models.functions.text.Left('type', django.db.models.expressions.CombinedExpression(django.db.models.functions.text.StrIndex('type', models.Value('.')), '-', models.Value(1))), models.F('created_at'), models.F('id'), name='event_segment_time'),
         ),
         migrations.AddIndex(
             model_name='event',

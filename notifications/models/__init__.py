@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from notifications.models.broadcasts import Broadcast, BroadcastRecipient
 from notifications.models.events import (
+    FIRST_SEGMENT,
     MAX_ACTOR_LENGTH,
     MAX_BODY_LENGTH,
     MAX_COLLAPSE_KEY_LENGTH,
     MAX_SOURCE_LENGTH,
     MAX_TITLE_LENGTH,
     MAX_TOPIC_LENGTH,
-    TYPES_CATEGORY,
     Event,
     Level,
 )
@@ -33,6 +33,7 @@ from notifications.models.tokens import (
 )
 
 __all__ = [
+    "FIRST_SEGMENT",
     "MAX_ACTOR_LENGTH",
     "MAX_BODY_LENGTH",
     "MAX_COLLAPSE_KEY_LENGTH",
@@ -42,7 +43,6 @@ __all__ = [
     "MAX_TITLE_LENGTH",
     "MAX_TOKEN_NAME_LENGTH",
     "MAX_TOPIC_LENGTH",
-    "TYPES_CATEGORY",
     "ApiToken",
     "Broadcast",
     "BroadcastRecipient",

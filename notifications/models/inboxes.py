@@ -129,12 +129,12 @@ class Change(models.Model):
     read_at = models.DateTimeField(_("read at"), null=True)
     archived_at = models.DateTimeField(_("archived at"), null=True)
     up_to = models.BigIntegerField(_("up to"), null=True, help_text=_("All read: up to this position."))
-    category = models.CharField(
-        _("category"),
+    read_category = models.CharField(
+        _("read category"),
         max_length=MAX_NAME_LENGTH,
         default="",
         db_default="",
-        help_text=_("All read: of this category."),
+        help_text=_("All read: of this category alone; empty for all categories."),
     )
     reason = models.CharField(
         _("reason"), max_length=9, choices=Reason, default="", db_default="", blank=True

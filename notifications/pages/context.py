@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, Final
 
 from notifications import selectors, services
-from notifications.event_types import category_of
 from notifications.pages.forms import InboxForm
 from notifications.pages.strings import STRINGS
 
@@ -26,7 +25,6 @@ def inbox_context(user: Any, form: InboxForm) -> dict[str, Any]:
     chosen = next(iter(selection["filters"].categories), "")
     return {
         "page": page,
-        "items": [{"row": row, "category": category_of(row.type)} for row in page.rows],
         "categories": {name: unread.get(name, 0) for name in sorted({*unread, chosen} - {""})},
         "chosen_category": chosen,
         "unread_only": selection["unread_only"],

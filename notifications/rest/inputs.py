@@ -10,6 +10,7 @@ from uuid import UUID
 
 from django.http import QueryDict
 
+from notifications.event_types import check_category
 from notifications.exceptions import MAX_ERRORS, FieldErrors, InvalidInput, MalformedCursor
 from notifications.filters import MAX_VALUE_LENGTH, Filters
 from notifications.fold import STATE_FLAGS, VERBS, check_flags
@@ -27,7 +28,6 @@ MAX_POSITION: Final = 10**16 - 1
 
 
 _NUMBER: Final = re.compile(r"0|[1-9][0-9]{0,15}", re.ASCII)
-_CATEGORY: Final = re.compile(r"[a-z][a-z0-9_]*", re.ASCII)
 _BOOLEANS: Final = {"true": True, "false": False}
 
 
@@ -228,9 +228,8 @@ def _cursor(value: Any) -> Cursor:
 def _category(value: Any) -> str:
     if value is None:
         return ""
-    if not isinstance(value, str) or len(value) > MAX_VALUE_LENGTH or not _CATEGORY.fullmatch(value):
-        raise InvalidInput({"category": "must be the first segment of event types, such as orders"})
-    return value
+    check_category(value)
+    return str(value)
 
 
 def _boolean(params: QueryDict, name: str) -> bool:

@@ -13,7 +13,7 @@ def condition(filters: Filters, *, source: str = "") -> Q:
     """What the filters admit, by the columns of the notification itself or of its event (``source``)."""
     condition = Q()
     if filters.categories:
-        condition &= _any(_type_prefix(source, f"{category}.") for category in sorted(filters.categories))
+        condition &= Q(**{f"{source}category__in": sorted(filters.categories)})
     if filters.types or filters.type_prefixes:
         exact = Q(**{f"{source}type__in": sorted(filters.types)})
         condition &= exact | _any(_type_prefix(source, prefix) for prefix in filters.type_prefixes)

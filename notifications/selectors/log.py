@@ -23,10 +23,11 @@ from notifications.sql.dialect import is_postgresql, table
 from notifications.sql.prepared import Prepared, Slot, Slots
 
 _CHANGE_COLUMNS: Final[tuple[str | Func, ...]] = (
-    "inbox_id", "position", "kind", WireTime("at"), "unread_count", "up_to", "category", "reason", "created_position",
-    WireTime("created_at"), WireId("notification__public_id"), WireId("notification__replay_of"), "event__type",
-    "event__topic", "event__level", "event__title", "event__body", "event__url", "event__actor",
-    "event__actions", "event__data", WireTime("event__expires_at"), *map(WireTime, STATE),
+    "inbox_id", "position", "kind", WireTime("at"), "unread_count", "up_to", "read_category", "reason",
+    "created_position", WireTime("created_at"), WireId("notification__public_id"),
+    WireId("notification__replay_of"), "event__type", "event__category", "event__topic", "event__level",
+    "event__title", "event__body", "event__url", "event__actor", "event__actions", "event__data",
+    WireTime("event__expires_at"), *map(WireTime, STATE),
 )  # fmt: skip
 
 

@@ -19,7 +19,7 @@ from notifications.payloads import NotificationRow
 from notifications.protocol.cursors import Cursor
 from notifications.selectors.listing import notification_columns
 
-_COLUMNS: Final = notification_columns("type", "topic", "level", "expires_at")
+_COLUMNS: Final = notification_columns("type", "category", "topic", "level", "expires_at")
 _READS: Final = 500  # all-read changes that are read at a time
 
 
@@ -80,12 +80,9 @@ def first_change_at(user_id: Any) -> datetime | None:
 
 
 class _Listed(NamedTuple):
-    """A notification that was listed: as it is now, its category, and the position of its newest change until
-    then.
-    """
+    """A notification that was listed: as it is now, and the position of its newest change until then."""
 
     row: NotificationRow
-    category: str
     newest: int
 
 
@@ -112,8 +109,8 @@ def _listed_at(
     # The limit is inside, so that events are joined to what is shown alone.
     keys = listed.order_by("-position").values("pk")[:limit]
     rows = Notification.objects.filter(pk__in=keys).order_by("-position")
-    found = rows.values_list(*_COLUMNS, "category", Subquery(newest))
-    return [_Listed(NotificationRow(*row[:-2]), *row[-2:]) for row in found]
+    found = rows.values_list(*_COLUMNS, Subquery(newest))
+    return [_Listed(NotificationRow(*row[:-1]), row[-1]) for row in found]
 
 
 def _states(user_id: Any, shown: list[_Listed], position: int) -> dict[int, State]:
@@ -131,7 +128,7 @@ def _states(user_id: Any, shown: list[_Listed], position: int) -> dict[int, Stat
     for all_read in _all_reads(user_id, after=after, up_to=position):
         for each in tuple(waiting):
             created = each.row.position
-            if all_read.covers(created=created, newest=each.newest, category=each.category):
+            if all_read.covers(created=created, newest=each.newest, category=each.row.category):
                 states[created] = states[created]._replace(read_at=all_read.at)
                 waiting.remove(each)
         if not waiting:
@@ -172,7 +169,7 @@ def _said_at(user_id: Any, floor: int, position: int) -> tuple[int, datetime | N
     if said is not None or position == 0:
         return said or (0, None)
     taken_along = Change.objects.filter(
-        Q(category="") | Q(category=OuterRef("notification__category")),
+        Q(read_category="") | Q(read_category=OuterRef("notification__category")),
         inbox_id=user_id,
         kind=ChangeKind.READ_ALL,
         position__gt=OuterRef("position"),

@@ -17,13 +17,15 @@ from notifications.models import Change
 from notifications.sql.dialect import table
 
 _COLUMNS: Final = (
-    "id", "inbox_id", "inbox__epoch", "position", "kind", "at", "unread_count", "up_to", "category", "reason", "by", "via",
-    "notification__public_id", "event__type", "event__topic", "event__level", "event__title",
+    "id", "inbox_id", "inbox__epoch", "position", "kind", "at", "unread_count", "up_to", "read_category",
+    "reason", "by", "via", "notification__public_id", "event__type", "event__category", "event__topic",
+    "event__level", "event__title",
 )  # fmt: skip
 
 
 class WatchedChange(NamedTuple):
-    """A change with what staff are told of it; the last five are None for ``read_all``."""
+    """A change with what staff are told of it; those of its notification and event are None for
+    ``read_all``."""
 
     id: int
     user_id: Any
@@ -33,12 +35,13 @@ class WatchedChange(NamedTuple):
     at: datetime
     unread_count: int
     up_to: int | None
-    category: str
+    read_category: str
     reason: str
     by: str
     via: str
     public_id: UUID | None
     type: str | None
+    category: str | None
     topic: str | None
     level: str | None
     title: str | None

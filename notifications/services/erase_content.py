@@ -32,7 +32,11 @@ BLANK: Final[dict[str, str]] = {
     "title": "", "body": "", "url": "", "actor": "", "actions": NO_ACTIONS, "data": "{}"
 }  # fmt: skip
 HAS_CONTENT: Final = ~Q(**BLANK)
-_KEPT: Final = ("type", "topic", "level", "expires_at", "source", "producer_id", "withdrawn_at", "created_at")
+# What a blank event takes over from the erased one; a column that is not named here counts as content.
+_KEPT: Final = (
+    "type", "category", "topic", "level", "expires_at", "source", "producer_id", "is_admitted", "created_at",
+    "withdrawn_at", "withdrawn_by", "withdrawn_via", "withdrawn_address",
+)  # fmt: skip
 
 
 class Erased(NamedTuple):

@@ -61,7 +61,7 @@ class Producer:
         Raises:
             OutsideLimits: it is.
         """
-        # No token is limited to levels.
+        # No token is limited to categories or levels.
         if not self.limits.admits(About(event_type, topic)):
             raise OutsideLimits
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple, Protocol
 
-from notifications.event_types import check_name
+from notifications.event_types import check_name, registry
 from notifications.exceptions import InvalidInput
 from notifications.filters import Filters
 from notifications.streaming.addressing import EVERYBODY, Address, addressed_messages
@@ -77,13 +77,19 @@ class TransientEvent(NamedTuple):
 
     Attributes:
         frame: its frame.
-        type, topic, level: the fields that filters look at. An event that was emitted has no level.
+        type, topic, category, level: the fields that filters look at. An event that was emitted has no level.
     """
 
     frame: TransientFrame
     type: str
     topic: str
+    category: str
     level: str = ""
+
+    @classmethod
+    def emitted(cls, frame: bytes, event_type: str, topic: str) -> TransientEvent:
+        """One that is stored nowhere: its category is what its type declares."""
+        return cls(TransientFrame(frame), event_type, topic, registry.category_of(event_type))
 
     def admitted_by(self, filters: Filters) -> bool:
         """Return whether a filter admits the event. A filter for levels admits none without a level."""
@@ -159,7 +165,7 @@ def read_events(message: Any) -> Iterator[ReceivedEvent]:
                 str() as event_type,
                 str() as topic,
             ] if _is_valid_frame(frame, event_type):
-                event = TransientEvent(TransientFrame(frame), event_type, topic)
+                event = TransientEvent.emitted(frame, event_type, topic)
                 yield ReceivedEvent(event, [key for key in keys if isinstance(key, str)], dict(_heads(heads)))
 
 

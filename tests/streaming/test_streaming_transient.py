@@ -41,7 +41,7 @@ ID = "0197a3c4-5d6e-7f80-9a1b-2c3d4e5f6071"
 
 def event(number: int = 1, *, name: str = "imports.file.progress", topic: str = "") -> TransientEvent:
     frame = frames.transient(event_id=ID, event_type=name, topic=topic, at=AT, data=f'{{"n":{number}}}')
-    return TransientEvent(TransientFrame(frame), name, topic)
+    return TransientEvent.emitted(frame, name, topic)
 
 
 def test_frame__golden() -> None:
@@ -58,7 +58,7 @@ def test_frame__the_largest_that_can_be__is_admitted_by_its_reader() -> None:
         event_id=ID, event_type=name, topic="\U0001f600" * 100, at=AT, data='{"x":"%s"}' % (r"\u00e9" * 8_188)
     )
     assert len(frame) < MAX_FRAME_BYTES
-    largest = TransientEvent(TransientFrame(frame), name, "")
+    largest = TransientEvent.emitted(frame, name, "")
     ((_, message),) = event_messages(event_items(largest, {"1": None}))
     assert [received.event for received in read_events(message)] == [largest]
 

@@ -29,7 +29,7 @@ from notifications.admin.jobs.send_once import repeated
 from notifications.admin.links import name_of, notifications_url
 from notifications.admin.permissions import CONTENT_HIDDEN, can
 from notifications.admin.provenance import origin_of, username_of
-from notifications.event_types import category_of, registry
+from notifications.event_types import registry
 from notifications.models import Broadcast, JobState
 from notifications.payloads import NotificationRow
 from notifications.protocol.links import NO_ACTIONS
@@ -298,18 +298,20 @@ class _Composed:
     def __init__(self, form: ComposeForm) -> None:
         given = form.cleaned_data
         self.type, self.topic = given["type"], given["topic"]
+        self.category = registry.category_of(self.type)
         self.title, self.body, self.url = given["title"], given["body"], given["url"]
         self.level = given["level"] or form.event.default_level
         self.actor, self.actions = "", NO_ACTIONS
         self.expires_at = given["expires_at"]
 
 
-def _note(event: Any, at: Any) -> dict[str, Any]:
+def _note(event: Any, at: Any) -> NotificationRow:
     """What the template of the user's inbox shows of it."""
-    row = NotificationRow(
+    return NotificationRow(
         public_id=UUID(int=0),
         position=0,
         type=event.type,
+        category=event.category,
         topic=event.topic,
         level=event.level,
         title=event.title,
@@ -322,4 +324,3 @@ def _note(event: Any, at: Any) -> dict[str, Any]:
         expires_at=event.expires_at,
         replay_of=None,
     )
-    return {"row": row, "category": category_of(event.type)}

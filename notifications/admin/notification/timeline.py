@@ -210,9 +210,9 @@ def _entry(change: Change, epoch: str) -> Entry:
     }
     kind = ChangeKind(change.kind)
     note = notes.get(kind, "")
-    if kind is ChangeKind.READ_ALL and change.category:
+    if kind is ChangeKind.READ_ALL and change.read_category:
         note = _("Everything of category %(category)s was marked read up to position %(up_to)s.") % {
-            "category": change.category,
+            "category": change.read_category,
             "up_to": change.up_to,
         }
     return Entry(

@@ -75,7 +75,7 @@ _READ: Final[dict[str, Callable[[Any, datetime], Any]]] = {
     "id": lambda row, now: str(row.public_id),
     "recipient": lambda row, now: str(row.username),
     "type": lambda row, now: row.event.type,
-    "category": lambda row, now: row.event.type.partition(".")[0],
+    "category": lambda row, now: row.event.category,
     "topic": lambda row, now: row.event.topic,
     "level": lambda row, now: row.event.level,
     "state": lambda row, now: str(state_of(row, now).value),

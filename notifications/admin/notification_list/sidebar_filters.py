@@ -16,7 +16,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy
 
 from notifications.admin.notification_list.changelist import NotificationList
-from notifications.event_types import category_of, registry
+from notifications.event_types import registry
 from notifications.models import Level, Notification
 from notifications.selectors.staff.notification_list.rows import types_of_newest_events
 from notifications.selectors.staff.states import State
@@ -75,14 +75,14 @@ class LevelFilter(_Choice):
 
 
 class CategoryFilter(_Choice):
-    """First segments of event types."""
+    """Categories, as events were stored with them."""
 
     title = gettext_lazy("category")
     parameter_name = "category"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         """Categories of the known types."""
-        return _choices(request, "category", (category_of(name) for name in known_types(request)))
+        return _choices(request, "category", (category for category, _ in known_types(request)))
 
 
 class TypeFilter(_Choice):
@@ -95,15 +95,15 @@ class TypeFilter(_Choice):
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         """The known types."""
-        category = request.GET.get("category")
-        of_it = (name for name in known_types(request) if category in (None, "", category_of(name)))
-        return _choices(request, "type", of_it)
+        chosen = request.GET.get("category")
+        names = (name for category, name in known_types(request) if chosen in (None, "", category))
+        return _choices(request, "type", names)
 
 
 def _choices(request: HttpRequest, parameter: str, names: Iterable[str]) -> list[tuple[str, str]]:
     """Names to choose from, and the one that was typed into the address."""
     given = request.GET.get(parameter, "").strip()
-    return [(name, name) for name in sorted({*names, *([given] if given else [])})]
+    return [(name, name) for name in sorted({*names, given} - {""})]
 
 
 class FieldsFilter(admin.ListFilter):
@@ -173,10 +173,13 @@ FILTERS: Final = (
 )
 
 
-def known_types(request: HttpRequest) -> set[str]:
-    """Declared event types and those of the newest events. One query a request, of bounded cost."""
-    known: set[str] | None = getattr(request, "_hub_known_types", None)
+def known_types(request: HttpRequest) -> set[tuple[str, str]]:
+    """Category and name of the declared event types, and of those of the newest events. One query a request,
+    of bounded cost.
+    """
+    known: set[tuple[str, str]] | None = getattr(request, "_hub_known_types", None)
     if known is None:
-        known = {event_type.type_name for event_type in registry} | types_of_newest_events(RECENT_EVENTS)
+        declared = {(event_type.type_category, event_type.type_name) for event_type in registry}
+        known = declared | types_of_newest_events(RECENT_EVENTS)
         request._hub_known_types = known  # type: ignore[attr-defined]
     return known

@@ -221,7 +221,7 @@ FILTERS: Final[list[Schema]] = [
     _filter(
         "category",
         {"type": "string", "pattern": f"^{_NAME}$", "maxLength": MAX_VALUE_LENGTH},
-        "First segments of types.",
+        "What the event types declared, else their first segments.",
     ),
     _filter(
         "type",

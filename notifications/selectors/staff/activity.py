@@ -32,7 +32,7 @@ class Happened(NamedTuple):
     """One change of the sample.
 
     Attributes:
-        type, source: of its event; empty for all read.
+        category, source: of its event; empty for all read.
         was_live: a stream without filters was open when it came, and has had it written to it.
         is_replayed: staff sent it again, so its source did not send it.
         waited: from staging it to listing it; None where it was meant to wait, or waited for staff:
@@ -41,7 +41,7 @@ class Happened(NamedTuple):
 
     at: datetime
     kind: str
-    type: str
+    category: str
     source: str
     was_live: bool
     is_replayed: bool
@@ -84,7 +84,7 @@ def changes_since(since: datetime) -> Sample:
     )
     rows = Change.objects.filter(AnyOf(F("pk"), keys), at__gte=since)
     values = rows.annotate(was_live=Exists(streams)).values_list(
-        "at", "kind", "event__type", "event__source", "was_live", "event__created_at",
+        "at", "kind", "event__category", "event__source", "was_live", "event__created_at",
         "notification__public_id", "notification__deliver_at", "notification__replay_id", "notification__replay_of",
     )  # fmt: skip
     return Sample([_happened(*row) for row in values], weight)
@@ -106,7 +106,7 @@ def _sampled_keys(first: int, last: int, weight: int) -> Iterable[int]:
 def _happened(
     at: datetime,
     kind: str,
-    event_type: str | None,
+    category: str | None,
     source: str | None,
     was_live: bool,
     stored_at: datetime | None,
@@ -119,7 +119,7 @@ def _happened(
     waited = None
     if kind == ChangeKind.CREATED and stored_at and public_id and deliver_at is None and not is_replayed:
         waited = max(timedelta(), at - staged_at(public_id, stored_at))
-    return Happened(at, kind, event_type or "", source or "", was_live, is_replayed, waited)
+    return Happened(at, kind, category or "", source or "", was_live, is_replayed, waited)
 
 
 def unread_total() -> int:

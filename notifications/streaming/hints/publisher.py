@@ -33,13 +33,7 @@ from notifications.streaming.hints.publish_queue import Batch, PublishQueue
 from notifications.streaming.hints.seal import Seal, current_seal, find_seal
 from notifications.streaming.metrics import METRICS
 from notifications.streaming.tasks import OnDemandTask
-from notifications.streaming.transient import (
-    OutgoingEvent,
-    TransientEvent,
-    TransientFrame,
-    event_items,
-    probe,
-)
+from notifications.streaming.transient import OutgoingEvent, TransientEvent, event_items, probe
 from notifications.system.outages import Outage
 
 logger = logging.getLogger(__name__)
@@ -101,7 +95,7 @@ def publish_event(
     frame = frames.transient(
         event_id=str(event_id), event_type=event_type, topic=topic, at=timestamp(at), data=data
     )
-    event = TransientEvent(TransientFrame(frame), event_type, topic)
+    event = TransientEvent.emitted(frame, event_type, topic)
     keys = map(user_key, user_ids)
     heads = _announced.get(keys, now=time.monotonic(), span_seconds=_span_seconds())
     _publish_events(event_items(event, heads, receipt), receipt)

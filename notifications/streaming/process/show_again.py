@@ -85,7 +85,7 @@ def _read(ids: Collection[int]) -> list[_Rendered]:
     for user_id, row in selectors.listed_by_key(ids):
         frame = _render(row)
         if frame:
-            event = TransientEvent(TransientFrame(frame), row.type, row.topic, row.level)
+            event = TransientEvent(TransientFrame(frame), row.type, row.topic, row.category, row.level)
             shows.append(_Rendered(user_key(user_id), row.position, event))
     return shows
 

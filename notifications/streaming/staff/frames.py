@@ -6,7 +6,6 @@ import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from notifications.event_types import category_of
 from notifications.fold import CHANGE_NAMES, KINDS, Carries
 from notifications.payloads import timestamp
 from notifications.protocol.cursors import Cursor
@@ -56,12 +55,11 @@ def change_data(change: WatchedChange, *, with_content: bool) -> dict[str, objec
         "reason": change.reason,
     }
     if KINDS[change.kind].carries is Carries.NOTHING:
-        return {**data, "up_to": change.up_to, "category": change.category}
-    type_ = change.type or ""
+        return {**data, "up_to": change.up_to, "category": change.read_category}
     about: dict[str, object] = {
         "notification": str(change.public_id),
-        "type": type_,
-        "category": category_of(type_),
+        "type": change.type,
+        "category": change.category,
         "topic": change.topic,
         "level": change.level,
     }

@@ -129,7 +129,7 @@ def test_filters__choices__come_from_a_bounded_number_of_events(staff: Client, a
     types = [
         query
         for query in queries_of(lambda: staff.get(LIST))
-        if query.startswith('SELECT "notification_hub_event"."type"')
+        if query.startswith('SELECT "notification_hub_event"."category"')
     ]
     assert len(types) == 1
     assert "LIMIT 500" in types[0]

@@ -12,14 +12,14 @@ from notifications.services.transient.bounded_waits import Patience
 from notifications.services.transient.receipts import Outcome, Receipt
 from notifications.streaming.hints import publish_queue
 from notifications.streaming.hints.publish_queue import Batch, PublishQueue
-from notifications.streaming.transient import TransientEvent, TransientFrame, event_items
+from notifications.streaming.transient import TransientEvent, event_items
 from tests.helpers.waiting import PATIENCE_SECONDS, wait_until
 
 pytestmark = pytest.mark.shape("embedded")
 
 
 def items(receipt: Receipt | None = None, users: int = 1) -> Batch:
-    event = TransientEvent(TransientFrame(b"frame"), "imports.file.progress", "")
+    event = TransientEvent.emitted(b"frame", "imports.file.progress", "")
     heads: dict[str, int | None] = dict.fromkeys(map(str, range(users)))
     return Batch(events=list(event_items(event, heads, receipt)))
 

@@ -24,7 +24,7 @@ from notifications.streaming.connection.request import StreamRequest
 from notifications.streaming.connection.transport import UvicornTransport
 from notifications.streaming.frames import CloseReason
 from notifications.streaming.process.fanout import Fanout
-from notifications.streaming.transient import TransientEvent, TransientFrame
+from notifications.streaming.transient import TransientEvent
 from tests.helpers.waiting import wait_until_async
 
 pytestmark = pytest.mark.shape("embedded")
@@ -124,7 +124,7 @@ async def test_frame_that_waits_for_a_later_iteration__is_not_overtaken(
 
 async def test_right_that_has_ended__nothing_more_is_written_at_once() -> None:
     async with at_rest() as (connection, transport, sent):
-        event = TransientEvent(TransientFrame(b"event: a.b\ndata: {}\n\n"), "a.b", "")
+        event = TransientEvent.emitted(b"event: a.b\ndata: {}\n\n", "a.b", "")
         connection.close("revoked")
         connection.offer_transient(event)
         connection.offer(change(1))

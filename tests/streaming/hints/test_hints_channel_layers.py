@@ -18,7 +18,7 @@ from notifications.streaming.hints.publish_queue import Batch
 from notifications.streaming.hints.publisher import send_batch
 from notifications.streaming.hints.receiver import HintReceiver
 from notifications.streaming.hints.seal import Seal
-from notifications.streaming.transient import ReceivedEvent, TransientEvent, TransientFrame, event_items
+from notifications.streaming.transient import ReceivedEvent, TransientEvent, event_items
 from notifications.system.installation import Installation
 from tests.helpers.machine.servers import RedisServer
 from tests.helpers.waiting import wait_until_async
@@ -231,7 +231,7 @@ async def test_transient_events__travel_whole_and_in_order_to_the_processes_of_t
     await first.connect("1")
     await second.connect("2")
     frame = frames.transient(event_id="", event_type="imports.file.progress", topic="é", at="now", data="{}")
-    event = TransientEvent(TransientFrame(frame), "imports.file.progress", "é")
+    event = TransientEvent.emitted(frame, "imports.file.progress", "é")
     many: dict[str, int | None] = {str(number): number for number in range(MAX_ADDRESSED_SINGLY + 1)}
     sends: list[dict[str, int | None]] = [{"1": 5}, many, {"1": None}, {"2": 7}]
     items = [item for heads in sends for item in event_items(event, heads)]

@@ -60,7 +60,7 @@ def _read_all(notification: Notification, spans: Sequence[Q]) -> list[Change]:
             inbox_id=notification.recipient_id,
             kind=ChangeKind.READ_ALL,
             up_to__gte=notification.position,
-            category__in=("", notification.category),
+            read_category__in=("", notification.category),
         ).order_by("position")[:MAX_CHANGES]
     )
     return found

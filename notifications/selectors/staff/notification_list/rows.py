@@ -40,6 +40,8 @@ def rows_to_export(keys: Sequence[int], *, without: Collection[str] = ()) -> lis
     return [found[key] for key in keys if key in found]
 
 
-def types_of_newest_events(limit: int) -> set[str]:
-    """The types of the newest events, of which no class need be declared. One query of bounded cost."""
-    return set(Event.objects.order_by("-id").values_list("type", flat=True)[:limit])
+def types_of_newest_events(limit: int) -> set[tuple[str, str]]:
+    """The categories and types of the newest events, of which no class need be declared. One query of bounded
+    cost.
+    """
+    return set(Event.objects.order_by("-id").values_list("category", "type")[:limit])
