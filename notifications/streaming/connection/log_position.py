@@ -35,7 +35,7 @@ _REASONS: Final[dict[type[Exception], ResetReason]] = {
 
 @dataclass(frozen=True, slots=True)
 class ResumePlan:
-    """How a stream begins.
+    """The decision how a stream begins.
 
     Attributes:
         resume: the value of ``resume`` in ``stream.open``.
@@ -99,7 +99,7 @@ class LogRange(NamedTuple):
 
 
 class Verdict(enum.Enum):
-    """What to do with a change that is offered to a live connection."""
+    """The answer to a change that is offered to a live connection."""
 
     DROP = "it was considered before"
     SEND = "it is the next one"

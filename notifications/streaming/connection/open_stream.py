@@ -1,4 +1,4 @@
-"""What all open streams have in common: a task that writes, a reason to end, and a last frame."""
+"""The base of all open streams: a task that writes, a reason to end, and a last frame."""
 
 from __future__ import annotations
 
@@ -11,10 +11,9 @@ from typing import Final
 from notifications.conf import hub_config
 from notifications.streaming import timing
 from notifications.streaming.asgi import Receive, Send
-from notifications.streaming.connection.send_queue import bodies
 from notifications.streaming.connection.transport import LAST_FRAME_PART, Transport
 from notifications.streaming.connection.wakeup import Wakeup
-from notifications.streaming.connection.writer import Writer
+from notifications.streaming.connection.writer import Writer, bodies
 from notifications.streaming.frames import CloseReason
 from notifications.streaming.tasks import run_until_disconnect
 

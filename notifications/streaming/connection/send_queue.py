@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from notifications.streaming import timing
 from notifications.streaming.metrics import METRICS
 from notifications.streaming.transient import TransientFrame
@@ -82,17 +80,3 @@ class SendQueue:
             self.frames = [frame for frame in self.frames if not isinstance(frame, TransientFrame)]
             self.size -= self._transient_size
             self._transient_size = self.transient_count = 0
-
-
-def bodies(frames: list[bytes]) -> Iterator[bytes]:
-    """Join frames into bodies of at most ``MAX_WRITE_BYTES``, each for one write; a frame is never split."""
-    body: list[bytes] = []
-    size = 0
-    for frame in frames:
-        if body and size + len(frame) > timing.MAX_WRITE_BYTES:
-            yield b"".join(body)
-            body, size = [], 0
-        body.append(frame)
-        size += len(frame)
-    if body:
-        yield b"".join(body)

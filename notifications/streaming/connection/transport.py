@@ -71,7 +71,7 @@ def tune_socket(target: Any) -> None:
 
 
 class Peer(NamedTuple):
-    """What the kernel knows of the reader at the other end.
+    """The state of the reader at the other end, as far as the kernel knows it.
 
     Attributes:
         silent_seconds: how long ago its kernel last answered. Keepalive makes it answer when it has nothing

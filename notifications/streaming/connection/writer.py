@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Iterator
 from typing import Final
 
 from notifications.conf import hub_config
+from notifications.streaming import timing
 from notifications.streaming.asgi import STREAM_HEADERS, HeaderList, Send
 from notifications.streaming.connection.transport import Transport
 from notifications.streaming.connection.wakeup import Wakeup
@@ -92,3 +94,17 @@ class Writer:
                     await disconnected.wait()
             return False
         return True
+
+
+def bodies(frames: list[bytes]) -> Iterator[bytes]:
+    """Join frames into bodies of at most ``MAX_WRITE_BYTES``, each for one write; a frame is never split."""
+    body: list[bytes] = []
+    size = 0
+    for frame in frames:
+        if body and size + len(frame) > timing.MAX_WRITE_BYTES:
+            yield b"".join(body)
+            body, size = [], 0
+        body.append(frame)
+        size += len(frame)
+    if body:
+        yield b"".join(body)

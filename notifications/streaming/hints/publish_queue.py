@@ -25,7 +25,7 @@ _V = TypeVar("_V")
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What is sent together.
+    """Hints, looks, shows and events that are sent together.
 
     Attributes:
         heads: the hints: the position that each user's inbox has reached.
@@ -76,7 +76,7 @@ class Batch:
 
 
 class PublishQueue:
-    """What is queued for a publisher.
+    """The queue of one publisher.
 
     Attributes:
         dropped_hints, dropped_events: how many were dropped because the queue was full.

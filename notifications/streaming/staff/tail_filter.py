@@ -17,7 +17,7 @@ TAIL_PARAMETERS: Final = frozenset([*NAMES, *PLURALS.values(), "recipient", "cha
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TailFilter:
-    """What one watcher wants to see. An empty set admits everything.
+    """The changes that one watcher wants to see. An empty set admits everything.
 
     Attributes:
         filters: the filters of the protocol.

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from notifications.streaming import timing
-from notifications.streaming.connection.send_queue import SendQueue, bodies
+from notifications.streaming.connection.send_queue import SendQueue
+from notifications.streaming.connection.writer import bodies
 from notifications.streaming.hints.messages import group_of, hint_message, look_message, read_hint, read_look
 
 pytestmark = pytest.mark.shape("embedded")
