@@ -23,14 +23,14 @@ class HubAdminSite(AdminSite):
     enable_nav_sidebar = False
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
-        """The front page, with the dashboard."""
-        # Not before the apps are loaded, which this site is part of.
+        """Show the front page, with the dashboard."""
+        # Imported here because this module is loaded before the apps are ready.
         from notifications.admin.dashboard import dashboard_context
 
         return super().index(request, {**dashboard_context(request), **(extra_context or {})})
 
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
-        """Sections in the order of their use, then all others by name; notifications before inboxes."""
+        """Return the sections in the order of their use, then all others by name; notifications first."""
         sections = super().get_app_list(request, app_label)
         for section in sections:
             if section["app_label"] == SECTIONS[0]:

@@ -1,4 +1,4 @@
-"""Which admin site this project has."""
+"""Selects the admin site of this project."""
 
 from __future__ import annotations
 
@@ -6,6 +6,6 @@ from django.contrib.admin.apps import AdminConfig
 
 
 class HubAdminConfig(AdminConfig):
-    """Stands for ``django.contrib.admin`` in INSTALLED_APPS."""
+    """Replaces ``django.contrib.admin`` in INSTALLED_APPS."""
 
     default_site = "hub.admin.HubAdminSite"

@@ -1,4 +1,4 @@
-"""The content security policy of every answer: one text, put together once."""
+"""The content security policy of every answer, built once."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from django.http.response import HttpResponseBase
 
 
 class ContentSecurityPolicy(CSPMiddleware):
-    """django-csp's middleware, which would put the same text together for each answer anew."""
+    """django-csp's middleware, without building the same text for each answer again."""
 
     def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
-        """Name the policy, unless a view has one of its own, a nonce for example."""
+        """Set the policy, unless a view has its own, such as a nonce."""
         has_its_own = hasattr(request, "_csp_nonce") or any(
             name.startswith("_csp") for name in vars(response)
         )
-        if has_its_own or response.status_code in (404, 500):  # of which Django's debug pages are exempt
+        if has_its_own or response.status_code in (404, 500):  # django-csp exempts Django's debug pages
             return super().process_response(request, response)
         response.headers.setdefault(HEADER, self._policy)
         return response

@@ -15,7 +15,7 @@ from notifications.system import environment
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
-# Read wherever they are used; here, so that a wrong one stops any server before it starts.
+# These are read where they are used. Reading them here stops any server with a wrong one before it starts.
 environment.worker_count()
 environment.read_port(os.environ, "PORT")
 
@@ -32,7 +32,7 @@ if not ALLOWED_HOSTS:
         "Set ALLOWED_HOSTS to the host names that are served, or DEBUG=1 for development."
     )
 CSRF_TRUSTED_ORIGINS = environment.read_origins(os.environ, "CSRF_TRUSTED_ORIGINS")
-# To try the production shape without certificates; never where anybody else can listen.
+# For trying the production setup without certificates; never where others can listen on the network.
 PLAIN_HTTP = environment.read_switch(os.environ, "PLAIN_HTTP")
 if PLAIN_HTTP and not DEBUG and not set(ALLOWED_HOSTS) <= set(LOOPBACK_HOSTS):
     raise ImproperlyConfigured(
@@ -40,8 +40,7 @@ if PLAIN_HTTP and not DEBUG and not set(ALLOWED_HOSTS) <= set(LOOPBACK_HOSTS):
     )
 
 INSTALLED_APPS = [
-    # Its runserver takes the place of Django's; nothing else needs it, and importing it takes 0.3 s and 15 MB
-    # of each command.
+    # Its runserver replaces Django's. No other command needs it, and importing it costs 0.3 s and 15 MB.
     *(["daphne"] if sys.argv[1:2] == ["runserver"] else []),
     "hub.apps.HubAdminConfig",
     "django.contrib.auth",
@@ -76,7 +75,8 @@ MIDDLEWARE = [
 ]
 
 ROOT_URLCONF = "hub.urls"
-# Below which path a proxy serves the site. With None the server may say it, as uvicorn's --root-path does.
+# The path below which a proxy serves the site. With None the server may set it, as uvicorn's --root-path
+# does.
 FORCE_SCRIPT_NAME = environment.read_root_path(os.environ, "ROOT_PATH") or None
 ASGI_APPLICATION = "hub.asgi.application"
 TEMPLATES = [
@@ -116,7 +116,7 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
         },
     }
 else:
-    # What the URL says after `?` goes to the driver: sslmode, connect_timeout …
+    # Parameters of the URL, such as sslmode and connect_timeout, are passed to the driver.
     DATABASES["default"]["CONN_MAX_AGE"] = 0
     DATABASES["default"].setdefault("OPTIONS", {})["pool"] = {
         "min_size": 1,
@@ -179,7 +179,7 @@ SESSION_ENGINE = "notifications.contrib.security.sessions"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 SECURE_REFERRER_POLICY = "same-origin"
-# It reaches Django from a trusted proxy alone (HUB_TRUSTED_PROXIES).
+# Only a trusted proxy's header reaches Django (HUB_TRUSTED_PROXIES).
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 if not DEBUG and not PLAIN_HTTP:
     SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = True
@@ -191,8 +191,8 @@ if not DEBUG and not PLAIN_HTTP:
 
 NOTIFICATION_HUB = values_from_environ(os.environ)
 
-# The API takes nothing from here, so that it is the same in every project. This is for views that somebody
-# adds beside it.
+# The API ignores these settings, so that it is the same in every project. They are for views that a project
+# adds.
 REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
@@ -215,11 +215,11 @@ LOGGING = {
         "seldom": {"()": "notifications.ops.logs.Seldom"},
     },
     "loggers": {
-        # Django brings a handler of its own for DEBUG; each line would stand there twice.
+        # Django has its own handler for DEBUG, with which each line would be logged twice.
         "django": {"handlers": [], "propagate": True},
-        # Any stranger can have it logged, as often as he likes.
+        # Any client can cause these lines, as often as it likes.
         "django.security.DisallowedHost": {"filters": ["brief"]},
-        # Each second, for as long as Redis is away.
+        # It logs every second while Redis is away.
         "channels_redis.pubsub": {"filters": ["seldom"]},
     },
     "root": {"handlers": ["console"], "level": environment.read_level(os.environ, "LOG_LEVEL")},

@@ -1,4 +1,4 @@
-"""Which paths the hub serves through Django; the stream is routed in hub.asgi."""
+"""The paths that the hub serves through Django; the stream is routed in hub.asgi."""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
-"""Run the project's checks, all of them whatever fails, and close with a summary: first those that read the
-code, two at a time, then the tests.
+"""Run the project's checks, all of them whatever fails, and end with a summary.
+
+Those that read the code run first, two at a time, then the tests.
 
 check.py                linters, types, system checks, migrations and the embedded tests
 check.py --everything   the production tests (PostgreSQL and Redis) too
@@ -22,7 +23,7 @@ from xml.etree import ElementTree
 
 ROOT = Path(__file__).resolve().parent.parent
 PYTHON = sys.executable
-# Nothing of this machine's own deployment may leak into the checks, nor slow them down.
+# Variables of this machine that must not influence the checks, or slow them down.
 FOREIGN = {
     "ALLOWED_HOSTS",
     "CSRF_TRUSTED_ORIGINS",
@@ -45,7 +46,7 @@ FOREIGN = {
 
 @dataclass
 class Step:
-    """One command of one group; the tests' steps also say how many tests passed and failed."""
+    """One command of one group; the steps of tests also count how many passed and failed."""
 
     group: str
     name: str
@@ -58,7 +59,7 @@ class Step:
     skipped: int = 0
 
     def run(self) -> None:
-        """Run it, and print what it says: at once for tests, only when it fails for the rest."""
+        """Run it and show its output: at once for tests, otherwise only when it fails."""
         print(f"── {self.name}", flush=True)
         started = time.monotonic()
         env = {
@@ -84,9 +85,7 @@ class Step:
             print(f"── {self.name} FAILED\n{outcome.stdout}", flush=True)
 
     def count(self, report: Path) -> None:
-        """Read how many tests there were out of pytest's JUnit file; a run that ended before it wrote one has
-        failed.
-        """
+        """Read the number of tests from pytest's JUnit file; a run that wrote none has failed."""
         if not report.exists():
             self.ok = False
             return
@@ -97,13 +96,13 @@ class Step:
             self.passed += number["tests"] - number["failures"] - number["errors"] - number["skipped"]
 
     def line(self) -> str:
-        """Its line of the summary."""
+        """Return its line of the summary."""
         tests = f"  {self.passed} passed, {self.failed} failed, {self.skipped} skipped" if self.report else ""
         return f"  {'ok' if self.ok else 'FAILED':8}{self.name:34}{self.seconds:7.1f} s{tests}"
 
 
 def steps(results: Path) -> Iterator[Step]:
-    """All of them, the one that takes longest beside others first."""
+    """Yield all steps; of those that run in parallel, the longest comes first."""
     yield Step("types", "mypy", [PYTHON, "-m", "mypy"])
     yield Step("lint", "ruff", [PYTHON, "-m", "ruff", "check"])
     yield Step("lint", "format", [PYTHON, "-m", "ruff", "format", "--check"])
@@ -130,14 +129,14 @@ def steps(results: Path) -> Iterator[Step]:
 
 
 def is_wanted(step: Step, options: argparse.Namespace) -> bool:
-    """Whether it is one of what was asked for."""
+    """Return whether the options ask for this step."""
     if options.only:
         return bool(step.group == options.only)
     return options.everything or step.group != "production"
 
 
 def main() -> int:
-    """Run what is asked for; 0 when all of it is well."""
+    """Run the selected steps; return 0 when all of them passed."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

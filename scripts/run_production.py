@@ -1,10 +1,9 @@
-"""Run the whole production shape on this machine until Ctrl+C: PostgreSQL, Redis, and several workers of
-`manage.py serve`.
+"""Run the hub as in production on this machine until Ctrl+C: PostgreSQL, Redis, and several workers.
 
 run_production.py [--folder var/production] [--port 8000] [--workers 2]
 
 The folder keeps the database, the secret key, and `environment`, by which other commands reach this very hub.
-Redis keeps nothing: it carries hints alone. It is a demonstration: plain http, loopback only, PostgreSQL
+Redis stores nothing: it only carries hints. It is a demonstration: plain http, loopback only, PostgreSQL
 without passwords. docs/operations.md says how to deploy.
 """
 
@@ -30,7 +29,7 @@ SUPERUSER = "admin"
 
 
 def main() -> int:
-    """Start everything, wait for the hub's end, and end the rest; the hub's return code."""
+    """Start everything, wait for the hub's end, and stop the rest; return the hub's return code."""
     options = read_options()
     folder: Path = options.folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
@@ -60,7 +59,7 @@ def main() -> int:
 
 
 def read_options() -> argparse.Namespace:
-    """The command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -71,7 +70,7 @@ def read_options() -> argparse.Namespace:
 
 
 def kept_secret(path: Path) -> str:
-    """A random text that is the same in every run; only its owner can read the file."""
+    """Return a random text that is the same in every run; only its owner can read the file."""
     if not path.exists():
         path.touch(mode=0o600)
         path.write_text(secrets.token_urlsafe(50))
@@ -79,7 +78,7 @@ def kept_secret(path: Path) -> str:
 
 
 def write_environment(folder: Path, values: dict[str, str]) -> dict[str, str]:
-    """This process's environment with `values`, which a file keeps for other commands."""
+    """Return this process's environment with `values`, and write these to a file for other commands."""
     path = folder / "environment"
     path.touch(mode=0o600)
     path.write_text("".join(f"export {name}={shlex.quote(value)}\n" for name, value in values.items()))
@@ -87,8 +86,9 @@ def write_environment(folder: Path, values: dict[str, str]) -> dict[str, str]:
 
 
 def prepare(environ: dict[str, str], folder: Path, *, is_new: bool) -> None:
-    """Bring tables and static files up to date; a new database gets a superuser, whose password is shown this
-    once.
+    """Bring tables and static files up to date.
+
+    A new database gets a superuser, whose password is printed this once.
     """
     manage(environ, "migrate", "--verbosity=0")
     manage(environ, "collectstatic", "--noinput", "--verbosity=0")
@@ -101,12 +101,16 @@ def prepare(environ: dict[str, str], folder: Path, *, is_new: bool) -> None:
 
 
 def manage(environ: dict[str, str], *arguments: str) -> None:
-    """Run a management command. Raises `subprocess.CalledProcessError` when it fails; it has said why."""
+    """Run a management command.
+
+    Raises:
+        subprocess.CalledProcessError: it failed; it has printed the reason.
+    """
     subprocess.run([*MANAGE, *arguments], cwd=ROOT, env=environ, check=True, stdin=subprocess.DEVNULL)
 
 
 def serve(environ: dict[str, str], port: str) -> int:
-    """Run the hub to its end, and pass a SIGTERM on to it; its return code."""
+    """Run the hub to its end, passing a SIGTERM on to it; return its return code."""
     hub = subprocess.Popen(
         [*MANAGE, "serve", "--host", HOST, "--port", port],
         cwd=ROOT,

@@ -8,7 +8,7 @@ import django
 
 
 def main() -> None:
-    """Write it."""
+    """Write the description."""
     os.environ.setdefault("DEBUG", "1")
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "hub.settings")
     django.setup()

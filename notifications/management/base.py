@@ -1,6 +1,4 @@
-"""What all commands have in common that work on the hub's tables: where those cannot be had, one line that
-says what to do.
-"""
+"""What all commands share that work on the hub's tables: one line of advice when the database fails."""
 
 from __future__ import annotations
 
@@ -13,13 +11,13 @@ from notifications.ops.readiness import missing_migrations
 
 
 class HubCommand(BaseCommand):
-    """A command of the hub's; ``--traceback`` shows where the database failed."""
+    """A command of the hub; ``--traceback`` shows where the database failed."""
 
     def execute(self, *args: Any, **options: Any) -> str | None:
-        """Run it.
+        """Run the command.
 
         Raises:
-            CommandError: its own, or what to do about the database.
+            CommandError: its own, or advice about the database.
         """
         try:
             return super().execute(*args, **options)
@@ -28,15 +26,15 @@ class HubCommand(BaseCommand):
 
 
 def advice(error: DatabaseError) -> str:
-    """What to do about an error of the database, in one line."""
+    """Return in one line what to do about an error of the database."""
     why = " ".join(str(error).split())
     try:
-        # Without a connection, to ask once more would be to wait once more.
+        # Without a connection, another query would only wait once more.
         missing_count = len(missing_migrations()) if connection.connection is not None else None
     except DatabaseError:
         missing_count = None
     if missing_count is None:
-        return f"The database cannot be reached; look at DATABASE_URL: {why}"
+        return f"The database cannot be reached; check DATABASE_URL: {why}"
     if missing_count:
         return f"{missing_count} migrations are not applied yet; run: manage.py migrate ({why})"
     return f"The database failed: {why}"

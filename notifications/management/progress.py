@@ -1,6 +1,4 @@
-"""How far a long command has come, on its error output and now and then, so that its output stays what it
-found.
-"""
+"""Reports the progress of a long command on its error output, apart from its results."""
 
 from __future__ import annotations
 
@@ -13,13 +11,13 @@ EVERY_SECONDS: Final = 2.0
 
 
 class Progress:
-    """Counts what is done.
+    """Counts what is done, and reports it now and then.
 
     Args:
-        out: where to say so.
-        total: of how many; it may grow while the command runs.
+        out: where to report.
+        total: how many there are; it may grow while the command runs.
         what: the noun, in the plural.
-        verbosity: 0 says nothing, 1 every two seconds, 2 at each step.
+        verbosity: 0 reports nothing, 1 every two seconds, 2 at each step.
     """
 
     def __init__(self, out: OutputWrapper, *, total: int, what: str, verbosity: int) -> None:
@@ -31,7 +29,7 @@ class Progress:
         self.count = 0
 
     def add(self, count: int) -> None:
-        """So many more are done."""
+        """Count so many more as done."""
         self.count += count
         now = time.monotonic()
         if self._verbosity > 1 or (self._verbosity and now - self._reported_at >= EVERY_SECONDS):

@@ -1,4 +1,4 @@
-"""What the commands that make tokens have in common: their options, and the making."""
+"""What the commands that create tokens share: their options, and creating one."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from notifications.services.credentials.tokens import DEFAULT_DAYS, MAX_DAYS
 
 
 def add_token_arguments(parser: CommandParser, *, name: str) -> None:
-    """Add the options that say what a token may send, what it is called, and when it ends.
+    """Add the options that say what a token may send, what it is called, and when it expires.
 
     Args:
         name: what the token is called where ``--name`` is left out.
@@ -26,29 +26,32 @@ def add_token_arguments(parser: CommandParser, *, name: str) -> None:
         dest="types",
         action="append",
         default=[],
-        help="with the scope publish: the only event type that it may send (orders.order.shipped, or all "
-        "under orders.*); may be given several times",
+        help="with the scope publish: an event type that it may send, such as orders.order.shipped or "
+        "orders.* (default: all); may be given several times",
     )
     parser.add_argument(
         "--topic",
         dest="topics",
         action="append",
         default=[],
-        help="with the scope publish: the only topic that it may send on; may be given several times",
+        help="with the scope publish: a topic that it may send (default: all); may be given several times",
     )
     parser.add_argument(
-        "--name", dest="token_name", default=name, help="what uses the token, such as ci-deploy"
+        "--name",
+        dest="token_name",
+        default=name,
+        help="what uses the token, such as ci-deploy (default: %(default)s)",
     )
     parser.add_argument(
         "--days",
         type=int,
         default=DEFAULT_DAYS,
-        help=f"after how many days it expires (default: {DEFAULT_DAYS}); 0: never",
+        help=f"the number of days until it expires (default: {DEFAULT_DAYS}; 0: never)",
     )
 
 
 def make_token(user: Any, scopes: Collection[str], options: dict[str, Any], *, created_by: str) -> NewToken:
-    """Make a token out of a command's options.
+    """Create a token from a command's options.
 
     Transaction: the caller's, or none.
 
@@ -67,7 +70,7 @@ def make_token(user: Any, scopes: Collection[str], options: dict[str, Any], *, c
 
 
 def description(made: NewToken) -> str:
-    """What a new token is good for, and until when; and that it sends nothing, where its user may not."""
+    """Describe a new token: its scopes, its end, and whether its user lacks the permission to send."""
     end = made.token.expires_at
     until = f"until {end:%Y-%m-%d %H:%M} UTC" if end else "until it is revoked"
     text = f"The token has the scopes {made.token.scopes}, {until}, and is not shown again."

@@ -1,4 +1,4 @@
-"""Users as commands are given them, by name, and as commands name them."""
+"""Translates between users and the names by which commands take and show them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from notifications.protocol import strict_json
 
 
 def user_key(name: str) -> Any:
-    """The primary key of the user of that name.
+    """Return the primary key of the user of this name.
 
     Raises:
         CommandError: there is none.
@@ -28,21 +28,19 @@ def user_key(name: str) -> Any:
 
 
 def inbox_key(name: str) -> Any:
-    """The primary key of the user of that name, who has an inbox.
+    """Return the primary key of the user of this name, who has an inbox.
 
     Raises:
         CommandError: there is no such user, or they have no inbox yet.
     """
     key = user_key(name)
     if not Inbox.objects.filter(pk=key).exists():
-        raise CommandError(
-            f"{name!r} has no inbox yet: nothing was ever sent to them, and they never looked."
-        )
+        raise CommandError(f"{name!r} has no inbox yet: nothing was sent to them, and they never opened it.")
     return key
 
 
 def user_names(user_ids: Iterable[Any]) -> dict[Any, str]:
-    """The names of some users by their keys. One query."""
+    """Return the names of some users by their keys. One query."""
     users = get_user_model()
     rows = users._base_manager.filter(pk__in=set(user_ids)).values_list("pk", users.USERNAME_FIELD)
     return dict(rows)

@@ -49,13 +49,13 @@ def test_audit__of_what_the_services_write__finds_nothing(ada: User) -> None:
     live(ada)
     grace = make_user()
     send(grace)
-    assert run() == ("2 inboxes are whole.\n", "")
-    assert run("--user", "ada") == ("1 inboxes are whole.\n", "")
+    assert run() == ("Checked 2 inboxes: no problems.\n", "")
+    assert run("--user", "ada") == ("Checked 1 inboxes: no problems.\n", "")
     assert run("--verbosity", "0") == ("", "")
 
 
 def test_audit__without_any_inbox__is_content(db: None) -> None:
-    assert run() == ("0 inboxes are whole.\n", "")
+    assert run() == ("Checked 0 inboxes: no problems.\n", "")
     assert list(auditing.audit([])) == []
 
 
@@ -151,7 +151,7 @@ def test_audit__asks_eight_questions_for_each_run_of_inboxes_and_reports_progres
         printed, error = run("--verbosity", "2")
     assert error == ""
     assert printed.splitlines() == [
-        "2 of 5 inboxes …", "4 of 5 inboxes …", "5 of 5 inboxes …", "5 inboxes are whole.",
+        "2 of 5 inboxes …", "4 of 5 inboxes …", "5 of 5 inboxes …", "Checked 5 inboxes: no problems.",
     ]  # fmt: skip
 
 

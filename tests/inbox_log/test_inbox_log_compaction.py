@@ -106,7 +106,9 @@ def test_prune__deletes_what_is_older_and_tells_why(ada: User) -> None:
     assert heads == [{ada.pk: 16}]
     deleted = [change for change in changes_since(ada.pk, 13) if change["reason"] == "retention"]
     assert [change["notification"]["id"] for change in deleted] == [str(public_id) for public_id in ids[:3]]
-    assert printed.startswith("1 inboxes had something old. Notifications deleted: 3. Changes compacted: ")
+    assert printed.startswith(
+        "1 inboxes had old notifications or changes. Notifications deleted: 3. Changes compacted: "
+    )
     assert_whole(ada)
 
 
@@ -149,7 +151,7 @@ def test_prune__again__finds_nothing_until_time_has_passed(ada: User) -> None:
     live_and_age(ada)
     run()
     before = everything()
-    assert run().startswith("0 inboxes had something old. Notifications deleted: 0.")
+    assert run().startswith("0 inboxes had old notifications or changes. Notifications deleted: 0.")
     assert everything() == before
     with time_machine.travel(timezone.now() + 31 * DAY, tick=False):
         for _ in range(4):
@@ -167,7 +169,7 @@ def test_prune__dry_run__says_the_same_and_changes_nothing(ada: User) -> None:
     before = everything()
     said = run("--dry-run")
     assert everything() == before
-    assert said == f"A dry run, rolled back. {run()}"
+    assert said == f"A dry run: nothing was changed. {run()}"
 
 
 def test_prune__few_changes__are_kept_however_old(ada: User) -> None:
@@ -211,7 +213,7 @@ def test_prune__all_inboxes__part_by_part(monkeypatch: pytest.MonkeyPatch) -> No
         "notifications.services.retention.inboxes_to_prune",
         lambda cutoff, after=None: find(cutoff, after=after, limit=2),
     )
-    assert run().startswith("5 inboxes had something old. Notifications deleted: 15.")
+    assert run().startswith("5 inboxes had old notifications or changes. Notifications deleted: 15.")
 
 
 def act(user: User, chance: random.Random, sent: list[UUID]) -> None:

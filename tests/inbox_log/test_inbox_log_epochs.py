@@ -80,7 +80,7 @@ def test_new_epoch__asks_first(ada: User, monkeypatch: pytest.MonkeyPatch) -> No
     send(ada)
     before = epochs()
     monkeypatch.setattr(sys, "stdin", io.StringIO("yes\n"))
-    with pytest.raises(CommandError, match="nobody to ask"):
+    with pytest.raises(CommandError, match="no terminal to ask"):
         run()
     monkeypatch.setattr(sys, "stdin", Terminal("y\n"))
     with pytest.raises(CommandError, match=r"^Nothing was changed\.$"):

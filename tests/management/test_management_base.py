@@ -39,7 +39,7 @@ def test_command__database_away__one_line_that_says_where_to_look(
         patch.setattr(BaseDatabaseWrapper, "cursor", away)
         with pytest.raises(CommandError) as failed:
             call_command(name, *ARGUMENTS.get(name, []))
-    assert str(failed.value).endswith("look at DATABASE_URL: connection refused is it running?")
+    assert str(failed.value).endswith("check DATABASE_URL: connection refused is it running?")
 
 
 @pytest.mark.shape("embedded")

@@ -1,4 +1,4 @@
-"""Wiring of the demo, which a project installs in development only."""
+"""The configuration of the demo, which a project installs in development only."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from django.utils.translation import gettext_lazy as _
 
 
 class DemoConfig(AppConfig):
-    """Has no models: it brings the demo's event types, and the scenarios that ``manage.py demo`` plays."""
+    """The demo's event types, and the scenarios that ``manage.py demo`` plays. It has no models."""
 
     name = "notifications.contrib.demo"
     label = "notification_hub_demo"

@@ -1,4 +1,4 @@
-"""What the login page shows of the demo: a context processor, which a project names in its settings."""
+"""A context processor for the login page, which a project names in its settings."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from notifications.contrib.demo.users import DEMO_USERS
 
 
 def demo_users(request: HttpRequest) -> dict[str, Any]:
-    """The demo users that exist, whose passwords are their names; none outside of development. One query,
-    where a template asks.
+    """Return the demo users that exist, whose passwords are their names; none outside of development.
+
+    One query, and only if a template reads them.
     """
     return {"demo_usernames": SimpleLazyObject(_usernames) if settings.DEBUG else []}
 

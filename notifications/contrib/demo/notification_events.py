@@ -1,7 +1,7 @@
-"""The event types that the demo plays: a shop, its imports, its sync jobs and its tokens.
+"""The event types of the demo: a shop, its imports, its sync jobs and its tokens.
 
-Their names say that they are the demo's: what it declares must not stand in the way of what others send to a
-hub in development.
+Their names contain ``demo``, so that they do not collide with the types that others send to a hub in
+development.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class OrderPlaced(EventType, name="orders.demo_order.placed"):
 
 
 class OrderPaid(EventType, name="orders.demo_order.paid", level="success"):
-    """The money has come."""
+    """The payment has arrived."""
 
     order_id: int
     total: int
@@ -29,7 +29,7 @@ class OrderPaid(EventType, name="orders.demo_order.paid", level="success"):
 
 
 class PaymentFailed(EventType, name="orders.demo_payment.failed", level="error"):
-    """The money has not come."""
+    """The payment has failed."""
 
     order_id: int
     reason: str
@@ -50,7 +50,7 @@ class ParcelDelivered(EventType, name="orders.demo_parcel.delivered", level="suc
 
 
 class ImportProgress(EventType, name="imports.demo_file.progress"):
-    """How far an import is. All steps of one import collapse into the latest, the end included."""
+    """The progress of an import. All steps of one import collapse into the latest, the last one included."""
 
     import_id: int
     file: str
@@ -60,7 +60,7 @@ class ImportProgress(EventType, name="imports.demo_file.progress"):
 
 
 class SyncFinished(EventType, name="sync.demo_job.finished", level="success"):
-    """A sync job went well."""
+    """A sync job has finished."""
 
     job: str
     changed: int
@@ -84,7 +84,7 @@ class SyncFailed(EventType, name="sync.demo_job.failed", level="error"):
 
 
 class TokenExpiring(EventType, name="tokens.demo_token.expiring", level="warning"):
-    """A token is about to expire; the notification goes when that has happened."""
+    """A token is about to expire; the notification expires with it."""
 
     token: str
     expires_in_seconds: int

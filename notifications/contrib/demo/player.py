@@ -1,4 +1,4 @@
-"""Plays the scenarios to users, several at a time, and reads a little of what they got."""
+"""Plays scenarios to users, several at a time, and marks some of their notifications read."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from notifications.filters import Filters
 
 SOURCE: Final = "manage.py demo"
 MAX_PLAYING: Final = 4
-# A user who reads nothing would soon have a count that says nothing.
+# Without a limit, the unread count of a user would soon be too high to look real.
 MAX_UNREAD: Final = 15
 READ_CHANCE: Final = 0.12
 CATEGORIES: Final = frozenset({"orders", "imports", "sync", "tokens"})
@@ -31,18 +31,19 @@ class Played(NamedTuple):
 
 
 class Player:
-    """Plays ``MAX_PLAYING`` scenarios at once, each to one user."""
+    """Plays up to ``MAX_PLAYING`` scenarios at once, each to one user."""
 
     def __init__(self, users: Sequence[Any], random: Random) -> None:
-        """Begin.
+        """Start without any scenario.
 
         Args:
             users: at least one saved user.
-            random: decides everything; the same seed sends the same.
+            random: makes all choices; the same seed sends the same.
         """
         self._users = users
         self._random = random
-        # Numbers of its own: what is read depends on what is there, and must not change what is sent.
+        # Reading has its own random numbers, because it depends on what is there, and must not change what is
+        # sent.
         self._reading = Random(random.getrandbits(32))  # noqa: S311 (no secret)
         self._playing: list[tuple[Any, Iterator[Step]]] = []
 

@@ -1,6 +1,6 @@
-"""Stories that the demo tells: each is a series of steps, and each step one notification.
+"""The demo's stories: each is a series of steps, and each step is one notification.
 
-Pure: what comes next depends on the random numbers that a scenario is given, and on nothing else.
+Pure: what comes next depends only on the random numbers that a scenario is given.
 """
 
 from __future__ import annotations
@@ -66,7 +66,9 @@ TOKENS: Final = ("ci-deploy", "warehouse-scanner", "reporting-readonly", "stagin
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """One notification of a scenario, without its recipient; the fields are those of ``services.notify``.
+    """One notification of a scenario, without its recipient.
+
+    The fields are those of ``services.notify``.
 
     Attributes:
         deliver_in: how long it is scheduled ahead.
@@ -85,7 +87,7 @@ class Step:
 
     @property
     def url(self) -> str:
-        """The inbox, filtered by the topic: a place that every hub has."""
+        """The inbox, filtered by the topic: a page that every hub has."""
         return f"/?topic={self.topic}"
 
 
@@ -93,9 +95,7 @@ Scenario = Callable[[Random], Iterator[Step]]
 
 
 def order(random: Random) -> Iterator[Step]:
-    """An order is placed, paid, shipped and delivered; now and then the payment fails, and the order ends
-    there.
-    """
+    """An order is placed, paid, shipped and delivered; sometimes its payment fails, and it ends there."""
     number = random.randint(10_000, 99_999)
     topic = f"order:{number}"
     item, cents = random.choice(ITEMS)
@@ -125,9 +125,7 @@ def order(random: Random) -> Iterator[Step]:
 
 
 def file_import(random: Random) -> Iterator[Step]:
-    """An import moves on in tenths or so, each step replacing the one before; at the end it has worked or
-    not.
-    """
+    """An import proceeds in steps of about a tenth, each replacing the one before, and succeeds or fails."""
     number, file, size = random.randint(100, 999), random.choice(FILES), random.randint(800, 60_000)
     clerk, fault_at = random.choice(CLERKS), random.randint(20, 300)
 
@@ -162,7 +160,7 @@ def file_import(random: Random) -> Iterator[Step]:
 
 
 def sync_job(random: Random) -> Iterator[Step]:
-    """A sync job goes well, or is late once or twice and then recovers or gives up."""
+    """A sync job succeeds, or is delayed once or twice and then recovers or gives up."""
     job = random.choice(JOBS)
     topic = f"sync:{job.lower().replace(' ', '-')}"
     for attempt in range(1, random.choice((1, 1, 1, 2, 3))):
@@ -194,9 +192,7 @@ def sync_job(random: Random) -> Iterator[Step]:
 
 
 def token(random: Random) -> Iterator[Step]:
-    """A warning that goes away when the token expires, and the word that it has, scheduled for that
-    moment.
-    """
+    """A warning that disappears when the token expires, and a notification scheduled for that moment."""
     name, minutes = random.choice(TOKENS), random.randint(1, 3)
     left = timedelta(minutes=minutes)
     yield Step(
@@ -217,7 +213,7 @@ def token(random: Random) -> Iterator[Step]:
     )
 
 
-# As often as each is listed.
+# A scenario is chosen as often as it is listed.
 SCENARIOS: Final[tuple[Scenario, ...]] = (
     order,
     order,

@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 
 class DemoUser(NamedTuple):
-    """A user's name, which is the password too, and whether that user is staff and may do everything."""
+    """A user's name, which is also the password, and whether that user is staff and a superuser."""
 
     name: str
     is_staff: bool = False

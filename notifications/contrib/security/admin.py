@@ -25,7 +25,7 @@ else:
 
 @admin.register(SignIn)
 class SignInAdmin(ModelAdmin):
-    """Read only. The session's key is a credential and appears nowhere."""
+    """The read-only list of sign-ins. The session's key is a credential and is never shown."""
 
     list_display = ("user", "at", "address", "browser", "ended_at", "ended_reason")
     list_filter = (("ended_at", admin.EmptyFieldListFilter), "ended_reason", "at")
@@ -38,31 +38,29 @@ class SignInAdmin(ModelAdmin):
     actions = ("end_these", "end_all")
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
-        """A list that says what it cannot read."""
+        """Return a list that reports parameters which it cannot read."""
         return TolerantChangeList
 
     def get_search_fields(self, request: HttpRequest) -> tuple[str, ...]:
-        """Whatever field names a user."""
+        """Search by the user model's own name field."""
         return (f"user__{get_user_model().USERNAME_FIELD}", "address", "browser")
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        """Sign-ins are made by logging in."""
+        """Deny it: sign-ins are created by logging in."""
         return False
 
     def has_change_permission(self, request: HttpRequest, obj: SignIn | None = None) -> bool:
-        """What happened cannot be edited."""
+        """Deny it: what has happened cannot be edited."""
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: SignIn | None = None) -> bool:
-        """Only on the pages that delete a user, whose sign-ins go along: they ask here whether that is
-        allowed.
-        """
+        """Allow it only on the pages that delete a user, whose sign-ins are deleted too."""
         user_model = get_user_model()._meta
         name = request.resolver_match.url_name if request.resolver_match else None
         return bool(name and name.startswith(f"{user_model.app_label}_{user_model.model_name}_"))
 
     def has_end_permission(self, request: HttpRequest) -> bool:
-        """Whether this member of staff may end sessions."""
+        """Return whether this member of staff may end sessions."""
         return request.user.has_perm("notification_hub_security.end_signin")
 
     @admin.action(description=_("End these sessions"), permissions=["end"])
@@ -77,7 +75,7 @@ class SignInAdmin(ModelAdmin):
 
     def _end(self, request: HttpRequest, sign_ins: QuerySet[SignIn]) -> None:
         keys = sign_ins.filter(ended_at=None).values_list("pk", flat=True)
-        # Whoever reaches an action is logged in.
+        # Only users who are logged in can run an action.
         count = services.end_sessions(keys, by=cast("AbstractBaseUser", request.user))
         text = ngettext("%(count)d session was ended.", "%(count)d sessions were ended.", count)
         self.message_user(request, text % {"count": count}, messages.SUCCESS if count else messages.WARNING)

@@ -1,4 +1,4 @@
-"""Wiring of the security app."""
+"""The configuration of the security app."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""System checks: what a project must have set up for people to be told everything."""
+"""System checks: what a project must set up so that its users are told everything."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ _SESSIONS: Final = "django.contrib.sessions.middleware.SessionMiddleware"
 
 @checks.register
 def check_middleware(app_configs: Any, **kwargs: Any) -> list[checks.CheckMessage]:
-    """W001: without the middleware, a password change ends the session that made it, too."""
+    """W001: without the middleware, a password change also ends the session that made it."""
     names = list(settings.MIDDLEWARE)
     if MIDDLEWARE in names and _SESSIONS in names and names.index(_SESSIONS) < names.index(MIDDLEWARE):
         return []
     return [
         checks.Warning(
-            f"{MIDDLEWARE} does not stand after {_SESSIONS} in MIDDLEWARE.",
-            hint="Add it, or a password change ends the session that made it as well.",
+            f"{MIDDLEWARE} does not come after {_SESSIONS} in MIDDLEWARE.",
+            hint="Add it there. Without it, a password change also ends the session that made it.",
             id="notification_hub_security.W001",
         )
     ]
@@ -35,7 +35,7 @@ def check_validator(app_configs: Any, **kwargs: Any) -> list[checks.CheckMessage
     return [
         checks.Warning(
             f"{VALIDATOR} is not in AUTH_PASSWORD_VALIDATORS.",
-            hint="Add it, or nobody is told of a changed password.",
+            hint="Add it. Without it, nobody is told of a changed password.",
             id="notification_hub_security.W002",
         )
     ]

@@ -1,4 +1,4 @@
-"""Who is at the other end of a request: the address and the agent, fit to be stored and shown."""
+"""The client of a request: its address and agent, fit to be stored and shown."""
 
 from __future__ import annotations
 
@@ -13,11 +13,10 @@ from notifications.system.addresses import normal_address
 
 @dataclass(frozen=True, kw_only=True)
 class Client:
-    """The other end of a request.
+    """The client that sent a request.
 
     Attributes:
-        address: an IP address in its normal form; empty when the server was reached otherwise, over a Unix
-            socket say.
+        address: an IP address in its normal form; empty when there is none, over a Unix socket for example.
         agent: the ``User-Agent`` header, printable and cut to 300 characters.
     """
 
@@ -26,7 +25,7 @@ class Client:
 
     @property
     def browser(self) -> str:
-        """What the agent says in words; empty when it says nothing that is known."""
+        """A description of the agent in words; empty when the agent is not known."""
         return describe_agent(self.agent)
 
 
@@ -34,7 +33,7 @@ NOBODY: Final = Client()
 
 
 def client_of(request: HttpRequest | None) -> Client:
-    """The client that sent a request; ``NOBODY`` without one, or for one that was made in code."""
+    """Return the client of a request; ``NOBODY`` without a request, or for one that was made in code."""
     if request is None:
         return NOBODY
     return Client(

@@ -1,5 +1,6 @@
-"""The middleware by which a password change knows the session that made it; goes after Django's
-SessionMiddleware.
+"""The middleware by which a password change knows its own session.
+
+It comes after Django's SessionMiddleware.
 """
 
 from __future__ import annotations
@@ -12,15 +13,13 @@ from django.http import HttpRequest, HttpResponseBase
 from django.utils.decorators import sync_and_async_middleware
 
 from notifications.contrib.security import services
-from notifications.contrib.security.current import current_request
-from notifications.contrib.security.guard import best_effort
+from notifications.contrib.security.best_effort import best_effort
+from notifications.contrib.security.current_sign_in import current_request
 
 
 @sync_and_async_middleware
 def sign_in_middleware(get_response: Callable[[HttpRequest], Any]) -> Callable[[HttpRequest], Any]:
-    """Make the request known to ``current_sign_in()``, and note the new key of a session that was given
-    one.
-    """
+    """Make the request known to ``current_sign_in()``, and record the new key of a session."""
     if iscoroutinefunction(get_response):
 
         async def amiddleware(request: HttpRequest) -> HttpResponseBase:
@@ -51,8 +50,8 @@ def sign_in_middleware(get_response: Callable[[HttpRequest], Any]) -> Callable[[
 
 
 def _has_new_key(request: HttpRequest, key: str | None) -> bool:
-    # Nothing here may load a session that the view did not: each answer would then vary by cookie, and cost a
-    # query.
+    # This must not load a session that the view did not load: each answer would then vary by cookie, and cost
+    # a query.
     return request.session.modified and request.session.session_key not in (None, key)
 
 

@@ -1,6 +1,6 @@
-"""Sign-ins and failed sign-ins: what the hub must remember to tell people what happens to their account.
+"""Sign-ins and failed sign-ins, which the hub must remember to tell users what happens to their account.
 
-Rows are written by ``notifications.contrib.security.services`` alone.
+Rows are written by ``notifications.contrib.security.services`` only.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from django.conf import settings
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from notifications.contrib.security.failures import Group
+from notifications.contrib.security.failures import FailureGroup
 from notifications.http.user_agents import MAX_AGENT_LENGTH
 
 MAX_ADDRESS_LENGTH = 45
 
 
 class EndReason(models.TextChoices):
-    """Why a session is over."""
+    """Why a session has ended."""
 
     LOGOUT = "logout", _("Logged out")
     LOGIN = "login", _("Logged in again")
@@ -28,14 +28,12 @@ class EndReason(models.TextChoices):
 
 
 class SignIn(models.Model):
-    """One login and the session that it began. The session carries the row's key, so that its own key may
-    change.
-    """
+    """One login and its session. The session holds this row's key, so that its own key may change."""
 
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="sign_ins", verbose_name=_("user")
     )
-    # A credential: never shown, and forgotten as soon as the session is over.
+    # A credential: it is never shown, and deleted as soon as the session has ended.
     session_key = models.CharField(_("session key"), max_length=40, blank=True, editable=False)
     address = models.GenericIPAddressField(_("address"), null=True, blank=True, editable=False)
     agent = models.CharField(_("agent"), max_length=MAX_AGENT_LENGTH, blank=True, editable=False)
@@ -62,7 +60,7 @@ class SignIn(models.Model):
 
 
 class FailedLogin(models.Model):
-    """The stored form of a ``failures.Group``: at most ten rows for each user."""
+    """The stored form of a ``failures.FailureGroup``: at most ten rows for each user."""
 
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL,
@@ -71,8 +69,8 @@ class FailedLogin(models.Model):
         db_index=False,
         verbose_name=_("user"),
     )
-    slot = models.PositiveSmallIntegerField(_("slot"))
-    turn = models.PositiveSmallIntegerField(_("turn"))
+    number = models.PositiveSmallIntegerField(_("number"))
+    earlier_uses = models.PositiveSmallIntegerField(_("earlier uses"))
     address = models.CharField(_("address"), max_length=MAX_ADDRESS_LENGTH, blank=True)
     several = models.BooleanField(_("several addresses"))
     hour_at = models.DateTimeField(_("hour"))
@@ -85,18 +83,18 @@ class FailedLogin(models.Model):
         verbose_name_plural = _("failed logins")
         default_permissions = ()
         constraints: ClassVar[list[models.BaseConstraint]] = [
-            models.UniqueConstraint(name="failed_login_slot", fields=["user", "slot"]),
+            models.UniqueConstraint(name="failed_login_number", fields=["user", "number"]),
         ]
 
     def __str__(self) -> str:
         return f"{self.user_id}: {self.count} from {self.address or '-'}"
 
     @property
-    def group(self) -> Group:
-        """The row as the value that decisions are made on."""
-        return Group(
-            slot=self.slot,
-            turn=self.turn,
+    def group(self) -> FailureGroup:
+        """The row as the value that ``failures`` works with."""
+        return FailureGroup(
+            number=self.number,
+            earlier_uses=self.earlier_uses,
             address=self.address,
             several=self.several,
             hour_at=self.hour_at,

@@ -1,4 +1,4 @@
-"""The event types of what happens to an account."""
+"""The event types for what happens to an account."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class SessionNew(EventType, name="security.session.new", over_http=False):
 class LoginFailed(EventType, name="security.login.failed", level="warning", over_http=False):
     """Somebody could not log in: how often, from one address within one hour.
 
-    The count is exact below 100; above that it was at least so many. With ``several``, addresses beyond what
-    one user is told by name in an hour are counted together, and ``address`` is the latest of them.
+    The count is exact below 100; above that, it was at least so many. With ``several``, addresses beyond
+    those that a user is told by name in an hour are counted together, and ``address`` is the latest of them.
     """
 
     address: str
@@ -36,8 +36,9 @@ class LoginFailed(EventType, name="security.login.failed", level="warning", over
 
 
 class PasswordChanged(EventType, name="security.password.changed", level="warning", over_http=False):
-    """The password was changed; ``address`` and ``browser`` of who did it, empty when that was not a
-    browser.
+    """The password was changed.
+
+    ``address`` and ``browser`` are those of the client that changed it, and empty when that was no browser.
     """
 
     address: str

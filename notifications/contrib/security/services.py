@@ -1,5 +1,6 @@
-"""The security app's write door: sign-ins, failed sign-ins, changed passwords, ended sessions, and who is
-told of each.
+"""All writes of the security app: sign-ins, failed sign-ins, changed passwords and ended sessions.
+
+Each notifies the users whom it concerns.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ from django.utils.translation import ngettext
 
 from notifications import services
 from notifications.contrib.security.clients import Client, client_of
-from notifications.contrib.security.current import SESSION_MARK, current_request, current_sign_in
-from notifications.contrib.security.failures import Group, add_failure, is_told
+from notifications.contrib.security.current_sign_in import SESSION_MARK, current_request, current_sign_in
+from notifications.contrib.security.failures import FailureGroup, add_failure, is_told
 from notifications.contrib.security.models import EndReason, FailedLogin, SignIn
 from notifications.contrib.security.notification_events import (
     LoginFailed,
@@ -40,10 +41,10 @@ SOURCE: Final = "notifications.security"
 
 
 def signed_in(request: HttpRequest, user: AbstractBaseUser) -> SignIn:
-    """Remember a login by its session, and notify the user of it.
+    """Record a login by its session, and notify the user.
 
-    A login with a request that nobody sent was made in code (Django's test client does so): it is remembered,
-    but there is no client to tell of. Logging in once more in the same session ends the earlier sign-in.
+    A login whose request was made in code, as by Django's test client, is recorded, but there is no client to
+    report. Logging in once more in the same session ends the earlier sign-in.
 
     Transaction: its own, or the caller's.
     """
@@ -68,35 +69,36 @@ def signed_in(request: HttpRequest, user: AbstractBaseUser) -> SignIn:
 
 
 def signed_out(session: SessionBase) -> None:
-    """Note that a session ends by logging out; the caller flushes it."""
+    """Record that a session ends by logging out; the caller flushes it."""
     _mark_ended([session.get(SESSION_MARK)], EndReason.LOGOUT)
 
 
 def follow_session(session: SessionBase) -> None:
-    """Note the new key of a session that Django has given one."""
+    """Record the new key that Django has given a session."""
     if mark := session.get(SESSION_MARK):
         SignIn.objects.filter(pk=mark, ended_at=None).update(session_key=session.session_key)
 
 
 def sign_in_failed(username: str, client: Client) -> None:
-    """Count a failed login, and notify the user if there is an active one of that name. See ``failures`` for
-    the bounds.
+    """Count a failed login, and notify the active user of that name, if there is one.
+
+    ``failures`` describes the bounds.
 
     Transaction: its own, or the caller's. It locks the user's row, so that failures at the same time are
-    counted one by one and told in order; a name that nobody has costs one read and leaves nothing behind.
+    counted one by one and reported in order; a name that nobody has costs one read and leaves nothing behind.
     """
     users = get_user_model()._default_manager
     named = {get_user_model().USERNAME_FIELD: username, "is_active": True}
     if not users.filter(**named).exists():
         return
     with transaction.atomic():
-        # Without NO KEY, whoever inserts a row that refers to the user would wait as well.
+        # Without NO KEY, inserts of rows that refer to the user would wait as well.
         user = users.select_for_update(no_key=True).filter(**named).first()
         if user is None:
             return
         groups = [row.group for row in FailedLogin.objects.filter(user=user)]
         group = add_failure(groups, address=client.address, at=timezone.now())
-        FailedLogin.objects.update_or_create(user=user, slot=group.slot, defaults=asdict(group))
+        FailedLogin.objects.update_or_create(user=user, number=group.number, defaults=asdict(group))
         if is_told(group.count):
             _tell_of_failures(user, group)
 
@@ -104,8 +106,8 @@ def sign_in_failed(username: str, client: Client) -> None:
 def password_changed(user: AbstractBaseUser) -> int:
     """Notify a user of their changed password and end their other sessions.
 
-    The session that the running request came with goes on: Django's views give it a new key and the new
-    password's hash. A command has none, so all are ended.
+    The session of the running request continues: Django's views give it a new key and the new password's
+    hash. A command has no session, so all are ended.
 
     Transaction: its own, or the caller's; the notifications, the sign-ins and Django's sessions are changed
     together.
@@ -135,14 +137,15 @@ def password_changed(user: AbstractBaseUser) -> int:
 
 
 def end_sessions(keys: Iterable[int], *, by: AbstractBaseUser) -> int:
-    """End the sessions of some sign-ins for a member of staff, and notify their users; those that are over
-    stay as they are.
+    """End the sessions of some sign-ins for a member of staff, and notify their users.
+
+    Sessions that have ended already stay as they are.
 
     Transaction: its own, or the caller's.
 
     Args:
         keys: primary keys of sign-ins.
-        by: who does it. The session that they do it with is left out: that one ends by logging out.
+        by: the member of staff. Their own current session is left out: it ends by logging out.
 
     Returns:
         How many sessions were ended.
@@ -160,17 +163,17 @@ def end_sessions(keys: Iterable[int], *, by: AbstractBaseUser) -> int:
 
 
 def _lock_open(**condition: Any) -> list[SignIn]:
-    """Sign-ins that nobody has ended, locked in one order, so that two who end them count each once."""
+    """Lock the sign-ins that have not ended, in one order, so that two callers do not both count one."""
     return list(SignIn.objects.select_for_update().filter(ended_at=None, **condition).order_by("pk"))
 
 
 def _end(sign_ins: Iterable[SignIn], reason: EndReason) -> list[SignIn]:
-    """Delete the sessions and mark the sign-ins; returns those whose session was still live."""
+    """Delete the sessions and mark the sign-ins; return those whose session was still live."""
     store_class = cast("type[SessionBase]", import_module(settings.SESSION_ENGINE).SessionStore)
     live, gone = [], []
     for sign_in in sign_ins:
         store = store_class(sign_in.session_key)
-        # The mark, not the key alone: a session that was flushed or has expired is empty.
+        # The entry inside the session decides, not the key alone: a flushed or expired session is empty.
         if store.get(SESSION_MARK) == sign_in.pk:
             store.delete()
             live.append(sign_in)
@@ -202,7 +205,7 @@ def _tell_of_sign_in(user: AbstractBaseUser, client: Client) -> None:
     )
 
 
-def _tell_of_failures(user: AbstractBaseUser, group: Group) -> None:
+def _tell_of_failures(user: AbstractBaseUser, group: FailureGroup) -> None:
     names = {"count": group.count, "address": group.address or _("an unknown address")}
     if group.several:
         title = _("%(count)d failed logins from several addresses, last from %(address)s") % names
@@ -224,7 +227,7 @@ def _tell_of_failures(user: AbstractBaseUser, group: Group) -> None:
         body=_("Somebody gave your name and a wrong password. If it was not you, there is nothing to do."),
         url=_password_page(),
         topic=TOPIC,
-        collapse_key=f"slot:{group.slot}",
+        collapse_key=f"group:{group.number}",
         source=SOURCE,
     )
 
@@ -246,7 +249,7 @@ def _tell_of_revoked(user: Any, count: int, *, by: RevokedBy, actor: AbstractBas
 
 
 def _password_page() -> str:
-    """Where one's password is changed, by Django's own name for that page; empty in a project without one."""
+    """Return the URL of Django's own page for changing one's password; empty in a project without it."""
     try:
         return reverse("password_change")
     except NoReverseMatch:

@@ -1,5 +1,4 @@
-"""Django's sessions in the database, read by a statement that is compiled once: every request with a cookie
-asks it.
+"""Django's database sessions, read by a statement that is compiled once, because most requests need it.
 
 ``SESSION_ENGINE = "notifications.contrib.security.sessions"``; the rows are those of
 ``django.contrib.sessions.backends.db``.

@@ -1,6 +1,4 @@
-"""``manage.py audit_inboxes``: whether the log of every inbox is whole, and says of its notifications what
-they are.
-"""
+"""``manage.py audit_inboxes``: checks the log of every inbox against its notifications."""
 
 from __future__ import annotations
 
@@ -21,21 +19,20 @@ class Command(HubCommand):
     """Prints one line for each problem, and ends with status 1 when there is any."""
 
     help = (
-        "Hold every inbox to the invariants of the log, on the live database: nothing is locked and nothing "
-        "is changed. Prints one "
-        "line for each thing that is wrong, and exits with 1 if there is any. docs/operations.md says what "
-        "each means."
+        "Check the invariants of the log for every inbox. It can run on a live database: it locks and "
+        "changes nothing. Prints one line for each problem, and exits with status 1 if there is any. "
+        "docs/operations.md explains each problem."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Whose."""
+        """Add the option for one user."""
         parser.add_argument("--user", help="only this user's inbox, by user name")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Audit.
+        """Run the audit.
 
         Raises:
-            CommandError: something is wrong.
+            CommandError: there is a problem.
         """
         found: Counter[str] = Counter()
         total = 1 if options["user"] is not None else Inbox.objects.count()
@@ -52,14 +49,14 @@ class Command(HubCommand):
             counts = ", ".join(f"{count} {code}" for code, count in sorted(found.items()))
             raise CommandError(
                 f"{found.total()} problems in {progress.count:,} inboxes: {counts}. "
-                f"Of one kind at most {MAX_FINDINGS} are listed for neighbouring inboxes."
+                f"At most {MAX_FINDINGS} of one kind are listed for each batch of inboxes."
             )
         if options["verbosity"]:
-            self.stdout.write(f"{progress.count:,} inboxes are whole.")
+            self.stdout.write(f"Checked {progress.count:,} inboxes: no problems.")
 
 
 def inbox_batches(user: str | None) -> Iterator[list[Any]]:
-    """The keys of all inboxes, or of one user's, in runs that one statement can look at.
+    """Return the keys of all inboxes, or of one user's, in batches for one statement each.
 
     Raises:
         CommandError: there is no such user, or they have no inbox yet.

@@ -1,4 +1,4 @@
-"""``manage.py create_producer``: a program that may send, with a user of its own and its first token."""
+"""``manage.py create_producer``: creates a user for a program that sends, and its first token."""
 
 from __future__ import annotations
 
@@ -22,18 +22,16 @@ CREATED_BY: Final = "manage.py create_producer"
 
 
 class Command(HubCommand):
-    """Makes the user, grants the permission, and prints the token's text, for the only time."""
+    """Creates the user, grants the permission, and prints the text of the token, which is not shown again."""
 
     help = (
-        "Make a user NAME for a program that publishes notifications: without a password, with the "
-        "permission to publish, "
-        "and with a token. The token's text goes to standard output, once: the hub keeps a hash of it. With "
-        "anything wrong "
-        "in what is given, says what and makes nothing."
+        "Create the user NAME for a program that publishes notifications, without a password and with the "
+        "permission to publish, and a token for it. The token is printed to standard output, and only once: "
+        "the hub stores a hash of it. When an argument is wrong, nothing is created."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Who it is, what it may send, and until when."""
+        """Add the arguments for the user and for the token."""
         parser.add_argument("name", metavar="NAME", help="the new user's name, such as shop")
         parser.add_argument(
             "--field",
@@ -46,10 +44,10 @@ class Command(HubCommand):
         add_token_arguments(parser, name="first token")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Make all of it, or nothing.
+        """Create the user and the token, or nothing.
 
         Raises:
-            CommandError: with one line for each thing that is wrong; nothing was made.
+            CommandError: with one line for each wrong argument; nothing was created.
         """
         try:
             with transaction.atomic():
@@ -57,14 +55,14 @@ class Command(HubCommand):
                 made = make_token(user, [Scope.PUBLISH], options, created_by=CREATED_BY)
         except InvalidInput as error:
             lines = [f"  {field}: {text}" for field, text in error.errors.items()]
-            raise CommandError("\n".join(["No producer was made.", *lines])) from None
+            raise CommandError("\n".join(["No producer was created.", *lines])) from None
         self.stderr.write(f"The user {user.get_username()} may publish, and has no password.")
         self.stderr.write(description(made))
         self.stdout.write(made.text)
 
 
 def _make_user(name: str, fields: list[str]) -> Any:
-    """A user without a password who may publish.
+    """Create a user without a password who may publish.
 
     Raises:
         InvalidInput: the name is taken or impossible, or a field is missing, unknown or wrong.
@@ -98,7 +96,7 @@ def _make_user(name: str, fields: list[str]) -> Any:
 
 
 def _values(users: Any, fields: list[str]) -> dict[str, Any]:
-    """The fields that were given, as values of their kinds.
+    """Return the given fields as values of their types.
 
     Raises:
         InvalidInput: one is no field of the user model, or not of the form FIELD=VALUE.

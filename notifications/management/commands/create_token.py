@@ -1,4 +1,4 @@
-"""``manage.py create_token``: an API token for a program, from the command line."""
+"""``manage.py create_token``: creates an API token for a program."""
 
 from __future__ import annotations
 
@@ -18,18 +18,16 @@ CREATED_BY: Final = "manage.py create_token"
 
 
 class Command(HubCommand):
-    """Makes one token and prints its text, for the only time."""
+    """Creates one token and prints its text, which is not shown again."""
 
     help = (
-        "Make an API token that acts as USER. Its text goes to standard output, once: the hub keeps a hash "
-        "of it. Revoke it "
-        "in the admin. With anything wrong in what is given, says what and makes nothing. A program that has "
-        "no user yet gets "
-        "one, and its token, from create_producer."
+        "Create an API token that acts as USER. It is printed to standard output, and only once: the hub "
+        "stores a hash of it. It can be revoked in the admin. When an argument is wrong, nothing is created. "
+        "For a program that has no user yet, create_producer creates the user and the token."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """What the token is for, and until when."""
+        """Add the arguments for the user, the scopes and the token."""
         parser.add_argument("user", metavar="USER", help="user name of an active user")
         parser.add_argument(
             "--scope",
@@ -42,16 +40,16 @@ class Command(HubCommand):
         add_token_arguments(parser, name="command line")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Make it.
+        """Create the token.
 
         Raises:
-            CommandError: with one line for each thing that is wrong; nothing was made.
+            CommandError: with one line for each wrong argument; nothing was created.
         """
         try:
             made = make_token(_user(options["user"]), options["scopes"], options, created_by=CREATED_BY)
         except InvalidInput as error:
             lines = [f"  {field}: {text}" for field, text in error.errors.items()]
-            raise CommandError("\n".join(["No token was made.", *lines])) from None
+            raise CommandError("\n".join(["No token was created.", *lines])) from None
         self.stderr.write(description(made))
         self.stdout.write(made.text)
 

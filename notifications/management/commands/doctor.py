@@ -1,4 +1,4 @@
-"""``manage.py doctor``: what is wrong with this hub, and what to do about it."""
+"""``manage.py doctor``: finds what is wrong with this hub, and says what to do about it."""
 
 from __future__ import annotations
 
@@ -16,34 +16,33 @@ from notifications.system.environment import read_port
 
 
 class Command(BaseCommand):
-    """Prints one line for each thing that was looked at, and ends with status 1 when any is an error."""
+    """Prints one line for each check, and exits with status 1 when any of them is an error."""
 
     help = (
-        "Examine the hub: settings, database, migrations, clock, channel layer, what waits; with --user also "
-        "how long a notification takes "
-        "from here to a stream, and with --url what a proxy does to it: one is sent, received, and deleted. "
-        "Exits with 1 on an error."
+        "Examine the hub: settings, database, migrations, clock, channel layer and queues. With --user, "
+        "also send a test notification, measure how long it takes to reach a stream, and delete it; with "
+        "--url, do so through a proxy. Exits with status 1 on an error."
     )
     requires_system_checks = ()
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """From where to look."""
+        """Add the options for the test notification."""
         parser.add_argument(
             "--url",
-            help="the hub's public address, such as https://hub.example.com (default: this machine's, at "
-            "$PORT, else 8000)",
+            help="the hub's public address, such as https://hub.example.com (default: this machine at $PORT, "
+            "or 8000); needs --user",
         )
-        parser.add_argument("--user", help="send a canary to this user, by name; needed with --url")
+        parser.add_argument("--user", help="the name of the user who gets the test notification")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Examine.
+        """Examine the hub.
 
         Raises:
-            CommandError: there is an error, or the options make no sense.
+            CommandError: there is an error, or the options contradict each other.
         """
         url, name = options["url"], options["user"]
         if url is not None and name is None:
-            raise CommandError("--url needs --user: the canary is sent to somebody.")
+            raise CommandError("--url needs --user: the test notification is sent to that user.")
         if name is not None and url is None:
             url = f"http://127.0.0.1:{read_port(os.environ, 'PORT')}"
         if url is not None and not is_address(url):
@@ -63,7 +62,7 @@ class Command(BaseCommand):
 
 
 def is_address(url: str) -> bool:
-    """Whether something can be asked there: a scheme, a host, perhaps a port and a path, and no more."""
+    """Return whether a URL has only a scheme, a host, and perhaps a port and a path."""
     try:
         parts = urlsplit(url)
         has_port = parts.port != 0  # reading it is what refuses 99999

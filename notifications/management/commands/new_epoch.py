@@ -1,4 +1,4 @@
-"""``manage.py new_epoch``: after a restore, tell every client that its cursor means nothing any more."""
+"""``manage.py new_epoch``: invalidates the cursors of all clients after a database was restored."""
 
 from __future__ import annotations
 
@@ -16,31 +16,31 @@ from notifications.management.users import inbox_key
 from notifications.models import Inbox
 
 EXPLANATION = """\
-A backup that was restored is older than what clients have seen: positions after it will be given out again, to other changes. A client that
-resumed from its old cursor would miss them and never know. A new epoch ends all cursors: open streams are told to reset within
-HUB_RECONCILE_SECONDS, polling clients get 410, and all of them fetch their list again. Nothing is lost; clients only load more for a moment.
+A backup that was restored is older than what clients have seen, so positions after it will be given to other
+changes. A client that resumed from its old cursor would miss those changes without noticing.
+A new epoch invalidates all cursors: open streams are reset within HUB_RECONCILE_SECONDS, polling clients get
+410, and all of them fetch their list again. Nothing is lost; clients only load more for a moment.
 """
 
 
 class Command(HubCommand):
-    """Replaces epochs, after it has explained itself and asked."""
+    """Replaces epochs, after an explanation and a confirmation."""
 
     help = (
-        "Give every inbox a new epoch, so that all cursors that clients hold end and they fetch their lists "
-        "again. Run it after a "
-        "restore from a backup, before the hub serves again."
+        "Give every inbox a new epoch, which invalidates all cursors: clients fetch their lists again. Run "
+        "it after restoring a backup, before the hub serves again."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Whose, and whether to ask."""
+        """Add the options for one user and for the confirmation."""
         parser.add_argument("--user", help="only this user's inbox, by user name")
-        parser.add_argument("--yes", action="store_true", help="do not ask")
+        parser.add_argument("--yes", action="store_true", help="do not ask for confirmation")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Replace them.
+        """Replace the epochs.
 
         Raises:
-            CommandError: the answer was no, or an inbox stayed locked; what was done until then is said.
+            CommandError: it was not confirmed, or an inbox stayed locked; the message says how far it came.
         """
         keys = None if options["user"] is None else [inbox_key(options["user"])]
         total = Inbox.objects.count() if keys is None else 1
@@ -63,10 +63,10 @@ class Command(HubCommand):
         """Explain, and go on only after a yes.
 
         Raises:
-            CommandError: there is nobody to ask, or the answer is another one.
+            CommandError: there is no terminal to ask on, or the answer is not yes.
         """
         self.stdout.write(EXPLANATION)
         if not sys.stdin.isatty():
-            raise CommandError("Nothing was changed: there is nobody to ask. --yes goes on without.")
+            raise CommandError("Nothing was changed: there is no terminal to ask on. Confirm with --yes.")
         if input(f"Give {total:,} inboxes a new epoch? Type yes: ").strip() != "yes":
             raise CommandError("Nothing was changed.")

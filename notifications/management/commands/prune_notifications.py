@@ -1,4 +1,4 @@
-"""``manage.py prune_notifications``: what is older than ``HUB_RETENTION_DAYS`` goes."""
+"""``manage.py prune_notifications``: deletes what is older than ``HUB_RETENTION_DAYS``."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from notifications.services import retention
 
 
 class Command(HubCommand):
-    """Deletes old notifications and compacts old changes; to be run once a day, beside the running hub."""
+    """Deletes old notifications and compacts old changes. Run it once a day, beside the running hub."""
 
     help = (
-        "Delete the notifications that are older than HUB_RETENTION_DAYS (0 keeps everything), compact the "
-        "changes that are, and remove the rows that nothing needs any more. Streams stay connected and show "
-        "the deletions. Run it once a day; it may be stopped at any time, and the next run goes on."
+        "Delete notifications that are older than HUB_RETENTION_DAYS (0 keeps everything), compact changes "
+        "of that age, and remove rows that nothing needs any more. Streams stay connected and show the "
+        "deletions. Run it once a day. It may be stopped at any time; the next run continues."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Whether in earnest."""
+        """Add the option for a dry run."""
         parser.add_argument(
-            "--dry-run", action="store_true", help="do it, report what was done, and roll it back"
+            "--dry-run", action="store_true", help="report what would be done, and change nothing"
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Prune."""
+        """Prune all inboxes."""
         cutoff, dry_run = retention.NOTIFICATIONS.cutoff(), options["dry_run"]
         if cutoff is None:
             self.stdout.write("HUB_RETENTION_DAYS is 0: everything is kept.")
@@ -51,11 +51,11 @@ class Command(HubCommand):
             self.report(done, progress.count, busy_count, dry_run=dry_run)
 
     def report(self, done: Pruned, inbox_count: int, busy_count: int, *, dry_run: bool) -> None:
-        """Sum up."""
+        """Print the totals."""
         busy = f"; {busy_count:,} were busy and are left to the next run" if busy_count else ""
         self.stdout.write(
-            f"{'A dry run, rolled back. ' if dry_run else ''}{inbox_count:,} inboxes had something "
-            f"old{busy}. "
+            f"{'A dry run: nothing was changed. ' if dry_run else ''}{inbox_count:,} inboxes had old "
+            f"notifications or changes{busy}. "
             f"Notifications deleted: {done.deleted:,}. Changes compacted: {done.compacted:,}. "
             f"Rows removed that nothing needed: {done.removed:,}."
         )

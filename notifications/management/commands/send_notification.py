@@ -1,4 +1,4 @@
-"""``manage.py send_notification``: notify one user from the command line."""
+"""``manage.py send_notification``: notifies one user from the command line."""
 
 from __future__ import annotations
 
@@ -22,13 +22,12 @@ class Command(HubCommand):
     """Sends one notification and prints its id."""
 
     help = (
-        "Notify USER, by user name. Prints the notification's id. With anything wrong in what is given, says "
-        "what and sends "
-        "nothing. Open pages of the running hub show it at once."
+        "Notify the user named USER, and print the notification's id. When an argument is wrong, nothing is "
+        "sent. Open pages of the running hub show the notification at once."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """What ``services.notify`` takes, as options."""
+        """Add an option for each argument of ``services.notify``."""
         parser.add_argument("user", metavar="USER", help="user name of the recipient")
         parser.add_argument(
             "type", metavar="TYPE", help="event type, such as orders.order.shipped: 2 to 4 dotted segments"
@@ -48,7 +47,7 @@ class Command(HubCommand):
             "--collapse-key",
             metavar="KEY",
             default="",
-            help="replaces a listed one of the same type, topic and key",
+            help="it replaces a listed notification of the same type, topic and key",
         )
         parser.add_argument(
             "--deliver-at", metavar="TIME", help="not before this time, such as 2026-11-21T08:00:00Z"
@@ -56,10 +55,10 @@ class Command(HubCommand):
         parser.add_argument("--expires-at", metavar="TIME", help="deleted after this time")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Send it.
+        """Send the notification.
 
         Raises:
-            CommandError: with one line for each thing that is wrong; nothing was sent.
+            CommandError: with one line for each wrong argument; nothing was sent.
         """
         try:
             public_id = services.notify(
@@ -94,7 +93,7 @@ def _user(name: str) -> Any:
 
 
 def _event(type_name: str, text: str) -> UntypedEvent:
-    """The event as it was typed in; a registered type brings its level."""
+    """Return the event as it was typed in; a registered type has its own level."""
     data = strict_json.loads(text, field="data")
     if not isinstance(data, dict):
         raise InvalidInput({"data": "must be a JSON object"})

@@ -1,4 +1,4 @@
-"""``manage.py serve``: the production server, also for development."""
+"""``manage.py serve``: the server for production, and for development."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ _freeing: Final = threading.Lock()
 
 
 class Command(BaseCommand):
-    """Serve pages, API and streams until SIGTERM or SIGINT, and close every stream politely then."""
+    """Serves pages, API and streams until SIGTERM or SIGINT, and then closes every stream properly."""
 
     help = "Serve the hub: pages, API and streams, with a clean stop at SIGTERM."
-    # Those that ask the database too are run once it is known to answer.
+    # The checks, with those that query the database, are run once the database is known to answer.
     requires_system_checks = ()
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Where to listen, and with how many processes."""
+        """Add the options for the address and the number of processes."""
         parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
         parser.add_argument(
             "--port",
@@ -54,10 +54,11 @@ class Command(BaseCommand):
         )
         parser.add_argument(
             "--workers",
-            help="worker processes (default: $WEB_CONCURRENCY, else 1); more than one need PostgreSQL and "
-            "Redis",
+            help="number of worker processes (default: $WEB_CONCURRENCY, else 1); more than one needs "
+            "PostgreSQL and Redis",
         )
-        # How the supervisor starts one: where to write what it counts; its number, the socket, the lifeline.
+        # The supervisor starts a worker with these: the folder for its counts; its number, the socket, and
+        # the lifeline.
         parser.add_argument("--worker-counts", type=Path, help=SUPPRESS)
         parser.add_argument("--worker", nargs=3, type=int, help=SUPPRESS)
 
@@ -96,11 +97,11 @@ class Command(BaseCommand):
             def ended(worker: Worker) -> None:
                 worker_counts.retire(worker.pid)
                 if not worker.has_ended_well():
-                    # A daemon: a database that hangs must not keep the supervisor from ending.
+                    # A daemon thread, so that a database that hangs does not keep the supervisor from ending.
                     threading.Thread(target=free_slots, args=(worker.identity,), daemon=True).start()
 
             if not server.supervise(command, listening, workers, on_serving=serving, on_ended=ended):
-                raise CommandError("No worker stays alive; the log says why.")
+                raise CommandError("No worker stays alive; the log has the reason.")
 
 
 def work(application: str, folder: Path, number: int, listening: int, lifeline: int) -> None:
@@ -111,14 +112,15 @@ def work(application: str, folder: Path, number: int, listening: int, lifeline: 
 
 
 def free_slots(identity: str) -> None:
-    """Close the streams of a worker that has ended, so that their users may open others at once. Best effort:
-    after ``worker_lost_seconds`` another process would.
+    """Close the streams of a worker that has ended, so that their users may open others at once.
+
+    This is best effort: after ``worker_lost_seconds`` another process would close them.
 
     Args:
         identity: of its process.
     """
     for pause_seconds in FREE_SLOTS_PAUSES:
-        # One at a time: each closes the pool that all threads share.
+        # One at a time, because each closes the pool that all threads share.
         with _freeing:
             try:
                 if closed := services.close_streams_of_dead(identity):
@@ -132,10 +134,10 @@ def free_slots(identity: str) -> None:
 
 
 def read_workers(option: str | None) -> int:
-    """How many processes serve; what the option says holds for the system checks and for the workers too.
+    """Return the number of worker processes; an option also applies to the system checks and the workers.
 
     Raises:
-        CommandError: that is no such number.
+        CommandError: the number is wrong.
     """
     if option is not None:
         os.environ[WORKERS_VARIABLE] = option
@@ -146,9 +148,7 @@ def read_workers(option: str | None) -> int:
 
 
 def close_databases() -> None:
-    """Let go of connections and pools: a process that only supervises must not count among the database's
-    clients.
-    """
+    """Close connections and pools: a process that only supervises must not occupy the database."""
     for connection in connections.all(initialized_only=True):
         connection.close()
         if is_postgresql(connection):
@@ -156,7 +156,7 @@ def close_databases() -> None:
 
 
 def check_migrations() -> None:
-    """Refuse a database that cannot be reached, or whose tables are not today's.
+    """Refuse a database that cannot be reached, or whose migrations are not all applied.
 
     Raises:
         CommandError: with what to do.
@@ -173,7 +173,7 @@ def check_migrations() -> None:
 
 
 def take_socket() -> socket.socket | None:
-    """The socket that systemd listens on for the hub, if it does.
+    """Return the socket that systemd listens on for the hub; None without one.
 
     Raises:
         CommandError: it is of the wrong kind.
@@ -188,13 +188,13 @@ def take_socket() -> socket.socket | None:
 
 
 def open_socket(host: str, port: str) -> socket.socket:
-    """Listen.
+    """Listen on an address.
 
     Raises:
-        CommandError: that cannot be done, with what to do instead.
+        CommandError: that is not possible; the message says what to do instead.
     """
     if not port.isascii() or not port.isdigit() or int(port) > 65_535:
-        raise CommandError(f"{port!r} is no port; choose one from 1 to 65535, as in PORT=8001.")
+        raise CommandError(f"{port!r} is not a port; choose one from 1 to 65535, as in PORT=8001.")
     try:
         return server.listen(host, int(port))
     except OSError as error:

@@ -40,7 +40,7 @@ def test_serve__port_in_use__one_line_that_says_what_to_do(transactional_db: Non
 
 
 def test_serve__no_port__one_line(transactional_db: None) -> None:
-    assert "is no port" in serve_and_fail("--port=70000")
+    assert "is not a port" in serve_and_fail("--port=70000")
 
 
 def test_serve__database_not_migrated__says_so(transactional_db: None, tmp_path: Path) -> None:

@@ -18,8 +18,8 @@ class Migration(migrations.Migration):
             name='FailedLogin',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('slot', models.PositiveSmallIntegerField(verbose_name='slot')),
-                ('turn', models.PositiveSmallIntegerField(verbose_name='turn')),
+                ('number', models.PositiveSmallIntegerField(verbose_name='number')),
+                ('earlier_uses', models.PositiveSmallIntegerField(verbose_name='earlier uses')),
                 ('address', models.CharField(blank=True, max_length=45, verbose_name='address')),
                 ('several', models.BooleanField(verbose_name='several addresses')),
                 ('hour_at', models.DateTimeField(verbose_name='hour')),
@@ -32,7 +32,7 @@ class Migration(migrations.Migration):
                 'verbose_name': 'failed login',
                 'verbose_name_plural': 'failed logins',
                 'default_permissions': (),
-                'constraints': [models.UniqueConstraint(fields=('user', 'slot'), name='failed_login_slot')],
+                'constraints': [models.UniqueConstraint(fields=('user', 'number'), name='failed_login_number')],
             },
         ),
         migrations.CreateModel(

@@ -1,4 +1,4 @@
-"""``manage.py create_demo_users``: users to try the hub with, in development."""
+"""``manage.py create_demo_users``: creates users to try the hub with, in development."""
 
 from __future__ import annotations
 
@@ -14,19 +14,22 @@ from notifications.management.base import HubCommand
 
 
 class Command(HubCommand):
-    """Makes those demo users that are missing, and says so once."""
+    """Creates the demo users that are missing, and prints them once."""
 
     help = (
-        "Make the demo users admin (staff), ada and grace; each one's password is its name. Users that exist "
-        "are left as "
-        "they are. Refused when DEBUG is off."
+        "Create the demo users admin (staff), ada and grace; the password of each is its name. Users that "
+        "exist are left as they are. Refused when DEBUG is off."
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Make what is missing; say nothing when nothing is."""
+        """Create what is missing; print nothing when nothing is.
+
+        Raises:
+            CommandError: DEBUG is off.
+        """
         if not settings.DEBUG:
             raise CommandError(
-                "Demo users have passwords that everybody knows; they are made only when DEBUG is on."
+                "Demo users have passwords that everybody knows; they are created only when DEBUG is on."
             )
         with transaction.atomic():
             made = [user for user in DEMO_USERS if _make(user)]

@@ -1,4 +1,4 @@
-"""``manage.py demo``: a life for the demo users, until stopped."""
+"""``manage.py demo``: sends lifelike notifications to the demo users until stopped."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ class Command(HubCommand):
     """Plays scenarios to the demo users."""
 
     help = (
-        "Play a lifelike series of orders, imports, sync jobs and expiring tokens to the demo users until "
-        "Ctrl-C. Whoever is "
-        "logged in to the running hub sees them come. Needs the demo users, and DEBUG."
+        "Send a lifelike series of orders, imports, sync jobs and expiring tokens to the demo users until "
+        "Ctrl+C. They appear at once in the running hub for a demo user who is logged in. Needs the demo "
+        "users and DEBUG."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """How fast, how much, and whether it is to be the same again."""
+        """Add the options for the rate, the number of steps, and the seed."""
         parser.add_argument(
             "--rate",
             type=float,
@@ -41,10 +41,10 @@ class Command(HubCommand):
             help="steps a minute on average (default: %(default)s)",
         )
         parser.add_argument(
-            "--steps", type=int, metavar="N", help="stop after so many (default: when stopped)"
+            "--steps", type=int, metavar="N", help="stop after this many steps (default: run until stopped)"
         )
         parser.add_argument(
-            "--seed", type=int, metavar="N", help="send the same as the last time with this number"
+            "--seed", type=int, metavar="N", help="send the same notifications as other runs with this number"
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -62,7 +62,7 @@ class Command(HubCommand):
         player = Player(_demo_users(), random.Random(options["seed"]))  # noqa: S311 (no secret)
         names = ", ".join(user.name for user in DEMO_USERS)
         with _stop_signal() as stop:
-            self._write(f"Playing to {names}; Ctrl-C ends it.")
+            self._write(f"Playing to {names}; Ctrl+C stops it.")
             self._play(player, stop, rate=options["rate"], steps=options["steps"])
 
     def _play(self, player: Player, stop: Event, *, rate: float, steps: int | None) -> None:
@@ -71,8 +71,8 @@ class Command(HubCommand):
             try:
                 played = player.step()
             except OperationalError as error:
-                # A database that is locked or being restarted; the show goes on when it is back.
-                self.stderr.write(f"The database did not take it: {str(error).strip()}")
+                # The database is locked or being restarted; go on when it is back.
+                self.stderr.write(f"The database refused a notification: {str(error).strip()}")
                 connection.close_if_unusable_or_obsolete()
             else:
                 self._write(_line(played))
@@ -84,7 +84,7 @@ class Command(HubCommand):
 
     def _write(self, line: str) -> None:
         self.stdout.write(line)
-        self.stdout.flush()  # also when it is piped, a line is to be seen when it happens
+        self.stdout.flush()  # so that a line is seen at once, also through a pipe
 
 
 def _demo_users() -> list[Any]:
@@ -96,7 +96,7 @@ def _demo_users() -> list[Any]:
     }
     if missing := [name for name in names if name not in found]:
         raise CommandError(
-            f"There is no user named {' or '.join(missing)}. Make the demo users: manage.py create_demo_users"
+            f"There is no user named {' or '.join(missing)}. Create them: manage.py create_demo_users"
         )
     return [found[name] for name in names]
 
@@ -107,7 +107,7 @@ def _line(played: Played) -> str:
 
 @contextmanager
 def _stop_signal() -> Iterator[Event]:
-    """An event that SIGINT and SIGTERM set; their handlers are put back afterwards."""
+    """Yield an event that SIGINT and SIGTERM set; the former handlers are restored afterwards."""
     stop = Event()
     numbers = (signal.SIGINT, signal.SIGTERM)
     before = [signal.signal(number, lambda *_: stop.set()) for number in numbers]

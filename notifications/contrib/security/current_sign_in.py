@@ -1,4 +1,4 @@
-"""The request that the running code serves, and the sign-in whose session it came with."""
+"""The request that the running code serves, and the sign-in of its session."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from django.http import HttpRequest
 
 from notifications.contrib.security.models import SignIn
 
-# What a session calls its sign-in: a value inside it, because Django gives a session a new key whenever the
-# password changes.
+# The entry of a session that holds its sign-in's key. The session's own key would not do, because Django
+# replaces it whenever the password changes.
 SESSION_MARK: Final = "notification_hub_security_sign_in"
 
 current_request: Final[ContextVar[HttpRequest | None]] = ContextVar(
@@ -19,11 +19,10 @@ current_request: Final[ContextVar[HttpRequest | None]] = ContextVar(
 
 
 def current_sign_in() -> SignIn | None:
-    """The sign-in of the session that the running request came with; None outside a request, and for one
-    without it.
+    """Return the sign-in of the running request's session; None without a request or a sign-in.
 
-    It reads the session and never ``request.user``: in the middle of a password change that would find the
-    session's hash outdated and flush it.
+    It reads the session and never ``request.user``: in the middle of a password change, that would find the
+    session's hash outdated and flush the session.
     """
     request = current_request.get()
     session = getattr(request, "session", None)

@@ -1,4 +1,4 @@
-"""The one place where telling people about their account is best effort."""
+"""The one place where telling users about their account is best effort."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ logger = logging.getLogger(__name__)
 def best_effort(what: str) -> Iterator[None]:
     """Run a block in a transaction of its own; if it fails, log that and go on.
 
-    Nobody may be kept from logging in, from logging out or from changing a password because telling of it did
-    not work. The block is a savepoint of the caller's transaction, if there is one: its failure leaves that
+    Nobody may be kept from logging in, logging out or changing a password because a notification about it
+    failed. The block is a savepoint of the caller's transaction, if there is one, so its failure leaves that
     usable.
 
     Args:
