@@ -118,6 +118,8 @@ def _below_root_path(scope: Scope) -> Scope:
         path += "/"
     elif not path.startswith(f"{root_path}/"):
         path = root_path + path
+    if (path, root_path) == (scope["path"], scope.get("root_path")):
+        return scope  # a copy would stay as long as the stream
     return {**scope, "path": path, "root_path": root_path}
 
 

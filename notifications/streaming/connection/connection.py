@@ -269,6 +269,7 @@ class Connection(OpenStream):
 
     async def _open(self) -> None:
         await self._writer.start(self._headers)
+        self._headers = []  # a stream is open for hours, and needs them no more
         first = control_frames.stream_open(self._request, key=self.id, state=self._state, plan=self._plan)
         await self._send([first])
 
