@@ -18,7 +18,7 @@ from django.utils.translation import gettext as _
 def report_unreadable(request: HttpRequest, texts: Iterable[str]) -> None:
     """Tell the member of staff which parameters of a list cannot be read, and that the others apply."""
     for text in texts:
-        messages.error(request, _("%s The list is shown without this condition; the others hold.") % text)
+        messages.error(request, _("%s The list is shown without this filter; all others apply.") % text)
 
 
 def selects_all_pages(request: HttpRequest) -> bool:
@@ -44,7 +44,7 @@ class TolerantChangeList(ChangeList):
         self.filter_params = {name: values for name, values in given.items() if name not in wrong}
         for name in wrong:
             self.params.pop(name, None)
-        text = _("“%(value)s” is no value of the filter “%(name)s”.")
+        text = _("“%(value)s” is not a value of the filter “%(name)s”.")
         report_unreadable(request, (text % {"value": given[name][-1][:40], "name": name} for name in wrong))
         rows = super().get_queryset(request)
         return rows.none() if wrong and selects_all_pages(request) else rows
@@ -56,7 +56,9 @@ class TolerantChangeList(ChangeList):
         except IncorrectLookupParameters:
             if self.page_num == 1:
                 raise
-            messages.error(request, _("There is no page %d; this is the first one.") % self.page_num)
+            messages.error(
+                request, _("There is no page %d. The first page is shown instead.") % self.page_num
+            )
             self.page_num = 1
             super().get_results(request)
 

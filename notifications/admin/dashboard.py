@@ -165,11 +165,11 @@ def _health() -> dict[str, Any]:
         "reconcile_seconds": hub_config().reconcile_seconds,
         "facts": [
             (_("Hints sent"), metrics.hints["sent"], False),
-            (_("Hints dropped: streams noticed later"), metrics.hints["dropped"], True),
-            (_("Inboxes that reconciliation found behind"), metrics.repairs, False),
-            (_("Queues that were full"), metrics.overflows, True),
+            (_("Hints dropped (streams caught up later)"), metrics.hints["dropped"], True),
+            (_("Late inboxes found by reconciliation"), metrics.repairs, False),
+            (_("Send queues that were full"), metrics.overflows, True),
             (_("Streams refused"), metrics.refused.total(), True),
-            (_("Notifications that could not be listed"), metrics.notifications["failed"], True),
+            (_("Notifications that failed"), metrics.notifications["failed"], True),
         ],
         "delay": _quantile(metrics.write, 0.99),
     }

@@ -119,7 +119,7 @@ def to_list(request: HttpRequest, name: str) -> HttpResponseRedirect:
     """For an address that leads to nothing: a sentence, and the list of what is called so (``notification``,
     ``inbox`` …).
     """
-    messages.warning(request, _("There is nothing at that address; it may have been erased."))
+    messages.warning(request, _("There is nothing at that address. It may have been removed."))
     return HttpResponseRedirect(reverse(f"admin:notification_hub_{name}_changelist"))
 
 

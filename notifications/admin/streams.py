@@ -36,8 +36,8 @@ from notifications.selectors.staff.users import username_has
 
 # What a record is called that is of no stream.
 _TITLES: dict[str, Any] = {
-    EndReason.ANSWERED: gettext_lazy("Poll of %s"),
-    EndReason.LISTED: gettext_lazy("List of %s"),
+    EndReason.ANSWERED: gettext_lazy("Poll by %s"),
+    EndReason.LISTED: gettext_lazy("List request by %s"),
 }
 
 
@@ -62,7 +62,7 @@ class OnlineFilter(admin.SimpleListFilter):
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
         """What may be chosen instead."""
-        return [("ended", gettext_lazy("Ended, and answered polls and lists")), ("all", gettext_lazy("All"))]
+        return [("ended", gettext_lazy("Ended, with answered polls and lists")), ("all", gettext_lazy("All"))]
 
     def choices(self, changelist: ChangeList) -> Iterator[Any]:
         """Django's, the first of which is none chosen."""
@@ -95,7 +95,7 @@ class StreamSessionAdmin(RecordsOnly, BoundedList):
     search_help_text = gettext_lazy("Part of a username.")
     actions = None
     empty_words = gettext_lazy("Nobody is connected now.")
-    none_words = gettext_lazy("No stream is like that.")
+    none_words = gettext_lazy("No matching streams.")
     fields = (
         "owner",
         "state",
@@ -147,7 +147,7 @@ class StreamSessionAdmin(RecordsOnly, BoundedList):
             return chip_html("ended", row.get_reason_display())
         if row.is_worker_alive:
             return chip_html("created", _("Open"))
-        return chip_html("failed", _("Its process is silent"))
+        return chip_html("failed", _("Worker not responding"))
 
     @admin.display(description=gettext_lazy("device"), empty_value="–")
     def device(self, row: StreamSession) -> SafeString | None:
@@ -155,7 +155,7 @@ class StreamSessionAdmin(RecordsOnly, BoundedList):
         device = device_of(row)
         return format_html('<bdi class="hub-device">{}</bdi>', device) if device else None
 
-    @admin.display(description=gettext_lazy("on record"))
+    @admin.display(description=gettext_lazy("progress"))
     def progress(self, row: StreamSession) -> str:
         """How far its record goes, and of when that is; of an open stream only."""
         inbox = getattr(row.user, "inbox", None)
@@ -171,13 +171,17 @@ class StreamSessionAdmin(RecordsOnly, BoundedList):
         """When it ended."""
         return time_html(row.closed_at) if row.closed_at else "–"
 
-    @admin.display(description=gettext_lazy("written"))
+    @admin.display(description=gettext_lazy("positions written"))
     def written(self, row: StreamSession) -> str:
         """The positions that are on record as written to it, as far as its filters admit them; of an open one
         there may be more.
         """
         if row.position <= row.start_position:
-            text = _("nothing after %(position)d") if row.closed_at else _("nothing after %(position)d yet")
+            text = (
+                _("nothing after position %(position)d")
+                if row.closed_at
+                else _("nothing after position %(position)d yet")
+            )
             return text % {"position": row.start_position}
         return _("%(first)d to %(last)d") % {"first": row.start_position + 1, "last": row.position}
 
@@ -250,7 +254,7 @@ class StreamSessionAdmin(RecordsOnly, BoundedList):
 
     def _disconnect(self, request: HttpRequest, row: StreamSession, reason: str) -> None:
         if not services.end_streams([row.pk], EndReason.REVOKED):
-            messages.info(request, _("The stream had ended already."))
+            messages.info(request, _("The stream had already ended."))
             return
         self.log_change(request, row, f"{_('Disconnected.')} {reason}".strip())
         messages.success(request, _("The stream was disconnected."))
@@ -272,7 +276,7 @@ def recorded_text(row: StreamSession, inbox: Inbox) -> str:
         inbox: its user's.
     """
     if row.epoch != inbox.epoch:
-        return _("of another epoch")
+        return _("from another epoch")
     if row.position >= inbox.head:
         return _("up to date")
     given = {"position": row.position, "head": inbox.head}

@@ -37,7 +37,7 @@ from notifications.services.credentials.tokens import DEFAULT_DAYS
 
 FIELDSETS = (
     (None, {"fields": ("user", "name", "scopes", "expires_at")}),
-    (gettext_lazy("What it may send"), {"fields": ("types", "topics")}),
+    (gettext_lazy("What the token may send"), {"fields": ("types", "topics")}),
 )
 # A state, how it is called, and the chip that it looks like.
 STATES = {
@@ -55,7 +55,7 @@ class TokenForm(forms.Form):
         label=gettext_lazy("Name"),
         max_length=MAX_TOKEN_NAME_LENGTH,
         widget=AdminTextInputWidget(attrs={"autocomplete": "off"}),
-        help_text=gettext_lazy("What uses it, such as ci-deploy."),
+        help_text=gettext_lazy("What the token is for, such as ci-deploy."),
     )
     scopes = forms.MultipleChoiceField(
         label=gettext_lazy("Scopes"), choices=Scope.choices, widget=forms.CheckboxSelectMultiple
@@ -64,7 +64,7 @@ class TokenForm(forms.Form):
         label=gettext_lazy("Expires at"),
         required=False,
         widget=LocalTimeInput,
-        help_text=gettext_lazy("Empty: never. Then it is good until it is revoked."),
+        help_text=gettext_lazy("Leave empty for a token that is valid until it is revoked."),
     )
 
     types = forms.CharField(
@@ -72,15 +72,19 @@ class TokenForm(forms.Form):
         required=False,
         widget=AdminTextInputWidget(attrs={"autocomplete": "off", "spellcheck": "false"}),
         help_text=gettext_lazy(
-            "With the scope to send: the only event types, separated by commas; orders.* takes a prefix. "
-            "Empty: all."
+            "For tokens that send: the event types that are allowed, separated by commas. "
+            "orders.* allows all types that begin with “orders.”. Leave empty to allow all "
+            "types."
         ),
     )
     topics = forms.CharField(
         label=gettext_lazy("Topics"),
         required=False,
         widget=AdminTextInputWidget(attrs={"autocomplete": "off", "spellcheck": "false"}),
-        help_text=gettext_lazy("With the scope to send: the only topics, separated by commas. Empty: all."),
+        help_text=gettext_lazy(
+            "For tokens that send: the topics that are allowed, separated by commas. Leave "
+            "empty to allow all topics."
+        ),
     )
 
     class Media:
@@ -102,7 +106,7 @@ class TokenForm(forms.Form):
         if not user.is_active:
             raise forms.ValidationError(_("This user is not active."))
         if getattr(user, "is_superuser", False) and not getattr(self._request.user, "is_superuser", False):
-            raise forms.ValidationError(_("Only a superuser may make a token for a superuser."))
+            raise forms.ValidationError(_("Only a superuser may create a token for a superuser."))
         return user
 
     def make(self) -> NewToken | None:
@@ -179,9 +183,9 @@ class ApiTokenAdmin(BoundedList):
     )
     readonly_fields = fields
     actions = ("revoke",)
-    empty_words = gettext_lazy("There is no API token yet.")
-    empty_hint = gettext_lazy("A program needs one to read an inbox, or to send.")
-    none_words = gettext_lazy("No API token is like that.")
+    empty_words = gettext_lazy("There are no API tokens yet.")
+    empty_hint = gettext_lazy("Programs need one to read an inbox or to send notifications.")
+    none_words = gettext_lazy("No matching API tokens.")
     add_form_template = "admin/notification_hub/apitoken/add_form.html"
     made_template = "admin/notification_hub/apitoken/made.html"
 
@@ -268,7 +272,7 @@ class ApiTokenAdmin(BoundedList):
         admin_form = AdminForm(form, list(FIELDSETS), {}, (), model_admin=self)  # type: ignore[arg-type]
         context = {
             **self.admin_site.each_context(request),
-            "title": _("Make an API token"),
+            "title": _("Create an API token"),
             "adminform": admin_form,
             "media": self.media + admin_form.media,
             "inline_admin_formsets": [],
@@ -279,18 +283,18 @@ class ApiTokenAdmin(BoundedList):
 
     def _made(self, request: HttpRequest, made: NewToken) -> HttpResponse:
         """Not a redirect: what survives one is stored somewhere, and the text must not be."""
-        self.log_addition(request, made.token, _("Made."))
+        self.log_addition(request, made.token, _("Created."))
         if made.lacks_permission:
             text = _(
-                "The user %(user)s may not send notifications. Until they have the permission "
-                "%(permission)s, whatever this token sends is refused."
+                "The user %(user)s may not send notifications. Everything that this token sends "
+                "is refused until the user has the permission %(permission)s."
             )
             names = {"user": name_of(made.token.user), "permission": permissions.SEND}
             self.message_user(request, text % names, messages.WARNING)
         request.current_app = self.admin_site.name
         context = {
             **self.admin_site.each_context(request),
-            "title": _("The API token was made"),
+            "title": _("The API token was created"),
             "opts": self.opts,
             "media": self.media,
             "has_view_permission": self.has_view_permission(request),

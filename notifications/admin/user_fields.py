@@ -114,7 +114,7 @@ class PersonField(forms.MultiValueField):
         """The user; None for none."""
         named = {user.pk: user for user in data_list if user}
         if len(named) > 1:
-            raise forms.ValidationError(_("These are two users: choose one or type one."))
+            raise forms.ValidationError(_("These are two different users. Choose one or type one."))
         return next(iter(named.values()), None)
 
 
@@ -180,4 +180,4 @@ def _relation() -> Any:
 
 def _check_count(named: Any) -> None:
     if len(named) > MAX_NAMED:
-        raise forms.ValidationError(_("Name at most %d users; for more, use a group.") % MAX_NAMED)
+        raise forms.ValidationError(_("Enter at most %d users. For more, use a group.") % MAX_NAMED)

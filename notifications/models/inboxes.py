@@ -38,7 +38,7 @@ class Reason(models.TextChoices):
     REPLACED = "replaced", _("Replaced by a newer one")
     WITHDRAWN = "withdrawn", _("Withdrawn")
     EXPIRED = "expired", _("Expired")
-    RETENTION = "retention", _("Retention")
+    RETENTION = "retention", _("Retention period over")
     ERASED = "erased", _("Erased")
     STAFF = "staff", _("By staff")
 

@@ -36,7 +36,7 @@ class Job(models.Model):
     state = models.CharField(
         _("state"), max_length=9, choices=JobState, default=JobState.QUEUED, db_default=JobState.QUEUED
     )
-    total_count = models.BigIntegerField(_("total"), help_text=_("As counted when it was asked for."))
+    total_count = models.BigIntegerField(_("total"), help_text=_("As counted when it was requested."))
     done_count = models.BigIntegerField(_("done"), default=0, db_default=0)
     failed_count = models.BigIntegerField(_("failed"), default=0, db_default=0)
     failure = models.CharField(_("failure"), max_length=500, blank=True, default="", db_default="")

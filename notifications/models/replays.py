@@ -47,7 +47,7 @@ class Replay(Job):
         db_constraint=False,
         db_index=False,
         verbose_name=_("owner"),
-        help_text=_("Who asked for it. It ends when they lose the right to replay."),
+        help_text=_("Who requested it. The replay ends when they lose the permission to replay."),
     )
     address = models.GenericIPAddressField(_("address"), null=True)
     ids = models.JSONField(_("ids"), default=list)
@@ -56,7 +56,7 @@ class Replay(Job):
     until_id = models.BigIntegerField(_("up to the key"))
     last_id = models.BigIntegerField(_("last key"), default=0, db_default=0)
     is_estimate = models.BooleanField(_("the total is an estimate"), default=False, db_default=False)
-    skipped_count = models.BigIntegerField(_("left out"), default=0, db_default=0)
+    skipped_count = models.BigIntegerField(_("skipped"), default=0, db_default=0)
 
     class Meta:
         verbose_name = _("replay")

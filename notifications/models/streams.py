@@ -27,18 +27,18 @@ class EndReason(models.TextChoices):
     put on record.
     """
 
-    CLIENT = "client", _("The client went")
-    BACKLOG = "backlog", _("It wanted the backlog alone")
-    ROTATE = "rotate", _("Rotated")
-    SHUTDOWN = "shutdown", _("The process stopped")
-    REVOKED = "revoked", _("Its right ended")
-    SLOW = "slow", _("The reader took nothing")
-    REPLACED = "replaced", _("Replaced by the same client")
+    CLIENT = "client", _("Closed by the client")
+    BACKLOG = "backlog", _("Backlog only, as requested")
+    ROTATE = "rotate", _("Renewed by the server")
+    SHUTDOWN = "shutdown", _("Server process stopped")
+    REVOKED = "revoked", _("Access ended")
+    SLOW = "slow", _("Client too slow")
+    REPLACED = "replaced", _("Replaced by a newer stream of the same client")
     LIMIT = "limit", _("Too many streams")
-    ERROR = "error", _("An error")
-    LOST = "lost", _("The process was lost")
-    ANSWERED = "answered", _("A poll, answered")
-    LISTED = "listed", _("A list, answered")
+    ERROR = "error", _("Error")
+    LOST = "lost", _("Server process lost")
+    ANSWERED = "answered", _("Poll, answered")
+    LISTED = "listed", _("List, answered")
 
 
 class OpenedBy(models.TextChoices):
@@ -99,7 +99,10 @@ class StreamSession(models.Model):
         verbose_name=_("worker"),
     )
     client = models.UUIDField(
-        _("client"), null=True, blank=True, help_text=_("The name that the tab or device gave itself.")
+        _("client"),
+        null=True,
+        blank=True,
+        help_text=_("The name that the browser tab or device gave itself."),
     )
     agent = models.CharField(_("agent"), max_length=MAX_AGENT_LENGTH, blank=True, default="", db_default="")
     address = models.GenericIPAddressField(_("address"), null=True, blank=True)
@@ -127,7 +130,7 @@ class StreamSession(models.Model):
     epoch = models.CharField(_("epoch"), max_length=8)
     start_position = models.BigIntegerField(_("start position"))
     position = models.BigIntegerField(
-        _("position"), help_text=_("Everything up to here was written, as of a few seconds ago.")
+        _("position"), help_text=_("Everything up to this position was written, as of a few seconds ago.")
     )
     opened_at = models.DateTimeField(_("opened at"), db_default=Now(), editable=False)
     closed_at = models.DateTimeField(_("closed at"), null=True, blank=True, editable=False)

@@ -19,7 +19,7 @@ class Scope(models.TextChoices):
     """What a token may do for its user."""
 
     READ = "read", _("Read the inbox and its stream")
-    INBOX = "inbox", _("Change the inbox: read, unread, delete")
+    INBOX = "inbox", _("Change the inbox: read, unread, archive, delete")
     PUBLISH = "publish", _("Send notifications")
 
 
@@ -34,16 +34,17 @@ class ApiToken(models.Model):
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="api_tokens", verbose_name=_("user")
     )
     name = models.CharField(
-        _("name"), max_length=MAX_TOKEN_NAME_LENGTH, help_text=_("What uses it, such as ci-deploy.")
+        _("name"), max_length=MAX_TOKEN_NAME_LENGTH, help_text=_("What the token is for, such as ci-deploy.")
     )
-    scopes = models.CharField(_("scopes"), max_length=50, help_text=_("Separated by blanks."))
+    scopes = models.CharField(_("scopes"), max_length=50, help_text=_("Separated by spaces."))
     types = models.TextField(
         _("types"),
         blank=True,
         default="",
         db_default="",
         help_text=_(
-            "The only event types that it may send, separated by commas; orders.* takes a prefix. Empty: all."
+            "The event types that the token may send, separated by commas. orders.* allows "
+            "all types that begin with “orders.”. Empty allows all."
         ),
     )
     topics = models.TextField(
@@ -51,7 +52,7 @@ class ApiToken(models.Model):
         blank=True,
         default="",
         db_default="",
-        help_text=_("The only topics that it may send on, separated by commas. Empty: all."),
+        help_text=_("The topics that the token may send on, separated by commas. Empty allows all."),
     )
     # Every request with a bearer token is one look at this index.
     token_hash = models.CharField(_("hash"), max_length=64, unique=True, editable=False)

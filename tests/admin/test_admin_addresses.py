@@ -51,7 +51,7 @@ def test_list__with_a_bad_value__says_so_and_holds_to_the_other_filters(
     page = staff.get(LIST, {name: WRONG[name], "recipient": "grace"})
     assert shown_titles(page) == ["for grace"]
     [said] = messages_of(page)
-    assert said.endswith("The list is shown without this condition; the others hold.")
+    assert said.endswith("The list is shown without this filter; all others apply.")
     if name.startswith("sent_"):
         assert f"“{WRONG[name]}” is not a time" in said
         assert f'id="hub-filter-{name.removeprefix("sent_")}-error"' in page.content.decode()
@@ -66,7 +66,7 @@ def test_list__with_a_bad_place__shows_the_newest_page_of_what_is_filtered(
     send(grace, "for grace")
     page = staff.get(LIST, {"before": "x", "recipient": "grace"})
     assert shown_titles(page) == ["for grace"]
-    assert messages_of(page) == ["There is no page that begins there; this is the newest one."]
+    assert messages_of(page) == ["There is no such page. The newest page is shown instead."]
 
 
 @pytest.mark.parametrize("name", WRONG)
@@ -88,7 +88,7 @@ def test_export_and_replay__of_a_filter_with_a_bad_value__are_refused(
 def test_replay__of_an_address_with_a_misspelt_filter__is_refused(staff: Client, ada: User) -> None:
     send(ada, "for ada")
     answer = staff.get(f"{REPLAYS}add/", {"recipeint": "grace", "level": "info"}, follow=True)
-    assert messages_of(answer) == ["“recipeint” is no filter of the list. Nothing was replayed."]
+    assert messages_of(answer) == ["The list has no filter “recipeint”. Nothing was replayed."]
 
 
 def test_action__on_all_pages_of_a_list_with_a_bad_value__changes_nothing(staff: Client, ada: User) -> None:
@@ -132,6 +132,6 @@ def test_other_lists__with_a_page_that_is_none__show_the_first_of_what_is_filter
     send(grace)
     send(make_user("zoe"))
     page = staff.get(INBOXES, {"p": "99", "unread": "some"})
-    assert messages_of(page) == ["There is no page 99; this is the first one."]
+    assert messages_of(page) == ["There is no page 99. The first page is shown instead."]
     assert page.context["cl"].has_active_filters
     assert [row.user.username for row in page.context["cl"].result_list] == ["ada"]

@@ -62,8 +62,8 @@ def test_staff__find_a_notification_and_mark_it_read(
     expect(page.locator("td.field-title")).to_have_count(1)
     page.get_by_role("link", name="Your order is on its way").click()
 
-    page.get_by_role("button", name="Mark read").click()
-    expect(page.locator(".messagelist")).to_contain_text("It was marked read.")
+    page.get_by_role("button", name="Mark as read").click()
+    expect(page.locator(".messagelist")).to_contain_text("It was marked as read.")
     expect(page.locator(".hub-entry")).to_have_count(3)
     expect(page.locator(".hub-entry-read")).to_contain_text("root")
     assert Change.objects.get(kind="read").via == "admin"
@@ -141,7 +141,7 @@ def test_staff__make_a_token_and_see_its_text_once(
     page.get_by_role("option", name="ada").click()
     page.get_by_label("Name").fill("ci-deploy")
     page.get_by_label("Read the inbox and its stream").check()
-    page.get_by_role("button", name="Make token").click()
+    page.get_by_role("button", name="Create token").click()
     text = page.locator("pre.hub-code").inner_text()
     token = services.usable_token(text)
     assert token is not None

@@ -42,7 +42,7 @@ def test_board__empty__says_so_everywhere(staff: Client) -> None:
     found = board(staff)
     assert found["totals"] == dict.fromkeys(("sent", "live", "read", "unread", "streams"), "0")
     assert all(plot.is_empty for plot in found["plots"])
-    assert "nothing in this time" in staff.get(INDEX).content.decode()
+    assert "nothing in this period" in staff.get(INDEX).content.decode()
 
 
 def test_board__counts_what_was_sent_read_and_written_live_by_time_and_category(
@@ -163,7 +163,7 @@ def test_streams_opened__counts_streams_and_neither_polls_nor_lists(
     monkeypatch.setattr(activity, "MAX_RECORDS", 3)
     assert opened_plot() == 0
     assert board(staff)["streams_since"] == now - timedelta(hours=1)
-    assert "there were too many records before that" in staff.get(INDEX).content.decode()
+    assert "before that there are too many records to count" in staff.get(INDEX).content.decode()
 
 
 def test_until_listed__of_a_broadcast__leaves_out_the_time_in_the_broadcasters_queue(

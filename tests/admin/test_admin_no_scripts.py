@@ -119,6 +119,6 @@ def test_users__chosen_and_typed__are_each_named_once(staff: Client, ada: User, 
     add = f"{TOKENS}add/"
     token = {"name": "ci", "scopes": ["read"], "user": ada.pk, "user_typed": "grace"}
     assert (
-        "These are two users"
+        "These are two different users"
         in staff.post(add, filled(staff.get(add), "user_typed", **token)).content.decode()
     )

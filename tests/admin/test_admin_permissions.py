@@ -96,8 +96,8 @@ def test_cursor__leads_to_what_it_stands_for_or_says_why_not(ada: User, secret: 
     services.mark_all_read(ada)
     assert client.get(at(f"{inbox.epoch}-2"))["Location"] == f"{INBOXES}{ada.pk}/change/?from=2"
     for cursor, reason in {
-        f"{inbox.epoch}-3": "has come to position 2",
-        f"{inbox.epoch}-0": "no longer has this position",
+        f"{inbox.epoch}-3": "is 2. The position of this cursor does not exist yet",
+        f"{inbox.epoch}-0": "no longer holds this position",
         "aaaaaaaa-1": "No inbox has this epoch",
         "nonsense": "looks like abcdefgh-41",
     }.items():

@@ -41,9 +41,7 @@ def errors_of(response: Any) -> dict[str, list[str]]:
 
 
 def test_add__to_publish_for_one_who_may_not__says_so(staff: Client, ada: User) -> None:
-    warning = (
-        "ada may not send notifications. Until they have the permission notification_hub.add_notification"
-    )
+    warning = "is refused until the user has the permission notification_hub.add_notification"
     assert warning in staff.post(ADD, form_for(ada.pk, scopes=["publish"])).content.decode()
     assert warning not in staff.post(ADD, form_for(ada.pk)).content.decode()
     ada.user_permissions.add(Permission.objects.get(codename="add_notification"))

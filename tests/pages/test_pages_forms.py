@@ -216,9 +216,9 @@ urlpatterns: list[Any] = [
 @pytest.mark.parametrize(
     ("address", "status", "words"),
     [
-        ("/none", 404, "There is nothing here"),
+        ("/none", 404, "Page not found"),
         ("/refused", 400, "This request could not be understood"),
-        ("/broken", 500, "Something went wrong here"),
+        ("/broken", 500, "Something went wrong"),
     ],
 )
 @override_settings(ROOT_URLCONF=__name__, DEBUG=False)

@@ -114,7 +114,7 @@ def test_stream_refused__the_page_polls_says_so_and_works__and_takes_the_stream_
     inbox.page.context.route(STREAM, refuse)
     inbox.visit(state="polling")
     expect(inbox.status).to_have_text(
-        re.compile(r"^Polling every \d+ s$")
+        re.compile(r"^Checking every \d+ s$")
     )  # more than 15 where the hub is busy
     send(ada, "Told by polling")
     # Coming back to the tab asks at once, rather than at the interval's end.
@@ -137,7 +137,7 @@ def test_logging_out__in_one_tab__is_told_in_the_other(
     first.page.get_by_role("button", name="Log out").click()
     expect(first.page.get_by_role("heading", name="Log in")).to_be_visible()
     second.expect_state("signed-out")
-    again = second.status.get_by_role("link", name="Signed out – log in again")
+    again = second.status.get_by_role("link", name="Logged out – log in again")
     expect(again).to_have_attribute("href", "/login/?next=%2F")
 
 
@@ -149,7 +149,7 @@ def test_session_that_has_ended__is_told_by_the_first_request(
     inbox.page.context.clear_cookies()
     inbox.press("Order 7", "Mark as read")
     inbox.expect_state("signed-out")
-    expect(inbox.toasts).to_have_text("Signed out – log in again")
+    expect(inbox.toasts).to_have_text("Logged out – log in again")
 
 
 def test_two_lines__put_the_bell_on_any_page(

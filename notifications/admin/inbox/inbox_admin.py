@@ -78,12 +78,12 @@ class InboxAdmin(RecordsOnly, BoundedList):
     paginator = BoundedPaginator
     search_fields = ("user__pk",)
     search_help_text = gettext_lazy(
-        "Part of a username, or exactly one inbox by a cursor of it (abcdefgh-41)."
+        "Search by part of a username. To find exactly one inbox, enter one of its cursors (abcdefgh-41)."
     )
     actions = None
-    empty_words = gettext_lazy("Nobody has an inbox yet.")
-    empty_hint = gettext_lazy("One is made when a user first looks into it, or is first sent something.")
-    none_words = gettext_lazy("No inbox is like that.")
+    empty_words = gettext_lazy("There are no inboxes yet.")
+    empty_hint = gettext_lazy("An inbox is created when its user first opens it or is first sent something.")
+    none_words = gettext_lazy("No matching inboxes.")
     change_form_template = "admin/notification_hub/inbox/change_form.html"
 
     class Media:
@@ -117,7 +117,7 @@ class InboxAdmin(RecordsOnly, BoundedList):
         """The head as a cursor."""
         return format_html('<code class="hub-id">{}</code>', row.cursor)
 
-    @admin.display(description=gettext_lazy("changed at"), empty_value="–")
+    @admin.display(description=gettext_lazy("last change"), empty_value="–")
     def changed(self, row: Inbox) -> SafeString | None:
         """The time of the newest change."""
         return time_html(row.changed_at) if row.changed_at else None

@@ -49,7 +49,7 @@ class TailForm(forms.Form):
         show everything.
         """
         if unknown := sorted(set(self.data) - set(self.fields)):
-            self.add_error(None, _("“%s” is no filter of this page.") % unknown[0][:40])
+            self.add_error(None, _("This page has no filter “%s”.") % unknown[0][:40])
         given = {name: value for name, value in self.cleaned_data.items() if value}
         try:
             Filters.parse({name: [given[name]] for name in NAMES if name in given})

@@ -42,12 +42,16 @@ def moment_of(inbox: Inbox, given: QueryDict) -> Moment:
     if text := given.get("position", "").strip():
         position = position_of(text)
         if position is None:
-            return Moment(inbox.head, _("“%s” is no position; this is the newest one.") % text[:40])
+            return Moment(
+                inbox.head, _("“%s” is not a position. The latest position is shown instead.") % text[:40]
+            )
         return _within(inbox, position)
     if text := given.get("at", "").strip():
         at = time_of(text)
         if at is None:
-            return Moment(inbox.head, _("“%s” is no time; this is the newest position.") % text[:40])
+            return Moment(
+                inbox.head, _("“%s” is not a time. The latest position is shown instead.") % text[:40]
+            )
         return _by_time(inbox, at)
     return Moment(inbox.head)
 
@@ -74,14 +78,16 @@ def _by_cursor(inbox: Inbox, text: str) -> Moment:
     try:
         cursor = Cursor.parse(text)
     except MalformedCursor:
-        return Moment(inbox.head, _("“%s” is no cursor; this is the newest position.") % text[:40])
+        return Moment(
+            inbox.head, _("“%s” is not a cursor. The latest position is shown instead.") % text[:40]
+        )
     if cursor.epoch != inbox.epoch:
         return Moment(
             inbox.head,
             _(
-                "%s is of another epoch: positions were used again since then, after a restore, or it is of "
-                "somebody "
-                "else’s inbox. This is the newest position."
+                "The epoch of the cursor %s is not that of this inbox: the cursor belongs to "
+                "another user’s inbox, or this inbox was given a new epoch after a restore. The "
+                "latest position is shown instead."
             )
             % cursor,
         )
@@ -101,11 +107,16 @@ def _by_time(inbox: Inbox, at: datetime) -> Moment:
 
 def _within(inbox: Inbox, position: int) -> Moment:
     if position > inbox.head:
-        return Moment(inbox.head, _("Position %d is yet to come; this is the newest one.") % position)
+        return Moment(
+            inbox.head, _("Position %d does not exist yet. The latest position is shown instead.") % position
+        )
     if position < inbox.floor:
         return Moment(
             inbox.floor,
-            _("The log is compacted up to position %(floor)d; what was at %(position)d is no longer known.")
+            _(
+                "The log is compacted up to position %(floor)d, so the state at position "
+                "%(position)d is no longer known."
+            )
             % {"floor": inbox.floor, "position": position},
         )
     return Moment(position)

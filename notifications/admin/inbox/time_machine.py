@@ -54,7 +54,7 @@ def show_past(request: HttpRequest, inbox: Inbox, context: dict[str, Any]) -> Ht
     username = name_of(inbox.user)
     first_at = selectors.first_change_at(inbox.pk)
     page = {
-        "title": _("Inbox of %s, as it was") % username,
+        "title": _("Time machine: inbox of %s") % username,
         "original": inbox,
         "username": username,
         "user_url": user_url(inbox.user),

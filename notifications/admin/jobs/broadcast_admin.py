@@ -49,9 +49,9 @@ class BroadcastAdmin(JobAdmin):
     form_path = "/admin/compose"
     done_words = gettext_lazy("notified")
     list_display = ("asked_at", "what", "to_whom", "sender", "state_chip", "progress")
-    empty_words = gettext_lazy("Nothing was broadcast yet.")
-    empty_hint = gettext_lazy("Compose something, or have a producer send to more than 1,000 users at once.")
-    none_words = gettext_lazy("No broadcast is like that.")
+    empty_words = gettext_lazy("There are no broadcasts yet.")
+    empty_hint = gettext_lazy("Compose one, or let a producer send to more than 1,000 users at once.")
+    none_words = gettext_lazy("No matching broadcasts.")
     add_form_template = "admin/notification_hub/broadcast/compose.html"
     confirm_template = "admin/notification_hub/broadcast/confirm.html"
     withdraw_template = "admin/notification_hub/broadcast/withdraw.html"
@@ -65,19 +65,19 @@ class BroadcastAdmin(JobAdmin):
 
     def list_context(self, request: HttpRequest) -> dict[str, Any]:
         """What composing is called."""
-        return {"add_words": _("Compose")}
+        return {"add_words": _("Compose a notification")}
 
     # --- columns
     # ------------------------------------------------------------------------------------------------------
 
-    @admin.display(description=gettext_lazy("what"))
+    @admin.display(description=gettext_lazy("type"))
     def what(self, job: Broadcast) -> SafeString:
         """Its type; the title is on its page, for those who may see it."""
         return format_html(
             '<code>{}</code><span class="hub-under"><bdi>{}</bdi></span>', job.event.type, job.event.topic
         )
 
-    @admin.display(description=gettext_lazy("to"))
+    @admin.display(description=gettext_lazy("recipients"))
     def to_whom(self, job: Broadcast) -> str:
         """Everyone, groups or named users."""
         if job.to_everyone:
@@ -212,7 +212,9 @@ class BroadcastAdmin(JobAdmin):
         count = services.withdraw_events([job.event_id], origin=origin_of(request))
         if job.event.withdrawn_at is None:
             self.log_change(request, job, _("Withdrawn: %s") % form.cleaned_data["reason"])
-        gone = ngettext("%s notification goes.", "%s notifications go.", count) % number(count)
+        gone = ngettext(
+            "%s notification is being removed.", "%s notifications are being removed.", count
+        ) % number(count)
         messages.success(request, _("It was withdrawn.") + " " + gone)
         return HttpResponseRedirect(self.url_of("change", job.pk))
 
@@ -223,11 +225,13 @@ class BroadcastAdmin(JobAdmin):
         count = services.retry_failed(event_id=job.event_id)
         still = self._failed(job)
         if count:
-            self.log_change(request, job, _("Tried %d failed ones again.") % count)
+            self.log_change(request, job, _("Retried %d failed notifications.") % count)
         if still:
             messages.error(request, ngettext("%d still fails.", "%d still fail.", still) % still)
         if count > still:
-            messages.success(request, _("%d were listed now.") % (count - still))
+            added = count - still
+            text = ngettext("%d was added to its inbox.", "%d were added to their inboxes.", added)
+            messages.success(request, text % added)
         return HttpResponseRedirect(self.url_of("change", job.pk))
 
     # --- composing
@@ -272,7 +276,7 @@ class BroadcastAdmin(JobAdmin):
             **self.admin_site.each_context(request),
             "opts": self.opts,
             "media": self.media + form.media,
-            "title": _("Compose"),
+            "title": _("Compose a notification"),
             "form": form,
             "known_types": list(registry),
         }

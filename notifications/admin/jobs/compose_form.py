@@ -41,9 +41,9 @@ from notifications.services.recipients import Recipients, user_model_has
 
 # Titles of parts of the form, with their fields.
 PARTS: Final = (
-    (gettext_lazy("To whom"), ("users", "groups", "everyone")),
-    (gettext_lazy("What it says"), ("type", "level", "title", "body", "url")),
-    (gettext_lazy("More about it"), ("topic", "data", "collapse_key")),
+    (gettext_lazy("Recipients"), ("users", "groups", "everyone")),
+    (gettext_lazy("Content"), ("type", "level", "title", "body", "url")),
+    (gettext_lazy("Details"), ("topic", "data", "collapse_key")),
     (gettext_lazy("When"), ("deliver_at", "expires_at")),
 )
 TYPE_LIST_ID: Final = "known-event-types"
@@ -68,7 +68,7 @@ class ComposeForm(forms.Form):
         required=False,
         queryset=groups_by_name(),
         widget=forms.SelectMultiple(attrs={"size": 4}),
-        help_text=gettext_lazy("All members who are active when their turn comes."),
+        help_text=gettext_lazy("All members who are active when the notification is sent."),
     )
     everyone = forms.BooleanField(
         label=gettext_lazy("Everyone"), required=False, help_text=gettext_lazy("All active users.")
@@ -80,12 +80,14 @@ class ComposeForm(forms.Form):
         widget=AdminTextInputWidget(
             attrs={"list": TYPE_LIST_ID, "autocomplete": "off", "spellcheck": "false"}
         ),
-        help_text=gettext_lazy("What it is about, such as news.maintenance.planned: 2 to 4 dotted words."),
+        help_text=gettext_lazy(
+            "The event type, such as news.maintenance.planned: 2 to 4 words separated by dots."
+        ),
     )
     level = forms.ChoiceField(
         label=gettext_lazy("Level"),
         required=False,
-        choices=[("", gettext_lazy("The type’s own")), *Level.choices],
+        choices=[("", gettext_lazy("The type’s default")), *Level.choices],
     )
     title = forms.CharField(
         label=gettext_lazy("Title"),
@@ -104,14 +106,16 @@ class ComposeForm(forms.Form):
         required=False,
         max_length=MAX_URL_LENGTH,
         widget=AdminTextInputWidget(attrs={"class": "vTextField hub-wide"}),
-        help_text=gettext_lazy("Where it leads: a path on this site (/orders/7/) or an http(s) address."),
+        help_text=gettext_lazy(
+            "Where a click leads: a path on this site (/orders/7/) or an http(s) address."
+        ),
     )
     topic = forms.CharField(
         label=gettext_lazy("Topic"),
         required=False,
         max_length=MAX_TOPIC_LENGTH,
         widget=AdminTextInputWidget,
-        help_text=gettext_lazy("What it concerns, such as order:7."),
+        help_text=gettext_lazy("What the notification concerns, such as order:7."),
     )
     data = forms.CharField(  # type: ignore[assignment] # Django's metaclass takes fields off the class, so nothing is hidden
         label=gettext_lazy("Data"),
@@ -119,26 +123,30 @@ class ComposeForm(forms.Form):
         widget=AdminTextareaWidget(
             attrs={"rows": 4, "spellcheck": "false", "class": "vLargeTextField hub-code"}
         ),
-        help_text=gettext_lazy("A JSON object for programs; empty means {}."),
+        help_text=gettext_lazy("A JSON object for programs. Leave empty for {}."),
     )
     collapse_key = forms.CharField(
         label=gettext_lazy("Collapse key"),
         required=False,
         max_length=MAX_COLLAPSE_KEY_LENGTH,
         widget=AdminTextInputWidget,
-        help_text=gettext_lazy("Replaces what the recipient has listed of the same type, topic and key."),
+        help_text=gettext_lazy(
+            "Replaces the notifications of the same type, topic and key in each recipient’s inbox."
+        ),
     )
     deliver_at = forms.DateTimeField(
         label=gettext_lazy("Deliver at"),
         required=False,
         widget=LocalTimeInput,
-        help_text=gettext_lazy("Empty: at once."),
+        help_text=gettext_lazy("Leave empty to send at once."),
     )
     expires_at = forms.DateTimeField(
         label=gettext_lazy("Expires at"),
         required=False,
         widget=LocalTimeInput,
-        help_text=gettext_lazy("Empty: never. It is deleted within seconds after this time."),
+        help_text=gettext_lazy(
+            "Leave empty if it never expires. It is deleted within seconds after this time."
+        ),
     )
 
     form_key = KeyField()
@@ -174,7 +182,7 @@ class ComposeForm(forms.Form):
         except InvalidInput as error:
             raise forms.ValidationError(sentence(error.errors["data"])) from None
         if not isinstance(value, dict):
-            raise forms.ValidationError(_("It must be a JSON object, in curly brackets."))
+            raise forms.ValidationError(_("Enter a JSON object, in curly brackets."))
         return value
 
     def clean(self) -> dict[str, Any]:
@@ -185,14 +193,14 @@ class ComposeForm(forms.Form):
         if not self._errors_of_recipients() and not (
             given["users"] or given.get("groups") or given["everyone"]
         ):
-            self.add_error("users", _("Say to whom: users, groups or everyone."))
+            self.add_error("users", _("Choose recipients: users, groups or everyone."))
         for check in (self._check_sender, self._check_event, self._check_schedule):
             try:
                 check()
             except HubError as error:
                 self.refuse(error)
         if not self.errors and not self.recipients.count(limit=1):
-            self.add_error("users", _("Nobody of these is an active user."))
+            self.add_error("users", _("None of these is an active user."))
         return given
 
     def _check_sender(self) -> None:
@@ -252,7 +260,7 @@ class ReasonForm(forms.Form):
         label=gettext_lazy("Reason"),
         max_length=MAX_REASON_LENGTH,
         widget=AdminTextareaWidget(attrs={"rows": 2}),
-        help_text=gettext_lazy("For the record, where every member of staff can read it."),
+        help_text=gettext_lazy("This is kept on record, where all staff can read it."),
     )
 
 

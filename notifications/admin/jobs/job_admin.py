@@ -143,7 +143,7 @@ class JobAdmin(RecordsOnly, BoundedList):
     # --- columns
     # ------------------------------------------------------------------------------------------------------
 
-    @admin.display(description=gettext_lazy("asked for"))
+    @admin.display(description=gettext_lazy("requested"))
     def asked_at(self, job: Any) -> SafeString:
         """When it was asked for."""
         return time_html(job.created_at)
@@ -227,9 +227,9 @@ class JobAdmin(RecordsOnly, BoundedList):
         job = self.cancel(job.pk)
         if was_live and job.state == JobState.CANCELLED:
             self.log_change(request, job, _("Cancelled."))
-            messages.success(request, _("It was cancelled. What was done before stays so."))
+            messages.success(request, _("It was cancelled. What had been done before is not undone."))
         else:
-            messages.info(request, _("It had ended already."))
+            messages.info(request, _("It had already finished."))
         return HttpResponseRedirect(self.url_of("change", job.pk))
 
     # --- parts
@@ -255,14 +255,14 @@ class JobAdmin(RecordsOnly, BoundedList):
             job_id, was_done = send_once(request, self.form_path, form.cleaned_data["form_key"], start)
         except AlreadySent:
             form.add_error(
-                None, _("This form was sent before, with other content. Begin again with a new one.")
+                None, _("This form was already sent with different content. Start again with a new form.")
             )
             return None
         except HubError as error:
             form.refuse(error)
             return None
         if was_done:
-            messages.info(request, _("This was asked for already; nothing was sent twice."))
+            messages.info(request, _("This was already requested; nothing was sent twice."))
         _run_for(self.run_chunk, job_id, seconds=INLINE_SECONDS)
         return HttpResponseRedirect(self.url_of("change", job_id))
 

@@ -44,26 +44,25 @@ VERBS: dict[str, tuple[Any, Any, Any]] = {
     ReplayVerb.SHOW: (
         gettext_lazy("Show again"),
         gettext_lazy(
-            "It pops up once more on the open pages of its recipient. Nothing is stored and nothing changes; "
-            "who has no page open "
-            "never sees it."
+            "It pops up again on the recipient’s open pages. Nothing is stored or changed. A "
+            "recipient who has no page open does not see it."
         ),
         gettext_lazy("shown again"),
     ),
     ReplayVerb.REDELIVER: (
         gettext_lazy("Re-deliver"),
         gettext_lazy(
-            "It is replaced by a new one: unread, on top of the list, live on open pages, and there for "
-            "those who are offline. "
-            "What its recipient or staff have deleted comes back."
+            "A new notification replaces it: unread, at the top of the list, and live on "
+            "open pages. Recipients who are offline find it later. Notifications that their "
+            "recipient or staff deleted come back."
         ),
         gettext_lazy("re-delivered"),
     ),
     ReplayVerb.COPY: (
         gettext_lazy("Copy to others"),
         gettext_lazy(
-            "Other users get the same. Nobody gets it who was sent it before, and nobody is told whose it "
-            "was."
+            "Other users get the same notification. Users who were sent it before are "
+            "skipped. Nobody is told who the first recipient was."
         ),
         gettext_lazy("copied"),
     ),
@@ -78,9 +77,9 @@ class ReplayAdmin(JobAdmin):
     form_path = "/admin/replay"
     done_words = gettext_lazy("replayed")
     list_display = ("asked_at", "verb_word", "which", "why", "by", "state_chip", "progress")
-    empty_words = gettext_lazy("Nothing was replayed yet.")
-    empty_hint = gettext_lazy("Begin at a notification, or at a filtered list of them.")
-    none_words = gettext_lazy("No replay is like that.")
+    empty_words = gettext_lazy("There are no replays yet.")
+    empty_hint = gettext_lazy("Start one from a notification or from a filtered list of notifications.")
+    none_words = gettext_lazy("No matching replays.")
     add_form_template = "admin/notification_hub/replay/form.html"
     confirm_template = "admin/notification_hub/replay/confirm.html"
 
@@ -91,16 +90,16 @@ class ReplayAdmin(JobAdmin):
     # --- columns
     # ------------------------------------------------------------------------------------------------------
 
-    @admin.display(description=gettext_lazy("verb"))
+    @admin.display(description=gettext_lazy("action"))
     def verb_word(self, job: Replay) -> str:
         """What it does."""
         return str(VERBS[job.verb][0])
 
-    @admin.display(description=gettext_lazy("which"))
+    @admin.display(description=gettext_lazy("notifications"))
     def which(self, job: Replay) -> str:
         """Of what."""
         if job.is_filtered:
-            return _("%(total)s by a filter") % {"total": self.total_text(job)}
+            return _("%(total)s, by a filter") % {"total": self.total_text(job)}
         return self.total_text(job)
 
     @admin.display(description=gettext_lazy("reason"))
@@ -177,7 +176,7 @@ class ReplayAdmin(JobAdmin):
             messages.error(request, _("%s Nothing was replayed.") % error)
             return HttpResponseRedirect(list_url(request))
         if not looked.total.count:
-            messages.warning(request, _("No notification is like that, so there is nothing to replay."))
+            messages.warning(request, _("No matching notifications, so there is nothing to replay."))
             return HttpResponseRedirect(list_url(request))
         return self.ask(request, selection, looked)
 

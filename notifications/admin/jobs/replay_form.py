@@ -44,13 +44,15 @@ def selection_in(request: HttpRequest) -> Selection:
         try:
             ids = list(dict.fromkeys(UUID(part) for part in text.split(",")))
         except ValueError:
-            raise BadSelection(_("One of the ids is none.")) from None
+            raise BadSelection(_("One of the ids is not valid.")) from None
         if len(ids) > MAX_IDS:
-            raise BadSelection(_("At most %d notifications can be named; for more, use a filter.") % MAX_IDS)
+            raise BadSelection(
+                _("At most %d notifications can be selected one by one. For more, use a filter.") % MAX_IDS
+            )
         return Selection(ids=ids)
     criteria = Criteria.from_parameters(given.dict()).fixed_at(timezone.now())
     if not criteria and EVERYTHING not in given:
-        raise BadSelection(_("Choose some notifications, or filter the list, before you go on."))
+        raise BadSelection(_("Select some notifications or filter the list first."))
     try:
         if request.method != "POST":
             check_names(given, (*LIST_NAMES, EVERYTHING, "verb"))
@@ -80,14 +82,14 @@ class ReplayForm(forms.Form):
     """What to do, for whom, and why."""
 
     verb = forms.ChoiceField(
-        label=gettext_lazy("What to do"), choices=ReplayVerb.choices, widget=forms.RadioSelect
+        label=gettext_lazy("Action"), choices=ReplayVerb.choices, widget=forms.RadioSelect
     )
     reason = forms.CharField(
         label=gettext_lazy("Reason"),
         max_length=MAX_REASON_LENGTH,
         widget=AdminTextareaWidget(attrs={"rows": 2}),
         help_text=gettext_lazy(
-            "For the record, where every member of staff can read it. The recipients do not see it."
+            "This is kept on record, where all staff can read it. Recipients do not see it."
         ),
     )
     form_key = KeyField()
@@ -99,7 +101,7 @@ class ReplayForm(forms.Form):
         """Make the form for a member of staff, who is offered to look users up if they may."""
         super().__init__(*args, **kwargs)
         self.fields["copy_to"] = users_field(request, admin_site, label=gettext_lazy("Copy to"))
-        self.fields["copy_to"].help_text = gettext_lazy("With “Copy to others” alone.")
+        self.fields["copy_to"].help_text = gettext_lazy("Only for “Copy to others”.")
 
     def clean_reason(self) -> str:
         """Text that says something."""
@@ -112,9 +114,9 @@ class ReplayForm(forms.Form):
         if not is_copy:
             given["copy_to"] = []
         elif not users and "copy_to" not in self.errors:
-            self.add_error("copy_to", _("Name the users who are to get a copy."))
+            self.add_error("copy_to", _("Enter the users who will get a copy."))
         elif len(users) > MAX_COPY_TO:
-            self.add_error("copy_to", _("Name at most %d users.") % MAX_COPY_TO)
+            self.add_error("copy_to", _("Enter at most %d users.") % MAX_COPY_TO)
         return given
 
     def refuse(self, error: HubError) -> None:

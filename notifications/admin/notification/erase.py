@@ -27,11 +27,11 @@ class EraseForm(forms.Form):
     """What to erase, and why."""
 
     scope = forms.ChoiceField(
-        label=gettext_lazy("What"),
+        label=gettext_lazy("Scope"),
         choices=[
-            ("one", gettext_lazy("This notification, for this recipient")),
-            ("event", gettext_lazy("What was sent, for all its recipients")),
-            ("user", gettext_lazy("Everything that this recipient was ever sent")),
+            ("one", gettext_lazy("This notification, for this recipient only")),
+            ("event", gettext_lazy("This notification, for all its recipients")),
+            ("user", gettext_lazy("Everything ever sent to this recipient")),
         ],
         initial="one",
         widget=forms.RadioSelect,
@@ -40,7 +40,9 @@ class EraseForm(forms.Form):
         label=gettext_lazy("Reason"),
         max_length=MAX_REASON_LENGTH,
         widget=AdminTextInputWidget(attrs={"class": "vTextField hub-wide", "autocomplete": "off"}),
-        help_text=gettext_lazy("It is kept with who did it and when; write no content into it."),
+        help_text=gettext_lazy(
+            "This is kept on record with your name and the time. Do not repeat the erased content here."
+        ),
     )
 
 
@@ -89,7 +91,7 @@ def _erase(
     )
     messages.success(request, text % erased.erased_count)
     if erased.has_more:
-        messages.warning(request, _("There is more of this recipient’s: erase it by doing this again."))
+        messages.warning(request, _("This recipient was sent more than that. Repeat this to erase the rest."))
     return True
 
 

@@ -32,20 +32,22 @@ def cursor_page(request: HttpRequest, site: AdminSite, text: str) -> HttpRespons
     inbox = inbox_of_epoch(cursor.epoch)
     if inbox is None:
         reason = _(
-            "No inbox has this epoch now. It ended when the inbox was given a new one, after a restore, or "
-            "its user was deleted."
+            "No inbox has this epoch any more. The inbox was given a new epoch after a "
+            "restore, or its user was deleted."
         )
         return _nowhere(request, site, text, reason)
     if cursor.position > inbox.head:
-        reason = _("The inbox of %(user)s has come to position %(head)d; there is nothing after it yet.")
+        reason = _(
+            "The latest position in the inbox of %(user)s is %(head)d. The position of this "
+            "cursor does not exist yet."
+        )
         return _nowhere(
             request, site, text, reason % {"user": name_of(inbox.user), "head": inbox.head}, inbox
         )
     change = change_at(inbox, cursor.position)
     if change is None:
         reason = _(
-            "The log of %(user)s no longer has this position: up to %(floor)d, what later changes made "
-            "superfluous was removed."
+            "The log of %(user)s is compacted up to position %(floor)d and no longer holds this position."
         )
         return _nowhere(
             request, site, text, reason % {"user": name_of(inbox.user), "floor": inbox.floor}, inbox

@@ -29,18 +29,18 @@ def explain(notification: Notification, state: State, now: datetime) -> str:
             return _("Its recipient has archived it: it is read, and no longer in the list.")
         case State.DELETED:
             return _(
-                "Its recipient no longer sees it. Deleting is final; re-delivered, it comes back as a new "
-                "one."
+                "Its recipient no longer sees it. Deleting cannot be undone, but the "
+                "notification can be re-delivered as a new one."
             )
         case State.SCHEDULED:
             return _(
-                "It waits for its time of delivery; until then nobody is shown it and it counts nowhere."
+                "It will be delivered at the time that was set. Until then its recipient cannot "
+                "see it and it is not counted."
             )
         case State.FAILED:
             return _(
-                "It could not be given a position in the inbox, so its recipient has never seen it. Put "
-                "right what "
-                "the failure names, then try it again."
+                "It could not be added to the inbox, so its recipient has never seen it. Correct "
+                "what the failure names, then retry it."
             )
         case State.STAGED:
             return _explain_staged(notification, now)
@@ -49,11 +49,11 @@ def explain(notification: Notification, state: State, now: datetime) -> str:
 def _explain_staged(notification: Notification, now: datetime) -> str:
     due_since = max(notification.staged_at, notification.deliver_at or notification.staged_at)
     if now - due_since <= SEQUENCER_PATIENCE:
-        return _("It is committed and about to be given its position in the inbox; reload in a moment.")
+        return _("It has been sent and is about to appear in the inbox. Reload this page in a moment.")
     return _(
-        "It waits for the sequencer, and has done so for %(time)s. Serving processes look for such ones "
-        "every "
-        "%(seconds)g s, so check that one is running. Nothing is lost, and it need not be sent again."
+        "It has been waiting to be added to the inbox for %(time)s. Serving processes "
+        "look for waiting notifications every %(seconds)g s, so check that one is "
+        "running. Nothing is lost, and it need not be sent again."
     ) % {"time": _waited(due_since, now), "seconds": hub_config().sweep_seconds}
 
 

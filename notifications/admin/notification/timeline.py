@@ -108,7 +108,7 @@ def build_timeline(
         key=lambda entry: entry.at or notification.staged_at,
     )
     if left_out:
-        gap = _("Older changes are left out here; the inbox’s log has them all.")
+        gap = _("Older changes are not shown here. The inbox’s log has them all.")
         story.insert(0, Entry(kind="gap", title=gap))
     staged = _staged(notification, source, may_replay=may_replay)
     return Timeline(
@@ -130,7 +130,7 @@ def _written(delivery: Delivery) -> Entry:
         delivery=delivery,
         device=device,
         written_by=names.get(record.reason, _("stream")),
-        token=(delivery.token_name or _("a token that is gone")) if record.token_id else "",
+        token=(delivery.token_name or _("a deleted token")) if record.token_id else "",
     )
 
 
@@ -140,14 +140,14 @@ def _staged(notification: Notification, source: Source | None, *, may_replay: bo
     if source:
         sender = _("by %s") % event.source if event.source else ""
         first = {"by": sender, "at": _clock(event.created_at)}
-        notes.append(" ".join((_("What it says was first sent %(by)s at %(at)s.") % first).split()))
+        notes.append(" ".join((_("The content was first sent %(by)s at %(at)s.") % first).split()))
     elif event.source:
         notes.append(_("Sent by %s.") % event.source)
     if notification.deliver_at:
         notes.append(_("To be delivered at %s.") % _clock(notification.deliver_at))
     return Entry(
         kind="staged",
-        title=_("Staged"),
+        title=_("Queued"),
         at=notification.staged_at,
         note=" ".join(notes),
         facts=[*_origin(source), *_by(source.job, may_replay=may_replay)] if source else (),
@@ -158,9 +158,12 @@ def _replayed(trace: Trace, *, may_replay: bool) -> Entry:
     title, note = {
         ReplayVerb.SHOW: (
             _("Shown again"),
-            _("It was sent to the open pages of its recipient; whether anybody saw it is not on record."),
+            _("It was sent to the recipient’s open pages. There is no record of whether anybody saw it."),
         ),
-        ReplayVerb.REDELIVER: (_("Re-delivered"), _("A new one takes its place, unread and on top.")),
+        ReplayVerb.REDELIVER: (
+            _("Re-delivered"),
+            _("A new notification replaces it, unread and at the top."),
+        ),
         ReplayVerb.COPY: (_("Copied to others"), ""),
     }[trace.verb]
     return Entry(
@@ -176,7 +179,9 @@ def _made(trace: Trace) -> list[Fact]:
     """What came of it, as far as ``MAX_MADE_SHOWN``."""
     shown = trace.made[:MAX_MADE_SHOWN]
     if trace.verb is ReplayVerb.REDELIVER:
-        return [Fact(_("As"), str(one.public_id), notification_url(one.public_id)) for one in shown]
+        return [
+            Fact(_("New notification"), str(one.public_id), notification_url(one.public_id)) for one in shown
+        ]
     facts = [Fact(_("To"), name_of(one.recipient), notification_url(one.public_id)) for one in shown]
     if more := len(trace.made) - len(shown):
         facts.append(Fact(_("To"), _("and %d more") % more))
@@ -187,7 +192,7 @@ def _origin(source: Source) -> list[Fact]:
     """Of which notification it was made, and whose that was."""
     name = _("Copy of") if source.verb is ReplayVerb.COPY else _("Replay of")
     if source.original is None:
-        return [Fact(name, _("one that is gone"))]
+        return [Fact(name, _("a notification that no longer exists"))]
     text = str(source.original.public_id)
     if source.verb is ReplayVerb.COPY:
         text = _("%(id)s, sent to %(user)s") % {"id": text, "user": name_of(source.original.recipient)}
@@ -204,20 +209,20 @@ def _by(job: Replay | None, *, may_replay: bool) -> list[Fact]:
 
 def _entry(change: Change, epoch: str) -> Entry:
     notes = {
-        ChangeKind.CREATED: _("It was given its position and is listed from here on."),
-        ChangeKind.READ_ALL: _("The recipient’s whole inbox was marked read up to position %s.")
+        ChangeKind.CREATED: _("It was given its position and is in the recipient’s list from here on."),
+        ChangeKind.READ_ALL: _("The recipient’s whole inbox was marked as read up to position %s.")
         % change.up_to,
     }
     kind = ChangeKind(change.kind)
     note = notes.get(kind, "")
     if kind is ChangeKind.READ_ALL and change.read_category:
-        note = _("Everything of category %(category)s was marked read up to position %(up_to)s.") % {
+        note = _("Everything of category %(category)s was marked as read up to position %(up_to)s.") % {
             "category": change.read_category,
             "up_to": change.up_to,
         }
     return Entry(
         kind=change.kind,
-        title=str(kind.label) if kind is not ChangeKind.READ_ALL else _("Read, with all others"),
+        title=str(kind.label) if kind is not ChangeKind.READ_ALL else _("Read, by “Mark all as read”"),
         at=change.at,
         change=change,
         cursor=Cursor(epoch, change.position),
@@ -235,7 +240,7 @@ def _ending(notification: Notification, state: State) -> list[Entry]:
         case State.SCHEDULED:
             return [Entry(kind="pending", title=_("Will be delivered"), at=notification.deliver_at)]
         case State.STAGED:
-            return [Entry(kind="pending", title=_("Waits for the sequencer"))]
+            return [Entry(kind="pending", title=_("Waiting for its position in the inbox"))]
         case State.UNREAD | State.READ | State.ARCHIVED if notification.expires_at:
             return [Entry(kind="pending", title=_("Will expire"), at=notification.expires_at)]
         case _:

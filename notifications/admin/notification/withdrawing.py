@@ -93,7 +93,7 @@ def withdraw_page(request: HttpRequest, model_admin: ModelAdmin[Notification]) -
     rows = selection.rows(request.user).filter(pk__lte=until)
     looked = _preview(rows)
     if not looked.keys:
-        messages.warning(request, _("There is nothing left of that to withdraw."))
+        messages.warning(request, _("Nothing is left to withdraw."))
         return HttpResponseRedirect(_back(request, selection))
     if is_sure:
         _withdraw(request, selection, looked, form.cleaned_data["reason"])
@@ -144,10 +144,14 @@ def _withdraw(request: HttpRequest, selection: Selection, looked: Preview, reaso
     with transaction.atomic():
         _log(request, selection, looked, reason)
         count = services.withdraw_events(looked.keys, origin=origin_of(request))
-    gone = ngettext("%s notification goes.", "%s notifications go.", count) % number(count)
+    gone = ngettext(
+        "%s notification is being removed.", "%s notifications are being removed.", count
+    ) % number(count)
     messages.success(request, _("It was withdrawn.") + " " + gone)
     if looked.has_more:
-        messages.warning(request, _("There is more that the filter admits: withdraw it by doing this again."))
+        messages.warning(
+            request, _("More notifications match this filter. Repeat this to withdraw the rest.")
+        )
 
 
 def _log(request: HttpRequest, selection: Selection, looked: Preview, reason: str) -> None:

@@ -78,8 +78,8 @@ def report(request: HttpRequest, tally: Tally, *, done: str, already: str) -> No
     tell_not_listed(request, tally.not_listed)
     if tally.busy:
         text = ngettext(
-            "%d notification was left as it is, because its inbox is busy. Try again in a moment.",
-            "%d notifications were left as they are, because their inboxes are busy. Try again in a moment.",
+            "%d notification was not changed, because its inbox is busy. Try again in a moment.",
+            "%d notifications were not changed, because their inboxes are busy. Try again in a moment.",
             tally.busy,
         )
         messages.error(request, text % tally.busy)
@@ -89,10 +89,10 @@ def tell_not_listed(request: HttpRequest, count: int) -> None:
     """Say of how many nothing was done, because their recipients do not have them in their lists."""
     if count:
         text = ngettext(
-            "%d notification is not in its recipient’s list (staged, failed or deleted) and was left as it "
-            "is.",
-            "%d notifications are not in their recipients’ lists (staged, failed or deleted) and were left "
-            "as they are.",
+            "%d notification was not changed, because it is not in its recipient’s list "
+            "(queued, failed or deleted).",
+            "%d notifications were not changed, because they are not in their recipients’ "
+            "lists (queued, failed or deleted).",
             count,
         )
         messages.warning(request, text % count)
@@ -112,19 +112,23 @@ def selected(request: HttpRequest, queryset: QuerySet[Notification]) -> list[tup
     return None
 
 
-@admin.action(permissions=["change"], description=gettext_lazy("Mark selected %(verbose_name_plural)s read"))
+@admin.action(
+    permissions=["change"], description=gettext_lazy("Mark selected %(verbose_name_plural)s as read")
+)
 def mark_selected_read(model_admin: Any, request: HttpRequest, queryset: QuerySet[Notification]) -> None:
     """Mark a selection read."""
     if (rows := selected(request, queryset)) is None:
         return
     tally = apply(request, services.mark_read, rows)
-    done = ngettext("%d notification was marked read.", "%d notifications were marked read.", tally.changed)
-    already = ngettext("%d was read already.", "%d were read already.", tally.unchanged)
+    done = ngettext(
+        "%d notification was marked as read.", "%d notifications were marked as read.", tally.changed
+    )
+    already = ngettext("%d was already read.", "%d were already read.", tally.unchanged)
     report(request, tally, done=done % tally.changed, already=already % tally.unchanged)
 
 
 @admin.action(
-    permissions=["change"], description=gettext_lazy("Mark selected %(verbose_name_plural)s unread")
+    permissions=["change"], description=gettext_lazy("Mark selected %(verbose_name_plural)s as unread")
 )
 def mark_selected_unread(model_admin: Any, request: HttpRequest, queryset: QuerySet[Notification]) -> None:
     """Mark a selection unread."""
@@ -132,9 +136,9 @@ def mark_selected_unread(model_admin: Any, request: HttpRequest, queryset: Query
         return
     tally = apply(request, services.mark_unread, rows)
     done = ngettext(
-        "%d notification was marked unread.", "%d notifications were marked unread.", tally.changed
+        "%d notification was marked as unread.", "%d notifications were marked as unread.", tally.changed
     )
-    already = ngettext("%d was unread already.", "%d were unread already.", tally.unchanged)
+    already = ngettext("%d was already unread.", "%d were already unread.", tally.unchanged)
     report(request, tally, done=done % tally.changed, already=already % tally.unchanged)
 
 
@@ -158,7 +162,9 @@ def withdraw_selected(
     return HttpResponseRedirect(withdraw_url(public_id for _recipient_id, public_id in rows))
 
 
-@admin.action(permissions=["compose"], description=gettext_lazy("Try selected failed ones again"))
+@admin.action(
+    permissions=["compose"], description=gettext_lazy("Retry selected failed %(verbose_name_plural)s")
+)
 def retry_selected(model_admin: Any, request: HttpRequest, queryset: QuerySet[Notification]) -> None:
     """Let the sequencer try those again that it has marked failed; the others are left alone."""
     if (rows := selected(request, queryset)) is None:
@@ -168,14 +174,16 @@ def retry_selected(model_admin: Any, request: HttpRequest, queryset: QuerySet[No
     still = count_failed(ids) if count else 0
     if count > still:
         listed = ngettext(
-            "%d notification was listed now.", "%d notifications were listed now.", count - still
+            "%d notification was added to its inbox.",
+            "%d notifications were added to their inboxes.",
+            count - still,
         )
         messages.success(request, listed % (count - still))
     if still:
         failing = ngettext("%d still fails; its page says why.", "%d still fail; their pages say why.", still)
         messages.error(request, failing % still)
     if not count:
-        messages.info(request, _("None of them had failed."))
+        messages.info(request, _("None of the selected notifications had failed."))
 
 
 @admin.action(permissions=["delete"], description=gettext_lazy("Delete selected %(verbose_name_plural)s"))

@@ -41,7 +41,7 @@ def check_names(names: Iterable[str], known: Iterable[str] = LIST_NAMES) -> None
         BadCriteria: there is one.
     """
     if unknown := sorted(set(names) - set(known)):
-        raise BadCriteria(_("“%s” is no filter of the list.") % unknown[0][:40])
+        raise BadCriteria(_("The list has no filter “%s”.") % unknown[0][:40])
 
 
 def described(criteria: Criteria) -> list[tuple[str, str]]:
@@ -51,14 +51,14 @@ def described(criteria: Criteria) -> list[tuple[str, str]]:
         "state": _("State"),
         "sent": _("Time sent"),
         "sent_from": _("Sent from"),
-        "sent_to": _("Sent up to"),
+        "sent_to": _("Sent until"),
         "level": _("Level"),
         "category": _("Category"),
         "type": _("Type"),
         "topic": _("Topic"),
         "producer": _("Producer"),
         "key": _("Idempotency key"),
-        "event": _("Sent together, as event"),
+        "event": _("Sent together (event)"),
         SEARCH: _("Search"),
     }
     return [(names[name], value) for name, value in criteria.as_parameters().items()]

@@ -71,7 +71,7 @@ class NotificationList(AnyChangeList):
         try:
             self.page = read_page(self.conditions, before=self.before, limit=self.list_per_page)
         except BadCriteria:
-            messages.error(request, _("There is no page that begins there; this is the newest one."))
+            messages.error(request, _("There is no such page. The newest page is shown instead."))
             self.before = ""
             self.page = read_page(self.conditions, limit=self.list_per_page)
         shown = rows_by_key(self.root_queryset, self.page.keys)

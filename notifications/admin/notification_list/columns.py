@@ -91,7 +91,7 @@ class NotificationColumns:
         words: list[str] = []
         if at is None:
             is_scheduled = state_of(row, timezone.now()) is State.SCHEDULED
-            at, words = (row.deliver_at, [_("due")]) if is_scheduled else (row.staged_at, [_("staged")])
+            at, words = (row.deliver_at, [_("due")]) if is_scheduled else (row.staged_at, [_("queued")])
         if row.replay_of is not None:
             words.append(_("re-delivered"))
         elif row.replay_id is not None:

@@ -39,15 +39,12 @@ class Part(NamedTuple):
 
 
 class ExportsFull(Exception):
-    """As many exports are under way in this process as there may be; this one was not begun."""
+    """As many exports are under way in this process as there may be; this one was not started."""
 
 
 def full_answer() -> HttpResponse:
     """What a member of staff is told who asked for one more."""
-    text = _(
-        "As many exports are under way as there may be. Nothing was exported; try again when one of them has "
-        "ended."
-    )
+    text = _("Too many exports are running. Nothing was exported. Try again when one of them has finished.")
     headers = {"Retry-After": str(RETRY_SECONDS), "Cache-Control": "no-store"}
     return HttpResponse(text, status=429, content_type="text/plain; charset=utf-8", headers=headers)
 
@@ -75,11 +72,11 @@ class ExportRecord:
             "The export as %(format)s, %(content)s, failed after %(count)s notifications: %(what)s."
         )
         self._left = _(
-            "The export as %(format)s, %(content)s, was broken off after %(count)s notifications: %(what)s."
+            "The export as %(format)s, %(content)s, was interrupted after %(count)s notifications: %(what)s."
         )
         self._names = names
-        begun = _("An export as %(format)s, %(content)s, has begun: %(what)s.")
-        self._entry = log_list_change(request, begun % names)
+        started = _("An export as %(format)s, %(content)s, was started: %(what)s.")
+        self._entry = log_list_change(request, started % names)
 
     def done(self) -> None:
         """All of it was handed over."""
@@ -172,7 +169,7 @@ class ExportRun:
         try:
             say(self._count)
         except Exception:
-            logger.exception("What became of an export could not be put on record, which has it as begun")
+            logger.exception("What became of an export could not be put on record, which has it as started")
 
     def __iter__(self) -> Iterator[str]:
         """All parts, in the thread that iterates."""

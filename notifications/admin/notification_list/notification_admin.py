@@ -60,12 +60,11 @@ class NotificationAdmin(NotificationColumns, DeletesThroughServices):
     # The primary key is the order of staging; to sort by anything else would sort the whole table.
     ordering = ("-id",)
     search_fields = ("public_id",)  # for Django to show the box; what it finds is said in ``conditions_in``
-    empty_words = gettext_lazy("Nobody has been sent anything yet.")
-    none_words = gettext_lazy("No notification is like that. Check the spelling, or take a filter away.")
+    empty_words = gettext_lazy("No notifications have been sent yet.")
+    none_words = gettext_lazy("No matching notifications. Check the spelling, or remove a filter.")
     search_help_text = gettext_lazy(
-        "A username, topic or event type; exactly one by its full id, its cursor (abcdefgh-41) or "
-        "username:position; "
-        "or words in title and body."
+        "Search by username, topic or event type, or by words in title and body. To find "
+        "exactly one, enter its full id, its cursor (abcdefgh-41) or username:position."
     )
     actions = [
         actions.mark_selected_read,
@@ -251,8 +250,8 @@ class NotificationAdmin(NotificationColumns, DeletesThroughServices):
         if found is None:
             return to_list(request, "notification")
         tally = actions.apply(request, self.detail_kinds[name], [(found.recipient_id, found.public_id)])
-        done = {"read": _("It was marked read."), "unread": _("It was marked unread.")}[name]
-        already = {"read": _("It was read already."), "unread": _("It was unread already.")}[name]
+        done = {"read": _("It was marked as read."), "unread": _("It was marked as unread.")}[name]
+        already = {"read": _("It was already read."), "unread": _("It was already unread.")}[name]
         if tally.changed:
             self.log_change(request, found, done)
         actions.report(request, tally, done=done, already=already)

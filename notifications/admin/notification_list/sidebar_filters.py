@@ -109,7 +109,7 @@ def _choices(request: HttpRequest, parameter: str, names: Iterable[str]) -> list
 class FieldsFilter(admin.ListFilter):
     """What is typed: names, texts and times, in one form."""
 
-    title = gettext_lazy("what you know")
+    title = gettext_lazy("field")
     template = "admin/notification_hub/filters/fields.html"
     names = ("recipient", "topic", "producer", "key", "sent_from", "sent_to")
 

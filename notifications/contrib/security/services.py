@@ -126,7 +126,7 @@ def password_changed(user: AbstractBaseUser) -> int:
             user,
             PasswordChanged(address=client.address, browser=client.browser),
             title=_("Your password was changed"),
-            body=f"{_from(client)} {_('If this was not you, ask the staff for help at once.')}".strip(),
+            body=f"{_from(client)} {_('If this was not you, contact staff at once.')}".strip(),
             actor=actor,
             topic=TOPIC,
             source=SOURCE,
@@ -224,7 +224,10 @@ def _tell_of_failures(user: AbstractBaseUser, group: FailureGroup) -> None:
             several=group.several,
         ),
         title=title,
-        body=_("Somebody gave your name and a wrong password. If it was not you, there is nothing to do."),
+        body=_(
+            "Somebody entered your username and a wrong password. If it was not you, you "
+            "need not do anything."
+        ),
         url=_password_page(),
         topic=TOPIC,
         collapse_key=f"group:{group.number}",
@@ -234,7 +237,7 @@ def _tell_of_failures(user: AbstractBaseUser, group: FailureGroup) -> None:
 
 def _tell_of_revoked(user: Any, count: int, *, by: RevokedBy, actor: AbstractBaseUser | None) -> None:
     because = (
-        _("It was ended by staff.") if by == "staff" else _("This follows from the change of your password.")
+        _("It was ended by staff.") if by == "staff" else _("It was ended because your password was changed.")
     )
     services.notify(
         user,

@@ -21,7 +21,7 @@ class State(models.TextChoices):
     ARCHIVED = "archived", gettext_lazy("Archived")
     DELETED = "deleted", gettext_lazy("Deleted")
     SCHEDULED = "scheduled", gettext_lazy("Scheduled")
-    STAGED = "staged", gettext_lazy("Staged")
+    STAGED = "staged", gettext_lazy("Queued")
     FAILED = "failed", gettext_lazy("Failed")
 
 

@@ -66,7 +66,7 @@ def test_page__shows_the_log_newest_first_with_who_and_where(staff: Client, ada:
         "On its way",
         "203.0.113.7",
         "By staff",
-        "everything up to 1",
+        "everything up to position 1",
         str(Inbox.objects.get(pk=ada.pk).cursor),
     ):
         assert part in text

@@ -89,7 +89,7 @@ def test_time_machine__slides_steps_and_plays_what_a_client_held_and_goes_by_for
     for at in (0, 7, 3):
         page.locator(".tm-slider").fill(str(at))
         expect_moment(at)
-    page.get_by_role("link", name="After it").click()
+    page.get_by_role("link", name="Next").click()
     expect_moment(4)
     page.get_by_role("button", name="Step").click()
     expect_moment(5)
@@ -106,11 +106,11 @@ def test_time_machine__slides_steps_and_plays_what_a_client_held_and_goes_by_for
     page.evaluate(PAUSE_AT_A_GAP)
     page.get_by_role("button", name="Play").click()
     expect(page.locator(".tm-status")).to_have_text("Paused at position 4")
-    assert "it is shortened to 3 seconds" in page.evaluate("window.saidAtTheGap")
+    assert "shortened to 3 seconds" in page.evaluate("window.saidAtTheGap")
     page.get_by_role("button", name="Step").click()
     expect_moment(5)
     page.get_by_role("button", name="Play").click()
-    expect(page.locator(".tm-status")).to_have_text("That was the newest change")
+    expect(page.locator(".tm-status")).to_have_text("This was the latest change")
     expect_moment(head)
     assert [list(Inbox.objects.values()), list(Change.objects.values())] == before
 
@@ -121,7 +121,7 @@ def test_time_machine__slides_steps_and_plays_what_a_client_held_and_goes_by_for
     expect(plain.locator(".tm-item-title bdi")).to_have_text(shown[6])
     plain.locator(".tm-permalink a").click()
     assert f"cursor={Inbox.objects.get(pk=ada.pk).epoch}-6" in plain.url
-    plain.get_by_role("link", name="Before it").click()
+    plain.get_by_role("link", name="Previous").click()
     expect(plain.locator(".tm-item-title bdi")).to_have_text(shown[5])
 
 
@@ -145,9 +145,9 @@ def test_tail__shows_what_happens_and_pauses__a_stream_is_disconnected__and_the_
     send(grace, "for grace")
     expect(page.locator(".tail-status")).to_have_text("Paused: 2 new")
     expect(filtered.locator(".tail-rows .hub-title bdi")).to_have_text(["for grace"])
-    page.get_by_role("button", name="Go on").click()
+    page.get_by_role("button", name="Resume").click()
     expect(page.locator(".tail-rows tr")).to_have_count(4)
-    expect(page.locator(".tail-rows tr").nth(1)).to_contain_text("everything up to 2")
+    expect(page.locator(".tail-rows tr").nth(1)).to_contain_text("everything up to position 2")
     page.get_by_role("button", name="Clear").click()
     expect(page.locator(".tail-rows tr")).to_have_count(0)
     services.mark_unread(ada, [public_id])

@@ -87,14 +87,14 @@ def test_past__hostile_content__is_text(staff: Client, ada: User) -> None:
 @pytest.mark.parametrize(
     ("query", "position", "remark"),
     [
-        ("position=x", 5, "no position"),
-        ("position=99999999999999999", 5, "no position"),
-        ("position=99", 5, "yet to come"),
+        ("position=x", 5, "not a position"),
+        ("position=99999999999999999", 5, "not a position"),
+        ("position=99", 5, "does not exist yet"),
         ("position=1", 2, "compacted up to position 2"),
-        ("cursor=x", 5, "no cursor"),
-        ("cursor=aaaaaaaa-3", 5, "another epoch"),
-        ("at=yesterday", 5, "no time"),
-        ("at=0001-01-01T00:00:00", 5, "no time"),
+        ("cursor=x", 5, "not a cursor"),
+        ("cursor=aaaaaaaa-3", 5, "not that of this inbox"),
+        ("at=yesterday", 5, "not a time"),
+        ("at=0001-01-01T00:00:00", 5, "not a time"),
         ("at=1999-01-01T00:00", 2, "compacted"),
         ("position=3&before=x", 3, ""),
     ],
@@ -159,7 +159,7 @@ def test_tail__shows_the_newest_that_the_filter_admits(staff: Client, ada: User)
     wrong = staff.get(TAIL, {"category": "No!", "level": "loud"})
     assert wrong.context["form"].errors.keys() == {"category", "level"}
     unknown = staff.get(TAIL, {"types": "news.site.moved"})
-    assert "“types” is no filter of this page." in unknown.content.decode()
+    assert "This page has no filter “types”." in unknown.content.decode()
     for page in (wrong, unknown):
         assert page.context["lines"] == []
         assert "data-stream" not in page.content.decode()
@@ -203,6 +203,6 @@ def test_stream__is_shown_with_how_far_its_record_goes_and_disconnected_after_be
     entry = LogEntry.objects.get()
     assert (str(entry.user), entry.object_id) == ("boss", str(row.pk))
     assert "left it <open>" in entry.change_message
-    assert messages_of(boss.post(verb, follow=True)) == ["The stream had ended already."]
+    assert messages_of(boss.post(verb, follow=True)) == ["The stream had already ended."]
     assert LogEntry.objects.count() == 1
     assert boss.get(f"{STREAMS}{new_public_id()}/disconnect/").status_code == 302

@@ -66,7 +66,7 @@ def test_staff__compose_and_replay_by_each_verb__as_the_user_sees(
             page.locator(".field-copy_to .select2-search__field").fill("grac")
             page.get_by_role("option", name="grace").click()
         page.get_by_label("Reason").fill("She never got it.")
-        page.get_by_role("button", name="Go on").click()
+        page.get_by_role("button", name="Preview").click()
         expect(page.locator(".hub-ask")).to_contain_text("1 of 1 notification")
         page.get_by_role("button", name=verb).click()
         expect(page.locator("[data-chip]")).to_have_text("Done")
@@ -133,7 +133,7 @@ def test_progress__is_followed_until_the_end_and_can_be_cancelled(
     plain.get_by_role("link", name="Replay all of these…").click()
     plain.get_by_label("Re-deliver").check()
     plain.get_by_label("Reason").fill("Again.")
-    plain.get_by_role("button", name="Go on").click()
+    plain.get_by_role("button", name="Preview").click()
     plain.get_by_role("button", name="Re-deliver").click()
 
     def are_done() -> bool:

@@ -87,9 +87,9 @@ def test_compose__previews_what_users_will_see_and_how_many_they_are__then_sends
     assert event.body.startswith("  From 22:00.")
     assert event.data == '{"minutes":90,"sites":["a",1.5]}'
     again = staff.post(ADD, given, follow=True)
-    assert messages_of(again) == ["This was asked for already; nothing was sent twice."]
+    assert messages_of(again) == ["This was already requested; nothing was sent twice."]
     other = staff.post(ADD, given | {"title": "Other"})
-    assert "sent before, with other content" in errors_of(other)["__all__"][0]
+    assert "already sent with different content" in errors_of(other)["__all__"][0]
     assert (Broadcast.objects.count(), Event.objects.count(), Notification.objects.count()) == (1, 1, 2)
 
 
@@ -118,7 +118,9 @@ def test_scheduled__is_withdrawn_before_anybody_sees_it_with_a_reason_on_record(
     assert staff.get(url).context["count"] == 1
     assert staff.post(url, {"reason": " "}).context["form"].errors
     assert Notification.objects.count() == 1
-    assert messages_of(staff.post(url, REASON, follow=True)) == ["It was withdrawn. 1 notification goes."]
+    assert messages_of(staff.post(url, REASON, follow=True)) == [
+        "It was withdrawn. 1 notification is being removed."
+    ]
     assert not Notification.objects.exists()
     assert LogEntry.objects.filter(change_message="Withdrawn: It was wrong.").count() == 1
 
@@ -143,7 +145,7 @@ def test_failed_rows__are_counted_and_tried_again(staff: Client, ada: User) -> N
     assert staff.get(url).status_code == 405
     assert messages_of(staff.post(url, follow=True)) == ["1 still fails."]
     Event.objects.update(url="")
-    assert messages_of(staff.post(url, follow=True)) == ["1 were listed now."]
+    assert messages_of(staff.post(url, follow=True)) == ["1 was added to its inbox."]
     assert titles(ada) == ["Maintenance"]
 
 
@@ -152,15 +154,17 @@ def test_failed_one__is_tried_again_from_its_page_by_those_who_may(staff: Client
     row = Notification.objects.create(recipient=ada, event=bad)
     services.sequence([ada.pk])
     given = {"action": "retry_selected", "_selected_action": [row.pk]}
-    assert "Try again" in staff.get(page_of(row.public_id)).content.decode()
+    assert "Retry" in staff.get(page_of(row.public_id)).content.decode()
     assert messages_of(staff.post(LIST, given, follow=True)) == ["1 still fails; its page says why."]
     Event.objects.update(type="good.now")
     viewer = client_of(make_staff("vera", "view_notification", "change_notification"))
-    assert "Try again" not in viewer.get(page_of(row.public_id)).content.decode()
+    assert "Retry" not in viewer.get(page_of(row.public_id)).content.decode()
     viewer.post(LIST, given)
     assert titles(ada) == []
-    assert messages_of(staff.post(LIST, given, follow=True)) == ["1 notification was listed now."]
-    assert messages_of(staff.post(LIST, given, follow=True)) == ["None of them had failed."]
+    assert messages_of(staff.post(LIST, given, follow=True)) == ["1 notification was added to its inbox."]
+    assert messages_of(staff.post(LIST, given, follow=True)) == [
+        "None of the selected notifications had failed."
+    ]
     assert titles(ada) == ["bad"]
 
 

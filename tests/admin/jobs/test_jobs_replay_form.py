@@ -61,10 +61,10 @@ def test_replay__of_one__asks_shows_and_only_then_does_it_and_leaves_a_record(
     new = Notification.objects.get(replay_of=old)
     assert new.replay_id == Replay.objects.get().pk
     again = staff.post(ADD, given, follow=True)
-    assert messages_of(again) == ["This was asked for already; nothing was sent twice."]
+    assert messages_of(again) == ["This was already requested; nothing was sent twice."]
     assert (Replay.objects.count(), Notification.objects.count()) == (1, 2)
     other = staff.post(ADD, given | {"reason": "Another one."})
-    assert "sent before, with other content" in str(other.context["form"].non_field_errors())
+    assert "already sent with different content" in str(other.context["form"].non_field_errors())
     entries = LogEntry.objects.order_by("pk").values_list("content_type__model", "change_message")
     assert list(entries) == [(model, "Re-deliver: She never got it.") for model in ("replay", "notification")]
     assert "She never got it." in staff.get(REPLAYS).content.decode()
@@ -182,7 +182,7 @@ def test_cancel__ends_it_once_and_is_on_record(
     staff.post(ADD, form(ids=str(send(ada))))
     url = f"{REPLAYS}{Replay.objects.get().pk}/cancel/"
     said = [messages_of(staff.post(url, follow=True))[0] for _ in range(2)]
-    assert said == ["It was cancelled. What was done before stays so.", "It had ended already."]
+    assert said == ["It was cancelled. What had been done before is not undone.", "It had already finished."]
     assert not services.run_replay_chunk()
     assert Notification.objects.count() == 1
 
@@ -247,13 +247,13 @@ def test_redelivered__the_original_leads_to_its_successor_and_back(staff: Client
     new = Notification.objects.get(replay_of=old)
     original = staff.get(page_of(old))
     assert facts(original, "replayed") == [
-        [("As", str(new.public_id)), ("By", "root"), ("Reason", "She never got it.")]
+        [("New notification", str(new.public_id)), ("By", "root"), ("Reason", "She never got it.")]
     ]
     successor = staff.get(page_of(new.public_id))
     assert [fact.url for fact in original.context["successors"]] == [page_of(new.public_id)]
     assert [fact.url for fact in successor.context["origins"]] == [page_of(old)]
     [staged] = [entry for entry in successor.context["timeline"] if entry.kind == "staged"]
-    assert staged.note.startswith("What it says was first sent by shop at ")
+    assert staged.note.startswith("The content was first sent by shop at ")
     assert "re-delivered" in staff.get(f"{LIST}?recipient=ada").content.decode()
 
 
@@ -278,7 +278,7 @@ def test_copy__says_of_what__and_when_it_was_staged_itself(staff: Client, ada: U
 def test_copy__that_waits__has_not_waited_since_the_original_was_sent(staff: Client, ada: User) -> None:
     old = stage_at(send(ada, "old"), timezone.now() - timedelta(days=3))
     copy = Notification.objects.create(recipient=make_user(), event=row_of(old).event)
-    assert "about to be given its position" in staff.get(page_of(copy.public_id)).content.decode()
+    assert "about to appear in the inbox" in staff.get(page_of(copy.public_id)).content.decode()
 
 
 def test_copy__of_one_that_is_gone__says_so(staff: Client, ada: User) -> None:
@@ -289,11 +289,14 @@ def test_copy__of_one_that_is_gone__says_so(staff: Client, ada: User) -> None:
     ada.delete()
     assert ReplayedNotification.objects.count() == 1, "what is gone leaves no record behind"
     [copy] = Notification.objects.filter(recipient=grace, replay_of=None)
-    assert facts(staff.get(page_of(copy.public_id)), "staged")[0][0] == ("Copy of", "one that is gone")
+    assert facts(staff.get(page_of(copy.public_id)), "staged")[0][0] == (
+        "Copy of",
+        "a notification that no longer exists",
+    )
 
 
 def test_producers_replay__leads_on_as_one_of_the_staff_does(staff: Client, ada: User) -> None:
     old = send(ada, "old")
     new = send(ada, "old", replay_of=old)
-    assert facts(staff.get(page_of(old)), "replayed") == [[("As", str(new))]]
+    assert facts(staff.get(page_of(old)), "replayed") == [[("New notification", str(new))]]
     assert facts(staff.get(page_of(new)), "staged") == [[("Replay of", str(old))]]

@@ -83,7 +83,7 @@ def test_page__is_found_by_primary_key_and_by_the_id_of_the_wire(staff: Client, 
 def test_page__of_nothing__leads_to_the_list_with_a_sentence(staff: Client, key: str) -> None:
     response = staff.get(f"{LIST}{key}/change/", follow=True)
     assert response.redirect_chain[-1][0] == LIST
-    assert messages_of(response) == ["There is nothing at that address; it may have been erased."]
+    assert messages_of(response) == ["There is nothing at that address. It may have been removed."]
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_row__that_nothing_is_right_about__still_has_a_page(staff: Client, ada: 
     assert "{not json" in page
     assert "(no title)" in page
     assert "title: must not be empty" in page, "the failure says what to put right"
-    assert "then try it again" in page
+    assert "then retry it" in page
 
 
 def test_hostile_text__stays_text_and_cannot_turn_the_page_around(staff: Client, ada: User) -> None:
@@ -238,7 +238,7 @@ def test_timeline__very_long__leaves_older_changes_out_and_says_so(
 def test_staged__just_now__is_about_to_be_sequenced(staff: Client, ada: User) -> None:
     row = Notification.objects.create(recipient=ada, event=Event.objects.create(type="a.b", title="t"))
     response = staff.get(page_of(row.public_id))
-    assert "about to be given its position" in response.content.decode()
+    assert "about to appear in the inbox" in response.content.decode()
     assert kinds(response) == ["staged", "pending"]
 
 
@@ -247,7 +247,7 @@ def test_staged__for_minutes__waits_for_the_sequencer(staff: Client, ada: User) 
     row = Notification.objects.create(recipient=ada, event=event)
     public_id = stage_at(row.public_id, timezone.now() - timedelta(minutes=4))
     page = staff.get(page_of(public_id)).content.decode()
-    assert "waits for the sequencer" in page
+    assert "waiting to be added to the inbox" in page
     assert "4\xa0minutes" in page
 
 
@@ -276,8 +276,8 @@ def test_verbs__go_through_the_services_and_say_who_did_it(staff: Client, ada: U
         read = staff.post(page_of(public_id, "read"), follow=True)
         unread = staff.post(page_of(public_id, "unread"), follow=True)
         deleted = staff.post(page_of(public_id, "delete"), {"post": "yes"}, follow=True)
-    assert messages_of(read) == ["It was marked read."]
-    assert messages_of(unread) == ["It was marked unread."]
+    assert messages_of(read) == ["It was marked as read."]
+    assert messages_of(unread) == ["It was marked as unread."]
     assert messages_of(deleted) == ["It was deleted; its recipient no longer sees it."]
     assert deleted.context["state"] == "deleted", "it leads back to the page, which shows the deletion"
     changes = Change.objects.filter(inbox_id=ada.pk, position__gt=1).order_by("position")
@@ -291,12 +291,12 @@ def test_verbs__go_through_the_services_and_say_who_did_it(staff: Client, ada: U
 def test_verbs__done_again__change_nothing_and_say_so(staff: Client, ada: User) -> None:
     public_id = send(ada)
     staff.post(page_of(public_id, "read"))
-    assert messages_of(staff.post(page_of(public_id, "read"), follow=True))[-1] == "It was read already."
+    assert messages_of(staff.post(page_of(public_id, "read"), follow=True))[-1] == "It was already read."
     services.delete(ada, [public_id])
     again = staff.post(page_of(public_id, "delete"), {"post": "yes"}, follow=True)
     assert "nothing to delete" in messages_of(again)[-1]
     late = staff.post(page_of(public_id, "unread"), follow=True)
-    assert "was left as it is" in messages_of(late)[-1]
+    assert "was not changed" in messages_of(late)[-1]
     assert Inbox.objects.get(pk=ada.pk).head == 3
 
 
@@ -370,7 +370,7 @@ def test_permissions__are_respected_per_verb(
 def test_viewer__is_shown_no_button(ada: User) -> None:
     public_id = send(ada)
     page = client_of(make_staff("vera", "view_notification")).get(page_of(public_id)).content.decode()
-    assert "Mark read" not in page
+    assert "Mark as read" not in page
     assert "Delete…" not in page
 
 
@@ -382,7 +382,7 @@ def test_history__of_django__leads_to_the_timeline(staff: Client, ada: User) -> 
 def test_recent_actions__name_what_staff_did(staff: Client, ada: User) -> None:
     public_id = send(ada)
     staff.post(page_of(public_id, "read"))
-    assert LogEntry.objects.get().get_change_message() == "It was marked read."
+    assert LogEntry.objects.get().get_change_message() == "It was marked as read."
     assert str(public_id) in staff.get("/admin/").content.decode()
 
 

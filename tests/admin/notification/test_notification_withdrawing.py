@@ -48,12 +48,12 @@ def test_withdraw__one_that_a_producer_sent__goes_from_everybody_with_who_did_it
     link = f"{WITHDRAW}?ids={first}"
     assert link in staff.get(page_of(first)).content.decode()
     asked = staff.get(link).content.decode()
-    for text in ("1 event, 2 notifications", "Wrong price", "taken back from them, too: 1"):
+    for text in ("1 event, 2 notifications", "Wrong price", "withdrawn from them, too: 1"):
         assert text in asked
     assert Change.objects.filter(kind="deleted").count() == 0, "looking withdraws nothing"
     with assert_converges(ada), assert_converges(grace):
         done = confirm(staff, link)
-    assert messages_of(done) == ["It was withdrawn. 2 notifications go."]
+    assert messages_of(done) == ["It was withdrawn. 2 notifications are being removed."]
     assert set(Change.objects.filter(kind="deleted").values_list("reason", "by", "via", "address")) == {
         ("withdrawn", "vera", "admin", ADDRESS)
     }
@@ -68,8 +68,8 @@ def test_withdraw__one_that_a_producer_sent__goes_from_everybody_with_who_did_it
 def test_withdraw__scheduled_one__is_never_delivered(staff: Client, ada: User) -> None:
     public_id = send(ada, "Too early", deliver_at=later())
     asked = staff.get(f"{WITHDRAW}?ids={public_id}").content.decode()
-    assert "never seen by anybody: 1 notification" not in asked
-    assert "never seen by anybody: 1" in asked
+    assert "nobody will ever see them: 1 notification" not in asked
+    assert "nobody will ever see them: 1" in asked
     done = confirm(staff, f"{WITHDRAW}?ids={public_id}")
     assert done.redirect_chain[-1][0] == LIST, "its page is no more"
     assert not Notification.objects.filter(public_id=public_id).exists()
@@ -106,7 +106,7 @@ def test_withdraw__more_than_at_once__takes_the_newest_and_says_that_there_is_mo
     monkeypatch.setattr(withdrawing, "MAX_EVENTS", 2)
     ids = [send(ada, f"order {number}", topic="order:7") for number in range(3)]
     done = confirm(staff, f"{WITHDRAW}?topic=order%3A7")
-    assert "doing this again" in messages_of(done)[1]
+    assert "Repeat this" in messages_of(done)[1]
     assert [row_of(public_id).is_listed for public_id in ids] == [True, False, False]
     confirm(staff, f"{WITHDRAW}?topic=order%3A7")
     assert not row_of(ids[0]).is_listed
@@ -117,7 +117,9 @@ def test_withdraw__selection_of_the_list__leads_to_the_page_that_asks(staff: Cli
     chosen = {"action": "withdraw_selected", "_selected_action": [row_of(public_id).pk for public_id in ids]}
     answer = staff.post(LIST, chosen)
     assert answer.status_code == 302
-    assert messages_of(confirm(staff, answer["Location"])) == ["It was withdrawn. 2 notifications go."]
+    assert messages_of(confirm(staff, answer["Location"])) == [
+        "It was withdrawn. 2 notifications are being removed."
+    ]
     assert LogEntry.objects.count() == 2
 
 
@@ -141,7 +143,7 @@ def test_withdraw__what_is_gone_already__is_not_asked_about(staff: Client, ada: 
     services.withdraw([public_id])
     assert WITHDRAW not in staff.get(page_of(public_id)).content.decode()
     answer = staff.get(f"{WITHDRAW}?ids={public_id}", follow=True)
-    assert messages_of(answer) == ["There is nothing left of that to withdraw."]
+    assert messages_of(answer) == ["Nothing is left to withdraw."]
     assert answer.redirect_chain[-1][0] == page_of(public_id)
 
 

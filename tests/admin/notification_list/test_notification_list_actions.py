@@ -32,7 +32,7 @@ def test_mark_read__of_several_recipients__says_how_many_changed(
     services.mark_read(ada, ids[:1])
     with assert_converges(ada), assert_converges(grace):
         response = act(staff, "mark_selected_read", ids)
-    assert messages_of(response) == ["2 notifications were marked read.", "1 was read already."]
+    assert messages_of(response) == ["2 notifications were marked as read.", "1 was already read."]
     assert all(row_of(public_id).read_at for public_id in ids)
     assert set(Change.objects.filter(via="admin").values_list("by", flat=True)) == {"root"}
 
@@ -40,7 +40,7 @@ def test_mark_read__of_several_recipients__says_how_many_changed(
 def test_mark_unread__says_how_many_changed(staff: Client, ada: User) -> None:
     ids = [send(ada), send(ada)]
     services.mark_all_read(ada)
-    assert messages_of(act(staff, "mark_selected_unread", ids)) == ["2 notifications were marked unread."]
+    assert messages_of(act(staff, "mark_selected_unread", ids)) == ["2 notifications were marked as unread."]
     assert Inbox.objects.get(pk=ada.pk).unread_count == 2
 
 
@@ -64,8 +64,10 @@ def test_selection__with_staged_and_deleted_ones__leaves_them_and_says_so(staff:
     services.delete(ada, [gone])
     staged = Notification.objects.create(recipient=ada, event=Event.objects.create(type="a.b", title="t"))
     response = act(staff, "mark_selected_read", [listed, gone, staged.public_id])
-    assert messages_of(response)[0] == "1 notification was marked read."
-    assert messages_of(response)[1].startswith("2 notifications are not in their recipients’ lists")
+    assert messages_of(response)[0] == "1 notification was marked as read."
+    assert messages_of(response)[1].startswith(
+        "2 notifications were not changed, because they are not in their recipients’ lists"
+    )
 
 
 def test_selection__too_large__changes_nothing(
@@ -105,7 +107,7 @@ def test_delete__of_what_is_not_listed__is_not_asked_about(staff: Client, ada: U
         assert "not in" in messages_of(answer)[0]
     asked = act(staff, "delete_selected", [listed, gone, staged.public_id])
     page = asked.content.decode()
-    assert "2 notifications are not in their recipients’ lists" in page
+    assert "2 notifications were not changed, because they are not in their recipients’ lists" in page
     assert f'value="{row_of(listed).pk}"' in page
     for other in (gone, staged.public_id):
         assert f'value="{row_of(other).pk}"' not in page

@@ -131,7 +131,7 @@ def test_export__that_fails__is_not_on_record_as_done_and_its_file_says_so(
 
     def over_wsgi() -> None:
         answer: Any = reader.post(f"{EXPORT}?level=info", {"format": file_format})
-        assert history() == [f"An export as {file_format.upper()}, with content, has begun: level=info."]
+        assert history() == [f"An export as {file_format.upper()}, with content, was started: level=info."]
         parts.extend(part.decode() for part in answer.streaming_content)
 
     async def over_asgi() -> None:
@@ -171,7 +171,7 @@ def test_export__one_more_than_there_may_be__is_told_and_leaves_no_record(reader
     assert (refused.status_code, refused["Retry-After"]) == (429, "10")
     assert "Nothing was exported" in refused.content.decode()
     first.close()
-    assert history() == ["The export as CSV, with content, was broken off after 0 notifications: all."]
+    assert history() == ["The export as CSV, with content, was interrupted after 0 notifications: all."]
     # Nor does one count that nobody can close any more.
     reader.post(EXPORT, {"format": "csv"})
     gc.collect()

@@ -155,6 +155,6 @@ def test_list__not_staff__is_sent_to_the_login(ada: User) -> None:
 def test_list__viewer__is_offered_nothing_to_change(ada: User) -> None:
     send(ada, "shipped")
     page = client_of(make_staff("vera", "view_notification")).get(LIST).content.decode()
-    assert "Send a notification" not in page
+    assert "Compose a notification" not in page
     assert "delete_selected" not in page
     assert "mark_selected_read" not in page

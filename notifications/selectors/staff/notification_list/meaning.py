@@ -100,7 +100,7 @@ def _recipient(conditions: Conditions, username: str) -> Conditions:
 
 def _state(conditions: Conditions, value: str) -> Conditions:
     if value not in State:
-        raise BadCriteria(_("“%s” is no state.") % value[:40])
+        raise BadCriteria(_("“%s” is not a state.") % value[:40])
     state = State(value)
     wanted = condition(state, timezone.now())
     if state in INDEXED:
@@ -110,13 +110,13 @@ def _state(conditions: Conditions, value: str) -> Conditions:
 
 def _event(conditions: Conditions, value: str) -> Conditions:
     if not (value.isascii() and value.isdecimal() and len(value) <= MAX_ID_DIGITS):
-        raise BadCriteria(_("“%s” is no event.") % value[:40])
+        raise BadCriteria(_("“%s” is not an event.") % value[:40])
     return conditions.with_indexed(Q(event_id=int(value)))
 
 
 def _sent(conditions: Conditions, value: str) -> Conditions:
     if value not in AGES:
-        raise BadCriteria(_("“%s” is no span of time.") % value[:40])
+        raise BadCriteria(_("“%s” is not a period of time.") % value[:40])
     since = timezone.now() - AGES[value]
     return conditions.with_event(lambda of: Q(**{f"{of}created_at__gte": since}))
 
@@ -133,7 +133,7 @@ def _sent_to(conditions: Conditions, value: str) -> Conditions:
 
 def _level(conditions: Conditions, value: str) -> Conditions:
     if value not in Level:
-        raise BadCriteria(_("“%s” is no level.") % value[:40])
+        raise BadCriteria(_("“%s” is not a level.") % value[:40])
     return conditions.with_event(lambda of: Q(**{f"{of}level": value}))
 
 
@@ -190,7 +190,7 @@ _READERS: Final[dict[str, Callable[[Conditions, str], Conditions]]] = {
 def _check_text(text: str) -> None:
     """Raises BadCriteria for a text that no column can hold."""
     if "\0" in text:
-        raise BadCriteria(_("No value holds a NUL character."))
+        raise BadCriteria(_("A value cannot contain a NUL character."))
 
 
 def _check_name(parameter: str, value: str) -> None:
@@ -198,7 +198,7 @@ def _check_name(parameter: str, value: str) -> None:
     try:
         Filters.parse({parameter: [value]})
     except InvalidInput as error:
-        raise BadCriteria(_("“%s” is no event type or category.") % value[:40]) from error
+        raise BadCriteria(_("“%s” is not an event type or category.") % value[:40]) from error
 
 
 def _time(text: str, *, is_end: bool = False) -> datetime:

@@ -80,7 +80,7 @@ def test_recipient__unknown__shows_nothing_and_says_why(staff: Client, ada: User
     send(ada, "shipped")
     response = staff.get(LIST, {"recipient": "nobody"})
     assert shown_titles(response) == []
-    assert "There is no user of this name." in response.content.decode()
+    assert "There is no user with this name." in response.content.decode()
 
 
 def test_time__from_and_to__are_by_the_time_it_was_sent(staff: Client, ada: User) -> None:

@@ -72,6 +72,6 @@ def test_page__that_found_nothing_yet__offers_to_look_further_back(
     services.mark_read(ada, [oldest])
     response = staff.get(LIST, {"state": "read"})
     assert shown_titles(response) == []
-    assert "Look further back" in response.content.decode()
+    assert "Search further back" in response.content.decode()
     older = response.context["cl"].page.older
     assert titles_of(staff, state="read", before=older) == ["order 0"]
