@@ -166,4 +166,4 @@ def test_tail__shows_what_happens_and_pauses__a_stream_is_disconnected__and_the_
     tab.expect_state("polling")
 
     vera.user_permissions.remove(Permission.objects.get(codename="view_notification"))
-    expect(filtered.locator(".tail-status")).to_contain_text("does not let this go on")
+    expect(filtered.locator(".tail-status")).to_contain_text("has ended the live tail")
