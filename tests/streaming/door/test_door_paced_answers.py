@@ -49,7 +49,7 @@ NOTHING = f'{{"action": "read", "ids": ["{UUID(int=7)}"]}}'
 FILE = "/static/drf_spectacular_sidecar/swagger-ui-dist/swagger-ui-bundle.js"
 PEERS = 12
 LEFT = re.compile(
-    r"The export as (?:CSV|JSON), with content, was broken off after (\d+) notifications: all\."
+    r"The export as (?:CSV|JSON), with content, was interrupted after (\d+) notifications: all\."
 )
 PLAIN = "tests.streaming.door.plain_asgi:application"
 # A pool of connections is the handlers' matter; each of them is tried with one.
