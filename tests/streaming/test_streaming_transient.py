@@ -304,7 +304,7 @@ def test_announced__very_many_users__is_bounded_and_forgets_the_oldest(
 @given(
     offers=st.lists(st.tuples(st.booleans(), st.integers(1, 30)), max_size=30), max_bytes=st.integers(20, 100)
 )
-def test_outbox__transient_frames__never_cost_a_change_its_place(
+def test_send_queue__transient_frames__never_cost_a_change_its_place(
     offers: list[tuple[bool, int]], max_bytes: int
 ) -> None:
     mixed, alone = (SendQueue(max_frames=4, max_bytes=max_bytes) for _ in range(2))
@@ -321,7 +321,7 @@ def test_outbox__transient_frames__never_cost_a_change_its_place(
     assert (mixed.frames, mixed.size, mixed.transient_count) == ([], 0, 0)
 
 
-def test_outbox__transient_frames__stand_as_they_came_fit_into_one_write_and_are_counted() -> None:
+def test_send_queue__transient_frames__stand_as_they_came_fit_into_one_write_and_are_counted() -> None:
     before = METRICS.transient_frames["dropped"]
     queue = SendQueue(max_frames=1_000, max_bytes=2**20)
     frame = TransientFrame(b"t" * 1_000)

@@ -1,6 +1,4 @@
-"""ConcurrencyLimit: a few at once, the others in the order in which they came, and no more of them than the line
-holds.
-"""
+"""A few do the work at once, the others wait in the order of arrival, and no more wait than may."""
 
 from __future__ import annotations
 
@@ -15,7 +13,7 @@ pytestmark = pytest.mark.shape("embedded")
 
 
 class Line:
-    """Tasks that each take a turn, and who has or had one."""
+    """Tasks that each do the work, and which of them have begun."""
 
     def __init__(self, limit: ConcurrencyLimit) -> None:
         self.limit = limit

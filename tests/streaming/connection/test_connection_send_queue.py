@@ -20,7 +20,7 @@ OURS, THEIRS = "0123456789abcdef", "fedcba9876543210"
 
 
 @given(sizes=st.lists(st.integers(1, 30), max_size=30))
-def test_outbox__any_frames__bounds_hold_and_one_is_always_admitted(sizes: list[int]) -> None:
+def test_send_queue__any_frames__bounds_hold_and_one_is_always_admitted(sizes: list[int]) -> None:
     queue = SendQueue(max_frames=3, max_bytes=20)
     admitted: list[bytes] = []
     for size in sizes:
