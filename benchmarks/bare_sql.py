@@ -14,8 +14,8 @@ STAGE: Final = (
         "source) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING id"
     ),
     (
-        "INSERT INTO notification_hub_notification (public_id, recipient_id, event_id, collapse_key) VALUES (%s, "
-        "%s, %s, '') RETURNING id"
+        "INSERT INTO notification_hub_notification (public_id, recipient_id, event_id, collapse_key) "
+        "VALUES (%s, %s, %s, '') RETURNING id"
     ),
 )
 LIST: Final = (
@@ -32,8 +32,8 @@ LIST: Final = (
         "'producer')"
     ),
     (
-        "UPDATE notification_hub_inbox SET head = %s, unread_count = %s, changed_at = CURRENT_TIMESTAMP WHERE "
-        "user_id = %s"
+        "UPDATE notification_hub_inbox SET head = %s, unread_count = %s, changed_at = CURRENT_TIMESTAMP "
+        "WHERE user_id = %s"
     ),
 )
 TYPE: Final = "bench.notify.sent"

@@ -137,8 +137,8 @@ def stream_request(port: int, cookie: str, query: str = "") -> bytes:
         "Sec-Fetch-Mode: cors",
         "Sec-Fetch-Site: same-origin",
         (
-            "User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/150.0.0.0 "
-            "Safari/537.36"
+            "User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) "
+            "Chrome/150.0.0.0 Safari/537.36"
         ),
         f"Cookie: {cookie}",
     ]

@@ -164,7 +164,6 @@ def test_compose__data_that_does_not_fit__is_said_at_the_field_of_the_form(ada: 
 
 
 # --- rows that come some other way
-# ------------------------------------------------------------------------------------
 
 
 def insert(ada: User, **columns: Any) -> Notification:
@@ -244,7 +243,6 @@ def test_scheduled__through_a_door__is_not_held_to_what_its_type_became(
 
 
 # --- types that not every producer may send
-# ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ["security.session.new", "security.session.opened", "security.login.new"])
@@ -313,7 +311,6 @@ def test_compose__a_security_type__is_refused_whoever_composes(ada: User) -> Non
 
 
 # --- how large data is
-# ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("letter", ["é", "€", "😀", "x"])

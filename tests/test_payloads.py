@@ -27,8 +27,8 @@ NOTIFICATION = NotificationRow(
     expires_at=None, replay_of=None,
 )  # fmt: skip
 CHANGE = ChangeRow(
-    inbox_id=1, position=42, kind="created", at="2026-11-21T03:00:00.000000Z", unread_count=3, up_to=None, read_category="", reason="",
-    created_position=41, created_at="2026-11-21T02:03:04.567890Z", read_at=None,
+    inbox_id=1, position=42, kind="created", at="2026-11-21T03:00:00.000000Z", unread_count=3, up_to=None,
+    read_category="", reason="", created_position=41, created_at="2026-11-21T02:03:04.567890Z", read_at=None,
     public_id=str(ID), replay_of=None, type="orders.order.shipped", category="sales", topic="order:7",
     level="info", title="Your order is on its way", body="", url="/orders/7/", actor="ada", actions="[]",
     data='{"order_id": 7, "z": 1E25, "a": 1.0}', expires_at=None,
@@ -37,8 +37,9 @@ CHANGE = ChangeRow(
 # Written by hand from the protocol, sections 4 and 6: never from the code's own output.
 OBJECT = (
     b'{"id":"0197a3b1-4c5d-7e6f-8a9b-0c1d2e3f4a5b","position":41,"type":"orders.order.shipped","category":"sales",'
-    b'"topic":"order:7","level":"info","title":"Your order is on its way","body":"","url":"/orders/7/","actor":"ada",'
-    b'"actions":[],"data":{"order_id": 7, "z": 1E25, "a": 1.0},"created_at":"2026-11-21T02:03:04.567890Z","read_at":null,"archived_at":null,'
+    b'"topic":"order:7","level":"info","title":"Your order is on its way","body":"",'
+    b'"url":"/orders/7/","actor":"ada","actions":[],"data":{"order_id": 7, "z": 1E25, "a": 1.0},'
+    b'"created_at":"2026-11-21T02:03:04.567890Z","read_at":null,"archived_at":null,'
     b'"expires_at":null,"replay_of":null}'
 )
 ARCHIVED_OBJECT = OBJECT.replace(b'"read_at":null', b'"read_at":"2026-11-21T02:03:04.567890Z"').replace(

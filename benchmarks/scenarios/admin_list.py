@@ -30,45 +30,59 @@ ADMIN = "/admin/notification_hub/"
 LIST = f"{ADMIN}notification/"
 _SEED = """
 INSERT INTO notification_hub_inbox (user_id, epoch, head, floor, unread_count)
-SELECT id, substr(translate(md5(id::text), '0189', 'xyzw'), 1, 8), 0, 0, 0 FROM auth_user ON CONFLICT DO NOTHING;
+SELECT id, substr(translate(md5(id::text), '0189', 'xyzw'), 1, 8), 0, 0, 0 FROM auth_user
+ON CONFLICT DO NOTHING;
 INSERT INTO notification_hub_event
     (type, category, topic, level, title, body, url, actor, data, source, producer_id, created_at)
-SELECT (ARRAY['orders.order.shipped', 'orders.order.paid', 'billing.invoice.made', 'deploys.run.done', 'news.item.new'])[1 + n %% 5],
+SELECT (ARRAY['orders.order.shipped', 'orders.order.paid', 'billing.invoice.made', 'deploys.run.done',
+              'news.item.new'])[1 + n %% 5],
        (ARRAY['orders', 'orders', 'billing', 'deploys', 'news'])[1 + n %% 5],
        CASE WHEN n %% 3 = 0 THEN 'order:' || n / 30 ELSE '' END,
        CASE WHEN n %% 1000 = 0 THEN 'error' WHEN n %% 50 = 0 THEN 'warning' ELSE 'info' END,
-       'Order ' || n || ' is on its way', 'It left the house ' || md5(n::text), '/orders/' || n || '/', 'shop', '{}', 'seed',
+       'Order ' || n || ' is on its way', 'It left the house ' || md5(n::text), '/orders/' || n || '/',
+       'shop', '{}', 'seed',
        CASE WHEN n %% 400 = 0 THEN %(producer)s END, now() - make_interval(secs => (%(events)s - n) * 8)
 FROM generate_series(1, %(events)s) AS n;
 -- Retired long ago: what a walk from the newest would never reach.
 UPDATE notification_hub_event SET type = 'legacy.report.made', category = 'legacy'
 WHERE id <= (SELECT min(id) FROM notification_hub_event) + %(events)s / 10;
-INSERT INTO notification_hub_notification (public_id, recipient_id, event_id, type, category, topic, level, position, created_at, read_at)
-SELECT gen_random_uuid(), (%(users)s::int[])[1 + id %% %(count)s], id, type, category, topic, level, id, created_at,
+INSERT INTO notification_hub_notification
+    (public_id, recipient_id, event_id, type, category, topic, level, position, created_at, read_at)
+SELECT gen_random_uuid(), (%(users)s::int[])[1 + id %% %(count)s], id, type, category, topic, level, id,
+       created_at,
        CASE WHEN id %% 3 = 0 THEN created_at END
 FROM notification_hub_event ORDER BY id;
 -- The log of a few is enough for the page of one.
-INSERT INTO notification_hub_change (inbox_id, position, kind, at, unread_count, notification_id, event_id, created_position, created_at)
+INSERT INTO notification_hub_change
+    (inbox_id, position, kind, at, unread_count, notification_id, event_id, created_position, created_at)
 SELECT recipient_id, position, 'created', created_at, 0, id, event_id, position, created_at
 FROM notification_hub_notification ORDER BY id LIMIT 10000;
 INSERT INTO notification_hub_event (type, category, title, created_at)
 VALUES ('news.house.open', 'news', 'To everybody', now() - interval '1 hour');
-INSERT INTO notification_hub_notification (public_id, recipient_id, event_id, type, category, position, created_at)
-SELECT gen_random_uuid(), (%(users)s::int[])[1 + n %% %(count)s], currval(pg_get_serial_sequence('notification_hub_event', 'id')),
+INSERT INTO notification_hub_notification
+    (public_id, recipient_id, event_id, type, category, position, created_at)
+SELECT gen_random_uuid(), (%(users)s::int[])[1 + n %% %(count)s],
+       currval(pg_get_serial_sequence('notification_hub_event', 'id')),
        'news.house.open', 'news', 10000000 + n, now()
 FROM generate_series(1, %(together)s) AS n;
 """
 _CROWD = """
-INSERT INTO auth_user (username, password, is_superuser, is_staff, is_active, first_name, last_name, email, date_joined)
+INSERT INTO auth_user
+    (username, password, is_superuser, is_staff, is_active, first_name, last_name, email, date_joined)
 SELECT 'crowd' || n, '!', false, false, true, '', '', '', now() FROM generate_series(1, %(crowd)s) AS n;
 INSERT INTO notification_hub_inbox (user_id, epoch, head, floor, unread_count)
-SELECT id, substr(translate(md5(id::text), '0189', 'xyzw'), 1, 8), 7, 0, id %% 3 FROM auth_user WHERE username LIKE 'crowd%%';
-INSERT INTO notification_hub_worker (id, host, pid, started_at, seen_at) VALUES (gen_random_uuid(), 'bench', 1, now(), now() + interval '1 hour');
+SELECT id, substr(translate(md5(id::text), '0189', 'xyzw'), 1, 8), 7, 0, id %% 3 FROM auth_user
+WHERE username LIKE 'crowd%%';
+INSERT INTO notification_hub_worker (id, host, pid, started_at, seen_at)
+    VALUES (gen_random_uuid(), 'bench', 1, now(), now() + interval '1 hour');
 -- One of each 50 is open still.
-INSERT INTO notification_hub_streamsession (id, user_id, worker_id, agent, opened_by, resume, epoch, start_position, position, opened_at, closed_at, reason)
+INSERT INTO notification_hub_streamsession
+    (id, user_id, worker_id, agent, opened_by, resume, epoch, start_position, position, opened_at, closed_at,
+     reason)
 SELECT gen_random_uuid(), user_id, (SELECT id FROM notification_hub_worker),
-       'Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0', 'session', 'none', epoch, 0, 7,
-       now() - make_interval(mins => n), CASE WHEN user_id %% 50 > 0 THEN now() END, CASE WHEN user_id %% 50 > 0 THEN 'client' ELSE '' END
+       'Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0', 'session', 'none',
+       epoch, 0, 7, now() - make_interval(mins => n), CASE WHEN user_id %% 50 > 0 THEN now() END,
+       CASE WHEN user_id %% 50 > 0 THEN 'client' ELSE '' END
 FROM notification_hub_inbox, generate_series(1, 3) AS n WHERE head = 7;
 """
 

@@ -29,26 +29,32 @@ TYPE: Final = "bench.past.sent"
 # something happens to it.
 EVENTS = """
     INSERT INTO notification_hub_event (type, category, level, title, body)
-    SELECT %(type)s, 'bench', 'info', 'Your order number ' || n || ' is on its way', 'It will be with you within three days.'
+    SELECT %(type)s, 'bench', 'info', 'Your order number ' || n || ' is on its way',
+           'It will be with you within three days.'
     FROM generate_series(1, %(count)s) g(n)"""
 NOTIFICATIONS = """
-    INSERT INTO notification_hub_notification (public_id, recipient_id, event_id, type, category, level, position, created_at)
-    SELECT gen_random_uuid(), %(user)s, id, type, 'bench', level, 2 * row_number() OVER (ORDER BY id) - 1, now()
+    INSERT INTO notification_hub_notification (public_id, recipient_id, event_id, type, category, level,
+        position, created_at)
+    SELECT gen_random_uuid(), %(user)s, id, type, 'bench', level,
+           2 * row_number() OVER (ORDER BY id) - 1, now()
     FROM notification_hub_event WHERE type = %(type)s"""
 CREATED = """
     INSERT INTO notification_hub_change
         (inbox_id, position, kind, at, unread_count, notification_id, event_id, created_position, created_at)
-    SELECT recipient_id, position, 'created', now() - make_interval(secs => %(head)s - position), 1, id, event_id, position, now()
+    SELECT recipient_id, position, 'created', now() - make_interval(secs => %(head)s - position), 1,
+           id, event_id, position, now()
     FROM notification_hub_notification WHERE recipient_id = %(user)s"""
 # `lively`: most are read, some deleted, and now and then everything is marked read. `emptied`: all are
 # deleted in the end.
 AFTERWARDS = """
     INSERT INTO notification_hub_change
-        (inbox_id, position, kind, at, unread_count, notification_id, event_id, created_position, created_at, up_to, reason,
-         read_at)
+        (inbox_id, position, kind, at, unread_count, notification_id, event_id, created_position, created_at,
+         up_to, reason, read_at)
     SELECT recipient_id, position + 1, kind, now() - make_interval(secs => %(head)s - position - 1), 0,
-           CASE kind WHEN 'read_all' THEN NULL ELSE id END, CASE kind WHEN 'read_all' THEN NULL ELSE event_id END,
-           CASE kind WHEN 'read_all' THEN NULL ELSE position END, CASE kind WHEN 'read_all' THEN NULL ELSE created_at END,
+           CASE kind WHEN 'read_all' THEN NULL ELSE id END,
+           CASE kind WHEN 'read_all' THEN NULL ELSE event_id END,
+           CASE kind WHEN 'read_all' THEN NULL ELSE position END,
+           CASE kind WHEN 'read_all' THEN NULL ELSE created_at END,
            CASE kind WHEN 'read_all' THEN position END, CASE kind WHEN 'deleted' THEN 'user' ELSE '' END,
            CASE kind WHEN 'read' THEN now() - make_interval(secs => %(head)s - position - 1) END
     FROM (SELECT *, CASE WHEN %(emptied)s OR position %% 20 IN (1, 9, 15) THEN 'deleted'

@@ -33,8 +33,10 @@ EVENTS = """
            'It will be with you within three days; the carrier is number ' || (n %% 977)
     FROM generate_series(1, %(rows)s) g(n)"""
 NOTIFICATIONS = """
-    INSERT INTO notification_hub_notification (public_id, recipient_id, event_id, type, category, level, position, created_at)
-    SELECT gen_random_uuid(), %(user)s, id, type, 'bench', level, %(head)s + row_number() OVER (ORDER BY id), now()
+    INSERT INTO notification_hub_notification (public_id, recipient_id, event_id, type, category, level,
+        position, created_at)
+    SELECT gen_random_uuid(), %(user)s, id, type, 'bench', level,
+           %(head)s + row_number() OVER (ORDER BY id), now()
     FROM notification_hub_event WHERE type = 'bench.reading.sent'"""
 
 
@@ -64,8 +66,8 @@ def fill(ada: Person, rows: int) -> None:
         cursor.execute(EVENTS, {"rows": rows, "every": rows // 10})
         cursor.execute(NOTIFICATIONS, {"user": ada.pk, "head": head})
         cursor.execute(
-            "UPDATE notification_hub_inbox SET head = head + %s, unread_count = unread_count + %s WHERE user_id "
-            "= %s",
+            "UPDATE notification_hub_inbox SET head = head + %s, unread_count = unread_count + %s "
+            "WHERE user_id = %s",
             [rows, rows, ada.pk],
         )
         cursor.execute("VACUUM ANALYZE")

@@ -20,7 +20,8 @@ MEGABYTE = 1e6
 
 # Past the services, which would take minutes: users who have had a look at their inbox.
 FILL = (
-    """INSERT INTO auth_user (username, password, is_superuser, is_staff, is_active, first_name, last_name, email, date_joined)
+    """INSERT INTO auth_user (username, password, is_superuser, is_staff, is_active, first_name, last_name,
+                              email, date_joined)
        SELECT 'crowd' || n, '!', false, false, true, '', '', '', now() FROM generate_series(1, %s) g(n)""",
     """INSERT INTO notification_hub_inbox (user_id, epoch)
        SELECT id, translate(left(md5(id::text), 8), '0189', 'wxyz') FROM auth_user WHERE username LIKE %s
@@ -34,15 +35,16 @@ EVENT = (
 )
 BARE = """
     WITH listed AS (
-        INSERT INTO notification_hub_notification (public_id, recipient_id, event_id, type, category, position, created_at)
+        INSERT INTO notification_hub_notification (public_id, recipient_id, event_id, type, category,
+            position, created_at)
         SELECT gen_random_uuid(), user_id, %s, 'bench.bare.sent', 'bench', head + 1, now()
         FROM notification_hub_inbox WHERE user_id = ANY(%s) RETURNING id, recipient_id, position
     ), moved AS (
         UPDATE notification_hub_inbox SET head = head + 1, unread_count = unread_count + 1, changed_at = now()
         WHERE user_id = ANY(%s) RETURNING user_id, unread_count
     )
-    INSERT INTO notification_hub_change (inbox_id, position, kind, at, unread_count, notification_id, event_id,
-                                      created_position, created_at, via)
+    INSERT INTO notification_hub_change (inbox_id, position, kind, at, unread_count, notification_id,
+        event_id, created_position, created_at, via)
     SELECT recipient_id, position, 'created', now(), unread_count, id, %s, position, now(), 'producer'
     FROM listed JOIN moved ON user_id = recipient_id"""
 

@@ -11,16 +11,19 @@ from django.db import connection
 # One statement, so one snapshot: what it finds wrong was wrong at one moment, also while others write.
 _LOGS = """
     SELECT i.user_id, i.floor, i.head, i.unread_count,
-           (SELECT count(*) FROM notification_hub_change c WHERE c.inbox_id = i.user_id AND c.position > i.floor),
+           (SELECT count(*) FROM notification_hub_change c
+             WHERE c.inbox_id = i.user_id AND c.position > i.floor),
            (SELECT coalesce(max(c.position), 0) FROM notification_hub_change c WHERE c.inbox_id = i.user_id),
            (SELECT count(*) FROM notification_hub_notification n
-             WHERE n.recipient_id = i.user_id AND n.position IS NOT NULL AND n.deleted_at IS NULL AND n.read_at IS NULL)
+             WHERE n.recipient_id = i.user_id AND n.position IS NOT NULL
+               AND n.deleted_at IS NULL AND n.read_at IS NULL)
     FROM notification_hub_inbox i ORDER BY i.user_id"""
 _CREATED = """
     SELECT count(*) FROM notification_hub_notification n
     LEFT JOIN notification_hub_change c ON c.notification_id = n.id AND c.kind = 'created'
     LEFT JOIN notification_hub_inbox i ON i.user_id = n.recipient_id
-    WHERE (n.position IS NULL OR c.id IS NULL AND n.position <= i.floor) <> (c.id IS NULL) OR n.position <> c.position OR n.recipient_id <> c.inbox_id"""
+    WHERE (n.position IS NULL OR c.id IS NULL AND n.position <= i.floor) <> (c.id IS NULL)
+          OR n.position <> c.position OR n.recipient_id <> c.inbox_id"""
 _ORDER = """
     SELECT count(*) FROM notification_hub_change c
     JOIN notification_hub_change d ON d.inbox_id = c.inbox_id AND d.position = c.position + 1

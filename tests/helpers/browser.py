@@ -214,7 +214,8 @@ KEEP_TOASTS = """
     const { shadowRoot } = document.querySelector("notification-bell");
     window.toldByToasts = [];
     new MutationObserver(() => {
-        for (const toast of shadowRoot.querySelectorAll(".toast")) window.toldByToasts.push(toast.textContent);
+        const toasts = shadowRoot.querySelectorAll(".toast");
+        for (const toast of toasts) window.toldByToasts.push(toast.textContent);
     }).observe(shadowRoot, { childList: true, subtree: true });
 }
 """

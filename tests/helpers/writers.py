@@ -141,8 +141,8 @@ def send_many(users: Sequence[Any], **options: Any) -> None:
 
 
 ACTIONS: tuple[Callable[[Sequence[Any], Dice], None], ...] = (
-    send_one, send_crossed, send_crossed_in_one_transaction, send_collapsing, send_and_roll_back, send_past_the_services,
-    read_some, unread_some, read_all, delete_some, sweep,
+    send_one, send_crossed, send_crossed_in_one_transaction, send_collapsing, send_and_roll_back,
+    send_past_the_services, read_some, unread_some, read_all, delete_some, sweep,
 )  # fmt: skip
 
 

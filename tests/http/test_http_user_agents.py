@@ -54,8 +54,8 @@ WEBKIT = "AppleWebKit/537.36 (KHTML, like Gecko)"
         ),
         (
             (
-                f"{MOZILLA} (iPhone; CPU iPhone OS 26_0 like Mac OS X) AppleWebKit/605.1.15 Version/26.0 Mobile "
-                "Safari/604.1"
+                f"{MOZILLA} (iPhone; CPU iPhone OS 26_0 like Mac OS X) AppleWebKit/605.1.15 Version/26.0 "
+                "Mobile Safari/604.1"
             ),
             "Safari on iOS",
         ),

@@ -99,7 +99,8 @@ class StreamFollower(Follower):
 
     def follow(self) -> None:
         headers = self._headers | ({"Last-Event-ID": self.cursor} if "-" in self.cursor else {})
-        url = f"{self._base_url}/api/v1/notifications/stream?after=earliest&heartbeat=5&on_limit=retry{self._query}"
+        query = f"after=earliest&heartbeat=5&on_limit=retry{self._query}"
+        url = f"{self._base_url}/api/v1/notifications/stream?{query}"
         with LiveStream(url, headers=headers, timeout=PATIENCE_SECONDS) as stream:
             assert stream.status in (200, 503), stream.status
             self.connection_count += 1

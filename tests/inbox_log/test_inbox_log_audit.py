@@ -99,7 +99,8 @@ WRONG: dict[str, tuple[Callable[[], Any], set[str]]] = {
     "another position": (lambda: of(6).update(position=60), {"fold"}),
     "a listed one that the log does not know": (
         lambda: Notification.objects.create(
-            recipient=User.objects.get(), event=Event.objects.earliest("pk"), position=99, read_at=Event.objects.earliest("pk").created_at
+            recipient=User.objects.get(), event=Event.objects.earliest("pk"), position=99,
+            read_at=Event.objects.earliest("pk").created_at
         ),
         {"unlogged", "copies"},
     ),

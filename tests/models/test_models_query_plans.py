@@ -142,7 +142,8 @@ def test_staffs_list__of_any_filter__walks_an_index(ada: User) -> None:
     User.objects.bulk_create([User(username=f"many{number}") for number in range(99)])
     with connection.cursor() as cursor:
         cursor.execute(
-            """INSERT INTO notification_hub_event (type, category, topic, level, title, producer_id, created_at)
+            """INSERT INTO notification_hub_event
+                (type, category, topic, level, title, producer_id, created_at)
             SELECT 't' || n %% 700 || '.b.c', 'c' || n %% 700, 'topic:' || n / 10,
                    CASE WHEN n %% 900 = 0 THEN 'error' ELSE 'info' END, 'Number ' || n,
                    CASE WHEN n %% 1100 = 0 THEN %s::int END, now() - make_interval(secs => 20000 - n)

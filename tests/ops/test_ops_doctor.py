@@ -58,7 +58,8 @@ def test_doctor__of_a_hub_that_is_well__finds_nothing(ada: User) -> None:
     send(ada)
     found, failure = run()
     assert {subject: text.split()[0] for subject, text in found.items()} == dict.fromkeys(
-        ["settings", "database", "migrations", "sweeper", "layer", "identity", *(["clock", "neighbours"] if connection.vendor == "postgresql" else [])],
+        ["settings", "database", "migrations", "sweeper", "layer", "identity",
+         *(["clock", "neighbours"] if connection.vendor == "postgresql" else [])],
         "ok",
     )  # fmt: skip
     assert failure == ""
@@ -229,8 +230,8 @@ def test_doctor__of_what_waits_too_long__warns(ada: User) -> None:
     [
         (["--url", "https://hub.example.com"], "--url needs --user"),
         *((["--url", url, "--user", "ada"], "is no address") for url in (
-            "hub.example.com", "http://[::1", "http://hub:99999", "http://hub:x", "http://a b/", "http://hub/a b", "http://hub/?x=1",
-            "ftp://hub", "http://",
+            "hub.example.com", "http://[::1", "http://hub:99999", "http://hub:x", "http://a b/",
+            "http://hub/a b", "http://hub/?x=1", "ftp://hub", "http://",
         )),
         (["--url", "http://127.0.0.1:1", "--user", "nobody"], "There is no user 'nobody'"),
     ],

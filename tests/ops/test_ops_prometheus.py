@@ -170,8 +170,8 @@ async def test_page__without_a_token__is_for_this_machine(host: str) -> None:
 @pytest.mark.parametrize(
     ("host", "client"),
     [
-        ("hub.example.com", ("127.0.0.1", 5)), ("localhost", ("192.0.2.1", 5)), ("localhost", None), ("", ("127.0.0.1", 5)),
-        ("localhost.example.com", ("127.0.0.1", 5)), ("localhost", ("nonsense", 5)),
+        ("hub.example.com", ("127.0.0.1", 5)), ("localhost", ("192.0.2.1", 5)), ("localhost", None),
+        ("", ("127.0.0.1", 5)), ("localhost.example.com", ("127.0.0.1", 5)), ("localhost", ("nonsense", 5)),
     ],
 )  # fmt: skip
 async def test_page__without_a_token__is_for_nobody_else(host: str, client: Any) -> None:

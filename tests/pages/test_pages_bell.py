@@ -29,7 +29,8 @@ SCRIPT = '<script type="module" src="/static/notifications/bell.js"></script>'
 BELL = "<notification-bell></notification-bell>"
 STATIC_ORIGIN = "http://static.localhost"
 WITHOUT_POPOVERS = """
-for (const name of ["showPopover", "hidePopover", "togglePopover", "popover"]) delete HTMLElement.prototype[name];
+const names = ["showPopover", "hidePopover", "togglePopover", "popover"];
+for (const name of names) delete HTMLElement.prototype[name];
 const matches = Element.prototype.matches;
 Element.prototype.matches = function (selector) {
   if (selector.includes(":popover-open")) throw new SyntaxError("not a valid selector");

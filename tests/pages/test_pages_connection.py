@@ -26,16 +26,18 @@ globalThis.told = [];
 globalThis.answers = [];
 globalThis.asked = [];
 globalThis.stream = () => FakeSource.all.at(-1);
-globalThis.send = (name, data) => stream().dispatchEvent(new MessageEvent(name, {data: JSON.stringify(data)}));
+globalThis.send = (name, data) =>
+  stream().dispatchEvent(new MessageEvent(name, {data: JSON.stringify(data)}));
 globalThis.fail = (readyState) => { stream().readyState = readyState; stream().onerror(); };
 globalThis.open = (resume, position, head = position) => send("stream.open",
   {cursor: cursor(position), head: cursor(head), unread_count: head, heartbeat: 15, resume});
 globalThis.cursor = (position) => `abcdefgh-${position}`;
 globalThis.change = (position) => ({change: "notification.created", cursor: cursor(position), position,
-  unread_count: position, notification: {id: `n${position}`, position, title: "", body: "", category: "orders",
-    level: "info", created_at: "2026-11-21T02:03:04.567890Z", read_at: null}});
-globalThis.delta = (positions, more = {}) => ({status: 200, pollInterval: "20", body: {changes: positions.map(change),
-  cursor: cursor(positions.at(-1) ?? 0), has_more: false, unread_count: positions.at(-1) ?? 0, ...more}});
+  unread_count: position, notification: {id: `n${position}`, position, title: "", body: "",
+    category: "orders", level: "info", created_at: "2026-11-21T02:03:04.567890Z", read_at: null}});
+globalThis.delta = (positions, more = {}) => ({status: 200, pollInterval: "20", body: {
+  changes: positions.map(change), cursor: cursor(positions.at(-1) ?? 0), has_more: false,
+  unread_count: positions.at(-1) ?? 0, ...more}});
 """
 CONNECT = """async ({Connection}, after) => {
   const {isDelta} = await import("/shapes.js");
@@ -111,8 +113,8 @@ def test_stream__backlog_then_live__only_the_latter_is_news_and_nothing_comes_tw
     link.run("open('exact', 3, 5); for (const n of [3, 4, 5]) send('notification.created', change(n))")
     link.run("send('stream.live', {}); for (const n of [5, 6]) send('notification.created', change(n))")
     assert link.told() == [
-        ["counted", 5, "abcdefgh-5"], ["known before", "abcdefgh-4"], ["known before", "abcdefgh-5"], ["live"],
-        ["news", "abcdefgh-6"],
+        ["counted", 5, "abcdefgh-5"], ["known before", "abcdefgh-4"], ["known before", "abcdefgh-5"],
+        ["live"], ["news", "abcdefgh-6"],
     ]  # fmt: skip
 
 
@@ -320,7 +322,8 @@ def test_poll__more_than_fits__is_fetched_at_once(link: Link) -> None:
     link.start("abcdefgh-3")
     link.run("answers.push(delta([4], {has_more: true}), delta([5])); fail(2)")
     assert link.told()[1:] == [
-        ["known before", "abcdefgh-4"], ["known before", "abcdefgh-5"], ["counted", 5, "abcdefgh-5"], ["polling"],
+        ["known before", "abcdefgh-4"], ["known before", "abcdefgh-5"], ["counted", 5, "abcdefgh-5"],
+        ["polling"],
     ]  # fmt: skip
 
 
@@ -355,7 +358,8 @@ def test_shown_again_by_staff__is_told_and_moves_nothing(link: Link) -> None:
 def test_transient_events__of_types_that_were_asked_for__are_told_by_this_stream_and_the_next(
     link: Link,
 ) -> None:
-    emit = """send("imports.file.progress", {type: "imports.file.progress", topic: "", at: "", data: {percent: 5}});"""
+    name = "imports.file.progress"
+    emit = f'send("{name}", {{type: "{name}", topic: "", at: "", data: {{percent: 5}}}});'
     told = ["emitted", "imports.file.progress", {"percent": 5}]
     link.start()
     link.run('open("none", 7); send("stream.live", {cursor: cursor(7)});')

@@ -30,7 +30,8 @@ HOSTILE: list[dict[str, Any]] = [
     {"title": "<b>bold</b><script>document.title = 'pwned'</script>", "body": "<img src=x onerror=alert(1)>"},
     {"title": "הזמנה 7 יצאה לדרך", "body": "שלום עולם\n" * 9, "actor": "עדה"},
     {"title": "\u202ereversed\u202e", "body": "x" * 9_999, "topic": "order:7"},
-    {"title": "Donaudampfschifffahrt" * 9, "event": order_event(type_name="a_" * 30 + "b.made"), "level": "error"},
+    {"title": "Donaudampfschifffahrt" * 9, "event": order_event(type_name="a_" * 30 + "b.made"),
+     "level": "error"},
 ]  # fmt: skip
 
 

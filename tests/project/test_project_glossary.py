@@ -1,4 +1,4 @@
-"""Code calls things what docs/glossary.md calls them: no identifier holds a word that the glossary replaces."""
+"""Code calls things what docs/glossary.md does: no identifier holds a word that the glossary replaces."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def glossary() -> dict[str, str]:
 
 
 def identifiers(source: str) -> Iterator[tuple[int, str]]:
-    """The names that a module gives, with their lines: to functions, classes, arguments, attributes, variables."""
+    """The names that a module gives to functions, classes, arguments and variables, with their lines."""
     for node in ast.walk(ast.parse(source)):
         match node:
             case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):

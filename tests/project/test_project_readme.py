@@ -128,8 +128,8 @@ def test_make_demo__plays_until_it_is_stopped(project: Path) -> None:
     )
     for arguments in (["migrate", "-v0"], ["create_demo_users"]):
         subprocess.run(
-            [".venv/bin/python", "manage.py", *arguments], cwd=project, env=environment(DEBUG="1"), check=True,
-            capture_output=True, timeout=LONG_SECONDS,
+            [".venv/bin/python", "manage.py", *arguments], cwd=project, env=environment(DEBUG="1"),
+            check=True, capture_output=True, timeout=LONG_SECONDS,
         )  # fmt: skip
     with GuardedProcess(
         ["make", "demo"], log=project / "demo.log", cwd=project, env=environment(PYTHONUNBUFFERED="1")

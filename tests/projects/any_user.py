@@ -1,5 +1,6 @@
-"""What must hold whatever the primary key of a user is; run by tests/models/test_models_any_user.py in projects of
-its own.
+"""What must hold whatever the primary key of a user is.
+
+`tests/models/test_models_any_user.py` runs it in projects of its own.
 """
 
 from __future__ import annotations

@@ -96,7 +96,8 @@ def test_another_users__is_404_and_the_same_as_one_that_does_not_exist(api: Api,
 
 @pytest.mark.parametrize(
     "path",
-    ["/x", "/1", "/%00", "/%ED%A0%80", "/0197", "/" + "0" * 32, "/{{{id}}}", "/{id}/", "/{id}/read", "/{id}x", "/" + "9" * 9000],
+    ["/x", "/1", "/%00", "/%ED%A0%80", "/0197", "/" + "0" * 32, "/{{{id}}}", "/{id}/", "/{id}/read", "/{id}x",
+     "/" + "9" * 9000],
 )  # fmt: skip
 def test_path__that_is_no_id__is_404(api: Api, ada: User, path: str) -> None:
     public_id = send(ada)

@@ -166,9 +166,9 @@ def test_cursor__below_the_floor__is_gone_and_at_it_is_not(api: Api, ada: User, 
 @pytest.mark.parametrize(
     "after",
     [
-        "", "0", "-1", "earliest", "now", "aaaaaaaa", "aaaaaaaa-", "aaaaaaaa-01", "aaaaaaaa--1", "aaaaaaaa-1.0",
-        "AAAAAAAA-1", "aaaaaaa1-1", "aaaaaaaaa-1", "aaaaaaaa-1\n", " aaaaaaaa-1", "aaaaaaaa-٣", "aaaaaaaa-" + "9" * 17,
-        "a" * 100_000,
+        "", "0", "-1", "earliest", "now", "aaaaaaaa", "aaaaaaaa-", "aaaaaaaa-01", "aaaaaaaa--1",
+        "aaaaaaaa-1.0", "AAAAAAAA-1", "aaaaaaa1-1", "aaaaaaaaa-1", "aaaaaaaa-1\n", " aaaaaaaa-1",
+        "aaaaaaaa-٣", "aaaaaaaa-" + "9" * 17, "a" * 100_000,
     ],
 )  # fmt: skip
 def test_cursor__malformed__is_a_bad_request(api: Api, after: str) -> None:

@@ -21,8 +21,8 @@ from tests.helpers.factories import make_user, order_event, send
 pytestmark = pytest.mark.django_db(transaction=True)
 
 FIELDS = [
-    "id", "position", "type", "category", "topic", "level", "title", "body", "url", "actor", "actions", "data",
-    "created_at",
+    "id", "position", "type", "category", "topic", "level", "title", "body", "url", "actor", "actions",
+    "data", "created_at",
     "read_at", "archived_at", "expires_at", "replay_of",
 ]  # fmt: skip
 
@@ -69,8 +69,9 @@ def test_list__shows_the_whole_object_as_it_was_sent(api: Api, ada: User) -> Non
     assert parse_datetime(item.pop("created_at")) is not None
     del item["data"]
     assert item == {
-        "id": str(public_id), "position": 1, "type": "orders.order.shipped", "category": "orders", "topic": "order:7",
-        "level": "warning", "title": "Grüße <b>", "body": "a\nb", "url": "/orders/7/", "actor": "grace",
+        "id": str(public_id), "position": 1, "type": "orders.order.shipped", "category": "orders",
+        "topic": "order:7", "level": "warning", "title": "Grüße <b>", "body": "a\nb", "url": "/orders/7/",
+        "actor": "grace",
         "actions": [
             {"label": "Pay", "url": "/pay/7/", "method": "POST"},
             {"label": "Track", "url": "https://a.example/7", "method": "GET"},
@@ -105,7 +106,10 @@ def test_list__newest_first__in_parts_of_the_limit(api: Api, ada: User) -> None:
 def test_next__is_absolute_and_keeps_every_other_parameter(api: Api, ada: User) -> None:
     for _ in range(3):
         send(ada, topic="order:7 & more")
-    query = "category=orders&topic=order%3A7%20%26%20more&category=imports&unread=true&unknown=%C3%A9&limit=2&before=9"
+    query = (
+        "category=orders&topic=order%3A7%20%26%20more&category=imports&unread=true&unknown=%C3%A9"
+        "&limit=2&before=9"
+    )
     url = urlsplit(api.get(f"?{query}").json["next"])
     assert (url.scheme, url.netloc, url.path) == ("http", "testserver", "/api/v1/notifications")
     assert parse_qs(url.query) == parse_qs(query) | {"before": ["2"]}
@@ -184,8 +188,8 @@ def test_filters__as_they_were_understood__stand_beside_the_list(api: Api) -> No
 @pytest.mark.parametrize(
     "name",
     [
-        "event", "event_type", "event_types", "tag", "tags", "channel", "channels", "category[]", "type[0]", "filter[level]",
-        "eventType", "Category", "TOPICS", "top-ic",
+        "event", "event_type", "event_types", "tag", "tags", "channel", "channels", "category[]", "type[0]",
+        "filter[level]", "eventType", "Category", "TOPICS", "top-ic",
     ],
 )  # fmt: skip
 def test_filters__by_a_name_that_is_none__are_refused(api: Api, path: str, name: str) -> None:
@@ -196,13 +200,13 @@ def test_filters__by_a_name_that_is_none__are_refused(api: Api, path: str, name:
 @pytest.mark.parametrize(
     "query",
     [
-        "limit=0", "limit=201", "limit=-1", "limit=", "limit=abc", "limit=1.0", "limit=%2B5", "limit=05", "limit=1e2",
-        "limit=%D9%A5", "limit=%205", "limit=9" + "9" * 5000, "limit=5&limit=0",
-        "before=-1", "before=", "before=x", "before=99999999999999999999", "before=1.5", "before=0x10", "before=null",
-        "unread=1", "unread=TRUE", "unread=", "unread=yes",
-        "level=fatal", "level=", "level=info,", "category=", "category=Orders", "category=orders.order", "category=,",
-        "type=.*", "type=*", "type=orders.*.shipped", "type=orders*", "type=" + "a" * 101, "topic=" + "x" * 101,
-        "categories=", "types=", "levels=info,", "topics=&topic=x",
+        "limit=0", "limit=201", "limit=-1", "limit=", "limit=abc", "limit=1.0", "limit=%2B5", "limit=05",
+        "limit=1e2", "limit=%D9%A5", "limit=%205", "limit=9" + "9" * 5000, "limit=5&limit=0",
+        "before=-1", "before=", "before=x", "before=99999999999999999999", "before=1.5", "before=0x10",
+        "before=null", "unread=1", "unread=TRUE", "unread=", "unread=yes",
+        "level=fatal", "level=", "level=info,", "category=", "category=Orders", "category=orders.order",
+        "category=,", "type=.*", "type=*", "type=orders.*.shipped", "type=orders*", "type=" + "a" * 101,
+        "topic=" + "x" * 101, "categories=", "types=", "levels=info,", "topics=&topic=x",
         "topic=", "topic=%00", "topic=a%ED%A0%80", "x=%00", "%00=x", "x=%ED%BF%BF", "category=orders%0A",
         "&".join(f"topic=t{n}" for n in range(51)), "topic=" + ",".join("abc" for _ in range(51)),
         "&".join(f"x{n}=1" for n in range(1001)),

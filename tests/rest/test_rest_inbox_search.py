@@ -42,24 +42,26 @@ def found(api: Api, texts: dict[str, str], q: str) -> set[str]:
 
 CASES = [
     # Whole words, in any order and either case, in the title or in the body.
-    ("order", "shipped paid"), ("ORDER oRdEr", "shipped paid"), ("way order", "shipped"), ("monday", "shipped"),
-    ("order monday", "shipped"), ("order party", ""), ("ord", ""), ("orders", "paid"), ("1042", "shipped"),
-    ("104", ""), ("nothing", ""),
+    ("order", "shipped paid"), ("ORDER oRdEr", "shipped paid"), ("way order", "shipped"),
+    ("monday", "shipped"), ("order monday", "shipped"), ("order party", ""), ("ord", ""), ("orders", "paid"),
+    ("1042", "shipped"), ("104", ""), ("nothing", ""),
     # What is no letter and no digit separates words, here and there.
-    ("order-1043", "paid"), ("(Hara)", "paid"), ("o'hara", "paid"), ("ann", "paid"), ("ann.lee@example.com", "paid"),
-    ("example", "paid"), ("/orders/", "paid"), ("hub.example", "paid"), ("17", "german"), ("rc4", "odd"), ("2", "odd"),
-    ("a_b", "odd"), ("party", "odd"), ("b", "odd"), ("vu", "french"), ("l'été", "french"), ("100%", "odd"),
+    ("order-1043", "paid"), ("(Hara)", "paid"), ("o'hara", "paid"), ("ann", "paid"),
+    ("ann.lee@example.com", "paid"), ("example", "paid"), ("/orders/", "paid"), ("hub.example", "paid"),
+    ("17", "german"), ("rc4", "odd"), ("2", "odd"), ("a_b", "odd"), ("party", "odd"), ("b", "odd"),
+    ("vu", "french"), ("l'été", "french"), ("100%", "odd"),
     # Accents count; case does not, beyond ASCII too.
-    ("école", "french"), ("ÉCOLE", "french"), ("École", "french"), ("ecole", ""), ("naïve", "french"), ("déjà", "french"),
-    ("grüsse", "german"), ("Grüsse", "german"), ("österreich", "german"), ("straße", "german"), ("des", "german"),
-    ("東京", "asian"), ("東", ""), ("終わり", "asian"), ("हिन्दी", "asian"), ("हिन", ""),
+    ("école", "french"), ("ÉCOLE", "french"), ("École", "french"), ("ecole", ""), ("naïve", "french"),
+    ("déjà", "french"), ("grüsse", "german"), ("Grüsse", "german"), ("österreich", "german"),
+    ("straße", "german"), ("des", "german"), ("東京", "asian"), ("東", ""), ("終わり", "asian"),
+    ("हिन्दी", "asian"), ("हिन", ""),
     # No operators.
     ("order & paid", "paid"), ("order | party", ""), ("!order", "shipped paid"), ("-order", "shipped paid"),
-    ("order:*", "shipped paid"), ("ord*", ""), ("ord%", ""), ("_rder", ""), ("'order'", "shipped paid"), ("<b>", "odd"),
-    ('"order way"', "shipped"), ("order <-> way", "shipped"), ("quoted\\", "odd"), (("'); DROP TABLE x; "
-                                                                                    "--"), ""),
-    ("$$simple$$", ""), ("%s", ""), ("%(q)s", ""), ("[a-z]+", ""), ("(?i)(", ""), (".*", ""), ("\\", ""), ("|", ""), ("…", ""),
-    ("🎉", ""), ("\u200b", ""), ("\ufffd", ""),
+    ("order:*", "shipped paid"), ("ord*", ""), ("ord%", ""), ("_rder", ""), ("'order'", "shipped paid"),
+    ("<b>", "odd"), ('"order way"', "shipped"), ("order <-> way", "shipped"), ("quoted\\", "odd"),
+    ("'); DROP TABLE x; --", ""),
+    ("$$simple$$", ""), ("%s", ""), ("%(q)s", ""), ("[a-z]+", ""), ("(?i)(", ""), (".*", ""), ("\\", ""),
+    ("|", ""), ("…", ""), ("🎉", ""), ("\u200b", ""), ("\ufffd", ""),
 ]  # fmt: skip
 
 

@@ -46,7 +46,6 @@ def problem(answer: AsgiStream) -> dict[str, Any]:
 
 
 # --- asking for one
-# -------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("body", [None, {}])
@@ -152,7 +151,6 @@ def test_ask__with_another_type_or_too_much__refused(ada: User) -> None:
 
 
 # --- worthless for anything else
-# ------------------------------------------------------------------------------------------
 
 
 def test_ticket__over_rest__is_no_credential(ada: User) -> None:
@@ -172,7 +170,6 @@ async def test_ticket__as_a_bearer_token__401(ada: User, streams: Streams) -> No
 
 
 # --- opening a stream
-# -----------------------------------------------------------------------------------------------------
 
 
 async def test_stream__by_ticket__is_its_users_and_does_not_reconnect(ada: User, streams: Streams) -> None:

@@ -134,7 +134,8 @@ def test_any_committed_row__plain_sql__is_sequenced_by_the_sweeper(ada: User) ->
     public_id = uuid4() if connection.vendor == "postgresql" else uuid4().hex
     with connection.cursor() as cursor:
         cursor.execute(
-            "INSERT INTO notification_hub_notification (public_id, recipient_id, event_id) VALUES (%s, %s, %s)",
+            "INSERT INTO notification_hub_notification (public_id, recipient_id, event_id) "
+            "VALUES (%s, %s, %s)",
             [public_id, ada.pk, event.pk],
         )
     with assert_converges(ada):

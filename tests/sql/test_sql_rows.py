@@ -5,6 +5,7 @@ databases.
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, timezone
+from itertools import product
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -200,11 +201,11 @@ def test_insert_rows__addresses_and_big_numbers__are_stored_as_bulk_create_store
 
     def rows(inbox_id: Any) -> list[tuple[Any, ...]]:
         numbers = (0, 1, -1, 2**31, -(2**63), BIG)
+        combinations = enumerate(product(numbers, ADDRESSES, (None, BIG)))
         return [
-            (inbox_id, place, "read_all", TIMES[1], number, None, None, None, None, up_to, "", "", "b", "api", address)
-            for place, (number, address, up_to) in enumerate(
-                (number, address, up_to) for number in numbers for address in ADDRESSES for up_to in (None, BIG)
-            )
+            (inbox_id, place, "read_all", TIMES[1], number, None, None, None, None, up_to,
+             "", "", "b", "api", address)
+            for place, (number, address, up_to) in combinations
         ]  # fmt: skip
 
     by_services = inserted(Change, CHANGE_COLUMNS, rows(inbox.pk))

@@ -119,9 +119,10 @@ def test_strangers__no_traceback_and_no_answer_above_499(hub: HubProcess, ada: U
 
 
 MALFORMED: tuple[bytes, ...] = (
-    b"nonsense", b"-1", b"0", b"NaN", b"%00", b"aaaaaaaa-", b"-", b"aaaaaaaa--1", b"aaaaaaaa-01", b"aaaaaaaa-1.0", b"aaaaaaaa-%2B1",
-    b"AAAAAAAA-1", b"aaaaaaa1-1", b"aaaaaaa-1", b"aaaaaaaaa-1", b"aaaaaaaa-12345678901234567", b"aaaaaaaa-1%20", b"%20aaaaaaaa-1",
-    b"aaaaaaaa-1%0A", b"aaaaaaaa-%D9%A1", b"aaaaaaaa-1,aaaaaaaa-1", b"earliest%20", b"EARLIEST", b"null", b"%F0%9F%98%80", b"x" * 8_000,
+    b"nonsense", b"-1", b"0", b"NaN", b"%00", b"aaaaaaaa-", b"-", b"aaaaaaaa--1", b"aaaaaaaa-01",
+    b"aaaaaaaa-1.0", b"aaaaaaaa-%2B1", b"AAAAAAAA-1", b"aaaaaaa1-1", b"aaaaaaa-1", b"aaaaaaaaa-1",
+    b"aaaaaaaa-12345678901234567", b"aaaaaaaa-1%20", b"%20aaaaaaaa-1", b"aaaaaaaa-1%0A", b"aaaaaaaa-%D9%A1",
+    b"aaaaaaaa-1,aaaaaaaa-1", b"earliest%20", b"EARLIEST", b"null", b"%F0%9F%98%80", b"x" * 8_000,
 )  # fmt: skip
 # What an authenticated client asks, and the status it gets; 0 where servers may differ, but never above 499.
 RULED_OUT: tuple[tuple[bytes, bytes, int], ...] = (
@@ -132,13 +133,16 @@ RULED_OUT: tuple[tuple[bytes, bytes, int], ...] = (
     (b"x=%zz&y=%&=&==&%00", b"", 400),
     (b"x=%zz&y=%&=&==&", b"", 200),
     (b"token=a", b"", 400), (b"access_token=a", b"", 400), (b"api_key=", b"", 400), (b"%74oken=a", b"", 400),
-    (b"ticket=", b"", 401), (b"ticket=a:b:c", b"", 401), (b"ticket=" + b"x" * 5_000, b"", 401), (b"ticket=%F0%9F%98%80", b"", 401),
-    (b"ticket=a", b"Authorization: Bearer a\r\n", 400),
-    (b"category=", b"", 400), (b"category=Orders", b"", 400), (b"category=a.b", b"", 400), (b"category=a,,b", b"", 400),
-    (b"type=", b"", 400), (b"type=*", b"", 400), (b"type=a.*.b", b"", 400), (b"type=a.b.c.d.e", b"", 400), (b"type=.", b"", 400),
-    (b"topic=%0A", b"", 400), (b"topic=" + b"x" * 101, b"", 400), (b"topic=" + b"x," * 51, b"", 400), (b"level=fatal", b"", 400),
+    (b"ticket=", b"", 401), (b"ticket=a:b:c", b"", 401), (b"ticket=" + b"x" * 5_000, b"", 401),
+    (b"ticket=%F0%9F%98%80", b"", 401), (b"ticket=a", b"Authorization: Bearer a\r\n", 400),
+    (b"category=", b"", 400), (b"category=Orders", b"", 400), (b"category=a.b", b"", 400),
+    (b"category=a,,b", b"", 400), (b"type=", b"", 400), (b"type=*", b"", 400), (b"type=a.*.b", b"", 400),
+    (b"type=a.b.c.d.e", b"", 400), (b"type=.", b"", 400), (b"topic=%0A", b"", 400),
+    (b"topic=" + b"x" * 101, b"", 400), (b"topic=" + b"x," * 51, b"", 400), (b"level=fatal", b"", 400),
     (b"level=info,", b"", 400), (b"&".join([b"level=info"] * 51), b"", 400),
-    *((b"heartbeat=" + value, b"", 200) for value in (b"", b"-1", b"0", b"1e999", b"nan", b"inf", b"x", b"99999999999", b"5,5", b"%D9%A1")),
+    *((b"heartbeat=" + value, b"", 200) for value in (
+        b"", b"-1", b"0", b"1e999", b"nan", b"inf", b"x", b"99999999999", b"5,5", b"%D9%A1",
+    )),
     *((b"transient=" + value, b"", 200) for value in (b"", b"FALSE", b"%F0%9F%98%80", b"x" * 1_000)),
     (b"client=", b"", 400),
     (b"client=tab", b"", 400),
@@ -147,14 +151,18 @@ RULED_OUT: tuple[tuple[bytes, bytes, int], ...] = (
     (b"client=%F0%9F%98%80", b"", 400),
     (b"client=0197F2A4-5D3B-7C11-9A55-3F1C2F7BE0AA", b"", 200),
     (b"names=other&on_limit=never&closeafter=never&closeafter=live", b"", 200),
-    (b"", b"Authorization: Bearer\r\n", 401), (b"", b"Authorization: Bearer a b\r\n", 401), (b"", b"Authorization: bearer nhub_x\r\n", 401),
-    (b"", b"Authorization: Bearer a\r\nAuthorization: Bearer b\r\n", 401), (b"", b"Authorization: Basic eDp5\r\n", 200),
-    (b"", b"Accept: text/event-stream;q=0\r\n", 406), (b"", b"Accept: application/json\r\n", 406), (b"", b"Accept: ;;;,,,q=\r\n", 406),
+    (b"", b"Authorization: Bearer\r\n", 401), (b"", b"Authorization: Bearer a b\r\n", 401),
+    (b"", b"Authorization: bearer nhub_x\r\n", 401),
+    (b"", b"Authorization: Bearer a\r\nAuthorization: Bearer b\r\n", 401),
+    (b"", b"Authorization: Basic eDp5\r\n", 200), (b"", b"Accept: text/event-stream;q=0\r\n", 406),
+    (b"", b"Accept: application/json\r\n", 406), (b"", b"Accept: ;;;,,,q=\r\n", 406),
     (b"", b"Accept: */*;q=nan\r\n", 406), (b"", b"Accept: TEXT/EVENT-STREAM\r\n", 200),
-    (b"", b"Origin: https://evil.example\r\n", 403), (b"", b"Origin:\r\n", 403), (b"", b"Origin: null\r\nOrigin: null\r\n", 403),
-    (b"", b"Sec-Fetch-Site: same-site\r\n", 403), (b"", b"Sec-Fetch-Site: SAME-ORIGIN\r\n", 403), (b"", b"Sec-Fetch-Site: none\r\n", 200),
-    (b"", b"X-Request-ID: " + b"\xff" * 10 + b"\r\n", 0), (b"", b"X-Forwarded-For: , ,\r\nX-Forwarded-Proto: \xff\r\n", 0),
-    (b"", b"Content-Length: 0\r\n", 200), (b"", b"Range: bytes=0-1\r\n", 200), (b"", b"If-None-Match: *\r\n", 200),
+    (b"", b"Origin: https://evil.example\r\n", 403), (b"", b"Origin:\r\n", 403),
+    (b"", b"Origin: null\r\nOrigin: null\r\n", 403), (b"", b"Sec-Fetch-Site: same-site\r\n", 403),
+    (b"", b"Sec-Fetch-Site: SAME-ORIGIN\r\n", 403), (b"", b"Sec-Fetch-Site: none\r\n", 200),
+    (b"", b"X-Request-ID: " + b"\xff" * 10 + b"\r\n", 0),
+    (b"", b"X-Forwarded-For: , ,\r\nX-Forwarded-Proto: \xff\r\n", 0), (b"", b"Content-Length: 0\r\n", 200),
+    (b"", b"Range: bytes=0-1\r\n", 200), (b"", b"If-None-Match: *\r\n", 200),
     (b"", b"Expect: 100-continue\r\n", 0), (b"", b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n", 0),
 )  # fmt: skip
 METHODS_RULED_OUT = (b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS", b"TRACE", b"PROPFIND", b"get", b"X")
@@ -217,14 +225,23 @@ CHANGES = b"/api/v1/notifications/changes"
 # What comes after the path of a long poll, with further headers. None of it is worth waiting for.
 HOSTILE_POLLS: tuple[tuple[bytes, bytes], ...] = (
     *((b"?after=" + text + b"&wait=25", b"") for text in MALFORMED),
-    *((b"?after={after}&wait=" + text, b"") for text in (b"", b"-1", b"nan", b"-inf", b"1e-999", b"x", b"%00", b"%F0%9F%98%80", b"0,1", b"x" * 5_000)),
-    *((b"?after={after}&wait=25&limit=" + text, b"") for text in (b"", b"0", b"-1", b"501", b"1e1", b"%D9%A1", b"9" * 5_000)),
-    *((b"?after={after}&wait=25&" + text, b"") for text in (b"token=x", b"level=fatal", b"type=a.*.b", b"category=A", b"x=%ED%A0%80", b"a=1&" * 1_001)),
-    (b"?wait=25", b""), (b"?wait=25&after=", b""), (b"?wait=25&after=aaaaaaaa-1", b""), (b"?wait=0&wait=0&after={after}", b""),
-    *((b"?after={after}&wait=25", header) for header in (
-        b"Host: evil.example\r\n", b"Authorization: Bearer x\r\n", b"Authorization: Bearer \xff\r\n", b"Accept: text/html;q=\r\nHost: a\r\n",
+    *((b"?after={after}&wait=" + text, b"") for text in (
+        b"", b"-1", b"nan", b"-inf", b"1e-999", b"x", b"%00", b"%F0%9F%98%80", b"0,1", b"x" * 5_000,
     )),
-    (b"?after={after}&wait=25&x=" + b"x" * 100_000, b""), (b"/?after={after}&wait=25", b""), (b"%0A?wait=25", b""),
+    *((b"?after={after}&wait=25&limit=" + text, b"") for text in (
+        b"", b"0", b"-1", b"501", b"1e1", b"%D9%A1", b"9" * 5_000,
+    )),
+    *((b"?after={after}&wait=25&" + text, b"") for text in (
+        b"token=x", b"level=fatal", b"type=a.*.b", b"category=A", b"x=%ED%A0%80", b"a=1&" * 1_001,
+    )),
+    (b"?wait=25", b""), (b"?wait=25&after=", b""), (b"?wait=25&after=aaaaaaaa-1", b""),
+    (b"?wait=0&wait=0&after={after}", b""),
+    *((b"?after={after}&wait=25", header) for header in (
+        b"Host: evil.example\r\n", b"Authorization: Bearer x\r\n", b"Authorization: Bearer \xff\r\n",
+        b"Accept: text/html;q=\r\nHost: a\r\n",
+    )),
+    (b"?after={after}&wait=25&x=" + b"x" * 100_000, b""), (b"/?after={after}&wait=25", b""),
+    (b"%0A?wait=25", b""),
 )  # fmt: skip
 
 

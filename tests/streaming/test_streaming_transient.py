@@ -47,8 +47,8 @@ def event(number: int = 1, *, name: str = "imports.file.progress", topic: str = 
 def test_frame__golden() -> None:
     assert event(7, topic='a"\n').frame == (
         b"event: imports.file.progress\n"
-        b'data: {"id":"%b","type":"imports.file.progress","topic":"a\\"\\n","at":"2026-11-21T02:03:04.567890Z","data":{"n":7}}\n\n'
-        % ID.encode()
+        b'data: {"id":"%b","type":"imports.file.progress","topic":"a\\"\\n",'
+        b'"at":"2026-11-21T02:03:04.567890Z","data":{"n":7}}\n\n' % ID.encode()
     )
 
 

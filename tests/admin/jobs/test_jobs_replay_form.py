@@ -207,7 +207,6 @@ def test_queries__of_the_pages__do_not_depend_on_how_much_there_is(staff: Client
 
 
 # --- where one looks for them
-# ---------------------------------------------------------------------------------------------
 
 
 def facts(response: Any, kind: str) -> list[list[tuple[str, str]]]:

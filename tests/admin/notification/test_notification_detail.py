@@ -33,7 +33,6 @@ def kinds(response: Any) -> list[str]:
 
 
 # --- what it shows
-# --------------------------------------------------------------------------------------------------------
 
 
 def test_page__shows_the_content_as_its_recipient_has_it(staff: Client, ada: User) -> None:
@@ -169,7 +168,6 @@ def test_page__any_history__costs_the_same_few_queries(staff: Client, ada: User)
 
 
 # --- the timeline
-# ---------------------------------------------------------------------------------------------------------
 
 
 def test_timeline__tells_the_whole_story_with_who_and_where(staff: Client, ada: User) -> None:
@@ -267,7 +265,6 @@ def test_listed__that_will_expire__shows_when(staff: Client, ada: User) -> None:
 
 
 # --- what staff do there
-# --------------------------------------------------------------------------------------------------
 
 
 def test_verbs__go_through_the_services_and_say_who_did_it(staff: Client, ada: User) -> None:

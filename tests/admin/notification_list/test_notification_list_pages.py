@@ -83,11 +83,9 @@ def test_hostile_text__is_shown_as_text(staff: Client, ada: User) -> None:
 
 
 # --- its pages
-# ------------------------------------------------------------------------------------------------------------
 
 
 # --- what it costs
-# --------------------------------------------------------------------------------------------------------
 
 
 def queries_of(request: Callable[[], Any]) -> list[str]:
@@ -137,7 +135,6 @@ def test_filters__choices__come_from_a_bounded_number_of_events(staff: Client, a
 
 
 # --- who may
-# --------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -1,1 +1,1 @@
-"""What runs beside the tests on this machine: child processes, folders, ports and servers that end with the run."""
+"""What runs beside the tests on this machine, and ends with them: processes, folders, ports and servers."""

@@ -7,8 +7,9 @@ ended as soon as that process is gone, killed or not. `REPORT` is the number of 
 pipe, which gets two lines: the command's process id, later its return code as `subprocess` counts it. At the
 end of the lifeline the command is killed and `FOLDER` removed. Without a command it only minds the folder.
 
-Run as a script by `tests.helpers.machine.guarded`, so it imports nothing but the standard library. (A parent-death
-signal alone would not do: it is bound to the thread that started the process, and removes no folder.)
+Run as a script by `tests.helpers.machine.guarded`, so it imports nothing but the standard library. (A
+parent-death signal alone would not do: it is bound to the thread that started the process, and removes no
+folder.)
 """
 
 from __future__ import annotations

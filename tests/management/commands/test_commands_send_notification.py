@@ -70,9 +70,9 @@ def test_send_notification__sends_what_it_was_given_and_prints_the_id() -> None:
     ada = make_user("ada")
     with assert_converges(ada):
         printed = run(
-            "send_notification", "ada", "orders.order.shipped", "--title=On its way", "--body=Soon.", "--url=/orders/7/",
-            "--topic=order:7", "--level=success", "--actor=grace", '--data={"b": 1, "a": [1.5]}',
-            "--expires-at=2100-01-01T00:00:00Z",
+            "send_notification", "ada", "orders.order.shipped", "--title=On its way", "--body=Soon.",
+            "--url=/orders/7/", "--topic=order:7", "--level=success", "--actor=grace",
+            '--data={"b": 1, "a": [1.5]}', "--expires-at=2100-01-01T00:00:00Z",
         )  # fmt: skip
     (item,) = listed(ada.pk).items.values()
     assert item["id"] == str(UUID(printed.strip()))

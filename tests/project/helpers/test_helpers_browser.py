@@ -17,8 +17,12 @@ from tests.helpers.browser import PageFactory, expect
 
 pytestmark = [pytest.mark.browser, pytest.mark.shape("embedded")]
 
-PAGE = b"""<!doctype html><title>t</title><link rel="icon" href="data:,"><button>Count</button><output>0</output>
-<script>document.querySelector("button").onclick = () => setTimeout(() => document.querySelector("output").textContent++, 50)</script>"""
+PAGE = b"""<!doctype html><title>t</title><link rel="icon" href="data:,">
+<button>Count</button><output>0</output>
+<script>
+const count = () => document.querySelector("output").textContent++;
+document.querySelector("button").onclick = () => setTimeout(count, 50);
+</script>"""
 
 
 class Site(BaseHTTPRequestHandler):

@@ -114,7 +114,8 @@ from tests.helpers.machine.guarded import GuardedFolder
 from tests.helpers.machine.servers import PostgresServer, RedisServer
 started = [RedisServer(), PostgresServer()]
 folder = GuardedFolder("hub-orphan-")
-print(*[server.pid for server in started], *[server._folder.path for server in started], folder.path, flush=True)
+folders = [server._folder.path for server in started]
+print(*[server.pid for server in started], *folders, folder.path, flush=True)
 time.sleep(60)
 """
 
@@ -175,8 +176,8 @@ def test_guarded_folder__removed__is_gone_and_may_be_removed_again() -> None:
 
 def test_free_port__asked_by_two_processes__differs() -> None:
     ask = (
-        "from tests.helpers.machine.ports import HOST, free_port; print(*(free_port() for _ in range(1_000)), "
-        "flush=True); input()"
+        "from tests.helpers.machine.ports import HOST, free_port; "
+        "print(*(free_port() for _ in range(1_000)), flush=True); input()"
     )
     command = [sys.executable, "-c", ask]
     with subprocess.Popen(

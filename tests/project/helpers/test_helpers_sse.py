@@ -26,7 +26,10 @@ def test_standard__three_lines_of_data__are_one_message() -> None:
 
 
 def test_standard__comment_and_three_blocks__dispatch_three_messages() -> None:
-    stream = b": test stream\n\ndata: first event\nid: 1\n\ndata:second event\nid\n\ndata:  third event\n\ndata: unfinished\n"
+    stream = (
+        b": test stream\n\ndata: first event\nid: 1\n\ndata:second event\nid\n\n"
+        b"data:  third event\n\ndata: unfinished\n"
+    )
     assert brief(stream) == [
         ("message", "first event", "1"),
         ("message", "second event", ""),

@@ -17,7 +17,10 @@ from tests.helpers.waiting import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.shape("embedded")
 
-HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nX-Thing: yes\r\nTransfer-Encoding: chunked\r\n\r\n"
+HEAD = (
+    b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nX-Thing: yes\r\n"
+    b"Transfer-Encoding: chunked\r\n\r\n"
+)
 
 
 def chunk(body: bytes) -> bytes:

@@ -205,10 +205,11 @@ def test_accept__is_not_asked__for_there_is_one_representation(api: Api, accept:
 @pytest.mark.parametrize(
     "path",
     [
-        "/api/v1/notifications/", "/api/v1/notifications/changes/", "/api/v1/notifications/actions/", "/api/v1/", "/api/v1",
-        "/api/", "/api/v2/notifications", "/api/v1/Notifications", "/api/v1//notifications", "/api/v1/notifications//counts",
-        "/api/v1/notifications/../notifications", "/api/v1/notifications/counts%20", "/api/v1/notifications%0A",
-        "/api/v1/notifications/%FF", "/api/v1/notifications;x=1", "/api/" + "x" * 9_000,
+        "/api/v1/notifications/", "/api/v1/notifications/changes/", "/api/v1/notifications/actions/",
+        "/api/v1/", "/api/v1", "/api/", "/api/v2/notifications", "/api/v1/Notifications",
+        "/api/v1//notifications", "/api/v1/notifications//counts", "/api/v1/notifications/../notifications",
+        "/api/v1/notifications/counts%20", "/api/v1/notifications%0A", "/api/v1/notifications/%FF",
+        "/api/v1/notifications;x=1", "/api/" + "x" * 9_000,
     ],
 )  # fmt: skip
 def test_path__that_is_not_served__is_404_and_never_a_redirect(api: Api, settings: Any, path: str) -> None:

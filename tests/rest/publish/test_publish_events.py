@@ -69,9 +69,10 @@ def test_event__goes_to_each_active_recipient_once(
 @pytest.mark.parametrize(
     ("fields", "name"),
     [
-        ({"to": {"users": ["nobody"]}}, "to.users"), ({"to": {}}, "to"), ({"type": "orders"}, "type"), ({"type": 1}, "type"),
-        ({"type": "stream.x"}, "type"), ({"topic": "a,b"}, "topic"), ({"topic": 1}, "topic"), ({"data": []}, "data"),
-        ({"title": "x"}, "title"), ({"level": "info"}, "level"), ({"collapse_key": "x"}, "collapse_key"),
+        ({"to": {"users": ["nobody"]}}, "to.users"), ({"to": {}}, "to"), ({"type": "orders"}, "type"),
+        ({"type": 1}, "type"), ({"type": "stream.x"}, "type"), ({"topic": "a,b"}, "topic"),
+        ({"topic": 1}, "topic"), ({"data": []}, "data"), ({"title": "x"}, "title"),
+        ({"level": "info"}, "level"), ({"collapse_key": "x"}, "collapse_key"),
     ],
 )  # fmt: skip
 def test_event__bad__is_named_and_shown_to_nobody(

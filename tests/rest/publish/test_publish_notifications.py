@@ -44,14 +44,14 @@ def titles(user: User) -> list[str]:
 
 
 # --- what is sent
-# -----------------------------------------------------------------------------------------------------
 
 
 def test_publish__every_field__reaches_the_recipient_as_it_was_sent(api: Api, ada: User) -> None:
     soon = (timezone.now() + timedelta(days=1)).isoformat(timespec="microseconds").replace("+00:00", "Z")
     given = {
-        "type": TYPE, "title": "Grüße", "body": "two\nlines", "url": "/orders/7/", "topic": "order:7", "level": "warning",
-        "actor": "the shop", "data": {"z": 1.0, "a": [1e2, None, "\u2028"]}, "expires_at": soon, "actions": [PAY],
+        "type": TYPE, "title": "Grüße", "body": "two\nlines", "url": "/orders/7/", "topic": "order:7",
+        "level": "warning", "actor": "the shop", "data": {"z": 1.0, "a": [1e2, None, "\u2028"]},
+        "expires_at": soon, "actions": [PAY],
     }  # fmt: skip
     with assert_converges(ada):
         answer = post(api, PUBLISH, draft(ada) | given | {"deliver_at": None, "collapse_key": "k"})
@@ -224,7 +224,6 @@ def test_batch__wrong_size__is_refused(api: Api, ada: User, monkeypatch: pytest.
 
 
 # --- to very many
-# -----------------------------------------------------------------------------------------------------
 
 
 def test_publish__to_more_than_1000__is_a_job_whose_progress_can_be_asked_for(api: Api, shop: User) -> None:
@@ -264,7 +263,6 @@ def test_withdraw__of_a_send_to_very_many__ends_it(
 
 
 # --- who may send
-# -----------------------------------------------------------------------------------------------------
 
 
 def test_session_and_token__of_a_producer__may_send(shop: User, ada: User) -> None:
@@ -337,33 +335,38 @@ def test_token__limited_to_types_and_topics__sends_no_other(
 
 
 # --- what is refused
-# --------------------------------------------------------------------------------------------------
 
 BAD_FIELDS: list[tuple[dict[str, Any], str]] = [
-    ({"title": ""}, "title"), ({"title": " "}, "title"), ({"title": "x" * 201}, "title"), ({"title": None}, "title"),
-    ({"title": ["x"]}, "title"), ({"body": "x" * 10_001}, "body"), ({"body": None}, "body"), ({"body": 1}, "body"),
-    ({"type": ""}, "type"), ({"type": "orders"}, "type"), ({"type": "Orders.x"}, "type"), ({"type": 5}, "type"),
-    ({"type": "notification.order.x"}, "type"), ({"type": "inbox.x"}, "type"), ({"type": "stream.x"}, "type"),
-    ({"type": "a.b.c.d.e"}, "type"), ({"type": "orders.*"}, "type"), ({"type": "a." + "b" * 100}, "type"),
-    ({"topic": "a,b"}, "topic"), ({"topic": "a\nb"}, "topic"), ({"topic": "x" * 101}, "topic"), ({"topic": 7}, "topic"),
-    ({"level": "fatal"}, "level"), ({"level": ""}, "level"), ({"level": None}, "level"), ({"level": []}, "level"),
-    ({"url": "javascript:alert(1)"}, "url"), ({"url": "JaVaScRiPt:x"}, "url"), ({"url": "//evil.example"}, "url"),
-    ({"url": "/\\evil.example"}, "url"), ({"url": "/\t/evil.example"}, "url"), ({"url": "data:text/html,x"}, "url"),
-    ({"url": "ftp://x"}, "url"), ({"url": "orders/7"}, "url"), ({"url": "http://"}, "url"), ({"url": "http://[x"}, "url"),
-    ({"url": 1}, "url"), ({"actor": "x" * 255}, "actor"), ({"actor": 5}, "actor"), ({"actor": {"id": 1}}, "actor"),
-    *(({"actions": actions}, name) for actions, name in BAD_ACTIONS),
+    ({"title": ""}, "title"), ({"title": " "}, "title"), ({"title": "x" * 201}, "title"),
+    ({"title": None}, "title"), ({"title": ["x"]}, "title"), ({"body": "x" * 10_001}, "body"),
+    ({"body": None}, "body"), ({"body": 1}, "body"), ({"type": ""}, "type"), ({"type": "orders"}, "type"),
+    ({"type": "Orders.x"}, "type"), ({"type": 5}, "type"), ({"type": "notification.order.x"}, "type"),
+    ({"type": "inbox.x"}, "type"), ({"type": "stream.x"}, "type"), ({"type": "a.b.c.d.e"}, "type"),
+    ({"type": "orders.*"}, "type"), ({"type": "a." + "b" * 100}, "type"), ({"topic": "a,b"}, "topic"),
+    ({"topic": "a\nb"}, "topic"), ({"topic": "x" * 101}, "topic"), ({"topic": 7}, "topic"),
+    ({"level": "fatal"}, "level"), ({"level": ""}, "level"), ({"level": None}, "level"),
+    ({"level": []}, "level"), ({"url": "javascript:alert(1)"}, "url"), ({"url": "JaVaScRiPt:x"}, "url"),
+    ({"url": "//evil.example"}, "url"), ({"url": "/\\evil.example"}, "url"),
+    ({"url": "/\t/evil.example"}, "url"), ({"url": "data:text/html,x"}, "url"), ({"url": "ftp://x"}, "url"),
+    ({"url": "orders/7"}, "url"), ({"url": "http://"}, "url"), ({"url": "http://[x"}, "url"),
+    ({"url": 1}, "url"), ({"actor": "x" * 255}, "actor"), ({"actor": 5}, "actor"),
+    ({"actor": {"id": 1}}, "actor"), *(({"actions": actions}, name) for actions, name in BAD_ACTIONS),
     ({"data": None}, "data"), ({"data": []}, "data"), ({"data": "{}"}, "data"),
     ({"collapse_key": "x" * 201}, "collapse_key"), ({"collapse_key": 1}, "collapse_key"),
     ({"deliver_at": "tomorrow"}, "deliver_at"), ({"deliver_at": "2026-01-01T00:00:00"}, "deliver_at"),
     ({"deliver_at": 1_700_000_000}, "deliver_at"), ({"deliver_at": "2026-02-30T00:00:00Z"}, "deliver_at"),
-    ({"deliver_at": "0001-01-01T00:00:00+14:00"}, "deliver_at"), ({"expires_at": "9999-12-31T23:59:59-01:00"}, "expires_at"),
-    ({"expires_at": "2026-W01-1T00:00:00Z"}, "expires_at"), ({"expires_at": ""}, "expires_at"), ({"expires_at": True}, "expires_at"),
+    ({"deliver_at": "0001-01-01T00:00:00+14:00"}, "deliver_at"),
+    ({"expires_at": "9999-12-31T23:59:59-01:00"}, "expires_at"),
+    ({"expires_at": "2026-W01-1T00:00:00Z"}, "expires_at"), ({"expires_at": ""}, "expires_at"),
+    ({"expires_at": True}, "expires_at"),
     ({"deliver_at": "2999-01-01T00:00:00Z", "expires_at": "2999-01-01T00:00:00Z"}, "expires_at"),
-    ({"to": None}, "to"), ({"to": []}, "to"), ({"to": {}}, "to"), ({"to": "ada"}, "to"), ({"to": {"users": []}}, "to"),
-    ({"to": {"everyone": False}}, "to"), ({"to": {"everyone": 1}}, "to.everyone"), ({"to": {"everyone": "true"}}, "to.everyone"),
-    ({"to": {"users": "ada"}}, "to.users"), ({"to": {"users": [1]}}, "to.users"), ({"to": {"users": [None]}}, "to.users"),
-    ({"to": {"users": ["ada"], "groups": "x"}}, "to.groups"), ({"to": {"users": ["ada"], "roles": []}}, "to.roles"),
-    ({"to": {"users": ["x"] * 10_001}}, "to.users"), ({"to": {"users": [""]}}, "to.users"),
+    ({"to": None}, "to"), ({"to": []}, "to"), ({"to": {}}, "to"), ({"to": "ada"}, "to"),
+    ({"to": {"users": []}}, "to"), ({"to": {"everyone": False}}, "to"),
+    ({"to": {"everyone": 1}}, "to.everyone"), ({"to": {"everyone": "true"}}, "to.everyone"),
+    ({"to": {"users": "ada"}}, "to.users"), ({"to": {"users": [1]}}, "to.users"),
+    ({"to": {"users": [None]}}, "to.users"), ({"to": {"users": ["ada"], "groups": "x"}}, "to.groups"),
+    ({"to": {"users": ["ada"], "roles": []}}, "to.roles"), ({"to": {"users": ["x"] * 10_001}}, "to.users"),
+    ({"to": {"users": [""]}}, "to.users"),
 ]  # fmt: skip
 
 
@@ -387,7 +390,8 @@ def test_field__missing__is_named(api: Api, ada: User, missing: str) -> None:
 
 @pytest.mark.parametrize(
     "field",
-    ["id", "public_id", "position", "source", "producer", "producer_id", "created_at", "read_at", "replay_of", "recipient",
+    ["id", "public_id", "position", "source", "producer", "producer_id", "created_at", "read_at", "replay_of",
+     "recipient",
      "recipient_id", "epoch", "withdrawn_at", "category", "unread_count", "__class__"],
 )  # fmt: skip
 def test_field__that_is_the_hubs_own__cannot_be_set(api: Api, ada: User, field: str) -> None:
@@ -425,7 +429,8 @@ def test_body__hostile__is_refused_and_changes_nothing(api: Api, ada: User, path
 
 @pytest.mark.parametrize(
     "raw",
-    [b'{"x": NaN}', b'{"x": 1e400}', b'{"x": 9223372036854775808}', b'{"x": 1, "x": 1}', b'{"x": "\\ud800"}', b'{"x": "\\u0000"}',
+    [b'{"x": NaN}', b'{"x": 1e400}', b'{"x": 9223372036854775808}', b'{"x": 1, "x": 1}', b'{"x": "\\ud800"}',
+     b'{"x": "\\u0000"}',
      b'{"x": ' + b"[" * 33 + b"]" * 33 + b"}"],
 )  # fmt: skip
 def test_data__that_json_should_not_hold__is_400_on_every_database(api: Api, ada: User, raw: bytes) -> None:

@@ -114,11 +114,13 @@ def test_withdraw__with_another_token_of_the_producer__within_its_limits(
 
 @pytest.mark.parametrize(
     "body",
-    [{}, {"ids": []}, {"ids": "x"}, {"ids": ["x"]}, {"ids": [1]}, {"ids": [str(UUID(int=1))] * 1_001}, {"topic": "t"},
+    [{}, {"ids": []}, {"ids": "x"}, {"ids": ["x"]}, {"ids": [1]}, {"ids": [str(UUID(int=1))] * 1_001},
+     {"topic": "t"},
      {"type": TYPE}, {"topic": "", "type": TYPE}, {"topic": "t", "type": ""}, {"topic": 1, "type": TYPE},
      {"ids": [str(UUID(int=1))], "topic": "t", "type": TYPE}, {"ids": [str(UUID(int=1))], "topic": "t"},
-     {"topic": "t", "type": TYPE, "reason": "user"}, {"topic": None, "type": None}, {"topic": "t", "type": "orders.*"},
-     {"topic": "t", "type": "inbox.x"}, {"topic": "t,u", "type": TYPE}, {"topic": "x" * 101, "type": TYPE}],
+     {"topic": "t", "type": TYPE, "reason": "user"}, {"topic": None, "type": None},
+     {"topic": "t", "type": "orders.*"}, {"topic": "t", "type": "inbox.x"}, {"topic": "t,u", "type": TYPE},
+     {"topic": "x" * 101, "type": TYPE}],
     ids=lambda body: str(body)[-40:],
 )  # fmt: skip
 def test_withdraw__bad_body__is_refused(api: Api, users: list[User], body: Any) -> None:
@@ -129,7 +131,6 @@ def test_withdraw__bad_body__is_refused(api: Api, users: list[User], body: Any) 
 
 
 # --- in Python
-# --------------------------------------------------------------------------------------------------------
 
 
 def test_service__by_whoever_sent_it(users: list[User]) -> None:

@@ -92,7 +92,8 @@ def test_find__without_an_expiry__for_ever(ada: User) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "nhub_", "x", "nhub_" + "a" * 42, "nhub_" + "a" * 44, "NHUB_" + "a" * 43, "nhub_" + "é" * 43, "a" * 1_000_000]
+    ["", "nhub_", "x", "nhub_" + "a" * 42, "nhub_" + "a" * 44, "NHUB_" + "a" * 43, "nhub_" + "é" * 43,
+     "a" * 1_000_000]
     + ["nhub_" + "a" * 42 + tail for tail in ("\0", "\n", "\ud800", "٣", " ", "=")],
     ids=range(14),
 )  # fmt: skip

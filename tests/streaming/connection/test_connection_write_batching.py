@@ -1,4 +1,4 @@
-"""A resting connection writes the first frame of a loop iteration at once, and the rest in one write at its end."""
+"""A resting connection writes the first frame of a loop iteration at once, the rest in one write."""
 
 from __future__ import annotations
 

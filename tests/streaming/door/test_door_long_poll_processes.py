@@ -95,7 +95,8 @@ def test_process_that_stops__answers_whoever_waits(start_hub: Callable[..., HubP
     with socket.create_connection((HOST, hub.port), timeout=PATIENCE_SECONDS) as polling:
         polling.sendall(
             f"GET /api/v1/notifications/changes?after={state.cursor}&wait=25 HTTP/1.1\r\n"
-            f"Host: {HOST}:{hub.port}\r\nCookie: {session_headers(ada)['Cookie']}\r\nConnection: close\r\n\r\n".encode()
+            f"Host: {HOST}:{hub.port}\r\nCookie: {session_headers(ada)['Cookie']}\r\n"
+            "Connection: close\r\n\r\n".encode()
         )
         with hub.stream(ada) as stream:
             stream.expect("stream.live")
