@@ -71,10 +71,10 @@ class TolerantChangeList(ChangeList):
                 super().get_queryset(request).query.sql_with_params()
         except (IncorrectLookupParameters, OverflowError, ValueError):  # the last two for impossible dates
             return False
-        return all(map(_is_a_choice, specs))
+        return all(map(_is_offered, specs))
 
 
-def _is_a_choice(spec: Any) -> bool:
+def _is_offered(spec: Any) -> bool:
     """Return whether the value of a filter, if it has one, is among those that it offers."""
     match spec:
         case admin.SimpleListFilter():

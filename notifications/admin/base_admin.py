@@ -11,28 +11,25 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
-from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 
 from notifications.admin.links import chip_html
+from notifications.admin.paginator import BoundedPaginator
 from notifications.admin_lists import TolerantChangeList
-from notifications.models import Notification
 
 logger = logging.getLogger(__name__)
 
 # They take their type parameters only while types are checked.
 if TYPE_CHECKING:
     AnyModelAdmin = admin.ModelAdmin[Any]
-    AnyPaginator = Paginator[Notification]
     AnyChangeList = ChangeList
 else:
     AnyModelAdmin = admin.ModelAdmin
-    AnyPaginator = Paginator
     AnyChangeList = ChangeList
 
-__all__ = ["AnyChangeList", "AnyPaginator", "BoundedList", "RecordsOnly"]
+__all__ = ["AnyChangeList", "BoundedList", "RecordsOnly"]
 
 
 class BoundedList(AnyModelAdmin):
@@ -47,6 +44,7 @@ class BoundedList(AnyModelAdmin):
 
     list_per_page = 50
     list_max_show_all = 0
+    paginator = BoundedPaginator
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
     sortable_by: ClassVar[Any] = ()
@@ -72,7 +70,7 @@ class BoundedList(AnyModelAdmin):
         """The list, each of whose cells fails alone."""
         for name in self.get_list_display(request):
             if isinstance(name, str) and hasattr(type(self), name) and name not in vars(self):
-                setattr(self, name, _failing_alone(self, name))
+                setattr(self, name, _cell_that_fails_alone(self, name))
         return super().get_changelist_instance(request)
 
     def changelist_view(
@@ -89,7 +87,7 @@ class BoundedList(AnyModelAdmin):
         return super().changelist_view(request, {**context, **(extra_context or {})})
 
 
-def _failing_alone(page: BoundedList, name: str) -> Callable[[Any], Any]:
+def _cell_that_fails_alone(page: BoundedList, name: str) -> Callable[[Any], Any]:
     """A column whose cells say so where a row that was written past the services cannot be shown; the rest of
     the page is.
     """

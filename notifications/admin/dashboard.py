@@ -17,9 +17,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from notifications.admin.jobs.job_admin import CHIPS, number
-from notifications.admin.links import brief
+from notifications.admin.links import shorten
 from notifications.admin.permissions import can
-from notifications.admin.plots import Buckets, stacked
+from notifications.admin.plots import Buckets, stacked_plot
 from notifications.conf import hub_config
 from notifications.models import (
     Broadcast,
@@ -28,7 +28,7 @@ from notifications.models import (
     JobState,
     Replay,
 )
-from notifications.ops.doctor import look_at_layer
+from notifications.ops.doctor import check_channel_layer
 from notifications.ops.prometheus import totals
 from notifications.selectors.staff import activity
 from notifications.selectors.staff.health import count_open_streams, count_tokens_ending, live_workers
@@ -47,7 +47,7 @@ MAX_WORKERS: Final = 32
 TOKENS_END_WITHIN: Final = timedelta(days=7)
 
 
-class Range(NamedTuple):
+class TimeRange(NamedTuple):
     """A choice of how far back: in how many parts."""
 
     label: Any
@@ -56,10 +56,10 @@ class Range(NamedTuple):
 
 
 RANGES: Final = {
-    "hour": Range(gettext_lazy("1 hour"), timedelta(minutes=2), 30),
-    "day": Range(gettext_lazy("24 hours"), timedelta(hours=1), 24),
-    "week": Range(gettext_lazy("7 days"), timedelta(hours=6), 28),
-    "month": Range(gettext_lazy("30 days"), timedelta(days=1), 30),
+    "hour": TimeRange(gettext_lazy("1 hour"), timedelta(minutes=2), 30),
+    "day": TimeRange(gettext_lazy("24 hours"), timedelta(hours=1), 24),
+    "week": TimeRange(gettext_lazy("7 days"), timedelta(hours=6), 28),
+    "month": TimeRange(gettext_lazy("30 days"), timedelta(days=1), 30),
 }
 DEFAULT: Final = "day"
 
@@ -74,7 +74,7 @@ def dashboard_context(request: HttpRequest) -> dict[str, Any]:
     key = f"notifications.dashboard.{chosen}.{_('Sent')}.{timezone.get_current_timezone_name()}"
     board = cache.get(key)
     if board is None:
-        board = build(chosen)
+        board = build_dashboard(chosen)
         cache.set(key, board, CACHE_SECONDS)
     choices = [
         {"value": name, "label": one.label, "is_chosen": name == chosen} for name, one in RANGES.items()
@@ -87,7 +87,7 @@ def dashboard_context(request: HttpRequest) -> dict[str, Any]:
     }
 
 
-def build(chosen: str) -> dict[str, Any]:
+def build_dashboard(chosen: str) -> dict[str, Any]:
     """All numbers, anew. Some 45 queries, most of them of one row by its key; none reads more than some
     thousand rows of what grows.
     """
@@ -100,7 +100,7 @@ def build(chosen: str) -> dict[str, Any]:
     sources: Counter[str] = Counter()
     waits: dict[str, list[float]] = {}
     for row in sample.rows:
-        place = buckets.place(row.at)
+        place = buckets.index_of(row.at)
         if row.kind == ChangeKind.CREATED:
             sent[place] += sample.weight
             live[place] += sample.weight * row.was_live
@@ -126,12 +126,14 @@ def build(chosen: str) -> dict[str, Any]:
             "streams": number(count_open_streams()),
         },
         "plots": [
-            stacked(
+            stacked_plot(
                 "sent", _("Sent"), buckets, {_("delivered live"): live, _("not live, or not known"): later}
             ),
-            stacked("category", _("Sent, by category"), buckets, _top(by_category, span.size)),
-            stacked("read", _("Read"), buckets, {_("read"): read}),
-            stacked("streams", _("Streams opened"), buckets, {_("opened"): _counted(opened.times, buckets)}),
+            stacked_plot("category", _("Sent, by category"), buckets, _top(by_category, span.size)),
+            stacked_plot("read", _("Read"), buckets, {_("read"): read}),
+            stacked_plot(
+                "streams", _("Streams opened"), buckets, {_("opened"): _counted(opened.times, buckets)}
+            ),
         ],
         "health": _health(),
         "producers": _producers(sources, waits),
@@ -141,7 +143,7 @@ def build(chosen: str) -> dict[str, Any]:
 
 def _counted(times: Iterable[datetime], buckets: Buckets) -> list[int]:
     """How many of some times fall into each bucket."""
-    counts = Counter(map(buckets.place, times))
+    counts = Counter(map(buckets.index_of, times))
     return [counts[place] for place in range(buckets.size)]
 
 
@@ -159,7 +161,7 @@ def _health() -> dict[str, Any]:
     metrics, is_of_all = totals()
     lost_after = timezone.now() - timedelta(seconds=hub_config().worker_lost_seconds)
     return {
-        "layer": look_at_layer(),
+        "layer": check_channel_layer(),
         "workers": live_workers(seen_after=lost_after, limit=MAX_WORKERS),
         "is_of_all": is_of_all,
         "reconcile_seconds": hub_config().reconcile_seconds,
@@ -206,7 +208,7 @@ def _producers(sources: Counter[str], waits: dict[str, list[float]]) -> list[dic
     )
     return [
         {
-            "name": brief(name, MAX_SHOWN_NAME),
+            "name": shorten(name, MAX_SHOWN_NAME),
             "sent": sources[name],
             "failed": failures[name],
             "failure": texts.get(name, ""),

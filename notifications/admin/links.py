@@ -61,7 +61,7 @@ def inbox_url(user_id: Any) -> str:
     return reverse("admin:notification_hub_inbox_change", args=[quote(str(user_id))])
 
 
-def past_url(user_id: Any, **parameters: Any) -> str:
+def time_machine_url(user_id: Any, **parameters: Any) -> str:
     """The time machine of an inbox, at a ``position``, a ``cursor`` or a time."""
     query = f"?{urlencode(parameters)}" if parameters else ""
     return reverse("admin:notification_hub_inbox_past", args=[quote(str(user_id))]) + query
@@ -72,7 +72,7 @@ def stream_url(key: Any, page: str = "change") -> str:
     return reverse(f"admin:notification_hub_streamsession_{page}", args=[quote(str(key))])
 
 
-def live_url(name: str, **parameters: Any) -> str:
+def staff_stream_url(name: str, **parameters: Any) -> str:
     """A stream of the staff's own, which is served beside Django (``streaming.staff``)."""
     query = f"?{urlencode(parameters)}" if parameters else ""
     return f"{reverse('admin:index')}{STAFF_PATH}{name}{query}"
@@ -87,7 +87,7 @@ def user_url(user: Any) -> str | None:
         return None
 
 
-def brief(text: str, limit: int = MAX_NAME) -> str:
+def shorten(text: str, limit: int = MAX_NAME) -> str:
     """A text that is no longer than the hub admits is shown whole; one that was written past the services,
     cut.
     """
@@ -96,10 +96,10 @@ def brief(text: str, limit: int = MAX_NAME) -> str:
 
 def name_of(user: Any) -> str:
     """A username as it is shown."""
-    return brief(str(user.get_username()))
+    return shorten(str(user.get_username()))
 
 
-def of_recipient_url(user: Any, **parameters: Any) -> str:
+def recipient_notifications_url(user: Any, **parameters: Any) -> str:
     """All that a user was sent; the inbox of one whose name is too long to stand in an address."""
     username = str(user.get_username())
     if len(username) > MAX_NAME:
@@ -111,11 +111,11 @@ def title_of(event: Event) -> str:
     """An event's title as it is shown: none is blank, but that of one that was erased, or written past the
     services.
     """
-    title = brief(event.title, MAX_TITLE_LENGTH).strip()
+    title = shorten(event.title, MAX_TITLE_LENGTH).strip()
     return title or (_("(no title)") if event.title else _("(erased)"))
 
 
-def to_list(request: HttpRequest, name: str) -> HttpResponseRedirect:
+def redirect_to_list(request: HttpRequest, name: str) -> HttpResponseRedirect:
     """For an address that leads to nothing: a sentence, and the list of what is called so (``notification``,
     ``inbox`` …).
     """
@@ -159,7 +159,7 @@ def actions_html(text: str) -> SafeString:
     except InvalidInput:
         return format_html(
             '<p class="hub-actions"><bdi>{}</bdi> <span class="quiet">{}</span></p>',
-            brief(text),
+            shorten(text),
             _("(not valid actions)"),
         )
     items = format_html_join(

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from notifications.admin.base_admin import AnyPaginator
+from django.core.paginator import Paginator
+
+# It takes its type parameter only while types are checked.
+if TYPE_CHECKING:
+    AnyPaginator = Paginator[Any]
+else:
+    AnyPaginator = Paginator
 
 MAX_COUNT: Final = 10_000
 

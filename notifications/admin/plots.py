@@ -65,7 +65,7 @@ class Buckets(NamedTuple):
     step: timedelta
     size: int
 
-    def place(self, at: datetime) -> int:
+    def index_of(self, at: datetime) -> int:
         """In which part a time is; times outside are in the first or the last."""
         return min(max(int((at - self.since) / self.step), 0), self.size - 1)
 
@@ -74,7 +74,7 @@ class Buckets(NamedTuple):
         return [self.since + number * self.step for number in range(self.size)]
 
 
-def stacked(key: str, title: str, buckets: Buckets, counts: Mapping[str, Sequence[int]]) -> Plot:
+def stacked_plot(key: str, title: str, buckets: Buckets, counts: Mapping[str, Sequence[int]]) -> Plot:
     """A plot of some series, the first at the bottom.
 
     Args:

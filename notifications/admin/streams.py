@@ -26,8 +26,7 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from notifications import permissions, selectors, services
 from notifications.admin.base_admin import BoundedList, RecordsOnly
-from notifications.admin.links import chip_html, inbox_url, name_of, stream_url, time_html, to_list
-from notifications.admin.paginator import BoundedPaginator
+from notifications.admin.links import chip_html, inbox_url, name_of, redirect_to_list, stream_url, time_html
 from notifications.admin.permissions import can, require
 from notifications.http.user_agents import describe_agent
 from notifications.models import MAX_REASON_LENGTH, EndReason, Inbox, StreamSession
@@ -90,7 +89,6 @@ class StreamSessionAdmin(RecordsOnly, BoundedList):
     list_display_links = ("state",)
     list_filter = (OnlineFilter,)
     ordering = ("-id",)
-    paginator = BoundedPaginator
     search_fields = ("user__pk",)
     search_help_text = gettext_lazy("Part of a username.")
     actions = None
@@ -232,7 +230,7 @@ class StreamSessionAdmin(RecordsOnly, BoundedList):
         if not self.has_view_permission(request, row):
             raise PermissionDenied
         if row is None:
-            return to_list(request, "streamsession")
+            return redirect_to_list(request, "streamsession")
         form = DisconnectForm(request.POST if request.method == "POST" else None)
         if form.is_valid():
             self._disconnect(request, row, form.cleaned_data["reason"])

@@ -26,7 +26,6 @@ from notifications import permissions, services
 from notifications.admin.base_admin import BoundedList
 from notifications.admin.jobs.compose_form import LocalTimeInput
 from notifications.admin.links import chip_html, name_of, time_html
-from notifications.admin.paginator import BoundedPaginator
 from notifications.admin.provenance import username_of
 from notifications.admin.user_fields import user_field
 from notifications.exceptions import InvalidInput
@@ -165,7 +164,6 @@ class ApiTokenAdmin(BoundedList):
     list_display = ("name", "owner", "scopes", "state", "expires", "last_used")
     list_filter = (StateFilter,)
     ordering = ("-id",)
-    paginator = BoundedPaginator
     search_fields = ("name",)
     search_help_text = gettext_lazy("Part of a name or of a username.")
     fields = (

@@ -107,7 +107,7 @@ class LookedUpOrTyped(forms.MultiWidget):
         )
 
 
-class PersonField(forms.MultiValueField):
+class OneUserField(forms.MultiValueField):
     """One user, looked up or typed."""
 
     def compress(self, data_list: Sequence[Any]) -> Any:
@@ -118,7 +118,7 @@ class PersonField(forms.MultiValueField):
         return next(iter(named.values()), None)
 
 
-class PeopleField(forms.MultiValueField):
+class ManyUsersField(forms.MultiValueField):
     """Any number of users, looked up, typed or both."""
 
     def compress(self, data_list: Sequence[Any]) -> list[Any]:
@@ -140,7 +140,7 @@ def user_field(request: HttpRequest, admin_site: AdminSite, *, label: Any) -> fo
         required=False,
     )
     typed = UsernameField(required=False)
-    return PersonField(
+    return OneUserField(
         (looked_up, typed),
         label=label,
         require_all_fields=False,
@@ -158,7 +158,7 @@ def users_field(request: HttpRequest, admin_site: AdminSite, *, label: Any) -> f
         required=False,
     )
     typed = UsernamesField(required=False)
-    return PeopleField(
+    return ManyUsersField(
         (looked_up, typed),
         label=label,
         required=False,

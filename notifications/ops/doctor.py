@@ -19,7 +19,7 @@ from notifications import selectors
 from notifications.conf import hub_config
 from notifications.models import Notification
 from notifications.ops.findings import Finding, error, ok, warning
-from notifications.ops.neighbours import look_for_neighbours
+from notifications.ops.other_installations import find_other_installations
 from notifications.ops.readiness import missing_migrations
 from notifications.sql.dialect import is_postgresql, is_sqlite
 from notifications.streaming.hints.messages import GROUP_PREFIX
@@ -42,8 +42,8 @@ def examine() -> Iterator[Finding]:
     else:
         yield _migrations(missing_count)
         if not missing_count:
-            yield from _waiting()
-    layer = look_at_layer()
+            yield from _overdue()
+    layer = check_channel_layer()
     yield layer
     yield from _installation(is_layer_well=layer.level == "ok")
 
@@ -104,7 +104,7 @@ def _migrations(missing_count: int) -> Finding:
     return ok("migrations", "all are applied")
 
 
-def _waiting() -> Iterator[Finding]:
+def _overdue() -> Iterator[Finding]:
     """What the sweeper of any serving process would have taken within seconds, and what nobody could."""
     long_ago = timezone.now() - WAITING
     due = Q(deliver_at__lt=long_ago) | Q(deliver_at__isnull=True, event__created_at__lt=long_ago)
@@ -144,10 +144,10 @@ def _installation(*, is_layer_well: bool) -> Iterator[Finding]:
             "EXECUTE ON FUNCTION pg_control_system()",
         )
     if is_layer_well:
-        yield from look_for_neighbours(known)
+        yield from find_other_installations(known)
 
 
-def look_at_layer() -> Finding:
+def check_channel_layer() -> Finding:
     """Whether messages come through the channel layer. Takes a round trip, or ``LAYER_SECONDS``; in a thread
     without a loop.
     """

@@ -111,7 +111,7 @@ class WorkersCollector(Collector):
         yield from families.values()
 
 
-def numbers() -> dict[str, Any]:
+def worker_numbers() -> dict[str, Any]:
     """What a worker shares with the others: what it counts, and what the operating system knows of it."""
     process = {
         family.name: (family.type, family.documentation, sample.value)
@@ -125,7 +125,7 @@ def numbers() -> dict[str, Any]:
 _counts_writer: CountsWriter | None = None
 
 
-def share(counts_writer: CountsWriter) -> None:
+def share_counts(counts_writer: CountsWriter) -> None:
     """From now on the page is that of all workers."""
     global _counts_writer
     _counts_writer = counts_writer
@@ -140,7 +140,7 @@ def totals() -> tuple[Metrics, bool]:
     return Metrics.from_counts(_counts_writer.worker_counts.read()[0]), True
 
 
-def exposition() -> bytes:
+def metrics_text() -> bytes:
     """The page, in Prometheus's text format."""
     collectors: list[Collector]
     # Written before anybody sees it, or it would go back if this process were killed now.
@@ -155,7 +155,7 @@ def exposition() -> bytes:
     return generate_latest(registry)
 
 
-def may_see(scope: Scope) -> bool:
+def may_see_metrics(scope: Scope) -> bool:
     """Whether a request may see the page: by the token ``HUB_METRICS_TOKEN`` or, when none is set, from this
     machine.
 

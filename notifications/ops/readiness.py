@@ -31,7 +31,7 @@ _ESSENTIAL: Final = ("process", "database", "migrations")
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class ReadinessReport:
     """What was found, each part in one word; ``ok`` is well."""
 
     process: Literal["ok", "draining"]
@@ -56,33 +56,33 @@ class Readiness:
 
     def __init__(self, clock: Callable[[], float] | None = None) -> None:
         self._clock = clock or (lambda: asyncio.get_running_loop().time())
-        self._asking: asyncio.Task[Report] | None = None
+        self._asking: asyncio.Task[ReadinessReport] | None = None
         self._database: asyncio.Future[Any] | None = None
-        self._report: Report | None = None
+        self._report: ReadinessReport | None = None
         self._asked_at = 0.0
-        self._told: Status = "ready"
+        self._logged_status: Status = "ready"
 
-    async def report(self) -> Report:
+    async def report(self) -> ReadinessReport:
         """How things are, or were within the last second. Comes within three seconds whatever hangs."""
         if current_runtime().is_draining:
-            return Report("draining", "ok", "ok", "ok")
+            return ReadinessReport("draining", "ok", "ok", "ok")
         if self._report is not None and self._clock() - self._asked_at < CACHE_SECONDS:
             return self._report
         if self._asking is None or self._asking.done():
             self._asking = asyncio.create_task(self._ask(), name="hub readiness")
         return await asyncio.shield(self._asking)
 
-    async def _ask(self) -> Report:
+    async def _ask(self) -> ReadinessReport:
         database, layer = await asyncio.gather(self._ask_database(), _ask_layer())
-        report = Report("ok", *database, layer)
-        if report.status != self._told:
+        report = ReadinessReport("ok", *database, layer)
+        if report.status != self._logged_status:
             logger.log(
                 logging.INFO if report.status == "ready" else logging.WARNING,
                 "Now %s: %s",
                 report.status,
                 report,
             )
-        self._report, self._asked_at, self._told = report, self._clock(), report.status
+        self._report, self._asked_at, self._logged_status = report, self._clock(), report.status
         return report
 
     async def _ask_database(self) -> tuple[Literal["ok", "lost"], Literal["ok", "missing", "unknown"]]:

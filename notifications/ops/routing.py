@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from django.urls import path
 
-from notifications.ops.prometheus import CONTENT_TYPE, exposition, may_see
+from notifications.ops.prometheus import CONTENT_TYPE, may_see_metrics, metrics_text
 from notifications.ops.readiness import Readiness
 from notifications.streaming.asgi import SECURITY_HEADERS, HeaderList, Receive, Scope, Send
 from notifications.streaming.door.refusals import send_whole
@@ -48,9 +48,9 @@ async def metrics(scope: Scope, receive: Receive, send: Send) -> None:
     """This process's numbers; 404 for whom they are not for, as if there were nothing."""
     if scope["method"] not in ("GET", "HEAD"):
         await _refuse_method(send)
-    elif may_see(scope):
+    elif may_see_metrics(scope):
         content_type = (b"content-type", CONTENT_TYPE.encode())
-        await send_whole(send, 200, [content_type, *_UNCACHED], exposition())
+        await send_whole(send, 200, [content_type, *_UNCACHED], metrics_text())
     else:
         await send_whole(send, 404, _UNCACHED)
 

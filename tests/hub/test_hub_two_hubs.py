@@ -19,7 +19,7 @@ from psycopg import sql
 from notifications import selectors, services
 from notifications.event_types import UntypedEvent
 from notifications.models import Notification
-from notifications.ops.neighbours import look_for_neighbours
+from notifications.ops.other_installations import find_other_installations
 from notifications.streaming.hints import publisher
 from tests.helpers.factories import make_user, send
 from tests.helpers.processes import HubProcess, current_database_url, session_headers
@@ -162,7 +162,7 @@ def test_hub_on_a_copy_of_the_database__same_key_same_redis__neither_hears_the_o
     assert len(messages) >= 5
     assert not any(PROGRESS.encode() in message for message in messages)
 
-    (finding,) = look_for_neighbours(selectors.installation())
+    (finding,) = find_other_installations(selectors.installation())
     assert finding.level == "warning"
     assert f"1 process of this installation ({selectors.installation().name}) listen" in finding.text
     assert "do not hear each other" in finding.text

@@ -24,7 +24,7 @@ from django.utils import timezone
 from notifications import selectors, services
 from notifications.models import Event, Notification
 from notifications.ops import canary, doctor
-from notifications.ops.neighbours import UNNAMED, judge
+from notifications.ops.other_installations import UNNAMED, finding_about
 from notifications.selectors import DatabaseIdentity
 from notifications.system.installation import Installation
 from tests.helpers.factories import send
@@ -93,7 +93,7 @@ def test_doctor__measures_the_layer_and_the_clock() -> None:
 def test_neighbours__say_what_they_mean(found: dict[str, int], level: str, texts: list[str]) -> None:
     ours = Installation.derive("new", ["old"], identity="a database")
     known = {"OURS": ours.name, "FORMER": ours.former[0].name}
-    finding = judge(ours, {known.get(name, name): count for name, count in found.items()})
+    finding = finding_about(ours, {known.get(name, name): count for name, count in found.items()})
     assert finding.level == level
     for text in texts:
         assert text in finding.text

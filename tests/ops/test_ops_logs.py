@@ -12,7 +12,7 @@ import pytest
 from structlog.contextvars import bound_contextvars, get_contextvars
 
 from notifications.ops.logs import Seldom, formatter, without_secrets
-from notifications.ops.requests import RequestIds
+from notifications.ops.request_ids import RequestIds
 from notifications.selectors import InboxState
 from notifications.streaming.connection.shared_inbox import SharedInbox
 from notifications.streaming.database_threads import in_database_thread

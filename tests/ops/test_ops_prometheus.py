@@ -15,7 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from notifications import services
 from notifications.conf import hub_config
 from notifications.models import Event, Notification
-from notifications.ops.prometheus import exposition
+from notifications.ops.prometheus import metrics_text
 from notifications.ops.routing import ops_routes
 from notifications.streaming.database_threads import in_database_thread
 from notifications.streaming.hints import publisher as hints
@@ -34,7 +34,7 @@ def samples() -> dict[tuple[str, ...], float]:
     """Every sample, by its name and the values of its labels."""
     return {
         (sample.name, *sample.labels.values()): sample.value
-        for family in text_string_to_metric_families(exposition().decode())
+        for family in text_string_to_metric_families(metrics_text().decode())
         for sample in family.samples
         if sample.name.startswith("hub_")
     }

@@ -122,13 +122,13 @@ def test_counters__read_while_workers_write_and_end__never_go_back(worker_counts
 def test_page__of_a_worker__is_that_of_all_with_each_process_by_its_number(
     worker_counts: WorkerCounts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    counts_writer = CountsWriter(worker_counts, 1, prometheus.numbers)
+    counts_writer = CountsWriter(worker_counts, 1, prometheus.worker_numbers)
     monkeypatch.setattr(prometheus, "_counts_writer", counts_writer)
-    worker_counts.write("8-1", {**record(2, frames=1_000), "process": prometheus.numbers()["process"]})
+    worker_counts.write("8-1", {**record(2, frames=1_000), "process": prometheus.worker_numbers()["process"]})
     worker_counts.write("6-1", record(2, since=0.5, frames=10))
     families = {
         family.name: family.samples
-        for family in text_string_to_metric_families(prometheus.exposition().decode())
+        for family in text_string_to_metric_families(prometheus.metrics_text().decode())
     }
     assert families["hub_frames_written"][0].value == METRICS.frames + 1_010
     memory = families["process_resident_memory_bytes"]
@@ -140,8 +140,10 @@ def test_page__folder_gone__says_so_once_and_is_that_of_this_worker(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(
-        prometheus, "_counts_writer", CountsWriter(WorkerCounts(tmp_path / "gone"), 1, prometheus.numbers)
+        prometheus,
+        "_counts_writer",
+        CountsWriter(WorkerCounts(tmp_path / "gone"), 1, prometheus.worker_numbers),
     )
     for _ in range(3):
-        assert f"hub_frames_written_total {float(METRICS.frames)}" in prometheus.exposition().decode()
+        assert f"hub_frames_written_total {float(METRICS.frames)}" in prometheus.metrics_text().decode()
     assert caplog.text.count("cannot be shared") == 1

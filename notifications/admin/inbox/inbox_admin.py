@@ -19,20 +19,19 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_safe
 
 from notifications.admin.base_admin import BoundedList, RecordsOnly
-from notifications.admin.inbox.live_tail import show_tail
-from notifications.admin.inbox.moment import position_of
-from notifications.admin.inbox.time_machine import show_past
+from notifications.admin.inbox.live_tail import live_tail_page
+from notifications.admin.inbox.requested_position import parse_position
+from notifications.admin.inbox.time_machine import time_machine_page
 from notifications.admin.links import (
     inbox_url,
     name_of,
     notification_url,
-    of_recipient_url,
-    past_url,
+    recipient_notifications_url,
+    redirect_to_list,
     time_html,
-    to_list,
+    time_machine_url,
     user_url,
 )
-from notifications.admin.paginator import BoundedPaginator
 from notifications.admin.permissions import CONTENT_HIDDEN, can, require
 from notifications.admin.streams import streams_of
 from notifications.exceptions import MalformedCursor
@@ -75,7 +74,6 @@ class InboxAdmin(RecordsOnly, BoundedList):
     list_display_links = None
     list_filter = (UnreadFilter,)
     ordering = ("pk",)
-    paginator = BoundedPaginator
     search_fields = ("user__pk",)
     search_help_text = gettext_lazy(
         "Search by part of a username. To find exactly one inbox, enter one of its cursors (abcdefgh-41)."
@@ -139,7 +137,7 @@ class InboxAdmin(RecordsOnly, BoundedList):
         if not self.has_view_permission(request, inbox):
             raise PermissionDenied
         if inbox is None:
-            return to_list(request, "inbox")
+            return redirect_to_list(request, "inbox")
         request.current_app = self.admin_site.name
         username = name_of(inbox.user)
         context = {
@@ -151,9 +149,9 @@ class InboxAdmin(RecordsOnly, BoundedList):
             "original": inbox,
             "username": username,
             "user_url": user_url(inbox.user),
-            "notifications_url": of_recipient_url(inbox.user),
-            "unread_url": of_recipient_url(inbox.user, state="unread"),
-            "past_url": past_url(inbox.pk) if can(request, "view") else "",
+            "notifications_url": recipient_notifications_url(inbox.user),
+            "unread_url": recipient_notifications_url(inbox.user, state="unread"),
+            "past_url": time_machine_url(inbox.pk) if can(request, "view") else "",
             "streams": streams_of(request, inbox),
             **log_context(inbox, request.GET.get("from", ""), with_content=can(request, "view_content")),
             **(extra_context or {}),
@@ -173,7 +171,7 @@ class InboxAdmin(RecordsOnly, BoundedList):
     def tail_view(self, request: HttpRequest) -> HttpResponse:
         """The live tail of all inboxes; only shows it."""
         require(request, "view")
-        return show_tail(request, self._page_context(request))
+        return live_tail_page(request, self._page_context(request))
 
     def _page_context(self, request: HttpRequest) -> dict[str, Any]:
         request.current_app = self.admin_site.name
@@ -192,8 +190,8 @@ class InboxAdmin(RecordsOnly, BoundedList):
         if not self.has_view_permission(request, inbox):
             raise PermissionDenied
         if inbox is None:
-            return to_list(request, "inbox")
-        return show_past(request, inbox, self._page_context(request))
+            return redirect_to_list(request, "inbox")
+        return time_machine_page(request, inbox, self._page_context(request))
 
     def history_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
@@ -210,14 +208,13 @@ def log_context(inbox: Inbox, start: str, *, with_content: bool) -> dict[str, An
         start: the highest position wanted, as it stands in the address; anything else begins at the head.
         with_content: titles are shown.
     """
-    position = position_of(start)
+    position = parse_position(start)
     top = inbox.head if position is None else min(position, inbox.head)
-    found = changes_down_from(inbox, top, limit=LOG_PAGE + 1)
-    shown = found[:LOG_PAGE]
+    shown, has_older = changes_down_from(inbox, top, limit=LOG_PAGE)
     return {
         "log": [_line(change, inbox.epoch, with_content=with_content) for change in shown],
         "log_top": top,
-        "older": shown[-1].position - 1 if len(found) > LOG_PAGE else None,
+        "older": shown[-1].position - 1 if has_older else None,
         "newer": min(top + LOG_PAGE, inbox.head) if top < inbox.head else None,
     }
 

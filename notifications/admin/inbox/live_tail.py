@@ -15,7 +15,14 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from notifications import selectors
-from notifications.admin.links import brief, chip_html, level_html, live_url, notification_url, past_url
+from notifications.admin.links import (
+    chip_html,
+    level_html,
+    notification_url,
+    shorten,
+    staff_stream_url,
+    time_machine_url,
+)
 from notifications.admin.permissions import CONTENT_HIDDEN, can
 from notifications.exceptions import InvalidInput
 from notifications.filters import NAMES, Filters
@@ -77,7 +84,7 @@ class TailForm(forms.Form):
         return ",".join(names)
 
 
-def show_tail(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
+def live_tail_page(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
     """The page; nothing is shown while the filter is wrong. Two queries.
 
     Args:
@@ -92,9 +99,9 @@ def show_tail(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
         "form": form,
         "is_filtered": form.is_valid() and bool(form.cleaned_data),
         "lines": [_line(change, has_content=has_content) for change in _newest(tail_filter)],
-        "stream_url": live_url("tail") + _query(form) if tail_filter else "",
+        "stream_url": staff_stream_url("tail") + _query(form) if tail_filter else "",
         "notification_pattern": notification_url("ID"),
-        "past_pattern": past_url("KEY"),
+        "past_pattern": time_machine_url("KEY"),
         "kinds": [(kind, chip_html(kind, label)) for kind, label in ChangeKind.choices],
         "reasons": [(reason, label) for reason, label in Reason.choices],
         "levels": [(level, level_html(level)) for level in Level.values],
@@ -132,9 +139,9 @@ def _line(change: WatchedChange, *, has_content: bool) -> dict[str, Any]:
         "chip": chip_html(change.kind, ChangeKind(change.kind).label),
         "level": level_html(change.level) if change.level else "",
         "url": notification_url(change.public_id) if change.public_id else "",
-        "past_url": past_url(change.user_id, cursor=cursor),
+        "past_url": time_machine_url(change.user_id, cursor=cursor),
         "cursor": cursor,
         "reason": Reason(change.reason).label if change.reason in Reason else change.reason,
-        "title": brief(title) if has_content else CONTENT_HIDDEN,
-        "username": brief(change.username),
+        "title": shorten(title) if has_content else CONTENT_HIDDEN,
+        "username": shorten(change.username),
     }

@@ -12,15 +12,15 @@ from django.template.response import TemplateResponse
 from django.utils.translation import gettext as _
 
 from notifications import selectors
-from notifications.admin.inbox.moment import Moment, moment_of, position_of
+from notifications.admin.inbox.requested_position import RequestedPosition, parse_position, requested_position
 from notifications.admin.links import (
     actions_html,
     chip_html,
     inbox_url,
     level_html,
-    live_url,
     name_of,
     notification_url,
+    staff_stream_url,
     time_html,
     user_url,
 )
@@ -40,7 +40,7 @@ FRAGMENT: Final = "admin/notification_hub/inbox/past_state.html"
 TEMPLATE: Final = "admin/notification_hub/inbox/past.html"
 
 
-def show_past(request: HttpRequest, inbox: Inbox, context: dict[str, Any]) -> HttpResponse:
+def time_machine_page(request: HttpRequest, inbox: Inbox, context: dict[str, Any]) -> HttpResponse:
     """The page, or with ``fragment=1`` the state alone, which the page's script puts in its place.
 
     Args:
@@ -60,7 +60,7 @@ def show_past(request: HttpRequest, inbox: Inbox, context: dict[str, Any]) -> Ht
         "user_url": user_url(inbox.user),
         "inbox_url": inbox_url(inbox.pk),
         "first_at": first_at,
-        "replay_url": live_url("replay", inbox=inbox.pk),
+        "replay_url": staff_stream_url("replay", inbox=inbox.pk),
         "speeds": SPEEDS,
     }
     return TemplateResponse(request, TEMPLATE, {**context, **page, **state})
@@ -68,7 +68,7 @@ def show_past(request: HttpRequest, inbox: Inbox, context: dict[str, Any]) -> Ht
 
 def _state(request: HttpRequest, inbox: Inbox) -> dict[str, Any]:
     """What is shown of one moment."""
-    before = position_of(request.GET.get("before", ""))
+    before = parse_position(request.GET.get("before", ""))
     try:
         moment, past = _read(request, inbox, before)
     except CursorExpired:  # it was compacted just now
@@ -83,15 +83,15 @@ def _state(request: HttpRequest, inbox: Inbox) -> dict[str, Any]:
     }
 
 
-def _read(request: HttpRequest, inbox: Inbox, before: int | None) -> tuple[Moment, PastPage]:
-    moment = moment_of(inbox, request.GET)
+def _read(request: HttpRequest, inbox: Inbox, before: int | None) -> tuple[RequestedPosition, PastPage]:
+    moment = requested_position(inbox, request.GET)
     page = selectors.past_page(
         inbox.pk, floor=inbox.floor, position=moment.position, before=before, limit=PAGE
     )
     return moment, page
 
 
-def _moment_context(inbox: Inbox, moment: Moment, has_content: bool) -> dict[str, Any]:
+def _moment_context(inbox: Inbox, moment: RequestedPosition, has_content: bool) -> dict[str, Any]:
     """The change that made the state what it is, and where one can go from here."""
     position = moment.position
     change = change_at(inbox, position)
@@ -116,7 +116,9 @@ def _moment_context(inbox: Inbox, moment: Moment, has_content: bool) -> dict[str
     }
 
 
-def _list_context(past: PastPage, moment: Moment, before: int | None, has_content: bool) -> dict[str, Any]:
+def _list_context(
+    past: PastPage, moment: RequestedPosition, before: int | None, has_content: bool
+) -> dict[str, Any]:
     return {
         "items": [_item(row, has_content) for row in past.rows],
         "listed_count": past.listed_count,

@@ -25,7 +25,7 @@ from notifications import services
 from notifications.admin.history import changes_of
 from notifications.admin.jobs.compose_form import ComposeForm, ReasonForm
 from notifications.admin.jobs.job_admin import JobAdmin, number
-from notifications.admin.jobs.send_once import repeated
+from notifications.admin.jobs.send_once import repeated_fields
 from notifications.admin.links import name_of, notifications_url
 from notifications.admin.permissions import CONTENT_HIDDEN, can
 from notifications.admin.provenance import origin_of, username_of
@@ -291,7 +291,7 @@ class BroadcastAdmin(JobAdmin):
                 "more_users": max(0, len(given["users"]) - NAMES_SHOWN),
                 "groups": given.get("groups") or (),
                 "note": _note(event, timezone.now()),
-                "repeated": repeated(request.POST),
+                "repeated": repeated_fields(request.POST),
             }
         return TemplateResponse(request, template, context)
 

@@ -14,7 +14,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from notifications.admin.jobs.send_once import KeyField
+from notifications.admin.jobs.send_once import FormKeyField
 from notifications.admin.user_fields import users_field
 from notifications.event_gate import check_sender
 from notifications.event_types import UntypedEvent, registry
@@ -149,7 +149,7 @@ class ComposeForm(forms.Form):
         ),
     )
 
-    form_key = KeyField()
+    form_key = FormKeyField()
 
     class Media:
         js = ("notifications-admin/autocomplete-label.js",)

@@ -34,8 +34,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from notifications.admin.base_admin import BoundedList, RecordsOnly
 from notifications.admin.jobs.send_once import AlreadySent, send_once
-from notifications.admin.links import chip_html, time_html, to_list
-from notifications.admin.paginator import BoundedPaginator
+from notifications.admin.links import chip_html, redirect_to_list, time_html
 from notifications.admin.permissions import Right, can
 from notifications.exceptions import HubError
 from notifications.models import Job, JobState
@@ -82,7 +81,6 @@ class JobAdmin(RecordsOnly, BoundedList):
     ordering = ("-created_at", "-pk")
     actions = None
     list_filter = (JobStateFilter,)
-    paginator = BoundedPaginator
     change_list_template = "admin/notification_hub/job/change_list.html"
     change_form_template = "admin/notification_hub/job/page.html"
 
@@ -198,7 +196,7 @@ class JobAdmin(RecordsOnly, BoundedList):
         if not self.has_view_permission(request, job):
             raise PermissionDenied
         if job is None:
-            return to_list(request, str(self.opts.model_name))
+            return redirect_to_list(request, str(self.opts.model_name))
         request.current_app = self.admin_site.name
         context = {
             **self.admin_site.each_context(request),

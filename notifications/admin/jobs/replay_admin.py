@@ -27,8 +27,8 @@ from notifications.admin.jobs.replay_form import (
     selection_fields,
     selection_in,
 )
-from notifications.admin.jobs.replay_preview import Preview, preview
-from notifications.admin.jobs.send_once import repeated
+from notifications.admin.jobs.replay_preview import Preview, preview_replay
+from notifications.admin.jobs.send_once import repeated_fields
 from notifications.admin.links import name_of, notification_url, notifications_url
 from notifications.admin.notification_list.address import described
 from notifications.admin.permissions import can
@@ -171,16 +171,16 @@ class ReplayAdmin(JobAdmin):
             return HttpResponseNotAllowed(["GET", "HEAD", "POST"])
         try:
             selection = selection_in(request)
-            looked = preview(selection, request.user)
+            preview = preview_replay(selection, request.user)
         except BadSelection as error:
             messages.error(request, _("%s Nothing was replayed.") % error)
             return HttpResponseRedirect(list_url(request))
-        if not looked.total.count:
+        if not preview.total.count:
             messages.warning(request, _("No matching notifications, so there is nothing to replay."))
             return HttpResponseRedirect(list_url(request))
-        return self.ask(request, selection, looked)
+        return self.ask(request, selection, preview)
 
-    def ask(self, request: HttpRequest, selection: Selection, looked: Preview) -> HttpResponse:
+    def ask(self, request: HttpRequest, selection: Selection, preview: Preview) -> HttpResponse:
         """The form, the page that asks once more, or the replay."""
         is_first = request.method != "POST" or "verb" not in request.POST
         form = ReplayForm(
@@ -191,14 +191,14 @@ class ReplayAdmin(JobAdmin):
         )
         step = request.POST.get("step", "")
         if is_first or step == "back" or not form.is_valid():
-            return self._page(request, self.add_form_template, selection, looked, form)
-        if step == "send" and (answer := self._send(request, selection, looked, form)):
+            return self._page(request, self.add_form_template, selection, preview, form)
+        if step == "send" and (answer := self._send(request, selection, preview, form)):
             return answer
         template = self.add_form_template if form.errors else self.confirm_template
-        return self._page(request, template, selection, looked, form)
+        return self._page(request, template, selection, preview, form)
 
     def _send(
-        self, request: HttpRequest, selection: Selection, looked: Preview, form: ReplayForm
+        self, request: HttpRequest, selection: Selection, preview: Preview, form: ReplayForm
     ) -> HttpResponse | None:
         given = form.cleaned_data
 
@@ -209,8 +209,8 @@ class ReplayAdmin(JobAdmin):
                 reason=given["reason"],
                 owner=request.user,
                 copy_to=given["copy_to"],
-                total_count=looked.total.count,
-                is_estimate=looked.total.is_estimate,
+                total_count=preview.total.count,
+                is_estimate=preview.total.is_estimate,
                 origin=origin_of(request),
             )
             self._log(request, job)
@@ -230,11 +230,11 @@ class ReplayAdmin(JobAdmin):
         request: HttpRequest,
         template: str,
         selection: Selection,
-        looked: Preview,
+        preview: Preview,
         form: ReplayForm,
     ) -> HttpResponse:
         may_see = can(request, "view_content")
-        fits = looked.fits or {}
+        fits = preview.fits or {}
         verb = form.cleaned_data.get("verb", "") if form.is_bound and form.is_valid() else ""
         context = {
             **self.admin_site.each_context(request),
@@ -242,7 +242,7 @@ class ReplayAdmin(JobAdmin):
             "media": self.media + form.media,
             "title": _("Replay to users"),
             "form": form,
-            "preview": looked,
+            "preview": preview,
             "may_see": may_see,
             "filters": described(selection.criteria) if not selection.ids else [],
             "is_filtered": not selection.ids,
@@ -255,7 +255,7 @@ class ReplayAdmin(JobAdmin):
             "verb_name": VERBS[verb][0] if verb else "",
             "verb_text": VERBS[verb][1] if verb else "",
             "fit_count": fits.get(verb),
-            "repeated": repeated(request.POST),
+            "repeated": repeated_fields(request.POST),
             "selection_fields": selection_fields(selection),
             "again_url": f"{self.url_of('add')}?{urlencode(selection_fields(selection))}",
         }

@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from notifications.admin.jobs.compose_form import sentence
-from notifications.admin.jobs.send_once import KeyField
+from notifications.admin.jobs.send_once import FormKeyField
 from notifications.admin.links import notifications_url
 from notifications.admin.notification_list.address import LIST_NAMES, check_names
 from notifications.admin.user_fields import users_field
@@ -92,7 +92,7 @@ class ReplayForm(forms.Form):
             "This is kept on record, where all staff can read it. Recipients do not see it."
         ),
     )
-    form_key = KeyField()
+    form_key = FormKeyField()
 
     class Media:
         js = ("notifications-admin/autocomplete-label.js",)

@@ -23,7 +23,7 @@ from notifications.services.replay import Selection, count_fitting
 SHOWN: Final = 5
 
 
-class Shown(NamedTuple):
+class ShownNotification(NamedTuple):
     """One of the first."""
 
     notification: Notification
@@ -65,10 +65,10 @@ class Preview(NamedTuple):
     total: Total
     fits: dict[str, int] | None
     user_count: int | None
-    shown: list[Shown]
+    shown: list[ShownNotification]
 
 
-def preview(selection: Selection, user: Any) -> Preview:
+def preview_replay(selection: Selection, user: Any) -> Preview:
     """Look at a selection. Seven queries at most, each over no more than ``counts.MAX_COUNT`` rows."""
     rows = selection.rows(user).order_by()
     total = Total.of(rows)
@@ -79,10 +79,10 @@ def preview(selection: Selection, user: Any) -> Preview:
     return Preview(total, fit.by_verb, fit.user_count, shown)
 
 
-def first_shown(rows: QuerySet[Notification]) -> list[Shown]:
+def first_shown(rows: QuerySet[Notification]) -> list[ShownNotification]:
     """The newest of some notifications, to show which they are. One query."""
     now = timezone.now()
     return [
-        Shown(row, state_of(row, now), title_of(row.event), name_of(row.recipient))
+        ShownNotification(row, state_of(row, now), title_of(row.event), name_of(row.recipient))
         for row in newest_of(rows, limit=SHOWN)
     ]

@@ -24,7 +24,7 @@ class AlreadySent(Exception):
     """This very form was sent before, with other content."""
 
 
-class KeyField(forms.UUIDField):
+class FormKeyField(forms.UUIDField):
     """The key of one form, hidden in it."""
 
     def __init__(self) -> None:
@@ -55,6 +55,6 @@ def send_once(request: HttpRequest, path: str, key: UUID, work: Callable[[], UUI
     return UUID(answer.body), was_done
 
 
-def repeated(data: QueryDict) -> list[tuple[str, Any]]:
+def repeated_fields(data: QueryDict) -> list[tuple[str, Any]]:
     """What a page that asks repeats in hidden fields, so that what is confirmed is what was shown."""
     return [(name, value) for name, values in data.lists() if name not in _NEVER_REPEATED for value in values]

@@ -14,12 +14,12 @@ from django.utils.translation import ngettext
 from notifications.admin.links import (
     MAX_NAME,
     actions_html,
-    brief,
     inbox_url,
     level_html,
     name_of,
     notifications_url,
-    of_recipient_url,
+    recipient_notifications_url,
+    shorten,
     title_of,
     user_url,
     withdraw_url,
@@ -58,7 +58,7 @@ _CONTENT_LIMITS: Final = {
 _INVISIBLE: Final = re.compile(r"[\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
 
 
-def context_of(
+def page_context(
     notification: Notification,
     now: datetime,
     *,
@@ -80,7 +80,7 @@ def context_of(
     if has_content:
         event.refresh_from_db(fields=["body", "actions", "data"])
     url = event.url
-    _cut(event, with_content=has_content)
+    _shorten_texts(event, with_content=has_content)
     state = state_of(notification, now)
     inbox = inbox_of(notification.recipient_id)
     timeline = build_timeline(notification, state, inbox, may_replay=may_replay)
@@ -97,7 +97,7 @@ def context_of(
         "state": state,
         "is_listed": notification.is_listed,
         "explanation": explain(notification, state, now),
-        **_story(timeline),
+        **_timeline_context(timeline),
         "flush_seconds": _flush_seconds(),
         "actions": actions_html(event.actions) if has_content else "",
         "data": pretty_data(event.data) if has_content else "",
@@ -112,7 +112,7 @@ def context_of(
     }
 
 
-def _story(timeline: Timeline) -> dict[str, Any]:
+def _timeline_context(timeline: Timeline) -> dict[str, Any]:
     """What the timeline says, and what of it stands elsewhere on the page."""
     return {
         "timeline": timeline.entries,
@@ -127,7 +127,7 @@ def _recipient_urls(recipient: Any, inbox: Inbox | None) -> dict[str, str | None
     return {
         "inbox_url": inbox_url(inbox.pk) if inbox else "",
         "user_url": user_url(recipient),
-        "same_recipient_url": of_recipient_url(recipient),
+        "same_recipient_url": recipient_notifications_url(recipient),
     }
 
 
@@ -151,19 +151,19 @@ def pretty_data(text: str) -> str:
         return text
 
 
-def _cut(event: Event, *, with_content: bool) -> None:
+def _shorten_texts(event: Event, *, with_content: bool) -> None:
     """What was written past the services may be longer than they admit; the page shows as much as they would.
     Not to be saved.
     """
     limits = {**_LIMITS, **_CONTENT_LIMITS} if with_content else _LIMITS
     for name, limit in limits.items():
-        setattr(event, name, brief(getattr(event, name), limit))
+        setattr(event, name, shorten(getattr(event, name), limit))
 
 
 def count_others(notification: Notification) -> str:
     """Say how many other people were sent the same event, each once however often; empty when nobody was.
 
-    There may be a great many, so no more than ``MAX_OTHER_ROWS`` notifications are looked at. One query.
+    There may be a great many, so no more than ``MAX_OTHER_ROWS`` notifications are preview at. One query.
     """
     others = count_other_recipients(notification, max_rows=MAX_OTHER_ROWS)
     if not others.count:

@@ -28,20 +28,20 @@ def cursor_page(request: HttpRequest, site: AdminSite, text: str) -> HttpRespons
     try:
         cursor = Cursor.parse(text)
     except MalformedCursor:
-        return _nowhere(request, site, text, _("A cursor looks like abcdefgh-41."))
+        return _cursor_not_found(request, site, text, _("A cursor looks like abcdefgh-41."))
     inbox = inbox_of_epoch(cursor.epoch)
     if inbox is None:
         reason = _(
             "No inbox has this epoch any more. The inbox was given a new epoch after a "
             "restore, or its user was deleted."
         )
-        return _nowhere(request, site, text, reason)
+        return _cursor_not_found(request, site, text, reason)
     if cursor.position > inbox.head:
         reason = _(
             "The latest position in the inbox of %(user)s is %(head)d. The position of this "
             "cursor does not exist yet."
         )
-        return _nowhere(
+        return _cursor_not_found(
             request, site, text, reason % {"user": name_of(inbox.user), "head": inbox.head}, inbox
         )
     change = change_at(inbox, cursor.position)
@@ -49,7 +49,7 @@ def cursor_page(request: HttpRequest, site: AdminSite, text: str) -> HttpRespons
         reason = _(
             "The log of %(user)s is compacted up to position %(floor)d and no longer holds this position."
         )
-        return _nowhere(
+        return _cursor_not_found(
             request, site, text, reason % {"user": name_of(inbox.user), "floor": inbox.floor}, inbox
         )
     if change.notification is None:
@@ -59,7 +59,7 @@ def cursor_page(request: HttpRequest, site: AdminSite, text: str) -> HttpRespons
     )
 
 
-def usernames(request: HttpRequest) -> JsonResponse:
+def username_suggestions(request: HttpRequest) -> JsonResponse:
     """Usernames that begin with what is typed. One query, by their index."""
     term = request.GET.get("term", "").strip()
     found = usernames_beginning_with(term, limit=MAX_OFFERED) if term else []
@@ -68,7 +68,7 @@ def usernames(request: HttpRequest) -> JsonResponse:
     return JsonResponse({"usernames": offered}, headers={"Cache-Control": "no-store"})
 
 
-def _nowhere(
+def _cursor_not_found(
     request: HttpRequest, site: AdminSite, text: str, reason: str, inbox: Inbox | None = None
 ) -> HttpResponse:
     context = {

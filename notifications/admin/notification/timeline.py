@@ -31,7 +31,7 @@ class Fact(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Entry:
+class TimelineEntry:
     """One point of the timeline.
 
     Attributes:
@@ -73,7 +73,7 @@ class Timeline:
             the facts.
     """
 
-    entries: list[Entry] = field(default_factory=list)
+    entries: list[TimelineEntry] = field(default_factory=list)
     deliveries: Deliveries = field(default_factory=Deliveries)
     origins: Sequence[Fact] = ()
     successors: Sequence[Fact] = ()
@@ -109,21 +109,21 @@ def build_timeline(
     )
     if left_out:
         gap = _("Older changes are not shown here. The inbox’s log has them all.")
-        story.insert(0, Entry(kind="gap", title=gap))
+        story.insert(0, TimelineEntry(kind="gap", title=gap))
     staged = _staged(notification, source, may_replay=may_replay)
     return Timeline(
-        entries=[staged, *story, *_ending(notification, state)],
+        entries=[staged, *story, *_still_to_come(notification, state)],
         deliveries=deliveries,
         origins=_origin(source) if source else (),
         successors=[fact for trace in traces for fact in _made(trace) if trace.verb is ReplayVerb.REDELIVER],
     )
 
 
-def _written(delivery: Delivery) -> Entry:
+def _written(delivery: Delivery) -> TimelineEntry:
     record = delivery.record
     device = describe_agent(record.agent) or record.agent or _("an unknown client")
     names = {EndReason.ANSWERED.value: _("poll"), EndReason.LISTED.value: _("list")}
-    return Entry(
+    return TimelineEntry(
         kind="written",
         title=_("Written to %s") % device,
         at=delivery.written_at,
@@ -134,7 +134,7 @@ def _written(delivery: Delivery) -> Entry:
     )
 
 
-def _staged(notification: Notification, source: Source | None, *, may_replay: bool) -> Entry:
+def _staged(notification: Notification, source: Source | None, *, may_replay: bool) -> TimelineEntry:
     event = notification.event
     notes: list[str] = []
     if source:
@@ -145,7 +145,7 @@ def _staged(notification: Notification, source: Source | None, *, may_replay: bo
         notes.append(_("Sent by %s.") % event.source)
     if notification.deliver_at:
         notes.append(_("To be delivered at %s.") % _clock(notification.deliver_at))
-    return Entry(
+    return TimelineEntry(
         kind="staged",
         title=_("Queued"),
         at=notification.staged_at,
@@ -154,7 +154,7 @@ def _staged(notification: Notification, source: Source | None, *, may_replay: bo
     )
 
 
-def _replayed(trace: Trace, *, may_replay: bool) -> Entry:
+def _replayed(trace: Trace, *, may_replay: bool) -> TimelineEntry:
     title, note = {
         ReplayVerb.SHOW: (
             _("Shown again"),
@@ -166,7 +166,7 @@ def _replayed(trace: Trace, *, may_replay: bool) -> Entry:
         ),
         ReplayVerb.COPY: (_("Copied to others"), ""),
     }[trace.verb]
-    return Entry(
+    return TimelineEntry(
         kind="replayed",
         title=title,
         at=trace.at,
@@ -207,7 +207,7 @@ def _by(job: Replay | None, *, may_replay: bool) -> list[Fact]:
     return [*facts, Fact(_("Reason"), job.reason)]
 
 
-def _entry(change: Change, epoch: str) -> Entry:
+def _entry(change: Change, epoch: str) -> TimelineEntry:
     notes = {
         ChangeKind.CREATED: _("It was given its position and is in the recipient’s list from here on."),
         ChangeKind.READ_ALL: _("The recipient’s whole inbox was marked as read up to position %s.")
@@ -220,7 +220,7 @@ def _entry(change: Change, epoch: str) -> Entry:
             "category": change.read_category,
             "up_to": change.up_to,
         }
-    return Entry(
+    return TimelineEntry(
         kind=change.kind,
         title=str(kind.label) if kind is not ChangeKind.READ_ALL else _("Read, by “Mark all as read”"),
         at=change.at,
@@ -230,19 +230,21 @@ def _entry(change: Change, epoch: str) -> Entry:
     )
 
 
-def _ending(notification: Notification, state: State) -> list[Entry]:
+def _still_to_come(notification: Notification, state: State) -> list[TimelineEntry]:
     """What has not happened yet, or never will."""
     match state:
         case State.FAILED:
             return [
-                Entry(kind="failed", title=_("Failed"), at=notification.failed_at, note=notification.failure)
+                TimelineEntry(
+                    kind="failed", title=_("Failed"), at=notification.failed_at, note=notification.failure
+                )
             ]
         case State.SCHEDULED:
-            return [Entry(kind="pending", title=_("Will be delivered"), at=notification.deliver_at)]
+            return [TimelineEntry(kind="pending", title=_("Will be delivered"), at=notification.deliver_at)]
         case State.STAGED:
-            return [Entry(kind="pending", title=_("Waiting for its position in the inbox"))]
+            return [TimelineEntry(kind="pending", title=_("Waiting for its position in the inbox"))]
         case State.UNREAD | State.READ | State.ARCHIVED if notification.expires_at:
-            return [Entry(kind="pending", title=_("Will expire"), at=notification.expires_at)]
+            return [TimelineEntry(kind="pending", title=_("Will expire"), at=notification.expires_at)]
         case _:
             return []
 

@@ -22,7 +22,7 @@ from notifications.admin.history import log_changes, log_list_change
 from notifications.admin.jobs.compose_form import ReasonForm
 from notifications.admin.jobs.job_admin import number
 from notifications.admin.jobs.replay_form import BadSelection, list_url, selection_fields, selection_in
-from notifications.admin.jobs.replay_preview import Shown, Total, first_shown
+from notifications.admin.jobs.replay_preview import ShownNotification, Total, first_shown
 from notifications.admin.links import notification_url
 from notifications.admin.notification_list.address import described
 from notifications.admin.permissions import can
@@ -64,7 +64,7 @@ class Preview:
     going: Total
     unseen: Total
     beside: Total
-    shown: list[Shown]
+    shown: list[ShownNotification]
 
     @property
     def total(self) -> Total:
@@ -91,13 +91,13 @@ def withdraw_page(request: HttpRequest, model_admin: ModelAdmin[Notification]) -
     is_sure = form.is_valid()
     until = form.cleaned_data["until"] if is_sure else newest_key()
     rows = selection.rows(request.user).filter(pk__lte=until)
-    looked = _preview(rows)
-    if not looked.keys:
+    preview = _preview(rows)
+    if not preview.keys:
         messages.warning(request, _("Nothing is left to withdraw."))
-        return HttpResponseRedirect(_back(request, selection))
+        return HttpResponseRedirect(_return_url(request, selection))
     if is_sure:
-        _withdraw(request, selection, looked, form.cleaned_data["reason"])
-        return HttpResponseRedirect(_back(request, selection))
+        _withdraw(request, selection, preview, form.cleaned_data["reason"])
+        return HttpResponseRedirect(_return_url(request, selection))
     context = {
         **model_admin.admin_site.each_context(request),
         "title": _("Withdraw"),
@@ -105,13 +105,13 @@ def withdraw_page(request: HttpRequest, model_admin: ModelAdmin[Notification]) -
         "media": model_admin.media,
         "form": form,
         "until": until,
-        "preview": looked,
+        "preview": preview,
         "max_events": number(MAX_EVENTS),
         "may_see": can(request, "view_content"),
         "filters": described(selection.criteria) if not selection.ids else [],
         "is_filtered": not selection.ids,
         "selection_fields": selection_fields(selection),
-        "back_url": _back(request, selection),
+        "back_url": _return_url(request, selection),
     }
     return TemplateResponse(request, "admin/notification_hub/notification/withdraw.html", context)
 
@@ -130,7 +130,7 @@ def _preview(rows: QuerySet[Notification]) -> Preview:
     )
 
 
-def _back(request: HttpRequest, selection: Selection) -> str:
+def _return_url(request: HttpRequest, selection: Selection) -> str:
     """The page of the one that is meant, if it is still there: what nobody has seen is gone without a trace.
     Else the list.
     """
@@ -139,31 +139,31 @@ def _back(request: HttpRequest, selection: Selection) -> str:
     return list_url(request)
 
 
-def _withdraw(request: HttpRequest, selection: Selection, looked: Preview, reason: str) -> None:
+def _withdraw(request: HttpRequest, selection: Selection, preview: Preview, reason: str) -> None:
     """Do it and put it on record, both or neither; and say what came of it."""
     with transaction.atomic():
-        _log(request, selection, looked, reason)
-        count = services.withdraw_events(looked.keys, origin=origin_of(request))
+        _log(request, selection, preview, reason)
+        count = services.withdraw_events(preview.keys, origin=origin_of(request))
     gone = ngettext(
         "%s notification is being removed.", "%s notifications are being removed.", count
     ) % number(count)
     messages.success(request, _("It was withdrawn.") + " " + gone)
-    if looked.has_more:
+    if preview.has_more:
         messages.warning(
             request, _("More notifications match this filter. Repeat this to withdraw the rest.")
         )
 
 
-def _log(request: HttpRequest, selection: Selection, looked: Preview, reason: str) -> None:
+def _log(request: HttpRequest, selection: Selection, preview: Preview, reason: str) -> None:
     """In Django's log: for each notification that was named, or for the filter; and for each broadcast that
     ends.
     """
     text = _("Withdrawn: %s") % reason
-    log_changes(request, broadcasts_of(looked.keys), text)
+    log_changes(request, broadcasts_of(preview.keys), text)
     if selection.ids:
-        log_changes(request, notifications_named(selection.ids, event_ids=looked.keys), text)
+        log_changes(request, notifications_named(selection.ids, event_ids=preview.keys), text)
         return
     parameters = sorted(selection.criteria.as_parameters().items())
     which = "&".join(f"{name}={value}" for name, value in parameters) or _("all")
     by_filter = _("Withdrawn by a filter (%(filter)s): %(what)s. %(reason)s")
-    log_list_change(request, by_filter % {"filter": which, "what": looked.words, "reason": reason})
+    log_list_change(request, by_filter % {"filter": which, "what": preview.words, "reason": reason})

@@ -31,7 +31,7 @@ Verb = Callable[..., Outcome]
 delete_by_staff: Final[Verb] = partial(services.delete, reason=Reason.STAFF)
 
 
-class Tally:
+class ActionResult:
     """What a verb did to a selection, over all its recipients."""
 
     def __init__(self) -> None:
@@ -41,7 +41,7 @@ class Tally:
         self.busy = 0
 
 
-def apply(request: HttpRequest, verb: Verb, rows: Iterable[tuple[Any, UUID]]) -> Tally:
+def apply_to_each_inbox(request: HttpRequest, verb: Verb, rows: Iterable[tuple[Any, UUID]]) -> ActionResult:
     """Do one thing to notifications of any number of recipients; each recipient's inbox is a transaction of
     its own.
 
@@ -52,40 +52,40 @@ def apply(request: HttpRequest, verb: Verb, rows: Iterable[tuple[Any, UUID]]) ->
     by_recipient: dict[Any, list[UUID]] = {}
     for recipient_id, public_id in rows:
         by_recipient.setdefault(recipient_id, []).append(public_id)
-    tally = Tally()
+    result = ActionResult()
     for recipient_id, ids in by_recipient.items():
         try:
             outcome = verb(recipient_id, ids, origin=origin_of(request))
         except OperationalError:
             # Somebody holds this inbox for longer than lock_timeout_seconds; the others need not suffer.
-            tally.busy += len(ids)
+            result.busy += len(ids)
             continue
         except NotFound:
-            tally.not_listed += len(ids)
+            result.not_listed += len(ids)
             continue
-        tally.changed += outcome.changed
-        tally.not_listed += len(outcome.not_found)
-        tally.unchanged += len(ids) - outcome.changed - len(outcome.not_found)
-    return tally
+        result.changed += outcome.changed
+        result.not_listed += len(outcome.not_found)
+        result.unchanged += len(ids) - outcome.changed - len(outcome.not_found)
+    return result
 
 
-def report(request: HttpRequest, tally: Tally, *, done: str, already: str) -> None:
+def report_result(request: HttpRequest, result: ActionResult, *, done: str, already: str) -> None:
     """Tell the member of staff what came of it, in as many sentences as there is to say."""
-    if tally.changed:
+    if result.changed:
         messages.success(request, done)
-    if tally.unchanged:
+    if result.unchanged:
         messages.info(request, already)
-    tell_not_listed(request, tally.not_listed)
-    if tally.busy:
+    report_not_listed(request, result.not_listed)
+    if result.busy:
         text = ngettext(
             "%d notification was not changed, because its inbox is busy. Try again in a moment.",
             "%d notifications were not changed, because their inboxes are busy. Try again in a moment.",
-            tally.busy,
+            result.busy,
         )
-        messages.error(request, text % tally.busy)
+        messages.error(request, text % result.busy)
 
 
-def tell_not_listed(request: HttpRequest, count: int) -> None:
+def report_not_listed(request: HttpRequest, count: int) -> None:
     """Say of how many nothing was done, because their recipients do not have them in their lists."""
     if count:
         text = ngettext(
@@ -98,7 +98,7 @@ def tell_not_listed(request: HttpRequest, count: int) -> None:
         messages.warning(request, text % count)
 
 
-def selected(request: HttpRequest, queryset: QuerySet[Notification]) -> list[tuple[Any, UUID]] | None:
+def selected_rows(request: HttpRequest, queryset: QuerySet[Notification]) -> list[tuple[Any, UUID]] | None:
     """Recipients and ids of a selection; None, with a message, when it is too large."""
     rows = queryset.order_by("pk").values_list("recipient_id", "public_id")[: MAX_SELECTED + 1]
     found = [(recipient_id, public_id) for recipient_id, public_id in rows]
@@ -117,14 +117,14 @@ def selected(request: HttpRequest, queryset: QuerySet[Notification]) -> list[tup
 )
 def mark_selected_read(model_admin: Any, request: HttpRequest, queryset: QuerySet[Notification]) -> None:
     """Mark a selection read."""
-    if (rows := selected(request, queryset)) is None:
+    if (rows := selected_rows(request, queryset)) is None:
         return
-    tally = apply(request, services.mark_read, rows)
+    result = apply_to_each_inbox(request, services.mark_read, rows)
     done = ngettext(
-        "%d notification was marked as read.", "%d notifications were marked as read.", tally.changed
+        "%d notification was marked as read.", "%d notifications were marked as read.", result.changed
     )
-    already = ngettext("%d was already read.", "%d were already read.", tally.unchanged)
-    report(request, tally, done=done % tally.changed, already=already % tally.unchanged)
+    already = ngettext("%d was already read.", "%d were already read.", result.unchanged)
+    report_result(request, result, done=done % result.changed, already=already % result.unchanged)
 
 
 @admin.action(
@@ -132,14 +132,14 @@ def mark_selected_read(model_admin: Any, request: HttpRequest, queryset: QuerySe
 )
 def mark_selected_unread(model_admin: Any, request: HttpRequest, queryset: QuerySet[Notification]) -> None:
     """Mark a selection unread."""
-    if (rows := selected(request, queryset)) is None:
+    if (rows := selected_rows(request, queryset)) is None:
         return
-    tally = apply(request, services.mark_unread, rows)
+    result = apply_to_each_inbox(request, services.mark_unread, rows)
     done = ngettext(
-        "%d notification was marked as unread.", "%d notifications were marked as unread.", tally.changed
+        "%d notification was marked as unread.", "%d notifications were marked as unread.", result.changed
     )
-    already = ngettext("%d was already unread.", "%d were already unread.", tally.unchanged)
-    report(request, tally, done=done % tally.changed, already=already % tally.unchanged)
+    already = ngettext("%d was already unread.", "%d were already unread.", result.unchanged)
+    report_result(request, result, done=done % result.changed, already=already % result.unchanged)
 
 
 @admin.action(permissions=["replay"], description=gettext_lazy("Replay selected %(verbose_name_plural)s…"))
@@ -147,7 +147,7 @@ def replay_selected(
     model_admin: Any, request: HttpRequest, queryset: QuerySet[Notification]
 ) -> HttpResponseBase | None:
     """Ask what to replay of a selection; nothing is sent yet."""
-    if not (rows := selected(request, queryset)):
+    if not (rows := selected_rows(request, queryset)):
         return None
     return HttpResponseRedirect(replay_url(public_id for _recipient_id, public_id in rows))
 
@@ -157,7 +157,7 @@ def withdraw_selected(
     model_admin: Any, request: HttpRequest, queryset: QuerySet[Notification]
 ) -> HttpResponseBase | None:
     """Ask whether to take a selection back from everybody; nothing is withdrawn yet."""
-    if not (rows := selected(request, queryset)):
+    if not (rows := selected_rows(request, queryset)):
         return None
     return HttpResponseRedirect(withdraw_url(public_id for _recipient_id, public_id in rows))
 
@@ -167,7 +167,7 @@ def withdraw_selected(
 )
 def retry_selected(model_admin: Any, request: HttpRequest, queryset: QuerySet[Notification]) -> None:
     """Let the sequencer try those again that it has marked failed; the others are left alone."""
-    if (rows := selected(request, queryset)) is None:
+    if (rows := selected_rows(request, queryset)) is None:
         return
     ids = [public_id for _recipient_id, public_id in rows]
     count = services.retry_failed(ids)
@@ -193,14 +193,14 @@ def delete_selected(
     """Delete a selection, after Django's own page has asked. What is not listed is not asked about: nothing
     could be deleted.
     """
-    if (rows := selected(request, queryset)) is None:
+    if (rows := selected_rows(request, queryset)) is None:
         return None
     if not request.POST.get("post"):
         listed = queryset.filter(Notification.LISTED)
         count = listed.count()
-        tell_not_listed(request, len(rows) - count)
+        report_not_listed(request, len(rows) - count)
         return confirm_deletion(model_admin, request, listed) if count else None
-    tally = apply(request, delete_by_staff, rows)
-    done = ngettext("%d notification was deleted.", "%d notifications were deleted.", tally.changed)
-    report(request, tally, done=done % tally.changed, already="")
+    result = apply_to_each_inbox(request, delete_by_staff, rows)
+    done = ngettext("%d notification was deleted.", "%d notifications were deleted.", result.changed)
+    report_result(request, result, done=done % result.changed, already="")
     return None

@@ -10,12 +10,12 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from notifications.admin.links import (
-    brief,
     chip_html,
     level_html,
     name_of,
     notification_url,
-    of_recipient_url,
+    recipient_notifications_url,
+    shorten,
     time_html,
     title_of,
 )
@@ -36,13 +36,13 @@ class NotificationColumns:
     @admin.display(description=gettext_lazy("recipient"))
     def to(self, row: Notification) -> SafeString:
         """The username; it filters the list."""
-        address, name = of_recipient_url(row.recipient), name_of(row.recipient)
+        address, name = recipient_notifications_url(row.recipient), name_of(row.recipient)
         return format_html('<a href="{}" class="hub-user"><bdi>{}</bdi></a>', address, name)
 
     @admin.display(description=gettext_lazy("title"))
     def title(self, row: Notification) -> SafeString:
         """The title, with its type and topic below."""
-        topic = format_html(" · <bdi>{}</bdi>", brief(row.event.topic)) if row.event.topic else ""
+        topic = format_html(" · <bdi>{}</bdi>", shorten(row.event.topic)) if row.event.topic else ""
         return format_html(
             '<a class="hub-title" href="{}"><bdi>{}</bdi></a><span '
             'class="hub-under"><code>{}</code>{}</span>',
@@ -56,7 +56,7 @@ class NotificationColumns:
     def kind(self, row: Notification) -> SafeString:
         """Type and topic, where the title is not shown."""
         topic = (
-            format_html('<span class="hub-under"><bdi>{}</bdi></span>', brief(row.event.topic))
+            format_html('<span class="hub-under"><bdi>{}</bdi></span>', shorten(row.event.topic))
             if row.event.topic
             else ""
         )

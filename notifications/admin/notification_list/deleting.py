@@ -56,13 +56,17 @@ class DeletesThroughServices(BoundedList):
 
     def delete_model(self, request: HttpRequest, obj: Notification) -> None:
         """Through the services, which keep the row and its log."""
-        tally = actions.apply(request, actions.delete_by_staff, [(obj.recipient_id, obj.public_id)])
-        actions.report(request, tally, done=_("It was deleted; its recipient no longer sees it."), already="")
+        result = actions.apply_to_each_inbox(
+            request, actions.delete_by_staff, [(obj.recipient_id, obj.public_id)]
+        )
+        actions.report_result(
+            request, result, done=_("It was deleted; its recipient no longer sees it."), already=""
+        )
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Notification]) -> None:
         """Through the services, which keep the rows and their logs."""
-        if (rows := actions.selected(request, queryset)) is not None:
-            actions.apply(request, actions.delete_by_staff, rows)
+        if (rows := actions.selected_rows(request, queryset)) is not None:
+            actions.apply_to_each_inbox(request, actions.delete_by_staff, rows)
 
     def response_delete(self, request: HttpRequest, obj_display: str, obj_id: Any) -> HttpResponse:
         """Back to its page, which shows the deletion as its newest change."""

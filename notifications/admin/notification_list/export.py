@@ -14,13 +14,13 @@ from django.http import HttpRequest, StreamingHttpResponse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from notifications.admin.notification_list.export_runs import ExportRun, InThreads, Part
+from notifications.admin.notification_list.export_runs import AsyncExportParts, ExportRun, Part
 from notifications.admin.permissions import can
 from notifications.exceptions import InvalidInput
 from notifications.payloads import data_as_json
 from notifications.protocol.links import actions_text, stored_actions
 from notifications.selectors.staff.notification_list.conditions import Conditions
-from notifications.selectors.staff.notification_list.keyset_pages import iterate
+from notifications.selectors.staff.notification_list.keyset_pages import iterate_keys
 from notifications.selectors.staff.notification_list.rows import rows_to_export
 from notifications.selectors.staff.states import state_of
 
@@ -49,13 +49,13 @@ def export(request: HttpRequest, conditions: Conditions, file_format: str) -> St
     columns = COLUMNS + CONTENT if has_content else COLUMNS
     write, mark = {"csv": (_csv, _csv_mark), "json": (_json, _json_mark)}[file_format]
     run = ExportRun(
-        write(columns, (records(keys, columns) for keys in iterate(conditions, size=CHUNK))),
+        write(columns, (records(keys, columns) for keys in iterate_keys(conditions, size=CHUNK))),
         mark=mark(_("This export failed here and is not complete.")),
         request=request,
         file_format=file_format,
         has_content=has_content,
     )
-    body: Any = InThreads(run) if isinstance(request, ASGIRequest) else run
+    body: Any = AsyncExportParts(run) if isinstance(request, ASGIRequest) else run
     name = timezone.now().strftime(f"notifications-%Y-%m-%d-%H%M%S.{file_format}")
     return StreamingHttpResponse(
         body,

@@ -42,7 +42,7 @@ class ExportsFull(Exception):
     """As many exports are under way in this process as there may be; this one was not started."""
 
 
-def full_answer() -> HttpResponse:
+def too_many_exports_answer() -> HttpResponse:
     """What a member of staff is told who asked for one more."""
     text = _("Too many exports are running. Nothing was exported. Try again when one of them has finished.")
     headers = {"Retry-After": str(RETRY_SECONDS), "Cache-Control": "no-store"}
@@ -179,7 +179,7 @@ class ExportRun:
             self.close()
 
 
-class InThreads:
+class AsyncExportParts:
     """The parts of an export for an event loop, each read in the thread that Django keeps for the request.
 
     Args:

@@ -28,8 +28,8 @@ from django.views.decorators.http import require_POST, require_safe
 from notifications import services
 from notifications.admin.links import (
     notification_url,
+    redirect_to_list,
     replay_url,
-    to_list,
     withdraw_url,
 )
 from notifications.admin.notification import detail, permalinks
@@ -41,7 +41,7 @@ from notifications.admin.notification_list.changelist import NotificationList
 from notifications.admin.notification_list.columns import NotificationColumns
 from notifications.admin.notification_list.deleting import DeletesThroughServices
 from notifications.admin.notification_list.export import CONTENT, FORMATS, export
-from notifications.admin.notification_list.export_runs import ExportsFull, full_answer
+from notifications.admin.notification_list.export_runs import ExportsFull, too_many_exports_answer
 from notifications.admin.notification_list.sidebar_filters import FILTERS
 from notifications.admin.permissions import can, needs
 from notifications.models import Notification
@@ -182,13 +182,15 @@ class NotificationAdmin(NotificationColumns, DeletesThroughServices):
         try:
             return export(request, conditions, file_format)
         except ExportsFull:
-            return full_answer()
+            return too_many_exports_answer()
 
     @needs("view", "erase")
     def erase_view(self, request: HttpRequest, object_id: str) -> HttpResponseBase:
         """Asks, then erases content."""
         found = self.get_object(request, unquote(object_id))
-        return to_list(request, "notification") if found is None else erase_page(request, self, found)
+        return (
+            redirect_to_list(request, "notification") if found is None else erase_page(request, self, found)
+        )
 
     @needs("view", "compose")
     def withdraw_view(self, request: HttpRequest) -> HttpResponse:
@@ -198,7 +200,7 @@ class NotificationAdmin(NotificationColumns, DeletesThroughServices):
     @needs("view")
     def usernames_view(self, request: HttpRequest) -> HttpResponse:
         """Usernames for the fields of the list."""
-        return permalinks.usernames(request)
+        return permalinks.username_suggestions(request)
 
     @needs("view")
     def cursor_view(self, request: HttpRequest, text: str) -> HttpResponse:
@@ -218,7 +220,7 @@ class NotificationAdmin(NotificationColumns, DeletesThroughServices):
         if not self.has_view_or_change_permission(request, found):
             raise PermissionDenied
         if found is None:
-            return to_list(request, "notification")
+            return redirect_to_list(request, "notification")
         request.current_app = self.admin_site.name
         context = {
             **self.admin_site.each_context(request),
@@ -230,7 +232,7 @@ class NotificationAdmin(NotificationColumns, DeletesThroughServices):
             "replay_url": replay_url([found.public_id]) if can(request, "replay") else "",
             "may_retry": found.failed_at is not None and found.position is None and can(request, "compose"),
             "may_erase": can(request, "erase"),
-            **detail.context_of(
+            **detail.page_context(
                 found,
                 timezone.now(),
                 has_content=can(request, "view_content"),
@@ -248,13 +250,15 @@ class NotificationAdmin(NotificationColumns, DeletesThroughServices):
         if not self.has_change_permission(request, found):
             raise PermissionDenied
         if found is None:
-            return to_list(request, "notification")
-        tally = actions.apply(request, self.detail_kinds[name], [(found.recipient_id, found.public_id)])
+            return redirect_to_list(request, "notification")
+        result = actions.apply_to_each_inbox(
+            request, self.detail_kinds[name], [(found.recipient_id, found.public_id)]
+        )
         done = {"read": _("It was marked as read."), "unread": _("It was marked as unread.")}[name]
         already = {"read": _("It was already read."), "unread": _("It was already unread.")}[name]
-        if tally.changed:
+        if result.changed:
             self.log_change(request, found, done)
-        actions.report(request, tally, done=done, already=already)
+        actions.report_result(request, result, done=done, already=already)
         return HttpResponseRedirect(notification_url(found.public_id))
 
     def has_add_permission(self, request: HttpRequest) -> bool:

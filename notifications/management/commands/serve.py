@@ -106,8 +106,8 @@ class Command(BaseCommand):
 
 def work(application: str, folder: Path, number: int, listening: int, lifeline: int) -> None:
     """Serve as one of several workers, with what the supervisor gave on the command line."""
-    counts_writer = CountsWriter(WorkerCounts(folder), number, prometheus.numbers)
-    prometheus.share(counts_writer)
+    counts_writer = CountsWriter(WorkerCounts(folder), number, prometheus.worker_numbers)
+    prometheus.share_counts(counts_writer)
     server.work(application, socket.socket(fileno=listening), socket.socket(fileno=lifeline), counts_writer)
 
 

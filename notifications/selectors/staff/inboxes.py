@@ -7,6 +7,7 @@ from typing import Any
 from django.db.models import QuerySet
 
 from notifications.models import Change, Inbox
+from notifications.selectors.staff.pages import first_rows
 
 
 def inbox_of(user_id: Any) -> Inbox | None:
@@ -27,9 +28,12 @@ def change_at(inbox: Inbox, position: int) -> Change | None:
     return _changes(inbox).filter(position=position).first()
 
 
-def changes_down_from(inbox: Inbox, position: int, *, limit: int) -> list[Change]:
-    """The changes at a position and before it, newest first, as ``change_at`` has one. One query."""
-    return list(_changes(inbox).filter(position__lte=position).order_by("-position")[:limit])
+def changes_down_from(inbox: Inbox, position: int, *, limit: int) -> tuple[list[Change], bool]:
+    """The changes at a position and before it, newest first, and whether there are older ones. One query.
+
+    Each has its notification and event, as in ``change_at``.
+    """
+    return first_rows(_changes(inbox).filter(position__lte=position).order_by("-position"), limit)
 
 
 def _changes(inbox: Inbox) -> QuerySet[Change]:

@@ -30,7 +30,7 @@ INDEXED: Final = frozenset((State.SCHEDULED, State.STAGED, State.FAILED))
 
 
 def state_of(notification: Notification, now: datetime) -> State:
-    """The state of one row; the same as ``condition``, for a row that has been read."""
+    """The state of one row; the same as ``in_state``, for a row that has been read."""
     if notification.position is None:
         if notification.failed_at is not None:
             return State.FAILED
@@ -48,7 +48,7 @@ def listed_state(row: Notification | NotificationRow) -> State:
     return State.UNREAD if row.read_at is None else State.READ
 
 
-def condition(state: State, now: datetime) -> Q:
+def in_state(state: State, now: datetime) -> Q:
     """The rows in one state, written as the partial indexes of the model are."""
     match state:
         case State.UNREAD:

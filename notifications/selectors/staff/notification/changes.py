@@ -9,6 +9,7 @@ from django.db.models import Q
 
 from notifications.fold import OBJECT_KINDS
 from notifications.models import Change, ChangeKind, Notification
+from notifications.selectors.staff.pages import first_rows
 
 MAX_CHANGES: Final = 200
 
@@ -20,9 +21,8 @@ def changes_of(notification: Notification) -> tuple[list[Change], bool]:
     if notification.position is None:
         return [], False
     own = Change.objects.filter(inbox_id=notification.recipient_id, notification=notification)
-    newest = list(own.order_by("-position")[: MAX_CHANGES + 1])
-    left_out = len(newest) > MAX_CHANGES
-    changes = newest[:MAX_CHANGES][::-1]
+    newest, left_out = first_rows(own.order_by("-position"), MAX_CHANGES)
+    changes = newest[::-1]
     if spans := _spans_read_by_all(changes, notification):
         changes = _merge(changes, _read_all(notification, spans))
     return changes, left_out

@@ -17,6 +17,7 @@ from notifications import selectors
 from notifications.exceptions import InvalidInput
 from notifications.filters import Filters
 from notifications.models import ApiToken, EndReason, Inbox, Notification, StreamSession
+from notifications.selectors.staff.pages import first_rows
 
 MAX_RECORDS: Final = 200  # of one kind that are read; the oldest, which tell who was first
 MAX_SHOWN: Final = 20
@@ -71,8 +72,8 @@ def deliveries_of(notification: Notification, inbox: Inbox | None) -> Deliveries
         "id"
     )
     covering = records.filter(start_position__lt=notification.position, position__gte=notification.position)
-    read = list(covering[: MAX_RECORDS + 1])
-    written = [one for one in read[:MAX_RECORDS] if _has(one, notification)]
+    read, has_more = first_rows(covering, MAX_RECORDS)
+    written = [one for one in read if _has(one, notification)]
     if not written:
         return Deliveries()
     returning = records.filter(start_position__gte=notification.position, resume__in=_RETURNS)
@@ -85,7 +86,7 @@ def deliveries_of(notification: Notification, inbox: Inbox | None) -> Deliveries
         came_back = next((later for later in returns if later.pk > one.pk and _is_same(one, later)), None)
         shown.append(_delivery(one, notification.created_at, came_back, tokens, open_now))
     known = len(written) - len(shown[:MAX_SHOWN])
-    return Deliveries(shown=shown[:MAX_SHOWN], left_out=None if len(read) > MAX_RECORDS else known)
+    return Deliveries(shown=shown[:MAX_SHOWN], left_out=None if has_more else known)
 
 
 def _delivery(

@@ -9,6 +9,7 @@ from uuid import UUID
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from notifications.models import Broadcast, Event, Notification
+from notifications.selectors.staff.pages import first_rows
 
 Rows = QuerySet[Notification]
 # Of what is neither deleted nor failed, somebody has it or is still to get it.
@@ -48,8 +49,7 @@ def withdrawable_of(rows: Rows, *, limit: int) -> Withdrawable:
         limit: events at most.
     """
     events = withdrawable_events().filter(pk__in=rows.values("event_id")).order_by("-pk")
-    keys = list(events.values_list("pk", flat=True)[: limit + 1])
-    has_more, keys = len(keys) > limit, keys[:limit]
+    keys, has_more = first_rows(events.values_list("pk", flat=True), limit)
     notifications = Notification.objects.filter(_AT_LARGE, event_id__in=keys)
     return Withdrawable(
         keys=keys,

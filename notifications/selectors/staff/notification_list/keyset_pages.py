@@ -22,6 +22,7 @@ from django.db.models.functions import Coalesce
 from notifications.models import Event, Notification
 from notifications.selectors.staff.notification_list.conditions import Conditions
 from notifications.selectors.staff.notification_list.criteria import BadCriteria
+from notifications.selectors.staff.pages import first_rows
 from notifications.sql.dialect import is_postgresql
 
 # What one page may look through by rows: some 50 ms of the database.
@@ -52,8 +53,8 @@ class Page:
     older: str = ""
 
 
-class Place(NamedTuple):
-    """A place between two notifications of a list that goes by events: what comes after it is older.
+class PageStart(NamedTuple):
+    """A start between two notifications of a list that goes by events: what comes after it is older.
 
     Attributes:
         sent_at, event_id: of the event.
@@ -68,7 +69,7 @@ class Place(NamedTuple):
         return f"{(self.sent_at - _EPOCH) // timedelta(microseconds=1)}.{self.event_id}.{self.row_id}"
 
     @classmethod
-    def parse(cls, text: str) -> Place:
+    def parse(cls, text: str) -> PageStart:
         """Read it from an address. Raises BadCriteria."""
         sent, event_id, row_id = (_number(part) for part in [*text.split("."), "", ""][:3])
         try:
@@ -92,12 +93,12 @@ def read_page(conditions: Conditions, *, before: str = "", limit: int) -> Page:
     if conditions.unknown:
         return Page()
     if conditions.goes_by_events:
-        return _EventWalk(conditions, limit).page(Place.parse(before) if before else None)
+        return _EventPageReader(conditions, limit).page(PageStart.parse(before) if before else None)
     rows = Notification.objects.filter(conditions.indexed)
     return _by_rows(rows, conditions.beside_indexed, _number(before) if before else None, limit)
 
 
-def iterate(conditions: Conditions, *, size: int) -> Iterator[list[int]]:
+def iterate_keys(conditions: Conditions, *, size: int) -> Iterator[list[int]]:
     """The keys of everything that is wanted, some at a time, and never all in memory. What is sent meanwhile
     is left out.
     """
@@ -120,13 +121,13 @@ def _by_rows(rows: QuerySet[Notification], wanted: Q, before: int | None, limit:
     if wanted:
         floor = rows.values_list("pk", flat=True)[MAX_ROWS - 1 : MAX_ROWS].first()
         rows = rows.filter(wanted) if floor is None else rows.filter(wanted, pk__gte=floor)
-    keys = list(rows.values_list("pk", flat=True)[: limit + 1])
-    if len(keys) > limit:
-        return Page(keys=keys[:limit], older=str(keys[limit - 1]))
+    keys, has_more = first_rows(rows.values_list("pk", flat=True), limit)
+    if has_more:
+        return Page(keys=keys, older=str(keys[-1]))
     return Page(keys=keys, older="" if floor is None else str(floor))
 
 
-class _EventWalk:
+class _EventPageReader:
     """Goes from event to event until a page is full, the events are over, or the time is."""
 
     def __init__(self, conditions: Conditions, limit: int) -> None:
@@ -137,52 +138,52 @@ class _EventWalk:
         self._found: list[tuple[int, int, datetime]] = []
         self._ends_at = time.monotonic() + LOOK_SECONDS
 
-    def page(self, place: Place | None) -> Page:
-        """The page that begins at a place, or with the newest."""
+    def page(self, start: PageStart | None) -> Page:
+        """The page that begins at a start, or with the newest."""
         size = FIRST_EVENTS
         while True:
-            place = self._finish_event(place) if place and place.row_id else self._look(place, size)
+            start = self._finish_event(start) if start and start.row_id else self._read_events(start, size)
             if len(self._found) > self._limit:
                 _key, event_id, sent_at = self._found[self._limit - 1]
-                last = Place(sent_at, event_id, self._found[self._limit - 1][0])
+                last = PageStart(sent_at, event_id, self._found[self._limit - 1][0])
                 return self._result(str(last))
-            if place is None:
+            if start is None:
                 return self._result("")
             if time.monotonic() >= self._ends_at:
-                return self._result(str(place))
+                return self._result(str(start))
             size = min(size * 4, MAX_EVENTS)
 
     def _result(self, older: str) -> Page:
         return Page(keys=[found[0] for found in self._found[: self._limit]], older=older)
 
-    def _finish_event(self, place: Place) -> Place:
+    def _finish_event(self, start: PageStart) -> PageStart:
         """Go on with an event that was left in the middle; where that leads."""
-        rest = Notification.objects.filter(event_id=place.event_id)
+        rest = Notification.objects.filter(event_id=start.event_id)
         missing = self._limit + 1 - len(self._found)
-        page = _by_rows(rest, self._rows, place.row_id, missing)
-        self._found += [(key, place.event_id, place.sent_at) for key in page.keys]
-        return place._replace(row_id=int(page.older or 0))
+        page = _by_rows(rest, self._rows, start.row_id, missing)
+        self._found += [(key, start.event_id, start.sent_at) for key in page.keys]
+        return start._replace(row_id=int(page.older or 0))
 
-    def _look(self, place: Place | None, size: int) -> Place | None:
+    def _read_events(self, start: PageStart | None, size: int) -> PageStart | None:
         """Look at the next events; where that leads, None for the end.
 
         Of an event with very many notifications only the newest are looked at, and nothing beyond it.
         """
         cap = max(MAX_ROWS // size, 1)
         own = Notification.objects.filter(event=OuterRef("pk")).order_by("-pk")
-        after = _after(place).order_by("-created_at", "-pk")
+        after = _after(start).order_by("-created_at", "-pk")
         events = after.filter(self._wanted).annotate(floor=Subquery(own.values("pk")[cap - 1 : cap]))
-        edge = self._edge(after)
-        if edge is not None:
-            events = events.filter(created_at__gte=edge)
+        end = self._search_end(after)
+        if end is not None:
+            events = events.filter(created_at__gte=end)
         seen = list(events.values_list("pk", "created_at", "floor")[:size])
-        following = Place(edge, 0, 0) if edge is not None else None
+        following = PageStart(end, 0, 0) if end is not None else None
         if len(seen) == size:
-            following = Place(seen[-1][1], seen[-1][0], 0)
+            following = PageStart(seen[-1][1], seen[-1][0], 0)
         wanted = Q()
         for number, (event_id, sent_at, floor) in enumerate(seen):
             if floor is not None:
-                following = Place(sent_at, event_id, floor)
+                following = PageStart(sent_at, event_id, floor)
                 wanted = Q(event_id=event_id, pk__gte=floor)
                 seen = seen[: number + 1]
                 break
@@ -195,7 +196,7 @@ class _EventWalk:
             self._found += [(key, event_id, sent[event_id]) for key, event_id in found[:missing]]
         return following
 
-    def _edge(self, events: QuerySet[Event]) -> datetime | None:
+    def _search_end(self, events: QuerySet[Event]) -> datetime | None:
         """How far one look goes where words are looked for in the events themselves, which takes longest;
         None for the end.
         """
@@ -204,15 +205,15 @@ class _EventWalk:
         return events.values_list("created_at", flat=True)[MAX_READ - 1 : MAX_READ].first()
 
 
-def _after(place: Place | None) -> QuerySet[Event]:
-    """The events after a place."""
-    if place is None:
+def _after(start: PageStart | None) -> QuerySet[Event]:
+    """The events after a start."""
+    if start is None:
         return Event.objects.all()
     # As its row has it: SQLite compares texts, and writes fewer digits than we do. The other condition is for
     # the index.
-    own = Event.objects.filter(pk=place.event_id).values("created_at")
-    sent_at = Coalesce(Subquery(own), Value(place.sent_at), output_field=DateTimeField())
-    return Event.objects.filter(Q(created_at__lt=sent_at) | Q(pk__lt=place.event_id), created_at__lte=sent_at)
+    own = Event.objects.filter(pk=start.event_id).values("created_at")
+    sent_at = Coalesce(Subquery(own), Value(start.sent_at), output_field=DateTimeField())
+    return Event.objects.filter(Q(created_at__lt=sent_at) | Q(pk__lt=start.event_id), created_at__lte=sent_at)
 
 
 def _number(text: str) -> int:

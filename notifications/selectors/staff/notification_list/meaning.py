@@ -28,8 +28,8 @@ from notifications.selectors.staff.notification_list.criteria import (
     BadCriteria,
     Criteria,
 )
-from notifications.selectors.staff.notification_list.search_box import exactly, known_as
-from notifications.selectors.staff.states import INDEXED, State, condition
+from notifications.selectors.staff.notification_list.search_box import exact_match, known_as
+from notifications.selectors.staff.states import INDEXED, State, in_state
 from notifications.selectors.staff.users import key_of_username
 
 MAX_ID_DIGITS: Final = 18
@@ -71,7 +71,7 @@ def _with_search(conditions: Conditions, text: str, *, may_search_content: bool)
     _check_text(text)
     is_quoted = len(text) > 1 and text[0] == text[-1] == '"'
     if not is_quoted:
-        if (exact := exactly(text)) is not None:
+        if (exact := exact_match(text)) is not None:
             return replace(conditions.with_indexed(exact), searched_as="exact")
         if (name := known_as(text)) is not None:
             return replace(_with_fields(conditions, Criteria.from_parameters({name: text})), searched_as=name)
@@ -102,7 +102,7 @@ def _state(conditions: Conditions, value: str) -> Conditions:
     if value not in State:
         raise BadCriteria(_("“%s” is not a state.") % value[:40])
     state = State(value)
-    wanted = condition(state, timezone.now())
+    wanted = in_state(state, timezone.now())
     if state in INDEXED:
         return conditions.with_indexed(wanted)
     return replace(conditions, unindexed=conditions.unindexed & wanted)

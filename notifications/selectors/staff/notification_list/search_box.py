@@ -15,7 +15,7 @@ from notifications.selectors.staff.users import key_of_username, username_field
 _MAX_POSITION_DIGITS: Final = 16
 
 
-def exactly(term: str) -> Q | None:
+def exact_match(term: str) -> Q | None:
     """The one notification that a full id, a cursor (``epoch-position``) or ``username:position`` means; None
     for words.
     """

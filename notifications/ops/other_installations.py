@@ -36,7 +36,7 @@ _PATTERNS: Final = (
 )
 
 
-def look_for_neighbours(installation: Installation) -> Iterable[Finding]:
+def find_other_installations(installation: Installation) -> Iterable[Finding]:
     """Say who listens, where the channel layer is Redis's pub/sub; elsewhere numbers of databases keep hubs
     apart. In a thread without a loop.
     """
@@ -50,10 +50,10 @@ def look_for_neighbours(installation: Installation) -> Iterable[Finding]:
     except Exception as failure:  # noqa: BLE001 (whatever Redis's client raises, nothing is known)
         yield warning("neighbours", f"Redis could not be asked who listens: {failure!r}")
     else:
-        yield judge(installation, found)
+        yield finding_about(installation, found)
 
 
-def judge(installation: Installation, found: Mapping[str, int]) -> Finding:
+def finding_about(installation: Installation, found: Mapping[str, int]) -> Finding:
     """What it means who listens.
 
     Args:

@@ -21,7 +21,7 @@ from notifications.protocol.times import time_problem
 _MAX_DIGITS: Final = 16
 
 
-class Moment(NamedTuple):
+class RequestedPosition(NamedTuple):
     """A position from the floor to the head.
 
     Attributes:
@@ -33,36 +33,36 @@ class Moment(NamedTuple):
     remark: str = ""
 
 
-def moment_of(inbox: Inbox, given: QueryDict) -> Moment:
+def requested_position(inbox: Inbox, given: QueryDict) -> RequestedPosition:
     """What an address asks for: ``cursor``, else ``position``, else ``at``, else the head. One query at most,
     for a time.
     """
     if text := given.get("cursor", "").strip():
         return _by_cursor(inbox, text)
     if text := given.get("position", "").strip():
-        position = position_of(text)
+        position = parse_position(text)
         if position is None:
-            return Moment(
+            return RequestedPosition(
                 inbox.head, _("“%s” is not a position. The latest position is shown instead.") % text[:40]
             )
         return _within(inbox, position)
     if text := given.get("at", "").strip():
-        at = time_of(text)
+        at = parse_time(text)
         if at is None:
-            return Moment(
+            return RequestedPosition(
                 inbox.head, _("“%s” is not a time. The latest position is shown instead.") % text[:40]
             )
         return _by_time(inbox, at)
-    return Moment(inbox.head)
+    return RequestedPosition(inbox.head)
 
 
-def position_of(text: str) -> int | None:
+def parse_position(text: str) -> int | None:
     """A position as it stands in an address; None for anything else."""
     valid = text.isascii() and text.isdecimal() and len(text) <= _MAX_DIGITS
     return int(text) if valid else None
 
 
-def time_of(text: str) -> datetime | None:
+def parse_time(text: str) -> datetime | None:
     """A time as a browser's field or a permalink has it, in the zone of the site unless it names its own;
     None for anything else.
     """
@@ -74,15 +74,15 @@ def time_of(text: str) -> datetime | None:
     return at if time_problem(at) is None else None
 
 
-def _by_cursor(inbox: Inbox, text: str) -> Moment:
+def _by_cursor(inbox: Inbox, text: str) -> RequestedPosition:
     try:
         cursor = Cursor.parse(text)
     except MalformedCursor:
-        return Moment(
+        return RequestedPosition(
             inbox.head, _("“%s” is not a cursor. The latest position is shown instead.") % text[:40]
         )
     if cursor.epoch != inbox.epoch:
-        return Moment(
+        return RequestedPosition(
             inbox.head,
             _(
                 "The epoch of the cursor %s is not that of this inbox: the cursor belongs to "
@@ -94,24 +94,24 @@ def _by_cursor(inbox: Inbox, text: str) -> Moment:
     return _within(inbox, cursor.position)
 
 
-def _by_time(inbox: Inbox, at: datetime) -> Moment:
+def _by_time(inbox: Inbox, at: datetime) -> RequestedPosition:
     if not at.microsecond:
         # Pages show times to the second: one that is copied from there means what happened in that second,
         # too.
         at = at.replace(microsecond=999_999)
     position: Any = selectors.position_at(inbox.pk, at)
     if position is None and not inbox.floor:
-        return Moment(0)
+        return RequestedPosition(0)
     return _within(inbox, position or 0)
 
 
-def _within(inbox: Inbox, position: int) -> Moment:
+def _within(inbox: Inbox, position: int) -> RequestedPosition:
     if position > inbox.head:
-        return Moment(
+        return RequestedPosition(
             inbox.head, _("Position %d does not exist yet. The latest position is shown instead.") % position
         )
     if position < inbox.floor:
-        return Moment(
+        return RequestedPosition(
             inbox.floor,
             _(
                 "The log is compacted up to position %(floor)d, so the state at position "
@@ -119,4 +119,4 @@ def _within(inbox: Inbox, position: int) -> Moment:
             )
             % {"floor": inbox.floor, "position": position},
         )
-    return Moment(position)
+    return RequestedPosition(position)

@@ -12,7 +12,7 @@ from structlog.contextvars import bind_contextvars, reset_contextvars
 from notifications.streaming.asgi import Headers, Receive, Scope, Send
 
 # What a proxy or a client may call its request; anything else could forge a log line.
-_SANE: Final = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
+_SAFE: Final = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 
 
 class RequestIds:
@@ -34,7 +34,7 @@ class RequestIds:
             await self._application(scope, receive, send)
             return
         given = Headers(scope).get("x-request-id") or ""
-        request_id = given if _SANE.fullmatch(given) else uuid.uuid4().hex
+        request_id = given if _SAFE.fullmatch(given) else uuid.uuid4().hex
 
         async def named(message: Any) -> None:
             if message["type"] == "http.response.start":
