@@ -63,6 +63,11 @@ class NotificationRow(NamedTuple):
     read_at: datetime | None = None
     archived_at: datetime | None = None
 
+    @property
+    def shown_actions(self) -> list[Action]:
+        """The actions as its recipient sees them."""
+        return actions_of(self.actions, self.type)
+
 
 class ChangeRow(NamedTuple):
     """A change with its notification's state after it, and the immutable parts of its notification and event;

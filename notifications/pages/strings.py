@@ -46,6 +46,12 @@ STRINGS: Final[dict[str, str | Promise]] = {
     "load_failed": _("The notifications could not be loaded."),
     "read_failed": _("That could not be saved. Please try again."),
     "delete_failed": _("That could not be deleted. Please try again."),
+    "action_done": _("Done: {label}"),
+    "action_refused": _("{label}: the site refused it (error {status}). Reload the page and try again."),
+    "action_failed": _("{label}: the site could not do it (error {status}). Please try again later."),
+    "action_unanswered": _(
+        "{label}: no answer came. It may have been done all the same; look before you try again."
+    ),
     "many_arrived": _("New notifications: {count}"),
     "level_info": _("Information"),
     "level_success": _("Success"),

@@ -24,10 +24,12 @@ export class Api {
   /**
    * @param {string} base where the API is mounted, for example `/api/v1/`
    * @param {() => string} csrfToken
+   * @param {string} loginUrl where the site sends those who are logged out
    */
-  constructor(base, csrfToken) {
+  constructor(base, csrfToken, loginUrl) {
     this.base = base.endsWith("/") ? base : `${base}/`;
     this.csrfToken = csrfToken;
+    this.loginUrl = loginUrl;
   }
 
   /**
@@ -81,6 +83,29 @@ export class Api {
   /** @param {string} id */
   remove(id) {
     return this.#send("DELETE", this.#url(`notifications/${encodeURIComponent(id)}`, {}));
+  }
+
+  /**
+   * Send an empty POST to the page's own site; with `same-origin` no redirect leads it, and its token, anywhere else.
+   *
+   * @param {string} path
+   * @returns {Promise<{ok: boolean, status: number}>} 401 too for somebody who is sent to log in; 0 when no answer came
+   */
+  async post(path) {
+    try {
+      const response = await fetch(path, {
+        method: "POST",
+        headers: { "X-CSRFToken": this.csrfToken() },
+        credentials: "same-origin",
+        mode: "same-origin",
+        keepalive: true,
+        signal: AbortSignal.timeout?.(TIMEOUT_MS),
+      });
+      const isLogin = response.redirected && new URL(response.url).pathname === new URL(this.loginUrl, location.href).pathname;
+      return isLogin ? { ok: false, status: 401 } : { ok: response.ok, status: response.status };
+    } catch {
+      return { ok: false, status: 0 };
+    }
   }
 
   /**

@@ -103,6 +103,7 @@ class Bell {
     this.#tell("announce", (item) => this.toasts.arrived(item));
     this.#tell("discard", (item) => this.toasts.discarded(item));
     this.#tell("failed", (failure) => this.toasts.failed(failure));
+    this.#tell("performed", (action) => this.toasts.performed(action));
     document.addEventListener("pointerdown", this.#pressed, { signal });
     globalThis.addEventListener("resize", this.#place, { signal });
   }

@@ -11,6 +11,8 @@
 import { compareCursors } from "./policy.js";
 
 /**
+ * @typedef {{label: string, url: string, method: "GET" | "POST"}} Action
+ *
  * @typedef {object} Notification
  * @property {string} id
  * @property {number} position
@@ -22,6 +24,7 @@ import { compareCursors } from "./policy.js";
  * @property {string} body
  * @property {string} url
  * @property {string} actor
+ * @property {Action[]} actions
  * @property {Record<string, unknown>} data
  * @property {string} created_at
  * @property {string | null} read_at

@@ -9,9 +9,9 @@
  *
  * Events: `update` (link or count), `arrived` (`detail`: a notification that is news; whoever shows it already
  * prevents the default), `announce` (`detail`: one that nobody has shown, or that staff show again), `failed` (`detail`:
- * what could not be done), `discard` (`detail`: the notification, to be archived,
+ * what could not be done), `performed` (`detail`: an action of a notification that was done), `discard` (`detail`: the notification, to be archived,
  * or deleted if it is archived already; whoever prevents the default offers to undo it, and then
- * calls `undoDiscard` or `discardNow`). Whoever tells the user prevents the default of the last three: nobody tells it twice.
+ * calls `undoDiscard` or `discardNow`). Whoever tells the user prevents the default of the last four: nobody tells it twice.
  */
 import { Api } from "./api.js";
 import { DEFAULT_POLL_SECONDS, compareCursors } from "./policy.js";
@@ -27,7 +27,9 @@ const RESERVED = /^(notification|inbox|stream)\./;
 /**
  * @typedef {import("./fold.js").Notification} Notification
  * @typedef {import("./connection.js").TransientEvent} TransientEvent
- * @typedef {"read_failed" | "delete_failed" | "load_failed" | "signed_out"} Failure
+ * @typedef {"read_failed" | "delete_failed" | "load_failed" | "signed_out" | "action_refused" | "action_failed"
+ *   | "action_unanswered"} FailureKey
+ * @typedef {{key: FailureKey, values?: Record<string, string | number>}} Failure
  * @typedef {object} Pending what the user did and the link has not confirmed yet
  * @property {Notification} item
  * @property {boolean} [read]
@@ -52,10 +54,10 @@ export class HubClient extends EventTarget {
   /** @type {string | null} */
   #startCursor = null;
 
-  /** @param {{api?: string, csrfToken?: () => string}} options */
-  constructor({ api = "/api/v1/", csrfToken = () => "" } = {}) {
+  /** @param {{api?: string, csrfToken?: () => string, loginUrl?: string}} options */
+  constructor({ api = "/api/v1/", csrfToken = () => "", loginUrl = "/login/" } = {}) {
     super();
-    this.api = new Api(api, csrfToken);
+    this.api = new Api(api, csrfToken, loginUrl);
     this.tabs = new TabLink(this.api, {
       started: (cursor) => this.#started(cursor),
       changed: (change, news) => this.#changed(change, news),
@@ -190,9 +192,29 @@ export class HubClient extends EventTarget {
     this.#settle(id, answer.status === 404 ? { ...answer, ok: true } : answer, isDelete ? "delete_failed" : "read_failed");
   }
 
-  /** @param {Failure} failure of somebody who is signed out, only that is worth telling */
-  failed(failure) {
-    this.#emit("failed", this.link.state === "signed-out" ? "signed_out" : failure);
+  /**
+   * Do what a notification offers; done, it is read.
+   *
+   * @param {Notification} item
+   * @param {import("./fold.js").Action} action that posts
+   */
+  async perform(item, action) {
+    const { ok, status } = await this.api.post(action.url);
+    const values = { label: action.label, status };
+    if (ok) {
+      this.#emit("performed", action);
+      if (item.read_at === null && !this.#pending.get(item.id)?.discarded) await this.setRead(item, true);
+    } else if (status === 401) this.failed("signed_out");
+    else if (status === 0) this.failed("action_unanswered", values);
+    else this.failed(status < 500 ? "action_refused" : "action_failed", values);
+  }
+
+  /**
+   * @param {FailureKey} key of somebody who is signed out, only that is worth telling
+   * @param {Record<string, string | number>} [values] for the places in its words
+   */
+  failed(key, values) {
+    this.#emit("failed", this.link.state === "signed-out" ? { key: "signed_out" } : { key, values });
   }
 
   /** @param {import("./api.js").Answer} answer of any request: it may tell that the session has ended */
@@ -276,7 +298,7 @@ export class HubClient extends EventTarget {
   /**
    * @param {string} id
    * @param {import("./api.js").Answer} answer
-   * @param {Failure} failure
+   * @param {FailureKey} failure
    */
   #settle(id, answer, failure) {
     this.answered(answer);

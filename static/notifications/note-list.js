@@ -1,6 +1,7 @@
 // @ts-check
 /** A list of notifications as elements: made once each, since only their being read ever changes. */
 import { h, icon, setIcon } from "./dom.js";
+import { noteActions } from "./note-actions.js";
 import { noteTitle } from "./note-title.js";
 import { text } from "./strings.js";
 import { showTime } from "./time.js";
@@ -123,6 +124,9 @@ class Note {
   #state;
   /** @type {HTMLTimeElement} */
   #time;
+  #followed = () => {
+    if (this.item.read_at === null) this.#setRead(true);
+  };
 
   /**
    * @param {Notification} item
@@ -139,7 +143,7 @@ class Note {
       "li",
       { class: "note", "data-level": item.level, "data-id": item.id },
       h("span", { class: "note-level" }, icon(item.level)),
-      h("div", { class: "note-main" }, this.#title(titleId), ...this.#body(), this.#meta()),
+      h("div", { class: "note-main" }, this.#title(titleId), ...this.#body(), this.#offers(titleId), this.#meta()),
       h(
         "div",
         { class: "note-actions" },
@@ -181,9 +185,14 @@ class Note {
 
   /** @param {string} id */
   #title(id) {
-    const follow = () => this.item.read_at === null && this.#setRead(true);
     const level = h("span", { class: "visually-hidden" }, `${text(`level_${this.item.level}`)}: `);
-    return h("p", { class: "note-title", id }, level, noteTitle(this.item, follow));
+    return h("p", { class: "note-title", id }, level, noteTitle(this.item, this.#followed));
+  }
+
+  /** @param {string} titleId */
+  #offers(titleId) {
+    const perform = (/** @type {import("./fold.js").Action} */ action) => this.client.perform(this.item, action);
+    return noteActions(this.item, { titleId, followed: this.#followed, perform });
   }
 
   /** @returns {HTMLElement[]} */

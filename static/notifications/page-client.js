@@ -7,7 +7,7 @@ import { ROOT } from "./site.js";
 const KEY = Symbol.for("notification-hub.client");
 
 /**
- * @param {Element} element its `api` and `csrf-token` attributes count if it is the first to ask
+ * @param {Element} element its `api`, `csrf-token` and `login-url` attributes count if it is the first to ask
  * @returns {HubClient}
  */
 export function pageClient(element) {
@@ -21,6 +21,7 @@ function open(element) {
   const client = new HubClient({
     api: element.getAttribute("api") ?? `${ROOT}/api/v1/`,
     csrfToken: () => csrfCookie() ?? element.getAttribute("csrf-token") ?? csrfMeta() ?? "",
+    loginUrl: element.getAttribute("login-url") ?? `${ROOT}/login/`,
   });
   document.addEventListener("visibilitychange", () => client.tabs.visibilityChanged(!document.hidden));
   globalThis.addEventListener("online", () => client.tabs.nudge());

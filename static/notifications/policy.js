@@ -17,6 +17,9 @@ const MAX_BROWSER_RETRIES = 2;
 const MIN_POLL_SECONDS = 1;
 const MAX_PAUSE_MS = 300_000;
 
+/** Browsers drop some of these from a url, so that it leads elsewhere than it seems to. */
+const UNSAFE = /[\u0000-\u0020\u007f]/;
+
 const CURSOR = /^([a-z2-7]{8})-(0|[1-9][0-9]{0,15})$/;
 
 /**
@@ -135,8 +138,14 @@ export function afterClose(close) {
  * @returns {string | null} `url` when it is a path on this site or http(s), else null
  */
 export function safeHref(url) {
-  if (typeof url !== "string") return null;
-  if (/[\u0000-\u0020\u007f]/.test(url)) return null;
-  if (/^\/(?![/\\])/.test(url) || url === "/") return url;
-  return /^https?:\/\/[^/\\]/i.test(url) ? url : null;
+  if (typeof url !== "string" || UNSAFE.test(url)) return null;
+  return isOwnPath(url) || /^https?:\/\/[^/\\]/i.test(url) ? url : null;
+}
+
+/**
+ * @param {unknown} url
+ * @returns {boolean} whether it is a path on this site
+ */
+export function isOwnPath(url) {
+  return typeof url === "string" && !UNSAFE.test(url) && /^\/(?![/\\])/.test(url);
 }

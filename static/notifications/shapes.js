@@ -25,6 +25,7 @@ export function isNotification(value) {
     isObject(value) &&
     [value.id, value.title, value.body, value.category, value.level, value.created_at].every((field) => typeof field === "string") &&
     typeof value.position === "number" &&
+    (value.actions === undefined || areActions(value.actions)) &&
     (value.read_at === null || typeof value.read_at === "string")
   );
 }
@@ -99,6 +100,15 @@ export function isClosing(value) {
  */
 export function isShowing(value) {
   return isObject(value) && isNotification(value.notification);
+}
+
+/**
+ * @param {any} value
+ * @returns {boolean} a hub of an earlier version has none
+ */
+function areActions(value) {
+  const areTexts = (/** @type {any} */ action) => [action.label, action.url, action.method].every((field) => typeof field === "string");
+  return Array.isArray(value) && value.every((action) => isObject(action) && areTexts(action));
 }
 
 /**

@@ -95,8 +95,13 @@ export class Toasts {
   }
 
   /** @param {import("./hub-client.js").Failure} failure */
-  failed(failure) {
-    this.#add(failure, "error", text(failure), FAILURE_MS);
+  failed({ key, values }) {
+    this.#add(key, "error", h("bdi", {}, text(key, values)), FAILURE_MS);
+  }
+
+  /** @param {import("./fold.js").Action} action */
+  performed({ label }) {
+    this.#add("performed", "success", h("bdi", {}, text("action_done", { label })), ARRIVAL_MS);
   }
 
   closeAll() {

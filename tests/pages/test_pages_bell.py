@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from playwright.sync_api import Page
+from playwright.sync_api import Page, Route
 
 from notifications.models import Notification
+from tests.helpers.api import PAY
 from tests.helpers.browser import InboxPage, PageFactory, expect, session_cookie
 from tests.helpers.factories import send
 from tests.helpers.processes import HubProcess
@@ -352,6 +353,36 @@ def test_link_of_a_toast__followed__is_read(
         expect(shop.toasts).to_have_count(0)
     else:
         shop.page.wait_for_url("**/shop?order=1")
+
+
+def test_actions_in_the_panel__by_keyboard__are_pressed_and_followed(
+    shared_hub: HubProcess, page_factory: PageFactory, ada: User
+) -> None:
+    send(ada, "Invoice 1", actions=[{"label": "Look", "url": "/shop?invoice=1"}])
+    send(ada, "Invoice 2", actions=[PAY, {"label": "Pay elsewhere", "url": "https://pay.example/2"}])
+    shop = Shop.open(ada, shared_hub, page_factory)
+    tokens: list[str] = []
+
+    def take(route: Route) -> None:
+        tokens.append(route.request.headers["x-csrftoken"])
+        route.fulfill(body="<title>Paid</title>", content_type="text/html")
+
+    shop.page.route("**/pay/7/", take)
+    shop.bell.press("Enter")
+    elsewhere = shop.panel.get_by_role("link", name="Pay elsewhere")
+    expect(elsewhere).to_have_attribute("href", "https://pay.example/2")
+    expect(elsewhere).to_have_attribute("rel", "noopener")
+    pay = shop.panel.get_by_role("button", name="Pay")
+    pay.press("Enter")
+    wait_until(lambda: shop.is_read("Invoice 2"))
+    expect(shop.toasts.filter(has_text="Done: Pay")).to_be_visible()
+    expect(pay).to_be_focused()
+    assert tokens == ["c" * 32]
+    look = shop.panel.get_by_role("link", name="Look")
+    expect(look).not_to_have_attribute("rel", "noopener")
+    look.press("Enter")
+    shop.page.wait_for_url("**/shop?invoice=1")
+    wait_until(lambda: shop.is_read("Invoice 1"))
 
 
 def test_inbox_that_shows_it__has_no_toast_over_it__and_one_where_it_does_not(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 from uuid import uuid4
 
@@ -14,7 +15,8 @@ from django.urls import include, path
 from pytest_django import DjangoAssertNumQueries
 
 from notifications import selectors, services
-from notifications.models import Change, Via
+from notifications.models import Change, Event, Via
+from tests.helpers.api import PAY
 from tests.helpers.factories import make_user, order_event, send
 from tests.helpers.oracle import assert_converges
 
@@ -87,6 +89,18 @@ def test_home__shows_text_as_text(ada: User, browser_of_ada: Client) -> None:
     page = browser_of_ada.get("/").content.decode()
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
     assert "</details><b>" not in page
+
+
+def test_home__shows_actions_as_links_and_forms_of_the_same_site(ada: User, browser_of_ada: Client) -> None:
+    send(ada, actions=[PAY, {"label": "<b>Track", "url": "https://parcels.example/7"}])
+    page = " ".join(browser_of_ada.get("/").content.decode().split())
+    assert re.search(
+        '<form method="post" action="/pay/7/"> <input type="hidden" name="csrfmiddlewaretoken"', page
+    )
+    assert '<a class="note-action" href="https://parcels.example/7" rel="noopener"' in page
+    assert "<bdi>&lt;b&gt;Track</bdi>" in page
+    Event.objects.update(actions='[{"label": "Pay", "url": "https://evil.example/", "method": "POST"}]')
+    assert "evil.example" not in browser_of_ada.get("/").content.decode()
 
 
 def test_home__filtered__shows_that_part(ada: User, browser_of_ada: Client) -> None:

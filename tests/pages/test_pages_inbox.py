@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from django.contrib.auth.models import User
-from playwright.sync_api import Page
+from playwright.sync_api import Page, Route
 
 from notifications import services
+from tests.helpers.api import PAY
 from tests.helpers.browser import InboxPage, PageFactory, expect, session_cookie
 from tests.helpers.factories import order_event, send
 from tests.helpers.processes import HubProcess
@@ -29,6 +30,7 @@ HOSTILE: list[dict[str, Any]] = [
     {"title": "W" * 200, "body": "word " * 2000, "url": "https://example.com/" + "a" * 300},
     {"title": "<b>bold</b><script>document.title = 'pwned'</script>", "body": "<img src=x onerror=alert(1)>"},
     {"title": "הזמנה 7 יצאה לדרך", "body": "שלום עולם\n" * 9, "actor": "עדה"},
+    {"title": "offers", "actions": [{"label": "W" * 40, "url": "/" + "a" * 300}, {"label": "\u202eהזמנה", "url": "/7/", "method": "POST"}]},
     {"title": "\u202ereversed\u202e", "body": "x" * 9_999, "topic": "order:7"},
     {"title": "Donaudampfschifffahrt" * 9, "event": order_event(type_name="a_" * 30 + "b.made"),
      "level": "error"},
@@ -208,6 +210,42 @@ def test_following_a_link__marks_it_read(
     expect(inbox.page.get_by_role("heading", name="Change password")).to_be_visible()
     inbox.visit()
     inbox.expect_unread(0)
+
+
+def test_action__that_posts__is_sent_once_and_says_what_came_of_it(
+    shared_hub: HubProcess, page_factory: PageFactory, ada: User
+) -> None:
+    refused = {"label": "Refused", "url": "/inbox/read/", "method": "POST"}
+    send(ada, "Invoice 7", actions=[PAY, refused])
+    inbox = InboxPage.of(ada, shared_hub, page_factory, ignore=("status of", "ERR_FAILED"))
+    inbox.keep_toasts()
+    answers: list[dict[str, Any]] = []
+    pay = inbox.note("Invoice 7").get_by_role("button", name="Pay")
+
+    def press() -> None:
+        pressed_twice = "(button) => { button.click(); button.click(); return button.ariaDisabled; }"
+        assert pay.evaluate(pressed_twice) == "true"
+
+    def answer(route: Route) -> None:
+        assert (route.request.method, route.request.post_data) == ("POST", None)
+        given = answers.pop()
+        route.fulfill(**given) if given else route.abort()
+
+    inbox.page.route("**/pay/7/", answer)
+    for given, words in (({}, "no answer came."), ({"status": 500}, "the site could not do it (error 500).")):
+        answers.append(given)
+        press()
+        inbox.expect_toast(f"Pay: {words}")
+        expect(pay).to_have_attribute("aria-disabled", "false")
+    # The hub itself answers: its CSRF check lets this through, or it would be a 403.
+    inbox.press("Invoice 7", "Refused")
+    inbox.expect_toast("Refused: the site refused it (error 400).")
+    inbox.expect_unread(1)
+    answers.append({"status": 204})
+    press()
+    inbox.expect_toast("Done: Pay")
+    inbox.expect_unread(0)
+    assert answers == []
 
 
 def test_gone_meanwhile__archiving_it_is_no_error(

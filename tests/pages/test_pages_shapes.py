@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page
 
+from tests.helpers.api import PAY
 from tests.pages.scripts import call
 
 pytestmark = [pytest.mark.browser, pytest.mark.shape("embedded")]
@@ -47,6 +48,25 @@ def is_taken(page: Page, name: str, body: str) -> bool:
     """Whether a call takes an answer of 200 with this body."""
     taken: bool = call(page, "api.js", ASK, [name, body])
     return taken
+
+
+@pytest.mark.parametrize(
+    ("actions", "is_good"),
+    [
+        ([], True),
+        ([PAY, PAY], True),
+        (None, False),
+        ({}, False),
+        ("Pay", False),
+        ([None], False),
+        (["Pay"], False),
+        ([PAY | {"label": None}], False),
+        ([{"label": "Pay"}], False),
+    ],
+    ids=str,
+)
+def test_actions__that_could_not_be_shown__are_a_failure(page: Page, actions: Any, is_good: bool) -> None:
+    assert is_taken(page, "setState", json.dumps(NOTE | {"actions": actions})) is is_good
 
 
 @pytest.mark.parametrize("name", list(GOOD))

@@ -32,7 +32,7 @@ from notifications.admin.provenance import origin_of, username_of
 from notifications.event_types import registry
 from notifications.models import Broadcast, JobState
 from notifications.payloads import NotificationRow
-from notifications.protocol.links import NO_ACTIONS
+from notifications.protocol.links import actions_text, check_actions
 from notifications.selectors.staff.jobs import count_failed, count_staged, group_names, with_is_staged
 from notifications.selectors.staff.notification.withdrawals import notifications_at_large
 
@@ -61,7 +61,7 @@ class BroadcastAdmin(JobAdmin):
         somewhere.
         """
         rows = with_is_staged(super().get_queryset(request)).select_related("event", "owner")
-        return rows.defer("event__body", "event__data")
+        return rows.defer("event__body", "event__actions", "event__data")
 
     def list_context(self, request: HttpRequest) -> dict[str, Any]:
         """What composing is called."""
@@ -126,7 +126,7 @@ class BroadcastAdmin(JobAdmin):
         """What was sent to whom, and what can still be done about it. Four queries at most."""
         may_see = self._may_see(request, job)
         if may_see:
-            job.event.refresh_from_db(fields=["body"])
+            job.event.refresh_from_db(fields=["body", "actions"])
         failed = self._failed(job)
         is_withdrawn = job.event.withdrawn_at is not None
         is_scheduled = not is_withdrawn and job.deliver_at is not None and job.deliver_at > timezone.now()
@@ -305,7 +305,7 @@ class _Composed:
         self.category = registry.category_of(self.type)
         self.title, self.body, self.url = given["title"], given["body"], given["url"]
         self.level = given["level"] or form.event.default_level
-        self.actor, self.actions = "", NO_ACTIONS
+        self.actor, self.actions = "", actions_text(check_actions(form.actions))
         self.expires_at = given["expires_at"]
 
 

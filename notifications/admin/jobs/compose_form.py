@@ -35,7 +35,7 @@ from notifications.models import (
     Level,
 )
 from notifications.protocol import strict_json
-from notifications.protocol.links import MAX_URL_LENGTH
+from notifications.protocol.links import MAX_ACTIONS, MAX_LABEL_LENGTH, MAX_URL_LENGTH, Action
 from notifications.selectors.staff.users import groups_by_name
 from notifications.services.recipients import Recipients, user_model_has
 
@@ -43,6 +43,12 @@ from notifications.services.recipients import Recipients, user_model_has
 PARTS: Final = (
     (gettext_lazy("Recipients"), ("users", "groups", "everyone")),
     (gettext_lazy("Content"), ("type", "level", "title", "body", "url")),
+    (
+        gettext_lazy("Actions"),
+        tuple(
+            f"actions_{number}_{name}" for number in range(MAX_ACTIONS) for name in ("label", "url", "method")
+        ),
+    ),
     (gettext_lazy("Details"), ("topic", "data", "collapse_key")),
     (gettext_lazy("When"), ("deliver_at", "expires_at")),
 )
@@ -160,6 +166,7 @@ class ComposeForm(forms.Form):
         self.fields = {
             "users": users_field(request, admin_site, label=gettext_lazy("Users")),
             **self.fields,
+            **_action_fields(),
         }
         if not user_model_has("groups") or not groups_by_name().exists():
             del self.fields["groups"]
@@ -211,7 +218,10 @@ class ComposeForm(forms.Form):
     def _check_event(self) -> None:
         given = self.cleaned_data
         texts = {name: given.get(name, "") for name in ("title", "body", "url", "topic")}
-        build_event(self.event, level=given.get("level"), expires_at=given.get("expires_at"), **texts)
+        expires_at = given.get("expires_at")
+        build_event(
+            self.event, level=given.get("level"), actions=self.actions, expires_at=expires_at, **texts
+        )
 
     def _check_schedule(self) -> None:
         check_schedule(self.cleaned_data.get("deliver_at"), self.cleaned_data.get("expires_at"))
@@ -228,10 +238,27 @@ class ComposeForm(forms.Form):
         )
 
     @property
+    def actions(self) -> list[Action]:
+        """The actions that are filled in, at least in part."""
+        return [self._action(number) for number in self._action_numbers]
+
+    @property
+    def _action_numbers(self) -> list[int]:
+        rows = {number: self._action(number) for number in range(MAX_ACTIONS)}
+        return [number for number, action in rows.items() if action["label"] or action["url"]]
+
+    def _action(self, number: int) -> Action:
+        given = self.cleaned_data
+        label, url, method = (
+            given.get(f"actions_{number}_{name}", "") for name in ("label", "url", "method")
+        )
+        return {"label": label, "url": url, "method": method or "GET"}
+
+    @property
     def options(self) -> dict[str, Any]:
         """The rest of what a valid form says, as the services name it."""
         names = ("title", "body", "url", "topic", "collapse_key", "deliver_at", "expires_at")
-        return {"level": self.cleaned_data["level"] or None} | {
+        return {"level": self.cleaned_data["level"] or None, "actions": self.actions} | {
             name: self.cleaned_data[name] for name in names
         }
 
@@ -241,8 +268,9 @@ class ComposeForm(forms.Form):
             case InvalidInput():
                 # Those of one field come together, as its data's keys do.
                 known = set(self.errors)
-                for path, text in error.errors.items():
-                    name, _dot, key = path.partition(".")
+                # All at once: a field that has an error is no longer among what is given.
+                fields = [self._field_of(path) for path in error.errors]
+                for (name, key), text in zip(fields, error.errors.values(), strict=True):
                     if name not in known:
                         words = f"“{key}” {text}." if key else sentence(text)
                         self.add_error(name if name in self.fields else None, words)
@@ -251,6 +279,14 @@ class ComposeForm(forms.Form):
                     self.add_error("type", str(error))
             case NotificationTooLarge() | _:
                 self.add_error(None, str(error))
+
+    def _field_of(self, path: str) -> tuple[str, str]:
+        """The field that an error of the services is about, and the key in its value, if it names one."""
+        name, _dot, key = path.partition(".")
+        if name != "actions":
+            return name, key
+        index, _dot, part = key.partition(".")
+        return f"actions_{self._action_numbers[int(index)]}_{part}", ""
 
 
 class ReasonForm(forms.Form):
@@ -262,6 +298,40 @@ class ReasonForm(forms.Form):
         widget=AdminTextareaWidget(attrs={"rows": 2}),
         help_text=gettext_lazy("This is kept on record, where all staff can read it."),
     )
+
+
+def _action_fields() -> dict[str, forms.Field]:
+    """The fields of all actions, each a row of its own: what it is called, where it leads, and how."""
+    labels = (gettext_lazy("First action"), gettext_lazy("Second action"))
+    fields: dict[str, forms.Field] = {}
+    for number, label in enumerate(labels[:MAX_ACTIONS]):
+        fields |= {
+            f"actions_{number}_label": forms.CharField(
+                label=label,
+                required=False,
+                max_length=MAX_LABEL_LENGTH,
+                widget=AdminTextInputWidget,
+                help_text=gettext_lazy("What it is called, such as Pay. Empty: there is no such action."),
+            ),
+            f"actions_{number}_url": forms.CharField(
+                label=gettext_lazy("Where it leads"),
+                required=False,
+                max_length=MAX_URL_LENGTH,
+                widget=AdminTextInputWidget(attrs={"class": "vTextField hub-wide"}),
+                help_text=gettext_lazy(
+                    "For a link, a path on this site (/orders/7/) or an http(s) address. For a button, a path."
+                ),
+            ),
+            f"actions_{number}_method": forms.ChoiceField(
+                label=gettext_lazy("What it is"),
+                required=False,
+                choices=(
+                    ("GET", gettext_lazy("A link")),
+                    ("POST", gettext_lazy("A button that posts (POST)")),
+                ),
+            ),
+        }
+    return fields
 
 
 def sentence(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
@@ -18,6 +19,7 @@ from notifications import selectors, services
 from notifications.admin.jobs import job_admin
 from notifications.models import Broadcast, Event, Notification
 from notifications.services import Recipients
+from tests.helpers.api import PAY
 from tests.helpers.factories import make_user, order_event
 from tests.helpers.oracle import assert_converges
 from tests.helpers.staff import BROADCASTS, LIST, client_of, make_staff, messages_of, page_of
@@ -191,6 +193,48 @@ def test_errors__stand_at_their_fields_all_at_once_and_nothing_is_sent(staff: Cl
     )
     assert "at most 10000" in errors_of(staff.post(ADD, form(ada, body="x" * 10_001)))["body"][0]
     assert set(errors_of(staff.post(ADD, form(ada, form_key="1")))) == {"form_key"}
+    assert not Event.objects.exists()
+
+
+def test_actions__are_previewed_where_nothing_can_be_pressed_and_sent(staff: Client, ada: User) -> None:
+    given = form(
+        ada,
+        actions_0_label="Pay",
+        actions_0_url="/pay/7/",
+        actions_0_method="POST",
+        actions_1_label="Track <it>",
+        actions_1_url="https://parcels.example/7",
+    )
+    preview = staff.post(ADD, given | {"step": "preview"}).content.decode()
+    assert '<span class="note-action"><bdi>Pay</bdi></span>' in preview
+    assert '<span class="note-action"><bdi>Track &lt;it&gt;</bdi></span>' in preview
+    assert 'action="/pay/7/"' not in preview
+    job = staff.post(ADD, given, follow=True).content.decode()
+    assert '<span class="note-action"><bdi>Pay</bdi></span>' in job
+    [row] = selectors.list_page(ada.pk).rows
+    assert json.loads(row.actions) == [
+        PAY,
+        {"label": "Track <it>", "url": "https://parcels.example/7", "method": "GET"},
+    ]
+
+
+def test_actions__that_are_not_right__have_their_errors_at_their_own_fields(staff: Client, ada: User) -> None:
+    post_elsewhere = {"label": "Pay", "url": "https://evil.example/", "method": "POST"}
+    second = {f"actions_1_{name}": value for name, value in post_elsewhere.items()}
+    assert errors_of(staff.post(ADD, form(ada, **second))) == {
+        "actions_1_url": ["This must be a path on this site (/orders/7/): a POST goes nowhere else."]
+    }
+    assert errors_of(staff.post(ADD, form(ada, actions_0_url="javascript:alert(1)", **second))).keys() == {
+        "actions_0_label",
+        "actions_0_url",
+        "actions_1_url",
+    }
+    too_long = errors_of(staff.post(ADD, form(ada, actions_0_label="x" * 41, actions_0_url="/7/")))
+    assert set(too_long) == {"actions_0_label"}
+    unknown = errors_of(
+        staff.post(ADD, form(ada, actions_0_label="x", actions_0_url="/7/", actions_0_method="PUT"))
+    )
+    assert set(unknown) == {"actions_0_method"}
     assert not Event.objects.exists()
 
 
