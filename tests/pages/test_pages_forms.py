@@ -108,7 +108,7 @@ def test_home__filtered__shows_that_part(ada: User, browser_of_ada: Client) -> N
     read = send(ada, "Import", event=order_event(type_name="imports.file.done"))
     services.mark_read(ada, [read])
     shown = {
-        query: [row["row"].title for row in browser_of_ada.get(f"/?{query}").context["items"]]
+        query: [row.title for row in browser_of_ada.get(f"/?{query}").context["page"].rows]
         for query in ("", "unread=true", "category=imports", "category=imports&unread=true", "category=none")
     }
     assert shown == {
@@ -124,7 +124,7 @@ def test_home__filters_that_cannot_be__count_as_not_given(
     ada: User, browser_of_ada: Client, query: str
 ) -> None:
     send(ada, "Order")
-    assert len(browser_of_ada.get(f"/?{query}").context["items"]) == 1
+    assert len(browser_of_ada.get(f"/?{query}").context["page"].rows) == 1
 
 
 def test_act__on_one__changes_that_one_and_goes_back_to_the_list(ada: User, browser_of_ada: Client) -> None:

@@ -268,7 +268,7 @@ def test_rights__to_compose_alone__name_users_and_show_ones_own_content(ada: Use
     assert "Exact usernames" in wim.get(ADD).content.decode()
     assert errors_of(wim.post(ADD, form("nobody, ada")))["users"] == ["There is no user called nobody."]
     page = wim.post(ADD, form("ada\n"), follow=True)
-    assert page.context["note"]["row"].title == "Maintenance"
+    assert page.context["note"].title == "Maintenance"
     others = wim.get(f"{BROADCASTS}{Broadcast.objects.get(event__title='private title').pk}/change/")
     for shown in (others, wim.get(BROADCASTS)):
         assert "private title" not in shown.content.decode()
