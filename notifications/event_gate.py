@@ -1,7 +1,6 @@
-"""The gate that every event passes, whichever door it comes by (protocol, section 9): Python, HTTP, the
-admin, or a row found in the database.
+"""The gate that every event passes (protocol, section 9), once, however many recipients it has.
 
-Once for each event, however many recipients it has.
+Events come through Python, HTTP, the admin, or as rows found in the database.
 """
 
 from __future__ import annotations
@@ -13,10 +12,10 @@ from notifications.filters import Filters
 
 
 def admit(event: EventType | UntypedEvent) -> str:
-    """Hold an event to what is declared of its type.
+    """Check an event against the declaration of its type.
 
     Returns:
-        Its data, as the JSON that is stored and sent on.
+        The data of the event as the JSON that is stored and sent on.
 
     Raises:
         InvalidInput: one entry for each key of the data that does not fit (``data.order_id``), or for
@@ -40,14 +39,14 @@ def admit(event: EventType | UntypedEvent) -> str:
 
 
 def check_sender(type_name: str, limits: Filters) -> None:
-    """Refuse a type that may not be sent by just any producer over HTTP.
+    """Raise an error if a producer over HTTP may not send a type.
 
     Args:
-        type_name: what is to be sent.
-        limits: the types that the producer's token names; empty for one who has none.
+        type_name: the type of the event that is to be sent.
+        limits: the types that the producer's token names; empty for a producer without limits.
 
     Raises:
-        TypeNotAllowed: the limits do not name it.
+        TypeNotAllowed: the type is guarded, and the limits do not name it.
     """
     if registry.is_guarded(type_name) and not limits.names_type(type_name):
         raise TypeNotAllowed

@@ -32,7 +32,7 @@ _NAME: Final = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*){1,3}", re.ASCII)
 
 
 def check_name(name: str) -> None:
-    """Refuse what is not the dotted name of an event type (protocol, section 4).
+    """Raise an error if a text is not the dotted name of an event type (protocol, section 4).
 
     Raises:
         InvalidInput: with the field ``type`` and the reason.
@@ -46,7 +46,7 @@ def check_name(name: str) -> None:
 
 
 def check_category(category: object) -> None:
-    """Refuse what can be no category: it has the grammar of one segment of an event type's name.
+    """Raise an error if a value can be no category, which has the grammar of one segment of a type's name.
 
     Raises:
         InvalidInput: with the field ``category`` and the reason.
@@ -58,18 +58,19 @@ def check_category(category: object) -> None:
 
 
 def first_segment(name: str) -> str:
-    """The first segment of an event type's name."""
+    """Return the first segment of an event type's name."""
     return name.split(".", 1)[0]
 
 
 def route_of(name: str) -> str:
-    """An event type's name as the Range dialect's clients have it: `/orders/order/shipped`."""
+    """Return an event type's name as a route of the Range dialect, such as ``/orders/order/shipped``."""
     return "/" + name.replace(".", "/")
 
 
 def type_of_route(route: str) -> str:
-    """The event type whose route this is; for a route that no event type can have, the route itself, which is
-    no type's name.
+    """Return the event type of a route of the Range dialect.
+
+    For a route that no event type can have, it is the route itself, which is no type's name.
     """
     name = route[1:].replace("/", ".")
     return name if route_of(name) == route and "." not in route else route
@@ -130,7 +131,7 @@ class EventType:
 
     @classmethod
     def field_hints(cls) -> dict[str, Any]:
-        """The annotation of each field, resolved.
+        """Return the resolved annotation of each field.
 
         Raises:
             NameError: one names something that is not there.
@@ -142,9 +143,7 @@ class EventType:
 
     @classmethod
     def data_errors(cls, data: Mapping[str, Any]) -> dict[str, str]:
-        """What is wrong with JSON data that is to be of this type, by the path of its key, such as
-        ``data.order_id``.
-        """
+        """Return what is wrong with JSON data of this type, by the path of the key: ``data.order_id``."""
         hints, declared = cls.field_hints(), {field.name: field for field in fields(cls)}  # type: ignore[arg-type]
         errors: dict[str, str] = {}
         for name, field in declared.items():
@@ -159,7 +158,7 @@ class EventType:
         }
 
     def data(self) -> dict[str, Any]:
-        """The fields, in the order of their declaration, as the notification's ``data``."""
+        """Return the fields, in the order of their declaration, as the notification's ``data``."""
         return {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type]
 
 
@@ -178,7 +177,7 @@ class UntypedEvent:
     default_level: Level = "info"
 
     def data(self) -> dict[str, Any]:
-        """The fields as the notification's ``data``."""
+        """Return the fields as the notification's ``data``."""
         return dict(self.fields)
 
 
@@ -213,11 +212,11 @@ class Registry:
         return iter(sorted(self._types.values(), key=lambda event_type: event_type.type_name))
 
     def get(self, name: str) -> type[EventType] | None:
-        """The class that declares a type; None for one that is not declared."""
+        """Return the class that declares a type; None for a type that is not declared."""
         return self._types.get(name)
 
     def is_guarded(self, name: str) -> bool:
-        """Whether a producer over HTTP must have a token that names the type.
+        """Return whether a producer over HTTP must have a token that names the type.
 
         A type that is declared says so itself. One that is not declared, and begins as the hub's own types
         do, might be taken for one of them.
@@ -226,7 +225,7 @@ class Registry:
         return not declared.over_http if declared else first_segment(name) in GUARDED_SEGMENTS
 
     def category_of(self, name: str) -> str:
-        """The category of an event that is sent now: what its type declares, else the name's first segment.
+        """Return the category of an event that is sent now: the declared one, else the first segment.
 
         Of an event that is stored, read ``Event.category``: the type may declare another one by now.
         """
@@ -234,7 +233,7 @@ class Registry:
         return declared.type_category if declared else first_segment(name)
 
     def level_of(self, name: str) -> Level:
-        """The level that a declared type has of its own; ``info`` for one that is not declared."""
+        """Return the default level of a declared type; ``info`` for a type that is not declared."""
         declared = self._types.get(name)
         return declared.default_level if declared else "info"
 
@@ -247,8 +246,7 @@ registry: Final = Registry()
 
 
 def encode_data(data: Mapping[str, Any]) -> str:
-    """The one encoding of ``data``: a line of ASCII JSON, stored once and spliced into every frame and
-    answer.
+    """Return ``data`` as one line of ASCII JSON, which is stored, and spliced into every frame and answer.
 
     Raises:
         InvalidInput: something in it is not JSON, or not what the protocol admits.

@@ -44,9 +44,7 @@ _SEPARATORS: Final = re.compile(r"[-_\s]")
 
 
 class Subject(Protocol):
-    """What filters look at: events, notifications and changes as they are, by the names that they have
-    there.
-    """
+    """What filters look at: the fields that events, notifications and changes have in common."""
 
     @property
     def type(self) -> str | None:
@@ -58,15 +56,15 @@ class Subject(Protocol):
 
     @property
     def topic(self) -> str | None:
-        """What it is about."""
+        """The topic."""
 
     @property
     def level(self) -> str | None:
-        """Its level; None or empty for what has none."""
+        """The level; None or empty for what has none."""
 
 
-class About(NamedTuple):
-    """A subject of which there is no row."""
+class SubjectValues(NamedTuple):
+    """The fields of a subject for which there is no row."""
 
     type: str
     topic: str
@@ -92,7 +90,9 @@ class Filters:
 
     @classmethod
     def parse(cls, given: Mapping[str, Sequence[str]]) -> Filters:
-        """Read query parameters: several values by comma, by repetition, or under the plural of the name.
+        """Return the filters that query parameters ask for.
+
+        Several values are given by comma, by repetition, or under the plural of the name.
 
         Args:
             given: for each name, its values as they stand in the query string; names that cannot be meant as
@@ -125,8 +125,9 @@ class Filters:
 
     @classmethod
     def parse_dialect(cls, given: Mapping[str, Sequence[str]]) -> Filters:
-        """Read the query parameters of the Range dialect: those of ``parse``, and ``route``, which names
-        event types as KERIA does.
+        """Return the filters that query parameters of the Range dialect ask for.
+
+        They are those of ``parse``, and ``route``, which names event types as KERIA does.
 
         Raises:
             InvalidInput: as for ``parse``; or a route is none, or comes with a type.
@@ -147,23 +148,24 @@ class Filters:
 
     @property
     def by_name(self) -> dict[str, list[str]]:
-        """The sorted values of each filter that was given, by its name: what a client is told of how it was
-        understood.
+        """The sorted values of each filter that was given, by its name.
+
+        Clients are told these, so that they see how their filters were understood.
         """
         types = self.types | {f"{prefix}*" for prefix in self.type_prefixes}
         given = zip(NAMES, (self.categories, types, self.topics, self.levels), strict=True)
         return {name: sorted(values) for name, values in given if values}
 
     def __str__(self) -> str:
-        """What was asked for, as it could stand in a query string, but for its percent-encoding."""
+        """Return the filters as they would stand in a query string, but without percent-encoding."""
         return "&".join(f"{name}={','.join(values)}" for name, values in self.by_name.items())
 
     @classmethod
-    def read(cls, text: str) -> Filters:
-        """The filters whose text this is.
+    def from_text(cls, text: str) -> Filters:
+        """Return the filters whose ``str`` the text is.
 
         Raises:
-            InvalidInput: it is none.
+            InvalidInput: it is no text of filters.
         """
         if (found := _TEXT.fullmatch(text)) is None:
             raise InvalidInput({"filter": "is no text of filters"})
@@ -173,13 +175,11 @@ class Filters:
         return bool(self.categories or self.types or self.type_prefixes or self.topics or self.levels)
 
     def names_type(self, event_type: str) -> bool:
-        """Whether an event type is among those that are given, by its name or a prefix; without any, none
-        is.
-        """
+        """Return whether a filter names the event type, by its name or a prefix; without types, none does."""
         return event_type in self.types or event_type.startswith(self.type_prefixes)
 
     def admits(self, subject: Subject) -> bool:
-        """Whether it is wanted. What it does not have is no value of any filter."""
+        """Return whether the filters admit a subject. A field that it does not have matches no value."""
         event_type = subject.type or ""
         return (
             (not self.categories or (subject.category or "") in self.categories)
@@ -188,21 +188,24 @@ class Filters:
             and (not self.levels or (subject.level or "") in self.levels)
         )
 
-    def admits_all_of(self, category: str) -> bool:
-        """Whether what is about a whole category is wanted, or about all of them (empty): it has nothing else
-        to be filtered by.
+    def admits_all_read(self, read_category: str) -> bool:
+        """Return whether the filters admit an all-read change, which can be filtered by its category alone.
+
+        Args:
+            read_category: its own category; empty for one that is about all categories.
         """
         if self.types or self.type_prefixes or self.topics or self.levels:
             return False
-        return not self.categories or not category or category in self.categories
+        return not self.categories or not read_category or read_category in self.categories
 
 
 NO_FILTERS: Final = Filters()
 
 
 def _refuse_mistaken(names: Iterable[str]) -> None:
-    """Refuse names that are meant as a filter's: those of other services, ours in another spelling, and all
-    with brackets.
+    """Raise UnknownFilter for names that are meant as a filter's.
+
+    They are those of other services, ours in another spelling, and all names with brackets.
     """
     mistaken = [
         name

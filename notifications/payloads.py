@@ -30,11 +30,11 @@ MAX_EVENTS: Final = 32
 
 
 def inbox_name(user_id: Any) -> str:
-    """What a user's inbox is called on the wire: 16 hexadecimal digits, the same in every answer about it.
+    """Return the name of a user's inbox on the wire: 16 hexadecimal digits, the same in every answer.
 
-    It tells clients of one browser whose inbox an answer is about. It is no secret, and told to the user
-    alone: whoever guesses a primary key can work it out. A key in it would move when SECRET_KEY is rotated,
-    and every open page would take itself for signed out.
+    By it the clients in one browser know whose inbox an answer is about. It is not secret, though told to the
+    user alone: whoever guesses a primary key can work it out. If it depended on SECRET_KEY, every open page
+    would take itself for signed out when the key is rotated.
 
     Args:
         user_id: primary key of the user.
@@ -43,7 +43,7 @@ def inbox_name(user_id: Any) -> str:
 
 
 class NotificationRow(NamedTuple):
-    """A notification as its recipient has it now."""
+    """A notification in its present state."""
 
     public_id: UUID
     position: int
@@ -70,10 +70,10 @@ class NotificationRow(NamedTuple):
 
 
 class ChangeRow(NamedTuple):
-    """A change with its notification's state after it, and the immutable parts of its notification and event;
-    all of those are empty for ``read_all``.
+    """A change with the state of its notification after it, and what notification and event have for good.
 
-    Times and ids are texts, as the wire has them.
+    All of that is None for ``read_all``; ``read_category`` and ``up_to`` are those of ``read_all`` alone.
+    Times and ids are texts of the wire.
     """
 
     inbox_id: Any
@@ -104,12 +104,12 @@ class ChangeRow(NamedTuple):
 
 
 def timestamp(at: datetime) -> str:
-    """UTC with six decimals and ``Z``; ``at`` is aware and in UTC, as Django loads it."""
+    """Return a time as UTC with six decimals and ``Z``; ``at`` is aware and in UTC, as Django loads it."""
     return at.isoformat(timespec="microseconds")[:26] + "Z"
 
 
 def notification_json(row: NotificationRow) -> bytes:
-    """The notification object of the protocol's section 4."""
+    """Return the notification object of the protocol's section 4."""
     return _notification(
         row,
         position=row.position,
@@ -121,21 +121,21 @@ def notification_json(row: NotificationRow) -> bytes:
 
 
 def change_json(row: ChangeRow, epoch: str) -> bytes:
-    """A change: the ``data`` of its frame, and its element of ``changes``."""
+    """Return a change: the ``data`` of its frame, and its element of ``changes``."""
     head = (
-        f'{{"change":"{CHANGE_NAMES[row.kind]}","cursor":"{cursor_text(epoch, row.position)}","position":{row.position},'
-        f'"at":"{row.at}","unread_count":{row.unread_count},'
+        f'{{"change":"{CHANGE_NAMES[row.kind]}","cursor":"{cursor_text(epoch, row.position)}",'
+        f'"position":{row.position},"at":"{row.at}","unread_count":{row.unread_count},'
     )
     return (head + _subject(row) + "}").encode("ascii")
 
 
 def note_json(row: NotificationRow) -> bytes:
-    """A notification as the Range dialect of section 5 has it."""
+    """Return a notification as the Range dialect of section 5 has it."""
     return _note(row, created_at=_time(row.created_at), is_read=row.read_at is not None).encode("ascii")
 
 
 def signal_json(row: ChangeRow) -> bytes:
-    """The ``data`` of a created change's frame on the dialect's stream: a KERI signal."""
+    """Return the ``data`` of a created change's frame on the dialect's stream: a KERI signal."""
     route = _text(route_of(row.type or ""))
     attributes = _attributes(row.data or "", row.title or "", row.body or "", row.url or "", row.type or "")
     return f'{{"i":"{row.public_id}","dt":{_quoted(row.created_at)},"r":{route},"a":{attributes}}}'.encode(
@@ -145,9 +145,7 @@ def signal_json(row: ChangeRow) -> bytes:
 
 @lru_cache(maxsize=MAX_EVENTS)
 def _attributes(data: str, title: str, body: str, url: str, type_: str) -> str:
-    """The fields of ``data`` as they stand, and after them title, body and url where it has none of that
-    name.
-    """
+    """Return the fields of ``data``, and of title, body and url those that ``data`` has not."""
     text = _data(data, type_)
     own = json.loads(text)
     texts = {"title": title, "body": body, "url": url}
@@ -158,7 +156,8 @@ def _attributes(data: str, title: str, body: str, url: str, type_: str) -> str:
 def _note(row: Any, *, created_at: str | None, is_read: bool) -> str:
     return (
         f'{{"i":"{row.public_id}","dt":{_quoted(created_at)},"r":{"true" if is_read else "false"},'
-        f'"a":{{"r":{_text(route_of(row.type))},"d":{_data(row.data, row.type)},"title":{_text(row.title)}}}}}'
+        f'"a":{{"r":{_text(route_of(row.type))},"d":{_data(row.data, row.type)},'
+        f'"title":{_text(row.title)}}}}}'
     )
 
 
@@ -220,7 +219,7 @@ def _event(
     actions: str,
     data: str,
 ) -> str:
-    """What the notifications of one event have in common, rendered once for all of their recipients."""
+    """Return what the notifications of one event have in common, rendered once for all recipients."""
     return (
         f'"type":{_text(type_)},"category":{_text(category)},"topic":{_text(topic)},"level":{_text(level)},'
         f'"title":{_text(title)},"body":{_text(body)},"url":{_text(url)},"actor":{_text(actor)},'
@@ -233,13 +232,14 @@ def _time(at: datetime | None) -> str | None:
 
 
 def _quoted(text: object) -> str:
-    """What needs no escape, or nothing."""
+    """Return a text that needs no escapes as JSON, or ``null`` without one."""
     return f'"{text}"' if text else "null"
 
 
 def _data(text: str, type_: str) -> str:
-    """The stored text, unless somebody rewrote it past the services: a bad row may break nothing but itself
-    (I18).
+    """Return the stored data, or an empty object if somebody rewrote it past the services and broke it.
+
+    A bad row must break nothing but itself (I18).
     """
     try:
         return data_as_json(text)
@@ -249,14 +249,12 @@ def _data(text: str, type_: str) -> str:
 
 
 def _actions(text: str, type_: str) -> str:
-    """The stored actions as the services would write them."""
+    """Return the stored actions as the services would write them."""
     return text if text == NO_ACTIONS else actions_text(actions_of(text, type_))
 
 
 def actions_of(text: str, type_: str) -> list[Action]:
-    """An event's actions as its recipients see them, unless somebody rewrote them past the services: then it
-    has none.
-    """
+    """Return an event's actions; none if somebody rewrote them past the services and broke them."""
     try:
         return stored_actions(text)
     except InvalidInput:
@@ -265,10 +263,10 @@ def actions_of(text: str, type_: str) -> list[Action]:
 
 
 def data_as_json(text: str) -> str:
-    """An event's ``data``, as it is stored, in one line of ASCII JSON.
+    """Return an event's stored ``data`` as one line of ASCII JSON.
 
     Raises:
-        ValueError: it is not the JSON of an object, which nothing but a write past the services makes.
+        ValueError: it is not the JSON of an object, which can only be if it was written past the services.
     """
     try:
         value = json.loads(text, parse_constant=refuse_constant)

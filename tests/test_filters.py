@@ -9,13 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from notifications.exceptions import InvalidInput, UnknownFilter
-from notifications.filters import About, Filters
+from notifications.filters import Filters, SubjectValues
 
 pytestmark = pytest.mark.shape("embedded")
 
 
 def admits(filters: Filters, **values: str) -> bool:
-    return filters.admits(About("orders.order.shipped", "order:7", "orders", "info")._replace(**values))
+    return filters.admits(
+        SubjectValues("orders.order.shipped", "order:7", "orders", "info")._replace(**values)
+    )
 
 
 def test_none_given__admit_everything_and_are_false() -> None:
@@ -180,10 +182,10 @@ def test_admits__several_filters__all_must_admit_and_each_by_any_of_its_values(
 )
 def test_read__text_of_filters__is_those_filters(given: dict[str, list[str]]) -> None:
     filters = Filters.parse(given)
-    assert Filters.read(str(filters)) == filters
+    assert Filters.from_text(str(filters)) == filters
 
 
 @pytest.mark.parametrize("text", ["nonsense", "category=", "level=odd", "category=A"])
 def test_read__anything_else__is_refused(text: str) -> None:
     with pytest.raises(InvalidInput):
-        Filters.read(text)
+        Filters.from_text(text)

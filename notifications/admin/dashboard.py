@@ -229,7 +229,7 @@ def _jobs(request: HttpRequest) -> list[dict[str, Any]]:
 
 
 def _job(job: Job, name: str) -> dict[str, Any]:
-    percent = min(99, int(job.worked_count * 100 / job.total_count)) if job.total_count else 0
+    percent = min(99, int(job.processed_count * 100 / job.total_count)) if job.total_count else 0
     return {
         "name": name,
         "url_name": f"admin:notification_hub_{job._meta.model_name}_change",
@@ -237,6 +237,6 @@ def _job(job: Job, name: str) -> dict[str, Any]:
         "percent": percent,
         "chip": CHIPS[job.state],
         "label": JobState(job.state).label,
-        "done": number(job.worked_count),
+        "done": number(job.processed_count),
         "total": number(job.total_count),
     }

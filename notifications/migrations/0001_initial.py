@@ -134,7 +134,7 @@ class Migration(migrations.Migration):
                 ('failure', models.CharField(blank=True, db_default='', default='', max_length=500, verbose_name='failure')),
                 ('lease', models.UUIDField(null=True, verbose_name='lease')),
                 ('leased_until', models.DateTimeField(null=True, verbose_name='leased until')),
-                ('turn_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), verbose_name='turn')),
+                ('last_worked_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), verbose_name='last worked on')),
                 ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), verbose_name='created at')),
                 ('started_at', models.DateTimeField(null=True, verbose_name='started at')),
                 ('finished_at', models.DateTimeField(null=True, verbose_name='finished at')),
@@ -274,7 +274,7 @@ class Migration(migrations.Migration):
                 ('failure', models.CharField(blank=True, db_default='', default='', max_length=500, verbose_name='failure')),
                 ('lease', models.UUIDField(null=True, verbose_name='lease')),
                 ('leased_until', models.DateTimeField(null=True, verbose_name='leased until')),
-                ('turn_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), verbose_name='turn')),
+                ('last_worked_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), verbose_name='last worked on')),
                 ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), verbose_name='created at')),
                 ('started_at', models.DateTimeField(null=True, verbose_name='started at')),
                 ('finished_at', models.DateTimeField(null=True, verbose_name='finished at')),
@@ -346,7 +346,7 @@ class Migration(migrations.Migration):
                 ('opened_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False, verbose_name='opened at')),
                 ('closed_at', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='closed at')),
                 ('reason', models.CharField(blank=True, choices=[('client', "Closed by the client"), ('backlog', "Backlog only, as requested"), ('rotate', "Renewed by the server"), ('shutdown', "Server process stopped"), ('revoked', "Access ended"), ('slow', "Client too slow"), ('replaced', "Replaced by a newer stream of the same client"), ('limit', 'Too many streams'), ('error', "Error"), ('lost', "Server process lost"), ('answered', "Poll, answered"), ('listed', "List, answered")], db_default='', default='', max_length=8, verbose_name='reason')),
-                ('asked', models.CharField(blank=True, choices=[('client', "Closed by the client"), ('backlog', "Backlog only, as requested"), ('rotate', "Renewed by the server"), ('shutdown', "Server process stopped"), ('revoked', "Access ended"), ('slow', "Client too slow"), ('replaced', "Replaced by a newer stream of the same client"), ('limit', 'Too many streams'), ('error', "Error"), ('lost', "Server process lost"), ('answered', "Poll, answered"), ('listed', "List, answered")], db_default='', default='', help_text='The reason for which somebody else ended it, until its process has done so.', max_length=8, verbose_name='asked to end')),
+                ('requested_end', models.CharField(blank=True, choices=[('client', "Closed by the client"), ('backlog', "Backlog only, as requested"), ('rotate', "Renewed by the server"), ('shutdown', "Server process stopped"), ('revoked', "Access ended"), ('slow', "Client too slow"), ('replaced', "Replaced by a newer stream of the same client"), ('limit', 'Too many streams'), ('error', "Error"), ('lost', "Server process lost"), ('answered', "Poll, answered"), ('listed', "List, answered")], db_default='', default='', help_text='The reason for which somebody else ended it, until its process has done so.', max_length=8, verbose_name='requested end')),
                 ('token', models.ForeignKey(blank=True, db_constraint=False, db_index=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='notification_hub.apitoken', verbose_name='API token')),
                 ('user', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='stream_sessions', to=settings.AUTH_USER_MODEL, verbose_name='user')),
                 ('worker', models.ForeignKey(db_constraint=False, db_index=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='stream_sessions', to='notification_hub.worker', verbose_name='worker')),
@@ -406,7 +406,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='broadcast',
-            index=models.Index(condition=models.Q(('state__in', ['queued', 'running'])), fields=['turn_at'], name='broadcast_turn'),
+            index=models.Index(condition=models.Q(('state__in', ['queued', 'running'])), fields=['last_worked_at'], name='broadcast_next'),
         ),
         migrations.AddIndex(
             model_name='broadcast',
@@ -442,7 +442,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='replay',
-            index=models.Index(condition=models.Q(('state__in', ['queued', 'running'])), fields=['turn_at'], name='replay_turn'),
+            index=models.Index(condition=models.Q(('state__in', ['queued', 'running'])), fields=['last_worked_at'], name='replay_next'),
         ),
         migrations.AddIndex(
             model_name='replay',
@@ -522,7 +522,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='streamsession',
-            index=models.Index(condition=models.Q(('asked', ''), _negated=True), fields=['worker'], name='stream_asked'),
+            index=models.Index(condition=models.Q(('requested_end', ''), _negated=True), fields=['worker'], name='stream_requested_end'),
         ),
         migrations.RunPython(run_on_postgresql(*ADD_WORDS), run_on_postgresql(*REMOVE_WORDS)),
     ]

@@ -1,7 +1,7 @@
-"""The tables of the hub: inboxes and what is in them, broadcasts and replays, credentials of programs, keys
-of producers, who is connected.
+"""The tables of the hub.
 
-Rows are written by ``notifications.services`` alone.
+They hold inboxes and their notifications, broadcasts and replays, the credentials of programs, idempotency
+keys, and the records of streams. Rows are written by ``notifications.services`` alone.
 """
 
 from __future__ import annotations

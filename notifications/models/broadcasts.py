@@ -1,5 +1,6 @@
-"""Broadcasts: sends to very many, each a queue of its own that any serving process works on, chunk by
-chunk.
+"""Broadcasts: sends to very many users.
+
+Each is a queue of its own, which any serving process works on, chunk by chunk.
 """
 
 from __future__ import annotations
@@ -59,8 +60,8 @@ class Broadcast(Job):
         permissions = (("cancel_broadcast", "Can cancel broadcast"),)
         indexes: ClassVar[list[models.Index]] = [
             models.Index(
-                name="broadcast_turn",  # whose turn it is
-                fields=["turn_at"],
+                name="broadcast_next",  # which one has waited longest for its next chunk
+                fields=["last_worked_at"],
                 condition=Q(state__in=["queued", "running"]),
             ),
             models.Index(

@@ -1,4 +1,4 @@
-"""What happened: the first of the four nouns (docs/architecture.md)."""
+"""Events: the first of the four main tables (docs/architecture.md)."""
 
 from __future__ import annotations
 
@@ -55,8 +55,8 @@ class Event(models.Model):
     body = models.TextField(_("body"), blank=True, default="", db_default="")
     url = models.CharField(_("URL"), max_length=MAX_URL_LENGTH, blank=True, default="", db_default="")
     actor = models.CharField(_("actor"), max_length=MAX_ACTOR_LENGTH, blank=True, default="", db_default="")
-    # Text, not JSON columns: jsonb reorders keys and rewrites numbers, and these texts are spliced into frames
-    # as they are.
+    # Text, not JSON columns: jsonb reorders keys and rewrites numbers, and these texts are spliced into
+    # frames as they are.
     data = models.TextField(_("data"), default="{}", db_default="{}")
     actions = models.TextField(_("actions"), default=NO_ACTIONS, db_default=NO_ACTIONS)
     expires_at = ReadableDateTimeField(_("expires at"), null=True, blank=True)

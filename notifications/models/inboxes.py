@@ -20,7 +20,7 @@ from notifications.protocol.cursors import Cursor, new_epoch
 
 
 class ChangeKind(models.TextChoices):
-    """What happened to an inbox; ``notifications.fold`` says what each means."""
+    """The kinds of changes; ``notifications.fold`` says what each means."""
 
     CREATED = "created", _("Created")
     READ = "read", _("Read")
@@ -44,7 +44,7 @@ class Reason(models.TextChoices):
 
 
 class Via(models.TextChoices):
-    """By which door a change came in."""
+    """The door by which a change came in."""
 
     PAGE = "page", _("Page")
     API = "api", _("API")
@@ -87,13 +87,14 @@ class Inbox(models.Model):
 
     @property
     def cursor(self) -> Cursor:
-        """Its head as a cursor."""
+        """The head as a cursor."""
         return Cursor(self.epoch, self.head)
 
 
 class Change(models.Model):
-    """One entry of an inbox's log. Immutable; a frame is a function of its change and that change's event
-    alone.
+    """One entry of an inbox's log. Immutable.
+
+    The frame of a change is a function of the change and its event alone.
     """
 
     inbox = models.ForeignKey(

@@ -1,5 +1,6 @@
-"""What broadcasts and replays have in common: work in chunks, outside any request, by whichever serving
-process comes first.
+"""Jobs: the fields that broadcasts and replays have in common.
+
+A job is worked on in chunks, outside any request, by whichever serving process comes first.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from notifications.models.public_ids import new_public_id
 
 
 class JobState(models.TextChoices):
-    """How far a job is."""
+    """The states of a job."""
 
     QUEUED = "queued", _("Queued")
     RUNNING = "running", _("Running")
@@ -25,11 +26,11 @@ class JobState(models.TextChoices):
 
 
 class Job(models.Model):
-    """A queue of its own, with its progress.
+    """Work in chunks, with its progress.
 
-    How far it is stands in its row, written by the transaction that does the work up to there, so whoever
-    goes on after a crash does nothing twice. While ``leased_until`` has not come, by the database's clock,
-    nobody but the holder of ``lease`` works on it.
+    The progress stands in its row, and is written by the transaction that does the work up to there, so
+    whoever goes on after a crash does nothing twice. Until ``leased_until``, by the database's clock, nobody
+    but the holder of ``lease`` works on it. The job whose ``last_worked_at`` is the oldest goes first.
     """
 
     id = models.UUIDField(primary_key=True, default=new_public_id, editable=False)
@@ -42,7 +43,7 @@ class Job(models.Model):
     failure = models.CharField(_("failure"), max_length=500, blank=True, default="", db_default="")
     lease = models.UUIDField(_("lease"), null=True)
     leased_until = models.DateTimeField(_("leased until"), null=True)
-    turn_at = models.DateTimeField(_("turn"), db_default=Now())
+    last_worked_at = models.DateTimeField(_("last worked on"), db_default=Now())
     created_at = models.DateTimeField(_("created at"), db_default=Now())
     started_at = models.DateTimeField(_("started at"), null=True)
     finished_at = models.DateTimeField(_("finished at"), null=True)
@@ -61,14 +62,14 @@ class Job(models.Model):
         return self.state in (JobState.QUEUED, JobState.RUNNING)
 
     @property
-    def worked_count(self) -> int:
-        """Of how many something has become."""
+    def processed_count(self) -> int:
+        """How many items have been dealt with, whatever became of them."""
         return self.done_count
 
     @property
     def rate(self) -> float | None:
-        """What was done in each second since it began, as of its last chunk; None before that."""
+        """How many items were dealt with per second, as of the last chunk; None before the first."""
         if self.started_at is None:
             return None
-        seconds = ((self.finished_at or self.turn_at) - self.started_at).total_seconds()
-        return round(self.worked_count / seconds, 1) if seconds > 0 else None
+        seconds = ((self.finished_at or self.last_worked_at) - self.started_at).total_seconds()
+        return round(self.processed_count / seconds, 1) if seconds > 0 else None

@@ -1,5 +1,6 @@
-"""Replays: what staff show users again, hand to them anew, or copy to others; each a job of its own, and the
-record of who did it and why.
+"""Replays: notifications that staff show again, deliver again, or copy to other users.
+
+Each is a job of its own, and the record of who did it and why.
 """
 
 from __future__ import annotations
@@ -28,10 +29,10 @@ class ReplayVerb(models.TextChoices):
 
 
 class Replay(Job):
-    """One verb for some notifications: those named in ``ids``, or all that ``filters`` admit, up to
-    ``until_id``.
+    """One verb for some notifications.
 
-    They are taken in the order of their keys. ``last_id`` is written by the transaction that replays the
+    The notifications are those named in ``ids``, or all that ``filters`` admit, up to ``until_id``. They are
+    taken in the order of their keys. ``last_id`` is written by the transaction that replays the
     notifications up to there. What was staged after ``until_id`` is left out: a replay never takes what it
     has made itself.
     """
@@ -64,8 +65,8 @@ class Replay(Job):
         default_permissions = ()
         indexes: ClassVar[list[models.Index]] = [
             models.Index(
-                name="replay_turn",  # whose turn it is
-                fields=["turn_at"],
+                name="replay_next",  # which one has waited longest for its next chunk
+                fields=["last_worked_at"],
                 condition=Q(state__in=["queued", "running"]),
             ),
             models.Index(
@@ -76,19 +77,18 @@ class Replay(Job):
         ]
 
     @property
-    def worked_count(self) -> int:
-        """Replayed, left out and failed ones."""
+    def processed_count(self) -> int:
+        """How many notifications were replayed, left out or failed."""
         return self.done_count + self.skipped_count + self.failed_count
 
     @property
     def is_filtered(self) -> bool:
-        """Whether a filter says which, and no list of ids."""
+        """Whether a filter chooses the notifications, rather than a list of ids."""
         return not self.ids
 
 
 class ReplayedNotification(models.Model):
-    """That a replay did something with a notification: showed it again, delivered it again, or copied it to
-    somebody.
+    """The record that a replay showed a notification again, delivered it again, or copied it.
 
     Its timeline and the copies tell from it; a filter cannot say afterwards what it admitted. It is removed
     with the notification.

@@ -1,8 +1,7 @@
-"""Who is connected: a row for each serving process, and one for each stream, which proves what was delivered
-to which device.
+"""Stream records: a row for each serving process, and one for each stream.
 
-Neither row refers to a worker or a token by a constraint: a stream must not wait for them, nor fail because
-they are gone.
+They prove what was delivered to which device. Neither row refers to a worker or a token by a constraint: a
+stream must not wait for them, nor fail because they are gone.
 """
 
 from __future__ import annotations
@@ -42,7 +41,7 @@ class EndReason(models.TextChoices):
 
 
 class OpenedBy(models.TextChoices):
-    """By what a stream was opened."""
+    """The kind of credential that opened a stream."""
 
     SESSION = "session", _("Session")
     TOKEN = "token", _("API token")
@@ -55,8 +54,8 @@ class Worker(models.Model):
     id = models.UUIDField(primary_key=True, default=new_public_id, editable=False)
     host = models.CharField(_("host"), max_length=255)
     pid = models.PositiveBigIntegerField(_("process id"))
-    # What tells it from all other processes (``notifications.system.processes``), so that one of the same
-    # machine can tell that it is dead.
+    # Identifies it among all processes (``notifications.system.processes``), so that another process of the
+    # same machine can find out that it is dead.
     process = models.CharField(_("process"), max_length=100, default="", db_default="", editable=False)
     started_at = models.DateTimeField(_("started at"), db_default=Now(), editable=False)
     # The last sign of life. How far its streams had come is on record as of then.
@@ -73,12 +72,12 @@ class Worker(models.Model):
 
 
 class StreamSession(models.Model):
-    """One stream. It takes one of its user's slots from ``opened_at`` to ``closed_at``, as long as its worker
-    shows signs of life.
+    """One stream.
 
-    Every change of the log after ``start_position`` and up to ``position`` that its filters admit was written
-    to it. An answered poll is on record as a stream that began and ended in one moment, and took no slot. The
-    primary key is the ``stream`` of ``stream.open``, and ascends with time.
+    It takes one of its user's slots from ``opened_at`` to ``closed_at``, as long as its worker shows signs of
+    life. Every change of the log after ``start_position`` and up to ``position`` that its filters admit was
+    written to it. An answered poll is on record as a stream that began and ended at the same time, and took
+    no slot. The primary key is the ``stream`` of ``stream.open``, and ascends with time.
     """
 
     id = models.UUIDField(primary_key=True, default=new_public_id, editable=False)
@@ -137,8 +136,8 @@ class StreamSession(models.Model):
     reason = models.CharField(
         _("reason"), max_length=8, choices=EndReason, blank=True, default="", db_default=""
     )
-    asked = models.CharField(
-        _("asked to end"),
+    requested_end = models.CharField(
+        _("requested end"),
         max_length=8,
         choices=EndReason,
         blank=True,
@@ -170,9 +169,9 @@ class StreamSession(models.Model):
                 condition=Q(closed_at__isnull=True),
             ),
             models.Index(
-                name="stream_asked",  # each look of a process: which of its streams somebody else has ended
+                name="stream_requested_end",  # each look of a process: which of its streams others have ended
                 fields=["worker"],
-                condition=~Q(asked=""),
+                condition=~Q(requested_end=""),
             ),
         ]
 

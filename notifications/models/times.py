@@ -1,4 +1,4 @@
-"""Columns of times that programs write who know the tables alone."""
+"""Columns of times that may be written by programs which know nothing but the tables."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ else:  # at run time it takes no parameters
 
 
 class ReadableDateTimeField(_AnyDateTimeField):
-    """A time; one that Python cannot read is read as none.
+    """A time that is read as None if Python cannot represent it.
 
-    PostgreSQL has times, and infinity, for which Python has no form: its driver raises, and whatever else the
-    query has found is lost. From SQLite Django reads as none what is no time.
+    PostgreSQL has times, and infinity, that Python cannot represent: its driver raises, and whatever else the
+    query has found is lost. From SQLite, Django itself reads as None what is no time.
     """
 
     def select_format(self, compiler: Any, sql: str, params: Any) -> tuple[str, Any]:
-        """What stands in a query for the column."""
+        """Return the SQL that selects the column."""
         if not is_postgresql(compiler.connection):
             return sql, params
         is_readable = f"{sql} >= '0001-01-01 00:00:00+00' AND {sql} < '10000-01-01 00:00:00+00'"
         return f"CASE WHEN {is_readable} THEN {sql} END", [*params, *params, *params]
 
     def deconstruct(self) -> Any:
-        """To migrations it is a ``DateTimeField``, as it is to the database."""
+        """Return a ``DateTimeField`` for migrations, as it is one to the database."""
         name, _path, args, kwargs = super().deconstruct()
         return name, "django.db.models.DateTimeField", args, kwargs

@@ -1,4 +1,7 @@
-"""API tokens and used tickets: the credentials of programs. What is stored of one cannot be used as one."""
+"""API tokens and used tickets: the credentials of programs.
+
+What is stored of a credential cannot be used as one.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ MAX_TOKEN_NAME_LENGTH = 100
 
 
 class Scope(models.TextChoices):
-    """What a token may do for its user."""
+    """The rights that a token can have."""
 
     READ = "read", _("Read the inbox and its stream")
     INBOX = "inbox", _("Change the inbox: read, unread, archive, delete")
@@ -24,7 +27,7 @@ class Scope(models.TextChoices):
 
 
 class ApiToken(models.Model):
-    """A program's credential: what it may do for its user, and until when.
+    """The credential of a program, with its scopes and its end.
 
     Only a hash of its text is stored. The text has 256 random bits, so nothing is gained by a slow hash, and
     whoever reads the table learns nothing.
@@ -80,16 +83,16 @@ class ApiToken(models.Model):
 
     @property
     def scope_set(self) -> frozenset[str]:
-        """Its scopes."""
+        """The scopes as a set."""
         return frozenset(self.scopes.split())
 
     @property
     def send_limits(self) -> Filters:
-        """What it may send and withdraw; an empty filter admits everything."""
+        """The event types and topics that it may send and withdraw; an empty filter admits all."""
         return Filters.parse({"type": _split(self.types), "topic": _split(self.topics)})
 
     def is_usable(self, now: datetime) -> bool:
-        """Whether it opens anything at all: not revoked, not expired, and its user is active."""
+        """Return whether it is neither revoked nor expired, and its user is active."""
         is_expired = self.expires_at is not None and self.expires_at <= now
         return self.revoked_at is None and not is_expired and bool(self.user.is_active)
 

@@ -1,8 +1,8 @@
-"""The condition that an event has certain words, in the terms of the database at hand.
+"""Conditions of queries: an event contains certain words.
 
-PostgreSQL answers it by its own full-text search, from a column that migration 0006 adds beside Django's: it
-is generated from title and body, indexed, and never seen by the models. SQLite looks at title and body
-themselves.
+PostgreSQL answers them by its own full-text search, from a column that the initial migration adds beside
+Django's: it is generated from title and body, indexed, and unknown to the models. SQLite searches title and
+body themselves.
 """
 
 from __future__ import annotations
@@ -24,8 +24,9 @@ _RARE: Final = 0.006
 
 
 def has_words(words: Collection[str]) -> Q:
-    """What is true of notifications whose event has each of ``words``, whole and in either case; nothing has
-    no words.
+    """Return the condition that a notification's event has all ``words``; without words it holds for none.
+
+    Words are compared whole and without regard to case.
     """
     if not words:
         return Q(position__lt=0)  # true of none, and still a statement, whose one row says where the inbox is
@@ -38,7 +39,7 @@ def has_words(words: Collection[str]) -> Q:
 
 
 def events_have_words(words: Collection[str]) -> Q:
-    """The same of events themselves."""
+    """Return the same condition for events themselves."""
     if not words:
         return Q(pk__in=())
     if is_postgresql():
@@ -50,12 +51,11 @@ def events_have_words(words: Collection[str]) -> Q:
 
 
 def few_events_with(words: Collection[str], *, limit: int) -> list[int] | None:
-    """The keys of all events with all words, in no order, where these are few; None where they are many, or
-    only a look can tell.
+    """Return the primary keys of all events with all words, in no order, or None where they may be many.
 
-    PostgreSQL's own estimate decides which it is. Two queries or three, by the index ``event_words`` whatever
-    is wanted of the events besides: for words that it has no statistics of, the planner would rather walk the
-    whole table in order.
+    PostgreSQL's own estimate decides which it is; on SQLite the answer is None. Two or three queries, by the
+    index ``event_words`` whatever else is asked of the events: for words without statistics the planner would
+    rather walk the whole table in order.
     """
     if not is_postgresql() or not words:
         return None
@@ -71,13 +71,13 @@ def few_events_with(words: Collection[str], *, limit: int) -> list[int] | None:
 
 
 def _events_with(words: Collection[str]) -> RawSQL:
-    """The keys of events with all words, by the index ``event_words``."""
+    """Return a subquery for the keys of events with all words, by the index ``event_words``."""
     condition, params = _has_all(words)
     return RawSQL(f"SELECT id FROM {table(Event)} WHERE {condition}", params)  # noqa: S608, S611 (no input)
 
 
 def _has_all(words: Collection[str]) -> tuple[str, list[Any]]:
-    """The condition on a row of events, and its parameters."""
+    """Return the condition on a row of events, and its parameters."""
     spelled = [_spellings(word) for word in sorted(words)]
     # plainto_tsquery knows no operators: whatever the words are, they stay words.
     query = " && ".join(
@@ -88,8 +88,9 @@ def _has_all(words: Collection[str]) -> tuple[str, list[Any]]:
 
 
 def _spellings(word: str) -> list[str]:
-    """A word as it may stand in a text. In a database with the locale C, PostgreSQL folds the case of ASCII
-    letters only.
+    """Return the spellings that a word may have in a text.
+
+    In a database with the locale C, PostgreSQL folds the case of ASCII letters only.
     """
     lower = word.lower()
     if word.isascii():

@@ -1,8 +1,8 @@
-"""Every read that the hub serves. Readers use autocommit, take no lock and look at no clock (but the
-database's, for who is alive).
+"""Every read that the hub serves.
 
-A list is one statement, so that its rows and its cursor are one snapshot (I11). Elsewhere the inbox is read
-first and its rows second, up to the head that was seen: what came in between is then read next time, and
+Reads use autocommit and take no lock. They look at no clock but the database's, to see which processes are
+alive. A list is one statement, so that its rows and its cursor are one snapshot (I11). Elsewhere the inbox is
+read first and its rows second, up to the head that was seen: what came in between is read the next time, and
 never missed.
 """
 
@@ -14,15 +14,21 @@ from notifications.selectors.identity import (
     installation,
     known_installation,
 )
-from notifications.selectors.listing import Page, get_notification, list_page, list_slice, listed_by_key
+from notifications.selectors.listing import (
+    Page,
+    get_notification,
+    list_page,
+    list_slice,
+    listed_notifications,
+)
 from notifications.selectors.log import changes_after, changes_since
 from notifications.selectors.past import PastPage, first_change_at, past_page, position_at
-from notifications.selectors.state import Counts, InboxState, counts, inbox, inboxes, moved_inboxes
+from notifications.selectors.state import Counts, InboxState, changed_inboxes, counts, inbox, inboxes
 from notifications.selectors.streams import (
     is_worker_alive,
     open_streams,
     open_streams_of_worker,
-    streams_asked_to_end,
+    streams_requested_to_end,
 )
 from notifications.selectors.tail import (
     WatchedChange,
@@ -51,6 +57,7 @@ __all__ = [
     "WatchedChange",
     "active_user",
     "change_ids",
+    "changed_inboxes",
     "changes_after",
     "changes_by_id",
     "changes_of_inbox",
@@ -70,8 +77,7 @@ __all__ = [
     "known_installation",
     "list_page",
     "list_slice",
-    "listed_by_key",
-    "moved_inboxes",
+    "listed_notifications",
     "newest_change_id",
     "open_streams",
     "open_streams_of_worker",
@@ -79,7 +85,7 @@ __all__ = [
     "position_at",
     "recipients_with_expired",
     "recipients_with_staged",
-    "streams_asked_to_end",
+    "streams_requested_to_end",
     "token_with_user",
     "transaction_horizon",
     "transaction_mark",

@@ -10,7 +10,7 @@ from notifications.models import Broadcast
 
 
 def get_broadcast(broadcast_id: UUID, *, owner_id: Any) -> Broadcast:
-    """A producer's own broadcast. One query.
+    """Return a broadcast of a producer. One query.
 
     Raises:
         NotFound: it does not exist, or is somebody else's.

@@ -10,7 +10,12 @@ from notifications.filters import Filters
 
 
 def condition(filters: Filters, *, source: str = "") -> Q:
-    """What the filters admit, by the columns of the notification itself or of its event (``source``)."""
+    """Return the condition that the filters admit a row.
+
+    Args:
+        source: the prefix of the columns: empty for those of the notification itself, ``event__`` for those
+            of its event.
+    """
     condition = Q()
     if filters.categories:
         condition &= Q(**{f"{source}category__in": sorted(filters.categories)})

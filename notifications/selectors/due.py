@@ -1,4 +1,4 @@
-"""Whose inboxes have work that is due; for the sequencer and the sweeper."""
+"""Reads of the users whose inboxes have work that is due, for the sequencer and the sweeper."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from notifications.models import Notification
 
 
 def recipients_with_staged(now: Any, *, after: Any = None, limit: int) -> list[Any]:
-    """Users who have staged notifications that are not, or no longer, scheduled for later. One query, no
-    lock.
+    """Return users who have staged notifications that are due. One query, no lock.
 
     Args:
-        now: the time at which they are due.
+        now: what is scheduled for a later time is not due.
         after: only users with greater keys, for the next part; None for the first.
         limit: users at most, in the order of their keys.
     """
@@ -27,6 +26,6 @@ def recipients_with_staged(now: Any, *, after: Any = None, limit: int) -> list[A
 
 
 def recipients_with_expired(now: Any, *, limit: int) -> list[Any]:
-    """Users of the ``limit`` listed notifications that expired first. One query, no lock."""
+    """Return the users of the ``limit`` listed notifications that expired first. One query, no lock."""
     rows = Notification.objects.filter(Notification.LISTED, expires_at__lte=now).order_by("expires_at")
     return list(dict.fromkeys(rows.values_list("recipient_id", flat=True)[:limit]))

@@ -1,4 +1,4 @@
-"""Which users there are: one may be deleted between being looked up and being written to."""
+"""Checks that users exist: one may be deleted between being looked up and being written to."""
 
 from __future__ import annotations
 
@@ -13,19 +13,20 @@ from notifications.sql.arrays import AnyOf
 
 
 def existing_users(keys: Collection[Any]) -> set[Any]:
-    """Those of some primary keys that are of a user, also of one whom the model's manager hides. One
-    query.
+    """Return those primary keys that belong to a user. One query.
+
+    Users whom the default manager of the model hides count too.
     """
     users = get_user_model()._base_manager.filter(AnyOf(F("pk"), keys))
     return set(users.values_list("pk", flat=True))
 
 
 def check_users_exist(keys: Collection[Any], *, field: str) -> None:
-    """Refuse users who are not there (any more). One query.
+    """Raise an error if a user does not exist, or does not any more. One query.
 
     Args:
         keys: their primary keys.
-        field: what an error calls them.
+        field: the name of the field in the error.
 
     Raises:
         InvalidInput: with the first of those who are missing.

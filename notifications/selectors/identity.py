@@ -1,8 +1,8 @@
-"""Tells this installation's database from any other, and derives from it who the installation is.
+"""Identifies the database, and derives the installation from it.
 
-What is stored in a database is copied along with it, and its address differs behind a pooler or by another
-name. So it is told by what its server knows of it, which is the same by whatever way it is reached, and which
-no copy made by PostgreSQL's own tools has.
+What is stored in a database is copied along with it, and its address differs behind a pooler or under another
+name. So a database is identified by what its server knows of it, which is the same by whatever way it is
+reached, and which no copy made by PostgreSQL's own tools has.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ _IDENTITY: Final = """
 
 
 class DatabaseIdentity(NamedTuple):
-    """What tells one database from another.
+    """The identity of a database.
 
     Attributes:
-        text: the same in every process, and of no other database.
-        is_certain: False where the role may not ask the cluster who it is; then two clusters that were made
-            by the same steps look the same.
+        text: the same in every process; no other database has it.
+        is_certain: False where the role may not read the identifier of the cluster; then two clusters that
+            were made by the same steps look the same.
     """
 
     text: str
@@ -43,14 +43,13 @@ class DatabaseIdentity(NamedTuple):
 
 
 def installation() -> Installation:
-    """Who this installation is. Two statements at the first call of a process, which may be made in any
-    thread; then none.
+    """Return the installation that this process belongs to.
 
-    A process that has lost its database before it could ask knows nothing yet, rather than something else
-    than the others.
+    Two statements at the first call in a process, which may be made in any thread; none after that. A process
+    that has lost its database before it could ask gets an error, rather than another answer than the others.
 
     Raises:
-        DatabaseError: the database cannot be had, or has no tables of the hub yet; the next call asks again.
+        DatabaseError: the database is unavailable, or has no tables of the hub yet; the next call asks again.
     """
     global _known
     known = _known
@@ -63,15 +62,15 @@ def installation() -> Installation:
 
 
 def known_installation() -> Installation | None:
-    """The same if this process has asked already, else None. No statement; on an event loop, too."""
+    """Return the installation if it is known already, else None. No statement, so event loops may call it."""
     return _known
 
 
 def database_identity() -> DatabaseIdentity:
-    """What tells the database from any other. Two statements at most.
+    """Return the identity of the database. Two statements at most.
 
     Raises:
-        DatabaseError: it cannot be had, or has no tables of the hub yet.
+        DatabaseError: the database is unavailable, or has no tables of the hub yet.
     """
     was_open = connection.connection is not None
     try:
@@ -92,8 +91,9 @@ def _postgresql() -> DatabaseIdentity:
 
 
 def _file() -> DatabaseIdentity:
-    """By its path with every link resolved, and by its inode: in containers the same path may be another
-    file.
+    """Identify an SQLite database by its path, with every link resolved, and by its inode.
+
+    In containers the same path may be another file.
     """
     _, _, name = _row("PRAGMA database_list")
     if not name:

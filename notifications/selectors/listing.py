@@ -1,4 +1,4 @@
-"""Reads of the notifications that a user has listed: pages of them, and one of them."""
+"""Reads of the notifications that a user has listed: pages, and single ones."""
 
 from __future__ import annotations
 
@@ -25,7 +25,11 @@ _TEXTS: Final = ("title", "body", "url", "actor", "actions", "data")
 
 
 def notification_columns(*of_event: str) -> tuple[str, ...]:
-    """What ``values_list`` needs for a ``NotificationRow``; these of its fields come from the event too."""
+    """Return the columns of a ``NotificationRow`` for ``values_list``.
+
+    Args:
+        of_event: fields that are read from the event too, rather than from the copy in the notification.
+    """
     through = {*_TEXTS, *of_event}
     return tuple(f"event__{name}" if name in through else name for name in NotificationRow._fields)
 
@@ -35,7 +39,7 @@ _of_item: Final = attrgetter(*(name.replace("__", "_") for name in _NOTIFICATION
 
 
 class Page(NamedTuple):
-    """Part of a list, with the whole inbox's cursor and count of the same snapshot."""
+    """Part of a list, with the cursor and unread count of the inbox in the same snapshot."""
 
     rows: list[NotificationRow]
     next_before: int | None
@@ -53,7 +57,9 @@ def list_page(
     before: int | None = None,
     limit: int = 25,
 ) -> Page:
-    """Part of a user's list, newest first. One statement; the inbox must exist (``services.open_inbox``).
+    """Return part of a user's list, newest first.
+
+    One statement; the inbox must exist (``services.open_inbox``).
 
     Args:
         user_id: primary key of the recipient.
@@ -95,9 +101,10 @@ def list_slice(
     filters: Filters = NO_FILTERS,
     is_read: bool | None = None,
 ) -> tuple[list[NotificationRow], int]:
-    """Part of a user's list by index, and how many are listed. One statement, two when the part is empty.
+    """Return part of a user's list by index, and how many notifications are listed.
 
-    The index is counted through, so that this, unlike ``list_page``, costs more the further it is.
+    One statement, two if the part is empty. The database counts up to the index, so that a later part costs
+    more, unlike with ``list_page``.
 
     Args:
         start: how many to pass over.
@@ -121,7 +128,7 @@ def list_slice(
 
 
 def get_notification(user_id: Any, public_id: UUID) -> NotificationRow:
-    """One listed notification of a user.
+    """Return one listed notification of a user. One query.
 
     Raises:
         NotFound: it does not exist, is deleted, or is somebody else's.
@@ -136,8 +143,8 @@ def get_notification(user_id: Any, public_id: UUID) -> NotificationRow:
     return NotificationRow(*row)
 
 
-def listed_by_key(ids: Collection[int]) -> list[tuple[Any, NotificationRow]]:
-    """Those of some notifications that are listed, each after its recipient's primary key. One query.
+def listed_notifications(ids: Collection[int]) -> list[tuple[Any, NotificationRow]]:
+    """Return those notifications that are listed, each with its recipient's primary key. One query.
 
     Args:
         ids: primary keys, not the ids of the wire.
@@ -150,8 +157,9 @@ def listed_by_key(ids: Collection[int]) -> list[tuple[Any, NotificationRow]]:
 
 
 def _with_inbox(page: QuerySet[Notification], user_id: Any) -> list[Any]:
-    """The page's notifications with what their events say, each beside its inbox; an empty page is one row of
-    the inbox alone.
+    """Return the notifications of a page with the texts of their events, each beside its inbox.
+
+    An empty page is one row of the inbox alone.
 
     Raises:
         Inbox.DoesNotExist: the user has no inbox yet.

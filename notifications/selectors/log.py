@@ -41,10 +41,10 @@ def changes_after(
     floor: int = 0,
     compacted_to: int = 0,
 ) -> list[ChangeRow]:
-    """The log of one inbox from ``after`` (exclusive) to ``up_to`` (inclusive), oldest first. One query, two
-    for no rows.
+    """Return the log of one inbox from ``after`` (exclusive) to ``up_to`` (inclusive), oldest first.
 
-    With ``filters``, changes of notifications that do not match are left out; ``read_all`` always stays.
+    One query, two if there are no rows. With ``filters``, changes of notifications that do not match are left
+    out; ``read_all`` always stays.
 
     Args:
         floor: for reading the base state itself, the floor when that reading began: it must still be the
@@ -87,7 +87,7 @@ def changes_after(
 
 
 def changes_since(positions: Mapping[Any, int], *, limit: int) -> dict[Any, list[ChangeRow]]:
-    """The logs of several inboxes, each from its own position (exclusive), oldest first. One query.
+    """Return the logs of several inboxes, each from its own position (exclusive), oldest first. One query.
 
     Args:
         positions: for each user's primary key, the last position that is known.
@@ -101,17 +101,22 @@ def changes_since(positions: Mapping[Any, int], *, limit: int) -> dict[Any, list
 
 
 class _Pairs(Slot):
-    """Stands for keys and numbers as one list: joining two, SQLite would look at each number for each key."""
+    """A parameter that holds keys and numbers as one list.
+
+    If it joined two lists, SQLite would look at each number for each key.
+    """
 
     def prepare(self, value: Any) -> str:
-        """The one parameter for all of them."""
+        """Return the parameter for all pairs."""
         prepare = self.output_field.get_db_prep_value
         return json.dumps([(prepare(key, connection), number) for key, number in value.items()])
 
 
 def _after_each() -> RawSQL:
-    """The keys of up to ``limit`` changes after each inbox's position; as one condition for each inbox it
-    would take some 100 µs of Python an inbox, and SQLite nests no more than 1,000.
+    """Return a subquery for the keys of up to ``limit`` changes after each inbox's position.
+
+    With one condition for each inbox it would take some 100 µs of Python an inbox, and SQLite nests no more
+    than 1,000 conditions.
     """
     key, number = Inbox._meta.pk, Inbox._meta.get_field("head")
     if is_postgresql():
@@ -122,8 +127,8 @@ def _after_each() -> RawSQL:
         given = f"(SELECT {columns} FROM json_each(%s)) AS w"  # noqa: S608 (no input)
         slots = [_Pairs("pairs", key)]
     return RawSQL(  # noqa: S611 (no input)
-        f"""SELECT c.id FROM {given} JOIN {table(Change)} c
-            ON c.inbox_id = w.inbox_id AND c.position > w.after AND c.position <= w.after + %s""",  # noqa: S608 (no input)
+        f"""SELECT c.id FROM {given} JOIN {table(Change)} c ON c.inbox_id = w.inbox_id
+            AND c.position > w.after AND c.position <= w.after + %s""",  # noqa: S608 (no input)
         (*slots, Slot("limit", number)),
     )
 

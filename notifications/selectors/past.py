@@ -1,7 +1,7 @@
-"""An inbox as its user had it at any position of its log: a fold of the log, done by the database and paged.
+"""Reads of an inbox as it was at any position of its log.
 
-What stays at or below the floor is the base state, so every position from the floor to the head can be shown.
-Reads alone: whoever looks at the past of an inbox leaves no trace in it.
+The database folds the log, a page at a time. What stays at or below the floor is the base state, so every
+position from the floor to the head can be shown. Looking at the past of an inbox leaves no trace in it.
 """
 
 from __future__ import annotations
@@ -20,13 +20,11 @@ from notifications.protocol.cursors import Cursor
 from notifications.selectors.listing import notification_columns
 
 _COLUMNS: Final = notification_columns("type", "category", "topic", "level", "expires_at")
-_READS: Final = 500  # all-read changes that are read at a time
+_ALL_READS: Final = 500  # all-read changes that are read at a time
 
 
 class PastPage(NamedTuple):
-    """Part of the list as it was at a position, newest first, with the whole inbox's counts at that
-    position.
-    """
+    """Part of the list as it was at a position, newest first, with the counts of the inbox there."""
 
     rows: list[NotificationRow]
     next_before: int | None
@@ -37,7 +35,7 @@ class PastPage(NamedTuple):
 def past_page(
     user_id: Any, *, floor: int, position: int, before: int | None = None, limit: int = 25
 ) -> PastPage:
-    """Part of a user's list as it was when ``position`` was the newest change.
+    """Return part of a user's list as it was when ``position`` was the newest change.
 
     Six queries, and one more for each 500 all-read changes that have to be looked at.
 
@@ -51,7 +49,7 @@ def past_page(
         CursorExpired: meanwhile the log has been compacted past ``position``, so that what was read may be
             wrong.
     """
-    unread_count, at = _said_at(user_id, floor, position)
+    unread_count, at = _count_and_time_at(user_id, floor, position)
     found = _listed_at(user_id, position, at, before=before, limit=limit + 1)
     shown = found[:limit]
     states = _states(user_id, shown, position)
@@ -68,13 +66,13 @@ def past_page(
 
 
 def position_at(user_id: Any, at: datetime) -> int | None:
-    """The newest position of an inbox at a time; None when no change is kept from before then. One query."""
+    """Return the newest position of an inbox at a time; None if no older change is kept. One query."""
     changes = Change.objects.filter(inbox_id=user_id, at__lte=at).order_by("-position")
     return changes.values_list("position", flat=True).first()
 
 
 def first_change_at(user_id: Any) -> datetime | None:
-    """The time of the oldest change that is kept; None for an inbox without any. One query."""
+    """Return the time of the oldest change that is kept; None for an inbox without any. One query."""
     changes = Change.objects.filter(inbox_id=user_id).order_by("position")
     return changes.values_list("at", flat=True).first()
 
@@ -89,10 +87,9 @@ class _Listed(NamedTuple):
 def _listed_at(
     user_id: Any, position: int, at: datetime | None, *, before: int | None, limit: int
 ) -> list[_Listed]:
-    """What was listed at a position, the latest created first.
+    """Return what was listed at a position, the latest created first.
 
-    By the time of its deletion most of what was gone is left out without a look at the log, which knows
-    exactly.
+    The time of deletion rules out most of what was gone already; the log decides about the rest.
 
     Args:
         at: the time of the position; None when its change was compacted away.
@@ -114,8 +111,9 @@ def _listed_at(
 
 
 def _states(user_id: Any, shown: list[_Listed], position: int) -> dict[int, State]:
-    """What was so of each shown notification, by its position: what its newest change says, or that all were
-    read after it.
+    """Return the state of each shown notification, by its position.
+
+    The state is that of its newest change, or read by the first all-read change after it that covers it.
     """
     changes = Change.objects.filter(inbox_id=user_id, position__in=[each.newest for each in shown])
     own = {newest: State(*state) for newest, *state in changes.values_list("position", *State._fields)}
@@ -137,20 +135,23 @@ def _states(user_id: Any, shown: list[_Listed], position: int) -> dict[int, Stat
 
 
 def _all_reads(user_id: Any, *, after: int, up_to: int) -> Iterator[AllRead]:
-    """All-read changes in order, so many at a time."""
+    """Yield the all-read changes in order, reading ``_ALL_READS`` at a time."""
     while True:
         rows = Change.objects.filter(
             inbox_id=user_id, kind=ChangeKind.READ_ALL, position__gt=after, position__lte=up_to
         ).order_by("position")
-        page = [AllRead(*row) for row in rows.values_list(*AllRead._fields)[:_READS]]
+        page = [AllRead(*row) for row in rows.values_list(*AllRead._fields)[:_ALL_READS]]
         yield from page
-        if len(page) < _READS:
+        if len(page) < _ALL_READS:
             return
         after = page[-1].position
 
 
 def _listed_count(user_id: Any, floor: int, position: int) -> int:
-    """The base state has one change for each that was listed, and no deletion."""
+    """Return how many notifications were listed.
+
+    The base state has one change for each that was listed at the floor, and no deletions.
+    """
     rows = Change.objects.filter(inbox_id=user_id, position__lte=position)
     counts = rows.aggregate(
         at_floor=Count("pk", filter=Q(position__lte=floor) & ~Q(kind=ChangeKind.READ_ALL)),
@@ -160,9 +161,11 @@ def _listed_count(user_id: Any, floor: int, position: int) -> int:
     return int(counts["at_floor"] + counts["created"] - counts["deleted"])
 
 
-def _said_at(user_id: Any, floor: int, position: int) -> tuple[int, datetime | None]:
-    """How many were unread, and the time; at the floor itself the change that said so may be gone, and it is
-    counted.
+def _count_and_time_at(user_id: Any, floor: int, position: int) -> tuple[int, datetime | None]:
+    """Return how many notifications were unread at a position, and its time.
+
+    At the floor itself the change that holds both may be gone; then the unread ones are counted, and the time
+    is None.
     """
     rows = Change.objects.filter(inbox_id=user_id)
     said = rows.filter(position=position).values_list("unread_count", "at").first()

@@ -1,4 +1,4 @@
-"""An inbox as a whole: its counters, and what is unread in it."""
+"""Reads of inboxes as a whole: their counters, and how much is unread."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from notifications.sql.dialect import table
 
 
 class InboxState(NamedTuple):
-    """An inbox's counters at one moment."""
+    """The counters of an inbox in one snapshot."""
 
     user_id: Any
     epoch: str
@@ -26,13 +26,14 @@ class InboxState(NamedTuple):
 
     @property
     def cursor(self) -> Cursor:
-        """Its head as a cursor."""
+        """The head as a cursor."""
         return Cursor(self.epoch, self.head)
 
 
 class Counts(NamedTuple):
-    """How much is unread, with the cursor of the same snapshot; categories with nothing unread are left
-    out.
+    """How much is unread, with the cursor of the same snapshot.
+
+    Categories with nothing unread are left out.
     """
 
     cursor: Cursor
@@ -41,27 +42,27 @@ class Counts(NamedTuple):
 
 
 def inboxes(user_ids: Iterable[Any]) -> dict[Any, InboxState]:
-    """The counters of some users' inboxes; a user without one is left out. One query."""
+    """Return the counters of some users' inboxes. A user without an inbox is left out. One query."""
     rows = Inbox.objects.filter(pk__in=key_rows(user_ids)).values_list(*InboxState._fields)
     return {row[0]: InboxState(*row) for row in rows}
 
 
-def moved_inboxes(user_ids: list[Any], epochs: list[str], heads: list[int]) -> dict[Any, InboxState]:
-    """Those of some users' inboxes whose epoch or head is another one now; a user without one is left out.
-    One query.
+def changed_inboxes(user_ids: list[Any], epochs: list[str], heads: list[int]) -> dict[Any, InboxState]:
+    """Return those inboxes whose epoch or head has changed. A user without an inbox is left out. One query.
 
-    Every process asks for all that are connected to it, seconds after seconds, and hardly any has moved: so
-    the database compares.
+    Every process asks this every few seconds for all users who are connected to it, and hardly any inbox has
+    changed: so the database compares.
 
     Args:
-        user_ids, epochs, heads: of each inbox, in the same order.
+        user_ids, epochs, heads: what is known of each inbox, in the same order.
     """
     key: Any = Inbox._meta.pk
     fields = {"id": key, "epoch": Inbox._meta.get_field("epoch"), "head": Inbox._meta.get_field("head")}
     given, params = given_rows("w", fields, (user_ids, epochs, heads))
     with connection.cursor() as cursor:
         cursor.execute(
-            f"""SELECT i.user_id, i.epoch, i.head, i.floor, i.unread_count FROM {given} JOIN {table(Inbox)} i ON i.user_id = w.id
+            f"""SELECT i.user_id, i.epoch, i.head, i.floor, i.unread_count
+                FROM {given} JOIN {table(Inbox)} i ON i.user_id = w.id
                 WHERE i.head <> w.head OR i.epoch <> w.epoch""",  # noqa: S608 (no input)
             params,
         )
@@ -71,9 +72,10 @@ def moved_inboxes(user_ids: list[Any], epochs: list[str], heads: list[int]) -> d
 
 
 def inbox(user_id: Any) -> InboxState | None:
-    """The counters of one user's inbox; None without one. One query.
+    """Return the counters of one user's inbox; None for a user without one. One query.
 
-    Written by hand: every poll asks it, and making the statement would take longer than answering it.
+    The statement is written by hand: every poll runs it, and the ORM would take longer to make it than the
+    database to answer it.
     """
     key = Inbox._meta.pk.to_python(user_id)
     with connection.cursor() as cursor:
@@ -86,7 +88,7 @@ def inbox(user_id: Any) -> InboxState | None:
 
 
 def counts(user_id: Any) -> Counts:
-    """A user's unread notifications, in all and by category. One statement; the inbox must exist.
+    """Return how much a user has unread, in all and by category. One statement; the inbox must exist.
 
     Args:
         user_id: primary key of the recipient.

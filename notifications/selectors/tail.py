@@ -1,5 +1,6 @@
-"""Changes as staff watch and replay them: of all inboxes in the order of their ids, or of one in the order of
-its log.
+"""Reads of changes for staff who watch or replay them.
+
+Those of all inboxes come in the order of their ids, those of one inbox in the order of its log.
 """
 
 from __future__ import annotations
@@ -24,8 +25,11 @@ _COLUMNS: Final = (
 
 
 class WatchedChange(NamedTuple):
-    """A change with what staff are told of it; those of its notification and event are None for
-    ``read_all``."""
+    """A change with what staff are told of it.
+
+    The fields of its notification and event are None for ``read_all``, which alone has ``up_to`` and
+    ``read_category``.
+    """
 
     id: int
     user_id: Any
@@ -49,28 +53,29 @@ class WatchedChange(NamedTuple):
 
 
 def newest_change_id() -> int:
-    """The greatest id of any change; 0 when there is none. One query."""
+    """Return the greatest id of any change; 0 without changes. One query."""
     return Change.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
 
 
 def change_ids(*, after: int, up_to: int) -> list[int]:
-    """The ids that there are in a span, in order. One query."""
+    """Return the ids of the changes in a range, in order. One query."""
     rows = Change.objects.filter(pk__gt=after, pk__lte=up_to).order_by("pk")
     return list(rows.values_list("pk", flat=True))
 
 
 def changes_by_id(*, after: int, limit: int) -> list[WatchedChange]:
-    """The first changes with greater ids, in order. One query.
+    """Return the first changes with ids greater than ``after``, in order. One query.
 
-    Ids of transactions that run together are committed in any order: what is read here may be followed by
-    lesser ids.
+    Transactions that run at the same time commit their ids in any order: lesser ids may appear later than
+    those read here.
     """
     return _watched(Change.objects.filter(pk__gt=after).order_by("pk")[:limit])
 
 
 def changes_within(spans: Sequence[tuple[int, int]], *, limit: int) -> list[WatchedChange]:
-    """The changes whose ids lie in any of some spans, both ends included, in order. One query; PostgreSQL
-    only.
+    """Return the changes whose ids lie in any of the ranges, both ends included, in order.
+
+    One query; PostgreSQL only.
     """
     keys = RawSQL(  # noqa: S611 (no input)
         f"""SELECT c.id FROM unnest(%s::bigint[], %s::bigint[]) AS s(first, last)
@@ -81,21 +86,26 @@ def changes_within(spans: Sequence[tuple[int, int]], *, limit: int) -> list[Watc
 
 
 def changes_of_inbox(user_id: Any, *, after: int, up_to: int, limit: int) -> list[WatchedChange]:
-    """The log of one inbox from ``after`` (exclusive) to ``up_to`` (inclusive), oldest first. One query."""
+    """Return the log of one inbox from ``after`` (exclusive) to ``up_to`` (inclusive), oldest first.
+
+    One query.
+    """
     rows = Change.objects.filter(inbox_id=user_id, position__gt=after, position__lte=up_to)
     return _watched(rows.order_by("position")[:limit])
 
 
 def transaction_horizon() -> int:
-    """The oldest transaction that has not ended: what all older ones did is seen by whoever reads from now
-    on. PostgreSQL only.
+    """Return the number of the oldest transaction that has not ended. PostgreSQL only.
+
+    Whoever reads from now on sees what all older transactions did.
     """
     return _number("SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
 
 
 def transaction_mark() -> int:
-    """A number above that of every transaction that has one by now. Uses up one number, and writes nothing.
-    PostgreSQL only.
+    """Return a number above that of every transaction that has one by now. PostgreSQL only.
+
+    It uses up one transaction number, and writes nothing.
     """
     return _number("SELECT pg_current_xact_id()::text::bigint")
 

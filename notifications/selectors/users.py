@@ -1,4 +1,4 @@
-"""Who may come in: reads of users and of what they show instead of a password."""
+"""Reads of users and of the credentials that they show instead of a password."""
 
 from __future__ import annotations
 
@@ -22,21 +22,23 @@ _MODEL_BACKEND: Final = "django.contrib.auth.backends.ModelBackend"
 
 
 def active_user(**key: Any) -> Any | None:
-    """The user with this key (``pk``, or the field of the username); None when there is none or is not
-    active. One query.
+    """Return the active user with this key, or None. One query.
+
+    Args:
+        key: ``pk``, or the field of the username.
     """
     user: Any = get_user_model()._default_manager.filter(**key).first()
     return user if user is not None and user.is_active else None
 
 
 def is_token_usable(token_id: Any, now: datetime) -> bool:
-    """Whether an API token opens anything at ``now``. One query."""
+    """Return whether an API token is usable at ``now``. One query."""
     token = ApiToken.objects.select_related("user").filter(pk=token_id).first()
     return token is not None and token.is_usable(now)
 
 
 def token_with_user(token_hash: str) -> ApiToken | None:
-    """The token with this hash, usable or not, with its user. One query."""
+    """Return the token with this hash, usable or not, with its user; None without one. One query."""
     row = _TOKEN.first(token_hash=token_hash)
     if row is None:
         return None
@@ -47,12 +49,11 @@ def token_with_user(token_hash: str) -> ApiToken | None:
 
 
 def user_of_session(session: Any) -> Any | None:
-    """The active user of a session that Django's rules admit beyond doubt. One query.
+    """Return the active user of a session if Django's own rules alone decide who that is. One query.
 
     Returns:
-        None where anybody else has a say: no login, another backend than Django's, users that a manager
-        chooses among, a session made under another password or under a secret key of former days.
-        ``django.contrib.auth.get_user`` decides then.
+        None if there is no login, another backend than Django's, a manager that hides users, or a session
+        made under another password or an older secret key. Then ``django.contrib.auth.get_user`` decides.
     """
     users: Any = get_user_model()
     path = session.get(BACKEND_SESSION_KEY)
@@ -73,8 +74,9 @@ def user_of_session(session: Any) -> Any | None:
 
 
 def has_permission(user: Any, name: str) -> bool:
-    """Whether a user has a permission, now: what ``user.has_perm`` says. One query where Django's own rules
-    decide alone.
+    """Return whether a user has a permission now, as ``user.has_perm`` does.
+
+    One query where Django's own rules alone decide.
 
     Args:
         name: such as ``permissions.SEND``.
@@ -89,7 +91,7 @@ def has_permission(user: Any, name: str) -> bool:
 
 @lru_cache(maxsize=8)
 def _decided_by_django(user_model: Any, backends: tuple[str, ...]) -> bool:
-    """Whether nothing but the rows of Django's own permissions says what these users may."""
+    """Return whether Django's own tables of permissions alone say what these users may do."""
     is_plain: bool = (
         issubclass(user_model, PermissionsMixin) and user_model.has_perm is PermissionsMixin.has_perm
     )
@@ -114,7 +116,8 @@ def _token() -> QuerySet[ApiToken, Any]:
 
 def _user() -> QuerySet[Any, Any]:
     users: Any = get_user_model()
-    return users._default_manager.filter(pk=Slot("key", users._meta.pk)).values_list(*_columns(users))  # type: ignore[no-any-return]
+    rows: QuerySet[Any, Any] = users._default_manager.filter(pk=Slot("key", users._meta.pk))
+    return rows.values_list(*_columns(users))
 
 
 def _permission() -> QuerySet[Permission, Any]:

@@ -1,5 +1,6 @@
-"""Times and ids as the wire has them, written by the database: the driver's objects for them cost more than
-the rest of a row.
+"""Times and ids as texts of the wire, written by the database.
+
+The driver's objects for them cost more than the rest of a row.
 """
 
 from __future__ import annotations

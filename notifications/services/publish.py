@@ -14,7 +14,7 @@ from django.utils import timezone
 from notifications.event_gate import check_sender
 from notifications.event_types import UntypedEvent
 from notifications.exceptions import FieldErrors, HubError, InvalidInput, OutsideLimits, TypeNotAllowed
-from notifications.filters import About, Filters
+from notifications.filters import Filters, SubjectValues
 from notifications.inbox_log.content import build_event, check_schedule, text_errors
 from notifications.inbox_log.sequencer import sequence_on_commit
 from notifications.models import Broadcast, Event, Notification, new_public_id
@@ -62,7 +62,7 @@ class Producer:
             OutsideLimits: it is.
         """
         # No token is limited to categories or levels.
-        if not self.limits.admits(About(event_type, topic)):
+        if not self.limits.admits(SubjectValues(event_type, topic)):
             raise OutsideLimits
 
 

@@ -20,7 +20,7 @@ from django.utils import timezone
 from notifications.conf import hub_config
 from notifications.event_types import check_name
 from notifications.exceptions import InvalidInput
-from notifications.filters import About
+from notifications.filters import SubjectValues
 from notifications.inbox_log.append import Listed, LogBatch
 from notifications.inbox_log.content import text_errors
 from notifications.inbox_log.inboxes import announce_on_commit, ensure_inboxes, lock_inboxes
@@ -89,7 +89,7 @@ def _withdraw(events: QuerySet[Event], producer: Producer | None, origin: Origin
         keys = [
             key
             for key, event_type, event_topic in rows.values_list("pk", "type", "topic")
-            if producer is None or producer.limits.admits(About(event_type, event_topic))
+            if producer is None or producer.limits.admits(SubjectValues(event_type, event_topic))
         ]
         count, now = 0, timezone.now()
         for part in _parts(keys):

@@ -308,11 +308,11 @@ def test_moved_inboxes__are_those_of_another_head_or_epoch(ada: User) -> None:
     states = [services.open_inbox(user.pk) for user in users]
     epochs = [state.epoch for state in states]
     ids = [user.pk for user in users]
-    assert selectors.moved_inboxes([], [], []) == {}
-    assert selectors.moved_inboxes([*ids, 10**9], [*epochs, "aaaaaaaa"], [0] * 4) == {}
+    assert selectors.changed_inboxes([], [], []) == {}
+    assert selectors.changed_inboxes([*ids, 10**9], [*epochs, "aaaaaaaa"], [0] * 4) == {}
     send(ada)
     renewed = "aaaaaaaa"
-    moved = selectors.moved_inboxes(ids, [epochs[0], renewed, epochs[2]], [0, 0, 0])
+    moved = selectors.changed_inboxes(ids, [epochs[0], renewed, epochs[2]], [0, 0, 0])
     assert moved == selectors.inboxes(ids[:2])
     assert moved[ada.pk].head == 1
 
@@ -323,7 +323,7 @@ def test_statements__of_each_selector__are_one(ada: User) -> None:
     now = timezone.now()
     reads: list[Callable[[], Any]] = [
         lambda: selectors.inboxes([ada.pk]),
-        lambda: selectors.moved_inboxes([ada.pk], ["aaaaaaaa"], [0]),
+        lambda: selectors.changed_inboxes([ada.pk], ["aaaaaaaa"], [0]),
         lambda: selectors.list_page(ada.pk),
         lambda: selectors.list_page(ada.pk, filters=filters, unread_only=True, before=9),
         lambda: selectors.get_notification(ada.pk, public_id),

@@ -99,7 +99,7 @@ def test_past__at_every_position__is_what_a_client_held_before_and_after_compact
     ]
     monkeypatch.setattr(compaction, "MIN_KEPT", 9)
     monkeypatch.setattr(compaction, "MAX_DELETED", 0)
-    monkeypatch.setattr(past, "_READS", 2)
+    monkeypatch.setattr(past, "_ALL_READS", 2)
     compaction.prune_inbox(ada.pk, timezone.now() + timedelta(seconds=1))
     floor = Inbox.objects.get(pk=ada.pk).floor
     assert floor == head - 9

@@ -115,7 +115,7 @@ class JobAdmin(RecordsOnly, BoundedList):
 
     def share_of(self, job: Any) -> float:
         """How much of the work is done, from 0 to 1."""
-        return float(job.worked_count / job.total_count) if job.total_count else 0.0
+        return float(job.processed_count / job.total_count) if job.total_count else 0.0
 
     def pending_of(self, job: Any) -> int:
         """Of how many the work is done while nobody can see anything of it yet: they are not counted as
@@ -155,7 +155,7 @@ class JobAdmin(RecordsOnly, BoundedList):
     def progress(self, job: Any) -> SafeString:
         """How far it is, as a bar and in numbers."""
         pending = self.pending_of(job)
-        done = job.worked_count - pending
+        done = job.processed_count - pending
         text = _("%(done)s of %(total)s") % {"done": number(done), "total": self.total_text(job)}
         return format_html(
             '<progress class="hub-progress" max="100" value="{}" aria-label="{}"></progress>'
@@ -273,7 +273,7 @@ class JobAdmin(RecordsOnly, BoundedList):
         """How much is done; all of it when it is over, and never before."""
         if job.state == JobState.DONE and not pending:
             return 100
-        part = (job.worked_count - pending) / job.worked_count if pending else 1
+        part = (job.processed_count - pending) / job.processed_count if pending else 1
         return min(99, int(self.share_of(job) * part * 100))
 
     def total_text(self, job: Any) -> str:
@@ -322,7 +322,7 @@ def _time_left(job: Job, percent: int) -> str:
         return "–"
     if not job.rate or job.started_at is None or not percent:
         return _("not known yet")
-    seconds = int((job.turn_at - job.started_at).total_seconds() * (100 - percent) / percent)
+    seconds = int((job.last_worked_at - job.started_at).total_seconds() * (100 - percent) / percent)
     if seconds < 60:
         return ngettext("%d second", "%d seconds", max(seconds, 1)) % max(seconds, 1)
     return ngettext("%d minute", "%d minutes", seconds // 60) % (seconds // 60)

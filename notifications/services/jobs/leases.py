@@ -68,7 +68,7 @@ def take_lease(jobs: QuerySet[_Job]) -> _Job | None:
     waiting = (
         jobs.filter(Job.LIVE)
         .filter(Q(leased_until__isnull=True) | Q(leased_until__lte=Now()))
-        .order_by("turn_at")
+        .order_by("last_worked_at")
     )
     if not waiting.exists():
         return None
@@ -101,7 +101,7 @@ def advance(job: Job, *, keep_lease: bool = False, place: dict[str, Any], **writ
     held = _rows(job).filter(pk=job.pk, state=JobState.RUNNING, lease=job.lease, **place)
     changed = held.update(
         **written,
-        turn_at=Now(),
+        last_worked_at=Now(),
         lease=job.lease if keep_lease else None,
         leased_until=_lease_end() if keep_lease else None,
     )
@@ -111,7 +111,7 @@ def advance(job: Job, *, keep_lease: bool = False, place: dict[str, Any], **writ
 
 def release(job: Job) -> None:
     """Give the lease back."""
-    _rows(job).filter(pk=job.pk, lease=job.lease).update(lease=None, leased_until=None, turn_at=Now())
+    _rows(job).filter(pk=job.pk, lease=job.lease).update(lease=None, leased_until=None, last_worked_at=Now())
 
 
 def end(

@@ -188,10 +188,11 @@ def remove_stream_records(cutoff: datetime) -> int:
 
 
 def _end(rows: QuerySet[StreamSession], reason: EndReason) -> None:
-    """Close rows for somebody other than their process, which finds ``asked``, ends the stream, and clears
-    it.
+    """Close rows for somebody other than their process.
+
+    The process finds ``requested_end``, ends the stream and clears it.
     """
-    rows.update(closed_at=Now(), reason=reason, asked=reason)
+    rows.update(closed_at=Now(), reason=reason, requested_end=reason)
 
 
 def _first_key_at(moment: datetime) -> UUID:
@@ -234,7 +235,7 @@ def _replacement(new: NewStream, slot: _Slot) -> Statement:
     """Closes the stream of the same client, as ``_end`` does, and gives its key."""
     reason = EndReason.REPLACED.value
     return Statement(
-        f"""UPDATE {table(StreamSession)} SET closed_at = {now()}, reason = %s, asked = %s
+        f"""UPDATE {table(StreamSession)} SET closed_at = {now()}, reason = %s, requested_end = %s
             WHERE user_id = %s AND closed_at IS NULL AND client = %s AND {slot.condition} RETURNING id""",  # noqa: S608 (no input)
         [reason, reason, _prepared("user", new.user_id), _prepared("client", new.client), *slot.params],
     )

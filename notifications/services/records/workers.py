@@ -81,7 +81,7 @@ def reopen_streams(worker: Worker, keys: Iterable[UUID]) -> int:
         Worker.objects.select_for_update().filter(pk=worker.pk).first()
         return sum(
             StreamSession.objects.filter(pk__in=part, reason=EndReason.LOST).update(
-                closed_at=None, reason="", asked=""
+                closed_at=None, reason="", requested_end=""
             )
             for part in _parts(list(keys))
         )
@@ -133,7 +133,9 @@ def _close_streams_of(workers: QuerySet[Worker]) -> int:
         done = 0
         for worker in workers.select_for_update(skip_locked=can_skip).order_by("pk")[:MAX_LOST]:
             done += StreamSession.objects.filter(StreamSession.OPEN, worker_id=worker.pk).update(
-                closed_at=Greatest("opened_at", Value(worker.seen_at)), reason=EndReason.LOST, asked=""
+                closed_at=Greatest("opened_at", Value(worker.seen_at)),
+                reason=EndReason.LOST,
+                requested_end="",
             )
             Worker.objects.filter(pk=worker.pk).update(ended_at=F("seen_at"))
     return done
@@ -168,7 +170,7 @@ def _close(keys: list[UUID], reason: str) -> None:
     StreamSession.objects.filter(pk__in=keys).update(
         closed_at=Case(When(_MAY_CLOSE, then=Now()), default=F("closed_at")),
         reason=Case(When(_MAY_CLOSE, then=Value(reason)), default=F("reason")),
-        asked="",
+        requested_end="",
     )
 
 

@@ -89,7 +89,7 @@ class Reconciler:
         epochs, positions = [inbox.epoch for inbox in known], [inbox.position for inbox in known]
         try:
             users = [inbox.user_id for inbox in known]
-            moved = await in_database_thread(selectors.moved_inboxes, users, epochs, positions)
+            moved = await in_database_thread(selectors.changed_inboxes, users, epochs, positions)
         except Exception as error:  # noqa: BLE001 (streams outlive any failure of the database)
             self._outage.failed(error)
             return

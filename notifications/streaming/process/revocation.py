@@ -122,7 +122,7 @@ class Revocation:
                 self._find_invalidated, {one.credential for one in checked}
             )
             requested_ends = await in_database_thread(
-                selectors.streams_asked_to_end, self._stream_records.worker.pk
+                selectors.streams_requested_to_end, self._stream_records.worker.pk
             )
         except Exception as error:  # noqa: BLE001 (streams outlive any failure of the database)
             self._outage.failed(error)

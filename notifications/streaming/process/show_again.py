@@ -82,7 +82,7 @@ class ShowAgain:
 def _read(ids: Collection[int]) -> list[_Rendered]:
     """Read and render those notifications that are listed, with one query. Runs in a database thread."""
     shows: list[_Rendered] = []
-    for user_id, row in selectors.listed_by_key(ids):
+    for user_id, row in selectors.listed_notifications(ids):
         frame = _render(row)
         if frame:
             event = TransientEvent(TransientFrame(frame), row.type, row.topic, row.category, row.level)

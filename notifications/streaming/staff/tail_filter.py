@@ -39,5 +39,5 @@ class TailFilter:
         if self.kinds and change.kind not in self.kinds:
             return False
         if KINDS[change.kind].carries is Carries.NOTHING:
-            return self.filters.admits_all_of(change.read_category)
+            return self.filters.admits_all_read(change.read_category)
         return self.filters.admits(change)

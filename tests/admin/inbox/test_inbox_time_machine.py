@@ -199,7 +199,7 @@ def test_stream__is_shown_with_how_far_its_record_goes_and_disconnected_after_be
     answer = boss.post(verb, {"reason": "left it <open>"}, follow=True)
     assert messages_of(answer) == ["The stream was disconnected."]
     row.refresh_from_db()
-    assert (row.reason, row.asked) == (EndReason.REVOKED, EndReason.REVOKED)
+    assert (row.reason, row.requested_end) == (EndReason.REVOKED, EndReason.REVOKED)
     entry = LogEntry.objects.get()
     assert (str(entry.user), entry.object_id) == ("boss", str(row.pk))
     assert "left it <open>" in entry.change_message

@@ -11,7 +11,7 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from notifications import services
-from notifications.filters import About
+from notifications.filters import SubjectValues
 from notifications.models import ApiToken
 from tests.helpers.factories import make_user
 
@@ -92,9 +92,9 @@ def test_create_token__limited__may_send_those_types_and_topics_alone() -> None:
     token = ApiToken.objects.get()
     assert (token.types, token.topics) == ("orders.*,imports.run.done", "order:7")
     admits = token.send_limits.admits
-    assert admits(About("orders.order.shipped", "order:7"))
-    assert not admits(About("orders.order.shipped", "order:8"))
-    assert not admits(About("news.site.down", "order:7"))
+    assert admits(SubjectValues("orders.order.shipped", "order:7"))
+    assert not admits(SubjectValues("orders.order.shipped", "order:8"))
+    assert not admits(SubjectValues("news.site.down", "order:7"))
 
 
 @pytest.mark.parametrize(

@@ -107,7 +107,7 @@ def test_open__puts_all_on_record_and_returns_the_inbox(ada: User, worker: Worke
     assert (made.agent, made.address, made.opened_by) == ("Mozilla/5.0 ü", "2001:db8::7", "ticket")
     assert (made.filters, made.resume, made.epoch) == ("category=orders&level=error", "exact", inbox.epoch)
     assert (made.start_position, made.position) == (0, 0)
-    assert (made.closed_at, made.reason, made.asked) == (None, "", "")
+    assert (made.closed_at, made.reason, made.requested_end) == (None, "", "")
     assert abs(made.opened_at - timezone.now()) < timedelta(minutes=1)
     assert selectors.open_streams(ada.pk) == [made]
 
@@ -161,11 +161,11 @@ def test_same_client__replaces_its_stream_at_the_limit__and_nobody_elses(
     assert services.open_stream(new, make_worker(), begin).replaced == [first]
     assert told == [ada.pk]
     ended = row(first)
-    assert (ended.reason, ended.asked) == ("replaced", "replaced")
+    assert (ended.reason, ended.requested_end) == ("replaced", "replaced")
     assert ended.closed_at is not None
     assert ended.closed_at >= ended.opened_at
     assert row(stranger).closed_at is None
-    assert selectors.streams_asked_to_end(worker.pk) == {first: "replaced"}
+    assert selectors.streams_requested_to_end(worker.pk) == {first: "replaced"}
     with pytest.raises(StreamLimit):
         opened(ada, worker, client=uuid4())
     with pytest.raises(StreamLimit):
@@ -218,11 +218,11 @@ def test_life__of_a_stream_that_somebody_else_ended__keeps_their_reason_and_time
     assert told == [ada.pk]
     assert services.end_streams([key], EndReason.SHUTDOWN) == 0
     before = row(key)
-    assert (before.reason, before.asked, row(others).reason) == ("revoked", "revoked", "")
+    assert (before.reason, before.requested_end, row(others).reason) == ("revoked", "revoked", "")
     services.show_life(worker, progress={key: Progress(before.epoch, 0, 3)}, closed={key: EndReason.REVOKED})
     after = row(key)
     assert (after.closed_at, after.reason, after.position) == (before.closed_at, "revoked", 3)
-    assert selectors.streams_asked_to_end(worker.pk) == {}
+    assert selectors.streams_requested_to_end(worker.pk) == {}
 
 
 def test_lost_process__its_streams_are_closed_as_of_its_last_sign_of_life(ada: User, worker: Worker) -> None:

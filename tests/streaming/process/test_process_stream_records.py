@@ -170,7 +170,7 @@ async def test_client__the_same__replaces_at_once_and_is_told_to_stay_away(
     assert close.json == {"reason": "replaced", "reconnect": False, "retry_ms": 86_400_000}
     assert close.retry == 86_400_000
     assert (await ended(first)).reason == "replaced"
-    await wait_for(first, lambda row: not row.asked)
+    await wait_for(first, lambda row: not row.requested_end)
     for stream in (second, other, stranger):
         assert stream.ended is None
         assert (await row_of(stream)).closed_at is None
@@ -325,7 +325,7 @@ async def test_row__that_stands_open_without_a_stream__is_found_and_closed(
     stream = await live(streams, ada)
     copy = await row_of(stream)
     asked = await row_of(stream)
-    copy.pk, asked.pk, asked.asked, asked.closed_at = uuid4(), uuid4(), "revoked", asked.opened_at
+    copy.pk, asked.pk, asked.requested_end, asked.closed_at = uuid4(), uuid4(), "revoked", asked.opened_at
     await in_database_thread(copy.save, force_insert=True)
     await in_database_thread(asked.save, force_insert=True)
     await wait_until_async(
@@ -335,7 +335,7 @@ async def test_row__that_stands_open_without_a_stream__is_found_and_closed(
     )
     assert (await in_database_thread(StreamSession.objects.get, pk=copy.pk)).reason == "lost"
     await wait_until_async(
-        lambda: in_database_thread(lambda: not StreamSession.objects.exclude(asked="").exists())
+        lambda: in_database_thread(lambda: not StreamSession.objects.exclude(requested_end="").exists())
     )
 
 

@@ -138,7 +138,7 @@ def test_other_worker__replaces_a_client_and_ends_a_stream_at_once(hub: HubProce
     wait_until(replace, timeout=LONG_SECONDS, what="a replacement over workers")
     wait_recorded(first, "replaced")
     for stream in (first, other):
-        wait_until(lambda stream=stream: not row_of(stream).asked)  # type: ignore[misc]
+        wait_until(lambda stream=stream: not row_of(stream).requested_end)  # type: ignore[misc]
     assert row_of(first).position == 1  # its own process has written how far it came, and that it ended it
 
     rest = hub.client(ada)

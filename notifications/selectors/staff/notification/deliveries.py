@@ -119,7 +119,7 @@ def _has(record: StreamSession, notification: Notification) -> bool:
 
 def _filters_of(record: StreamSession) -> Filters:
     try:
-        return Filters.read(record.filters)
+        return Filters.from_text(record.filters)
     except InvalidInput:  # written by a version with other filters: rather claim nothing
         return Filters(types=frozenset(("",)))
 
