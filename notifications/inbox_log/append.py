@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from notifications.fold import STATE, State, transition, unread_step
-from notifications.inbox_log.provenance import Origin
+from notifications.inbox_log.provenance import Provenance
 from notifications.inbox_log.staged import Staged
 from notifications.models import Change, ChangeKind, Event, Inbox, Notification, Reason, Via
 from notifications.sql.rows import insertion, updating
@@ -65,32 +65,35 @@ class LogBatch:
         self._inboxes = inboxes
         self._now = now
         self._touched: set[Any] = set()
-        self._of_events: dict[int, tuple[tuple[Any, ...], Origin]] = {}
+        self._of_events: dict[int, tuple[tuple[Any, ...], Provenance]] = {}
         self._changes: list[tuple[Any, ...]] = []
         self._created: list[tuple[Any, ...]] = []
         self._turned: list[tuple[Any, ...]] = []
         self._deleted: list[tuple[Any, ...]] = []
 
-    def created(self, staged: Staged, event: Event, origin: Origin | None = None) -> Listed:
+    def created(self, staged: Staged, event: Event, provenance: Provenance | None = None) -> Listed:
         """Give a staged notification its position; it is listed from here on.
 
         Args:
-            origin: who has made it, if that is not the event's producer.
+            provenance: who has made it, if that is not the event's producer.
         """
         inbox = self._inboxes[staged.recipient_id]
         position, at = inbox.head + 1, self._time(inbox)
         state = State(read_at=at) if staged.is_read else _NO_STATE
         listed = Listed(staged.id, staged.recipient_id, staged.event_id, position, at, *state)
         if (of_event := self._of_events.get(event.pk)) is None:
-            of_event = self._of_events[event.pk] = (_copied(event), Origin(by=event.source, via=Via.PRODUCER))
+            of_event = self._of_events[event.pk] = (
+                _copied(event),
+                Provenance(by=event.source, via=Via.PRODUCER),
+            )
         copied, producer = of_event
         self._append(
-            inbox, ChangeKind.CREATED, unread_step(None, state), listed, origin or producer, state=state
+            inbox, ChangeKind.CREATED, unread_step(None, state), listed, provenance or producer, state=state
         )
         self._created.append((staged.id, position, at, state.read_at, *copied))
         return listed
 
-    def set_state(self, listed: Listed, origin: Origin, **flags: bool) -> bool:
+    def set_state(self, listed: Listed, provenance: Provenance, **flags: bool) -> bool:
         """Make something so of a notification, with one change; whether there was anything to change.
 
         Args:
@@ -101,23 +104,27 @@ class LogBatch:
         if change is None:
             return False
         kind, after = change
-        self._append(inbox, kind, unread_step(listed.state, after), listed, origin, state=after)
+        self._append(inbox, kind, unread_step(listed.state, after), listed, provenance, state=after)
         self._turned.append((listed.id, *after))
         return True
 
-    def deleted(self, listed: Listed, reason: Reason | str, origin: Origin) -> bool:
+    def deleted(self, listed: Listed, reason: Reason | str, provenance: Provenance) -> bool:
         """Take a notification off the list for good; True."""
         inbox = self._inboxes[listed.recipient_id]
         step = unread_step(listed.state, None)
-        self._append(inbox, ChangeKind.DELETED, step, listed, origin, state=listed.state, reason=reason)
+        self._append(inbox, ChangeKind.DELETED, step, listed, provenance, state=listed.state, reason=reason)
         self._deleted.append((listed.id, inbox.changed_at))
         return True
 
-    def read_all(self, inbox: Inbox, count: int, up_to: int, category: str, origin: Origin) -> datetime:
+    def read_all(
+        self, inbox: Inbox, count: int, up_to: int, category: str, provenance: Provenance
+    ) -> datetime:
         """Note that ``count`` unread notifications were read at once; the caller updates their rows with the
         time returned.
         """
-        self._append(inbox, ChangeKind.READ_ALL, -count, None, origin, up_to=up_to, read_category=category)
+        self._append(
+            inbox, ChangeKind.READ_ALL, -count, None, provenance, up_to=up_to, read_category=category
+        )
         return self._time(inbox)
 
     def write(self) -> dict[Any, int]:
@@ -152,7 +159,7 @@ class LogBatch:
         kind: str,
         unread: int,
         listed: Listed | None,
-        origin: Origin,
+        provenance: Provenance,
         *,
         state: State = _NO_STATE,
         up_to: int | None = None,
@@ -165,7 +172,7 @@ class LogBatch:
         self._touched.add(inbox.pk)
         subject = (listed.id, listed.event_id, listed.position, listed.created_at) if listed else (None,) * 4
         counters = (inbox.pk, inbox.head, str(kind), inbox.changed_at, inbox.unread_count)
-        doer = (origin.by, str(origin.via), origin.address)
+        doer = (provenance.by, str(provenance.via), provenance.address)
         self._changes.append((*counters, *subject, *state, up_to, read_category, str(reason), *doer))
 
     def _time(self, inbox: Inbox) -> datetime:

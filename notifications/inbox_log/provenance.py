@@ -1,4 +1,4 @@
-"""Who asked for a change and by which door, and what came of it."""
+"""Who made a change and by which way in, and the outcome of an action."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from notifications.selectors import InboxState
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Origin:
-    """Recorded with each change, for the staff's timeline.
+class Provenance:
+    """Who made a change, recorded with it for the staff's timeline.
 
     Attributes:
         by: username, token or command; empty for the hub itself.
-        via: the door: ``page``, ``api``, ``admin``, ``producer`` or ``system``.
+        via: the way in: ``page``, ``api``, ``admin``, ``producer`` or ``system``.
         address: the client's IP address, where there is one.
     """
 
@@ -24,7 +24,7 @@ class Origin:
     address: str | None = None
 
 
-SYSTEM = Origin()
+SYSTEM = Provenance()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

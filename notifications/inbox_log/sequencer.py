@@ -24,7 +24,7 @@ from notifications.exceptions import HubError, InvalidInput
 from notifications.inbox_log.append import Listed, LogBatch, StagedMoved, in_order
 from notifications.inbox_log.content import check_event
 from notifications.inbox_log.inboxes import announce, announce_on_commit, create_inboxes, lock_inboxes
-from notifications.inbox_log.provenance import Origin
+from notifications.inbox_log.provenance import Provenance
 from notifications.inbox_log.staged import Staged, events_of, staged_rows
 from notifications.models import Event, Notification, Reason, Replay, Via
 from notifications.signals import notifications_sequenced
@@ -247,21 +247,21 @@ def _drop(keys: Sequence[int]) -> None:
 def _list(batch: LogBatch, staged: Sequence[Staged], events: dict[int, Event]) -> None:
     """Created changes in staging order, each after the deleted ones of what it replaces."""
     replaceable = _replaceable(staged, events)
-    replayed, origins = _replayed(staged), _origins(staged)
+    replayed, provenances = _replayed(staged), _provenances(staged)
     gone: set[int] = set()
     for row in staged:
         event = events[row.event_id]
         if not row.collapse_key and row.replay_of is None:
-            batch.created(row, event, origins.get(row.replay_id))
+            batch.created(row, event, provenances.get(row.replay_id))
             continue
         key = _collapse_key(row, event)
-        origin = origins.get(row.replay_id) or Origin(by=event.source, via=Via.PRODUCER)
+        provenance = provenances.get(row.replay_id) or Provenance(by=event.source, via=Via.PRODUCER)
         replaced = replaceable.pop(key, []) if row.collapse_key else []
         replaced = [*replaced, *replayed.get((row.recipient_id, row.replay_of), [])]
         for listed in in_order({old.id: old for old in replaced if old.id not in gone}.values()):
-            batch.deleted(listed, Reason.REPLACED, origin)
+            batch.deleted(listed, Reason.REPLACED, provenance)
             gone.add(listed.id)
-        created = batch.created(row, event, origin)
+        created = batch.created(row, event, provenance)
         if row.collapse_key:
             replaceable[key] = [created]
 
@@ -278,11 +278,11 @@ def _replayed(staged: Sequence[Staged]) -> dict[tuple[Any, UUID | None], list[Li
     return {(listed.recipient_id, public_id): [listed] for public_id, listed in found}
 
 
-def _origins(staged: Sequence[Staged]) -> dict[UUID | None, Origin]:
+def _provenances(staged: Sequence[Staged]) -> dict[UUID | None, Provenance]:
     """Who has made the staged rows that staff replayed, by replay. One query, or none."""
     replays = {row.replay_id for row in staged if row.replay_id is not None}
     found = Replay.objects.filter(pk__in=replays) if replays else ()
-    return {replay.pk: Origin(by=replay.by, via=Via.ADMIN, address=replay.address) for replay in found}
+    return {replay.pk: Provenance(by=replay.by, via=Via.ADMIN, address=replay.address) for replay in found}
 
 
 def _collapse_key(row: Staged, event: Event) -> _CollapseKey:

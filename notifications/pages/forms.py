@@ -8,7 +8,7 @@ from django import forms
 
 from notifications import services
 from notifications.filters import Filters
-from notifications.services import Origin
+from notifications.services import Provenance
 
 # Far above any position, and within the integers of the databases.
 MAX_POSITION: Final = 10**15
@@ -40,9 +40,9 @@ class NotificationForm(forms.Form):
 
     id = forms.UUIDField()
 
-    def apply(self, user: Any, action: str, origin: Origin) -> None:
+    def apply(self, user: Any, action: str, provenance: Provenance) -> None:
         """Carry out the action; a notification that is gone or another user's is ignored."""
-        services.ACTIONS[action](user, [self.cleaned_data["id"]], origin=origin)
+        services.ACTIONS[action](user, [self.cleaned_data["id"]], provenance=provenance)
 
 
 class MarkAllReadForm(forms.Form):
@@ -51,9 +51,9 @@ class MarkAllReadForm(forms.Form):
     up_to = forms.IntegerField(min_value=0, max_value=MAX_POSITION)
     category = InboxForm.base_fields["category"]
 
-    def apply(self, user: Any, action: str, origin: Origin) -> None:
+    def apply(self, user: Any, action: str, provenance: Provenance) -> None:
         """Carry out the action; notifications that arrived after the page was rendered stay unread."""
-        services.mark_all_read(user, origin=origin, **self.cleaned_data)
+        services.mark_all_read(user, provenance=provenance, **self.cleaned_data)
 
 
 FORMS: Final[dict[str, type[NotificationForm | MarkAllReadForm]]] = {

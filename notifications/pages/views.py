@@ -15,7 +15,7 @@ from notifications.models import Via
 from notifications.pages.context import inbox_context
 from notifications.pages.forms import FORMS, InboxForm
 from notifications.pages.strings import STRINGS
-from notifications.services import Origin
+from notifications.services import Provenance
 from notifications.system.addresses import normal_address
 
 
@@ -34,7 +34,7 @@ def act(request: HttpRequest, action: str) -> HttpResponse:
     form = FORMS[action](request.POST)
     if not form.is_valid():
         raise BadRequest(form.errors.as_text())
-    form.apply(request.user, action, _origin(request))
+    form.apply(request.user, action, _provenance(request))
     return HttpResponseRedirect(reverse("home", query=request.GET.dict() or None))
 
 
@@ -60,6 +60,6 @@ class PasswordChanged(PasswordChangeDoneView):
     extra_context = {"strings": STRINGS}
 
 
-def _origin(request: HttpRequest) -> Origin:
+def _provenance(request: HttpRequest) -> Provenance:
     address = normal_address(request.META.get("REMOTE_ADDR") or "")
-    return Origin(by=request.user.get_username(), via=Via.PAGE, address=address)
+    return Provenance(by=request.user.get_username(), via=Via.PAGE, address=address)

@@ -133,12 +133,12 @@ class NotificationView(HubView):
     def patch(self, request: Request, public_id: UUID) -> Response:
         """Change the state of a notification, and return it as it is then."""
         flags = parse_flags(request.data)
-        services.set_state(request.user, [public_id], origin=provenance_of(request), **flags)
+        services.set_state(request.user, [public_id], provenance=provenance_of(request), **flags)
         return self.get(request, public_id)
 
     def delete(self, request: Request, public_id: UUID) -> Response:
         """Delete it for good."""
-        if services.delete(request.user, [public_id], origin=provenance_of(request)).not_found:
+        if services.delete(request.user, [public_id], provenance=provenance_of(request)).not_found:
             raise NotFound
         return Response(status=204)
 
@@ -148,16 +148,16 @@ class ActionsView(HubView):
 
     def post(self, request: Request) -> Response:
         """Apply an action to many notifications, or mark all read up to a cursor."""
-        action, origin = parse_action(request.data), provenance_of(request)
+        action, provenance = parse_action(request.data), provenance_of(request)
         if isinstance(action, IdsAction):
-            outcome = services.ACTIONS[action.verb](request.user, action.ids, origin=origin)
+            outcome = services.ACTIONS[action.verb](request.user, action.ids, provenance=provenance)
         else:
             inbox = services.open_inbox(request.user.pk)
             # A cursor below the floor is accepted: nothing is resumed from it, it only says what the user had
             # seen.
             action.up_to.check_usable(epoch=inbox.epoch, floor=0, head=inbox.head)
             outcome = services.mark_all_read(
-                request.user, up_to=action.up_to.position, category=action.category, origin=origin
+                request.user, up_to=action.up_to.position, category=action.category, provenance=provenance
             )
         return Response(answers.outcome_body(outcome))
 

@@ -116,11 +116,13 @@ class NoteView(DialectView):
         """Mark it read; a note that is read stays so."""
         if request.body:
             parse_nothing(request.data)
-        return _accepted(services.mark_read(request.user, [_public_id(note)], origin=provenance_of(request)))
+        return _accepted(
+            services.mark_read(request.user, [_public_id(note)], provenance=provenance_of(request))
+        )
 
     def delete(self, request: Request, note: str) -> Response:
         """Delete it for good."""
-        return _accepted(services.delete(request.user, [_public_id(note)], origin=provenance_of(request)))
+        return _accepted(services.delete(request.user, [_public_id(note)], provenance=provenance_of(request)))
 
 
 def _public_id(text: str) -> UUID:

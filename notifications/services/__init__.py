@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from notifications.inbox_log.inboxes import announce_streams_on_commit, open_inbox
-from notifications.inbox_log.provenance import Origin, Outcome
+from notifications.inbox_log.provenance import Outcome, Provenance
 from notifications.inbox_log.retry import retry_failed
 from notifications.inbox_log.sequencer import sequence
 from notifications.protocol.links import Action
@@ -101,11 +101,11 @@ __all__ = [
     "NewToken",
     "NotifyOptions",
     "OpenedStream",
-    "Origin",
     "Outcome",
     "Poller",
     "Producer",
     "Progress",
+    "Provenance",
     "Recipients",
     "Selection",
     "Swept",

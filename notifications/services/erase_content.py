@@ -19,7 +19,7 @@ from django.utils import timezone
 
 from notifications.inbox_log.append import Listed, LogBatch, in_order
 from notifications.inbox_log.inboxes import announce_on_commit, ensure_inboxes, lock_inboxes
-from notifications.inbox_log.provenance import SYSTEM, Origin
+from notifications.inbox_log.provenance import SYSTEM, Provenance
 from notifications.models import Broadcast, Change, Event, Notification, Reason
 from notifications.protocol.links import NO_ACTIONS
 from notifications.services.notify import recipient_key
@@ -46,7 +46,7 @@ class Erased(NamedTuple):
     has_more: bool = False
 
 
-def erase_notifications(user: Any, ids: Iterable[UUID], *, origin: Origin = SYSTEM) -> Erased:
+def erase_notifications(user: Any, ids: Iterable[UUID], *, provenance: Provenance = SYSTEM) -> Erased:
     """Erase notifications of one user, and whatever else of the same events this user has, such as what was
     delivered again.
 
@@ -56,16 +56,16 @@ def erase_notifications(user: Any, ids: Iterable[UUID], *, origin: Origin = SYST
     Args:
         user: the recipient, or its primary key.
         ids: public ids, some hundred at most; those of others are not touched.
-        origin: who asks, by which door.
+        provenance: who makes the change, and by which way in.
     """
     user_id = recipient_key(user)
     own = Notification.objects.filter(recipient_id=user_id)
     full = own.filter(public_id__in=list(ids), event__in=Event.objects.filter(HAS_CONTENT))
     events = full.values_list("event_id", flat=True)
-    return Erased(_erase(user_id, set(events), origin))
+    return Erased(_erase(user_id, set(events), provenance))
 
 
-def erase_inbox(user: Any, *, origin: Origin = SYSTEM) -> Erased:
+def erase_inbox(user: Any, *, provenance: Provenance = SYSTEM) -> Erased:
     """Erase everything that a user was ever sent, 5,000 notifications in one call.
 
     Transaction: its own for each ``CHUNK``; must not be called inside another. Arguments as for
@@ -78,11 +78,11 @@ def erase_inbox(user: Any, *, origin: Origin = SYSTEM) -> Erased:
         events = set(full.values_list("pk", flat=True)[:CHUNK])
         if not events:
             return Erased(done)
-        done += _erase(user_id, events, origin)
+        done += _erase(user_id, events, provenance)
     return Erased(done, full.exists())
 
 
-def erase_event(event_id: int, *, origin: Origin = SYSTEM) -> Erased:
+def erase_event(event_id: int, *, provenance: Provenance = SYSTEM) -> Erased:
     """Erase an event at all its recipients.
 
     Transaction: the caller's, or its own: from its commit on nobody is shown anything of it. Its
@@ -91,15 +91,15 @@ def erase_event(event_id: int, *, origin: Origin = SYSTEM) -> Erased:
 
     Args:
         event_id: its primary key.
-        origin: who asks, by which door.
+        provenance: who makes the change, and by which way in.
     """
     with transaction.atomic():
-        count = withdraw_events([event_id], origin=origin)
+        count = withdraw_events([event_id], provenance=provenance)
         Event.objects.filter(pk=event_id).update(**BLANK)
     return Erased(count)
 
 
-def _erase(user_id: Any, event_ids: set[int], origin: Origin) -> int:
+def _erase(user_id: Any, event_ids: set[int], provenance: Provenance) -> int:
     """Erase some events for one user; of how many notifications."""
     if not event_ids:
         return 0
@@ -117,7 +117,7 @@ def _erase(user_id: Any, event_ids: set[int], origin: Origin) -> int:
         batch = LogBatch(inboxes, now=timezone.now())
         for row in in_order(listed):
             batch.deleted(
-                row._replace(event_id=blanks.get(row.event_id, row.event_id)), Reason.ERASED, origin
+                row._replace(event_id=blanks.get(row.event_id, row.event_id)), Reason.ERASED, provenance
             )
         announce_on_commit(batch.write())
     return count

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from notifications import permissions
 from notifications.exceptions import InvalidInput, NotFound
-from notifications.inbox_log.provenance import Origin
+from notifications.inbox_log.provenance import Provenance
 from notifications.models import (
     MAX_REASON_LENGTH,
     Change,
@@ -84,7 +84,7 @@ def start_replay(
     copy_to: Iterable[Any] = (),
     total_count: int,
     is_estimate: bool = False,
-    origin: Origin,
+    provenance: Provenance,
 ) -> Replay:
     """Queue a replay.
 
@@ -102,7 +102,7 @@ def start_replay(
         owner: the member of staff; the replay ends when they lose the right.
         copy_to: saved users or their primary keys.
         total_count, is_estimate: how many notifications that is, as far as is known.
-        origin: by whom and by which door; what is made says so.
+        provenance: by whom and by which door; what is made says so.
 
     Raises:
         InvalidInput: one entry for each bad field.
@@ -114,9 +114,9 @@ def start_replay(
     job = Replay(
         verb=ReplayVerb(verb),
         reason=reason.strip(),
-        by=origin.by,
+        by=provenance.by,
         owner_id=owner.pk,
-        address=origin.address,
+        address=provenance.address,
         ids=[str(public_id) for public_id in selection.ids],
         filters=selection.criteria.as_parameters(),
         copy_to=[str(key) for key in keys],

@@ -18,13 +18,13 @@ from notifications.exceptions import UserGone
 from notifications.fold import VERBS, check_flags
 from notifications.inbox_log.append import Listed, LogBatch
 from notifications.inbox_log.inboxes import announce_on_commit, ensure_inboxes, lock_inboxes
-from notifications.inbox_log.provenance import SYSTEM, Origin, Outcome
+from notifications.inbox_log.provenance import SYSTEM, Outcome, Provenance
 from notifications.models import Inbox, Notification, Reason
 from notifications.selectors import InboxState
 from notifications.services.notify import recipient_key
 
 
-def set_state(user: Any, ids: Iterable[UUID], *, origin: Origin = SYSTEM, **flags: bool) -> Outcome:
+def set_state(user: Any, ids: Iterable[UUID], *, provenance: Provenance = SYSTEM, **flags: bool) -> Outcome:
     """Make something so of notifications. What is so already stays as it is, and takes no position; else it
     takes one, whatever is asked.
 
@@ -34,7 +34,7 @@ def set_state(user: Any, ids: Iterable[UUID], *, origin: Origin = SYSTEM, **flag
     Args:
         user: the recipient, or its primary key.
         ids: public ids.
-        origin: who asks, by which door.
+        provenance: who makes the change, and by which way in.
         flags: what is to be so, by the names of ``fold.STATE_FLAGS``.
 
     Returns:
@@ -46,35 +46,35 @@ def set_state(user: Any, ids: Iterable[UUID], *, origin: Origin = SYSTEM, **flag
         InvalidInput: it cannot be so.
     """
     check_flags(flags)
-    return _change(user, ids, lambda batch, row: batch.set_state(row, origin, **flags))
+    return _change(user, ids, lambda batch, row: batch.set_state(row, provenance, **flags))
 
 
-def mark_read(user: Any, ids: Iterable[UUID], *, origin: Origin = SYSTEM) -> Outcome:
+def mark_read(user: Any, ids: Iterable[UUID], *, provenance: Provenance = SYSTEM) -> Outcome:
     """Mark notifications read. Transaction, arguments, answer and errors as for ``set_state``."""
-    return set_state(user, ids, origin=origin, **VERBS["read"])
+    return set_state(user, ids, provenance=provenance, **VERBS["read"])
 
 
-def mark_unread(user: Any, ids: Iterable[UUID], *, origin: Origin = SYSTEM) -> Outcome:
+def mark_unread(user: Any, ids: Iterable[UUID], *, provenance: Provenance = SYSTEM) -> Outcome:
     """Mark notifications unread. Transaction, arguments, answer and errors as for ``set_state``."""
-    return set_state(user, ids, origin=origin, **VERBS["unread"])
+    return set_state(user, ids, provenance=provenance, **VERBS["unread"])
 
 
-def archive(user: Any, ids: Iterable[UUID], *, origin: Origin = SYSTEM) -> Outcome:
+def archive(user: Any, ids: Iterable[UUID], *, provenance: Provenance = SYSTEM) -> Outcome:
     """Archive notifications, which also reads them. Transaction, arguments, answer and errors as for
     ``set_state``.
     """
-    return set_state(user, ids, origin=origin, **VERBS["archive"])
+    return set_state(user, ids, provenance=provenance, **VERBS["archive"])
 
 
-def unarchive(user: Any, ids: Iterable[UUID], *, origin: Origin = SYSTEM) -> Outcome:
+def unarchive(user: Any, ids: Iterable[UUID], *, provenance: Provenance = SYSTEM) -> Outcome:
     """Put archived notifications back into the list. Transaction, arguments, answer and errors as for
     ``set_state``.
     """
-    return set_state(user, ids, origin=origin, **VERBS["unarchive"])
+    return set_state(user, ids, provenance=provenance, **VERBS["unarchive"])
 
 
 def delete(
-    user: Any, ids: Iterable[UUID], *, reason: Reason | str = Reason.USER, origin: Origin = SYSTEM
+    user: Any, ids: Iterable[UUID], *, reason: Reason | str = Reason.USER, provenance: Provenance = SYSTEM
 ) -> Outcome:
     """Take notifications off the list for good. Transaction, arguments, answer and errors as for
     ``set_state``.
@@ -86,11 +86,11 @@ def delete(
         ValueError: the reason is none of them.
     """
     known = Reason(reason)
-    return _change(user, ids, lambda batch, row: batch.deleted(row, known, origin))
+    return _change(user, ids, lambda batch, row: batch.deleted(row, known, provenance))
 
 
 def mark_all_read(
-    user: Any, *, up_to: int | None = None, category: str = "", origin: Origin = SYSTEM
+    user: Any, *, up_to: int | None = None, category: str = "", provenance: Provenance = SYSTEM
 ) -> Outcome:
     """Mark everything read that the user had seen; what came later stays unread. One change, whatever the
     number.
@@ -101,7 +101,7 @@ def mark_all_read(
         user: the recipient, or its primary key.
         up_to: the position that the user saw; None for all there is.
         category: only this category.
-        origin: who asks, by which door.
+        provenance: who makes the change, and by which way in.
     """
     user_id = recipient_key(user)
     ensure_inboxes([user_id])
@@ -115,7 +115,7 @@ def mark_all_read(
         count = unread.count()
         if count:
             batch = LogBatch(inboxes, now=timezone.now())
-            unread.update(read_at=batch.read_all(inbox, count, last, category, origin))
+            unread.update(read_at=batch.read_all(inbox, count, last, category, provenance))
             announce_on_commit(batch.write())
         return Outcome(changed=count, inbox=_state(inbox))
 
@@ -161,8 +161,10 @@ def _state(inbox: Inbox) -> InboxState:
     return InboxState(inbox.pk, inbox.epoch, inbox.head, inbox.floor, inbox.unread_count)
 
 
-def _set(flags: Mapping[str, bool], user: Any, ids: Iterable[UUID], *, origin: Origin = SYSTEM) -> Outcome:
-    return set_state(user, ids, origin=origin, **flags)
+def _set(
+    flags: Mapping[str, bool], user: Any, ids: Iterable[UUID], *, provenance: Provenance = SYSTEM
+) -> Outcome:
+    return set_state(user, ids, provenance=provenance, **flags)
 
 
 # What may be done with notifications by name, by whoever has them in front of them.

@@ -24,7 +24,7 @@ from notifications.filters import SubjectValues
 from notifications.inbox_log.append import Listed, LogBatch
 from notifications.inbox_log.content import text_errors
 from notifications.inbox_log.inboxes import announce_on_commit, ensure_inboxes, lock_inboxes
-from notifications.inbox_log.provenance import Origin
+from notifications.inbox_log.provenance import Provenance
 from notifications.models import Event, Notification, Reason, Via
 from notifications.services.broadcast import cancel_broadcasts_of
 from notifications.services.publish import Producer
@@ -67,22 +67,28 @@ def withdraw(
     return _withdraw(_chosen(list(ids), topic, type_name, producer), producer)
 
 
-def withdraw_events(event_ids: Iterable[int], *, origin: Origin) -> int:
+def withdraw_events(event_ids: Iterable[int], *, provenance: Provenance) -> int:
     """Delete events at every recipient, also one that has none yet. Transaction, guarantee and answer as for
     ``withdraw``.
 
     Args:
         event_ids: primary keys; those that were withdrawn before are left as they are.
-        origin: who takes them back and by which door, for the log of changes.
+        provenance: who takes them back and by which door, for the log of changes.
     """
     events = Event.objects.filter(pk__in=list(event_ids), withdrawn_at__isnull=True)
-    return _withdraw(events, None, origin)
+    return _withdraw(events, None, provenance)
 
 
-def _withdraw(events: QuerySet[Event], producer: Producer | None, origin: Origin | None = None) -> int:
+def _withdraw(
+    events: QuerySet[Event], producer: Producer | None, provenance: Provenance | None = None
+) -> int:
     by: dict[str, Any] = {}
-    if origin is not None:
-        by = {"withdrawn_by": origin.by, "withdrawn_via": origin.via, "withdrawn_address": origin.address}
+    if provenance is not None:
+        by = {
+            "withdrawn_by": provenance.by,
+            "withdrawn_via": provenance.via,
+            "withdrawn_address": provenance.address,
+        }
     with transaction.atomic():
         # In the order of their keys, so that two withdrawals cannot deadlock.
         rows = events.select_for_update(no_key=True).order_by("pk")
@@ -199,17 +205,19 @@ def _delete(inboxes: dict[Any, Any], event_ids: Collection[int]) -> int:
     return staged + len(found)
 
 
-def _why(event: Event) -> tuple[Reason, Origin]:
+def _why(event: Event) -> tuple[Reason, Provenance]:
     """Why the notifications of a withdrawn event go, and who is to be named for it."""
     if event.withdrawn_via:
-        origin = Origin(by=event.withdrawn_by, via=event.withdrawn_via, address=event.withdrawn_address)
+        provenance = Provenance(
+            by=event.withdrawn_by, via=event.withdrawn_via, address=event.withdrawn_address
+        )
     elif event.title:
-        origin = Origin(by=event.source, via=Via.PRODUCER)
+        provenance = Provenance(by=event.source, via=Via.PRODUCER)
     else:
-        origin = Origin(via=Via.ADMIN)
+        provenance = Provenance(via=Via.ADMIN)
     # What was erased goes the same way; then it has no title any more, and staff did it, even where a
     # producer had begun.
-    return (Reason.WITHDRAWN if event.title else Reason.ERASED), origin
+    return (Reason.WITHDRAWN if event.title else Reason.ERASED), provenance
 
 
 def _parts(event_ids: Sequence[int]) -> Iterator[Sequence[int]]:

@@ -16,7 +16,7 @@ from playwright.sync_api import Page, ViewportSize
 
 from notifications import services
 from notifications.models import Change, EndReason, Event, Notification, StreamSession, Worker, new_public_id
-from notifications.services import NewStream, Origin, Recipients, Selection
+from notifications.services import NewStream, Provenance, Recipients, Selection
 from tests.helpers.browser import InboxPage, PageFactory, expect
 from tests.helpers.factories import make_token, make_user, order_event, send
 from tests.helpers.processes import HubProcess
@@ -170,7 +170,12 @@ def addresses(ada: User) -> dict[str, str]:
         Recipients(everyone=True), order_event(), title=title, body=LONG, owner=root
     )
     replay = services.start_replay(
-        "redeliver", Selection(ids=[unread]), reason=LONG, owner=root, total_count=1, origin=Origin(by="root")
+        "redeliver",
+        Selection(ids=[unread]),
+        reason=LONG,
+        owner=root,
+        total_count=1,
+        provenance=Provenance(by="root"),
     )
     services.cancel_replay(replay.pk)
     services.cancel_broadcast(broadcast.pk)

@@ -186,7 +186,7 @@ def test_producers__have_not_sent_what_staff_sent_again(staff: Client, ada: User
         reason="r",
         owner=root,
         total_count=1,
-        origin=services.Origin(by="root", via="admin"),
+        provenance=services.Provenance(by="root", via="admin"),
     )
     while services.run_replay_chunk():
         pass

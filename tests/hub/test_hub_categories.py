@@ -227,7 +227,7 @@ def test_broadcasts_and_replays__have_the_category_of_their_event(ada: User) -> 
         "owner": make_user("vera", is_superuser=True),
         "reason": "lost",
         "total_count": 1,
-        "origin": SYSTEM,
+        "provenance": SYSTEM,
     }
     with assert_converges(ada):
         for verb, copy_to in (("copy", [make_user("linus")]), ("redeliver", [])):

@@ -259,10 +259,10 @@ def test_row_that_the_database_refuses__is_found_by_trying_one_by_one_and_stops_
 ) -> None:
     real = sequencer.LogBatch.created
 
-    def refuse(self: Any, staged: Any, event: Event, origin: Any = None) -> Any:
+    def refuse(self: Any, staged: Any, event: Event, provenance: Any = None) -> Any:
         if event.title == "poison":
             raise DataError("out of range")
-        return real(self, staged, event, origin)
+        return real(self, staged, event, provenance)
 
     for title in ("first", "poison", "last"):
         stage([ada, grace] if title != "poison" else [ada], title=title)

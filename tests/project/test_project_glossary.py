@@ -24,6 +24,7 @@ REPLACED: Final = {
     "moments": "times",
     "outbox": "send queue",
     "presence": "stream records",
+    "scribe": "counts writer",
     "pulse": "timers",
     "sleeper": "timed",
     "standing": "revocation",
@@ -34,8 +35,8 @@ REPLACED: Final = {
 # names of other things in the glossary. In a text about the thing of their row they are wrong all the same.
 ELSEWHERE: Final = {
     "active", "activity", "broadcast", "channel", "client", "confirmed", "delete", "delivered", "done",
-    "feed", "group", "held", "history", "horizon", "instance", "key", "kind", "latest", "lock", "log",
-    "message", "pending", "publisher", "received", "replay", "resume", "right", "secret", "sender",
+    "feed", "group", "heartbeat", "held", "history", "horizon", "instance", "key", "kind", "latest", "lock", "log",
+    "message", "origin", "pending", "publisher", "received", "replay", "resume", "right", "secret", "sender",
     "session", "slot", "status", "subject", "target", "task", "tick", "token", "turn", "update", "verb",
     "wire", "worker",
 }  # fmt: skip

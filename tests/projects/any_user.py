@@ -58,7 +58,7 @@ def test_replay__re_delivers_and_copies_by_key(users: list[Any]) -> None:
                 owner=root,
                 copy_to=copy_to,
                 total_count=len(ids),
-                origin=services.Origin(by="root", via="admin"),
+                provenance=services.Provenance(by="root", via="admin"),
             )
             while services.run_replay_chunk(job.pk):
                 pass

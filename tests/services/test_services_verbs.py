@@ -309,7 +309,10 @@ def test_actions__rolled_back__leave_no_change_and_are_not_announced(ada: User, 
 def test_actions__record_who_asked_and_by_which_door(ada: User) -> None:
     public_id = send(ada, source="shop")
     services.delete(
-        ada, [public_id], reason="staff", origin=services.Origin(by="boss", via="admin", address="127.0.0.1")
+        ada,
+        [public_id],
+        reason="staff",
+        provenance=services.Provenance(by="boss", via="admin", address="127.0.0.1"),
     )
     created, deleted = Change.objects.order_by("position")
     assert (created.by, created.via) == ("shop", "producer")

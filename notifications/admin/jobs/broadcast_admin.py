@@ -28,7 +28,7 @@ from notifications.admin.jobs.job_admin import JobAdmin, number
 from notifications.admin.jobs.send_once import repeated_fields
 from notifications.admin.links import name_of, notifications_url
 from notifications.admin.permissions import CONTENT_HIDDEN, can
-from notifications.admin.provenance import origin_of, username_of
+from notifications.admin.provenance import provenance_of, username_of
 from notifications.event_types import registry
 from notifications.models import Broadcast, JobState
 from notifications.payloads import NotificationRow
@@ -209,7 +209,7 @@ class BroadcastAdmin(JobAdmin):
                 "back_url": self.url_of("change", job.pk),
             }
             return TemplateResponse(request, self.withdraw_template, context)
-        count = services.withdraw_events([job.event_id], origin=origin_of(request))
+        count = services.withdraw_events([job.event_id], provenance=provenance_of(request))
         if job.event.withdrawn_at is None:
             self.log_change(request, job, _("Withdrawn: %s") % form.cleaned_data["reason"])
         gone = ngettext(

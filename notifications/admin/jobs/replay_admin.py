@@ -32,7 +32,7 @@ from notifications.admin.jobs.send_once import repeated_fields
 from notifications.admin.links import name_of, notification_url, notifications_url
 from notifications.admin.notification_list.address import described
 from notifications.admin.permissions import can
-from notifications.admin.provenance import origin_of
+from notifications.admin.provenance import provenance_of
 from notifications.models import Replay, ReplayVerb
 from notifications.selectors.staff.jobs import notifications_with_event
 from notifications.selectors.staff.notification_list.criteria import Criteria
@@ -211,7 +211,7 @@ class ReplayAdmin(JobAdmin):
                 copy_to=given["copy_to"],
                 total_count=preview.total.count,
                 is_estimate=preview.total.is_estimate,
-                origin=origin_of(request),
+                provenance=provenance_of(request),
             )
             self._log(request, job)
             return job.pk

@@ -18,7 +18,7 @@ from notifications import services
 from notifications.admin.links import name_of, notification_url, title_of
 from notifications.admin.notification.detail import count_others
 from notifications.admin.permissions import can
-from notifications.admin.provenance import origin_of
+from notifications.admin.provenance import provenance_of
 from notifications.models import MAX_REASON_LENGTH, Notification
 from notifications.services import Erased
 
@@ -96,12 +96,12 @@ def _erase(
 
 
 def _do(request: HttpRequest, notification: Notification, scope: str) -> Erased:
-    origin = origin_of(request)
+    provenance = provenance_of(request)
     match scope:
         case "event":
-            return services.erase_event(notification.event_id, origin=origin)
+            return services.erase_event(notification.event_id, provenance=provenance)
         case "user":
-            return services.erase_inbox(notification.recipient_id, origin=origin)
+            return services.erase_inbox(notification.recipient_id, provenance=provenance)
         case _:
             ids = [notification.public_id]
-            return services.erase_notifications(notification.recipient_id, ids, origin=origin)
+            return services.erase_notifications(notification.recipient_id, ids, provenance=provenance)

@@ -26,7 +26,7 @@ from notifications.admin.jobs.replay_preview import ShownNotification, Total, fi
 from notifications.admin.links import notification_url
 from notifications.admin.notification_list.address import described
 from notifications.admin.permissions import can
-from notifications.admin.provenance import origin_of
+from notifications.admin.provenance import provenance_of
 from notifications.models import Notification
 from notifications.selectors.staff.notification.withdrawals import (
     broadcasts_of,
@@ -143,7 +143,7 @@ def _withdraw(request: HttpRequest, selection: Selection, preview: Preview, reas
     """Do it and put it on record, both or neither; and say what came of it."""
     with transaction.atomic():
         _log(request, selection, preview, reason)
-        count = services.withdraw_events(preview.keys, origin=origin_of(request))
+        count = services.withdraw_events(preview.keys, provenance=provenance_of(request))
     gone = ngettext(
         "%s notification is being removed.", "%s notifications are being removed.", count
     ) % number(count)

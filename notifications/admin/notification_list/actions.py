@@ -19,7 +19,7 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from notifications import services
 from notifications.admin.links import replay_url, withdraw_url
-from notifications.admin.provenance import origin_of
+from notifications.admin.provenance import provenance_of
 from notifications.exceptions import NotFound
 from notifications.models import Notification, Reason
 from notifications.selectors.staff.counts import count_failed
@@ -55,7 +55,7 @@ def apply_to_each_inbox(request: HttpRequest, verb: Verb, rows: Iterable[tuple[A
     result = ActionResult()
     for recipient_id, ids in by_recipient.items():
         try:
-            outcome = verb(recipient_id, ids, origin=origin_of(request))
+            outcome = verb(recipient_id, ids, provenance=provenance_of(request))
         except OperationalError:
             # Somebody holds this inbox for longer than lock_timeout_seconds; the others need not suffer.
             result.busy += len(ids)

@@ -91,6 +91,6 @@ class Player:
         if not page.rows:
             return None
         rows = page.rows if len(page.rows) > MAX_UNREAD else [self._reading.choice(page.rows)]
-        services.mark_read(user, [row.public_id for row in rows], origin=services.Origin(by=SOURCE))
+        services.mark_read(user, [row.public_id for row in rows], provenance=services.Provenance(by=SOURCE))
         title = rows[0].title if len(rows) == 1 else f"{len(rows)} at once"
         return Played(user.get_username(), "read", title, was_sent=False)

@@ -13,7 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from notifications import services
 from notifications.admin.inbox import inbox_admin
 from notifications.models import Inbox
-from notifications.services import Origin
+from notifications.services import Provenance
 from tests.helpers.factories import make_user, send
 from tests.helpers.staff import INBOXES, client_of, make_staff
 
@@ -57,8 +57,8 @@ def test_list__any_number_of_rows__costs_the_same_few_queries(staff: Client) -> 
 
 def test_page__shows_the_log_newest_first_with_who_and_where(staff: Client, ada: User) -> None:
     public_id = send(ada, "On its way")
-    services.mark_all_read(ada, origin=Origin(by="ada", via="page", address="203.0.113.7"))
-    services.delete(ada, [public_id], reason="staff", origin=Origin(by="root", via="admin"))
+    services.mark_all_read(ada, provenance=Provenance(by="ada", via="page", address="203.0.113.7"))
+    services.delete(ada, [public_id], reason="staff", provenance=Provenance(by="root", via="admin"))
     response = staff.get(page(ada))
     assert positions(response) == [3, 2, 1]
     text = response.content.decode()

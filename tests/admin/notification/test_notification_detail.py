@@ -17,7 +17,7 @@ from django.utils import timezone
 from notifications import services
 from notifications.admin.notification import detail
 from notifications.models import Change, Event, Inbox, Notification
-from notifications.services import Origin
+from notifications.services import Provenance
 from tests.helpers.api import PAY
 from tests.helpers.factories import make_user, order_event, send, stage_at
 from tests.helpers.oracle import assert_converges
@@ -25,7 +25,7 @@ from tests.helpers.staff import ADDRESS, LIST, client_of, make_staff, messages_o
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-PAGE = Origin(by="ada", via="page", address="203.0.113.7")
+PAGE = Provenance(by="ada", via="page", address="203.0.113.7")
 
 
 def kinds(response: Any) -> list[str]:
@@ -158,8 +158,8 @@ def test_others__of_more_rows_than_are_read__are_at_least_so_many(
 def test_page__any_history__costs_the_same_few_queries(staff: Client, ada: User) -> None:
     public_id = send(ada)
     for _ in range(5):
-        services.mark_all_read(ada, origin=PAGE)
-        services.mark_unread(ada, [public_id], origin=PAGE)
+        services.mark_all_read(ada, provenance=PAGE)
+        services.mark_unread(ada, [public_id], provenance=PAGE)
     with CaptureQueriesContext(connection) as captured:
         staff.get(page_of(public_id))
     # Session, user, notification, body and data, inbox, changes, all-read changes, deliveries, replays,
@@ -172,9 +172,11 @@ def test_page__any_history__costs_the_same_few_queries(staff: Client, ada: User)
 
 def test_timeline__tells_the_whole_story_with_who_and_where(staff: Client, ada: User) -> None:
     public_id = send(ada, source="orders.tasks")
-    services.mark_read(ada, [public_id], origin=PAGE)
-    services.mark_unread(ada, [public_id], origin=Origin(by="token:ci", via="api", address="2001:db8::7"))
-    services.delete(ada, [public_id], reason="withdrawn", origin=Origin(by="orders", via="producer"))
+    services.mark_read(ada, [public_id], provenance=PAGE)
+    services.mark_unread(
+        ada, [public_id], provenance=Provenance(by="token:ci", via="api", address="2001:db8::7")
+    )
+    services.delete(ada, [public_id], reason="withdrawn", provenance=Provenance(by="orders", via="producer"))
     response = staff.get(page_of(public_id))
     assert kinds(response) == ["staged", "created", "read", "unread", "deleted"]
     page = response.content.decode()

@@ -56,7 +56,7 @@ def test_replay__process_killed_in_the_middle__is_continued_and_replaces_each_on
             reason="Nobody saw it.",
             owner=root,
             total_count=USERS,
-            origin=services.Origin(by="root", via="admin"),
+            provenance=services.Provenance(by="root", via="admin"),
         )
         kill_in_the_middle(hub, Replay, USERS)
     replayed = Notification.objects.exclude(replay_of=None)

@@ -22,7 +22,7 @@ from notifications import selectors, services
 from notifications.exceptions import InvalidInput, NotFound
 from notifications.models import Change, Event, Notification, Replay, StreamSession, Worker
 from notifications.selectors.staff.notification_list.criteria import Criteria
-from notifications.services import Origin, Selection
+from notifications.services import Provenance, Selection
 from notifications.services.jobs.leases import take_lease
 from notifications.signals import notifications_shown_again
 from tests.helpers import auditor
@@ -33,7 +33,7 @@ from tests.helpers.oracle import assert_converges, changes_since
 pytestmark = pytest.mark.django_db(transaction=True)
 
 replaying = importlib.import_module("notifications.services.jobs.replayer")
-ORIGIN = Origin(by="vera", via="admin", address="203.0.113.9")
+ORIGIN = Provenance(by="vera", via="admin", address="203.0.113.9")
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def start(vera: User, verb: str, *ids: UUID, criteria: Criteria | None = None, *
     given: dict[str, Any] = {
         "reason": "She never got it.",
         "total_count": len(ids),
-        "origin": ORIGIN,
+        "provenance": ORIGIN,
     } | options
     return services.start_replay(verb, selection, owner=vera, **given)
 

@@ -106,7 +106,7 @@ def replay(ada: User, public_id: Any) -> None:
         reason="r",
         owner=ada,
         total_count=1,
-        origin=services.Origin(by="ada", via="admin"),
+        provenance=services.Provenance(by="ada", via="admin"),
     )
     while services.run_replay_chunk(job.pk):
         pass
