@@ -1,5 +1,6 @@
-"""The staff's side of the hub in Django's admin. Registered with the default site; loaded by its
-autodiscovery.
+"""The pages of the hub in Django's admin.
+
+They are registered with the default site, and loaded by its autodiscovery.
 """
 
 from __future__ import annotations

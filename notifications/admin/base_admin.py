@@ -1,5 +1,7 @@
-"""What our admin classes begin with: lists that are bounded and say something when they are empty, and rows
-that are records.
+"""The base classes of the hub's pages in the admin.
+
+Their lists are bounded and say something when they are empty; some of their rows are records, which nobody
+edits.
 """
 
 from __future__ import annotations
@@ -33,8 +35,9 @@ __all__ = ["AnyChangeList", "BoundedList", "RecordsOnly"]
 
 
 class BoundedList(AnyModelAdmin):
-    """A list that costs the same whatever there is: one order, pages of fifty, and nothing is counted only to
-    be shown.
+    """A list that costs the same however many rows there are.
+
+    It has one order and pages of fifty rows, and nothing is counted only to be shown.
 
     Attributes:
         empty_words: said where there is nothing at all.
@@ -53,21 +56,22 @@ class BoundedList(AnyModelAdmin):
     none_words: ClassVar[Any]
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
-        """A list that says what it cannot read."""
+        """Use a list that says what it cannot read in its address."""
         return TolerantChangeList
 
     def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest | None = None) -> bool:
-        """The filters' own parameters and nothing else: a lookup on any column would be an oracle, or a slow
-        scan.
+        """Allow the parameters of the filters, and nothing else.
+
+        A lookup on any column would be an oracle, or a slow scan.
         """
         return lookup in {getattr(used, "parameter_name", None) for used in self.list_filter}
 
     def list_context(self, request: HttpRequest) -> dict[str, Any]:
-        """What the template of the list needs besides."""
+        """What the template of the list needs in addition."""
         return {}
 
     def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
-        """The list, each of whose cells fails alone."""
+        """Make the list, each of whose cells fails alone."""
         for name in self.get_list_display(request):
             if isinstance(name, str) and hasattr(type(self), name) and name not in vars(self):
                 setattr(self, name, _cell_that_fails_alone(self, name))
@@ -76,7 +80,7 @@ class BoundedList(AnyModelAdmin):
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """The list."""
+        """Show the list."""
         context = {
             "title": capfirst(self.opts.verbose_name_plural),
             "empty_words": self.empty_words,
@@ -88,8 +92,10 @@ class BoundedList(AnyModelAdmin):
 
 
 def _cell_that_fails_alone(page: BoundedList, name: str) -> Callable[[Any], Any]:
-    """A column whose cells say so where a row that was written past the services cannot be shown; the rest of
-    the page is.
+    """Make a column whose cells fail alone.
+
+    A row that was written past the services may be impossible to show: its cell then says so, and the
+    rest of the page is shown.
     """
 
     @wraps(getattr(page, name))
@@ -107,13 +113,13 @@ class RecordsOnly(AnyModelAdmin):
     """Rows that the hub writes by itself: nobody adds, changes or deletes one."""
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        """Nobody."""
+        """Refuse it to everybody."""
         return False
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nobody."""
+        """Refuse it to everybody."""
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nobody."""
+        """Refuse it to everybody."""
         return False

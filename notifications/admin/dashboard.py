@@ -1,5 +1,6 @@
-"""What the front page of the admin shows: how much was sent and read, who is connected, what works and what
-does not.
+"""The dashboard on the front page of the admin.
+
+It shows how much was sent and read, who is connected, and what works and what does not.
 """
 
 from __future__ import annotations
@@ -88,8 +89,10 @@ def dashboard_context(request: HttpRequest) -> dict[str, Any]:
 
 
 def build_dashboard(chosen: str) -> dict[str, Any]:
-    """All numbers, anew. Some 45 queries, most of them of one row by its key; none reads more than some
-    thousand rows of what grows.
+    """Read all numbers anew.
+
+    Some 45 queries, most of them of one row by its key; none reads more than some thousand rows of a
+    table that grows.
     """
     span, now = RANGES[chosen], timezone.now()
     buckets = Buckets(now - span.step * span.size, span.step, span.size)
@@ -188,8 +191,10 @@ def _quantile(durations: Histogram, part: float) -> str:
 
 
 def _producers(sources: Counter[str], waits: dict[str, list[float]]) -> list[dict[str, Any]]:
-    """Those who sent most in the span, those whose notifications failed, and those whose took longest to be
-    listed.
+    """Choose the producers to show.
+
+    They are those who sent most in the span, those whose notifications failed, and those whose took
+    longest to be listed.
     """
     slow = {name: median(seconds) for name, seconds in waits.items()}
     failures: Counter[str] = Counter()

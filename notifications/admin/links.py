@@ -43,8 +43,9 @@ def replay_url(public_ids: Iterable[Any]) -> str:
 
 
 def withdraw_url(public_ids: Iterable[Any] = ()) -> str:
-    """The page that asks whether to withdraw some notifications; without any, it wants the filters of the
-    list.
+    """The page that asks whether to withdraw some notifications.
+
+    Without any notification it needs the filters of the list.
     """
     ids = ",".join(map(str, public_ids))
     query = f"?{urlencode({'ids': ids})}" if ids else ""
@@ -88,8 +89,9 @@ def user_url(user: Any) -> str | None:
 
 
 def shorten(text: str, limit: int = MAX_NAME) -> str:
-    """A text that is no longer than the hub admits is shown whole; one that was written past the services,
-    cut.
+    """Cut a text that is longer than the hub admits, because it was written past the services.
+
+    Any other text is shown whole.
     """
     return text if len(text) <= limit else f"{text[:limit]}…"
 
@@ -108,16 +110,18 @@ def recipient_notifications_url(user: Any, **parameters: Any) -> str:
 
 
 def title_of(event: Event) -> str:
-    """An event's title as it is shown: none is blank, but that of one that was erased, or written past the
-    services.
+    """An event's title as it is shown.
+
+    Only the title of an event that was erased, or written past the services, is blank.
     """
     title = shorten(event.title, MAX_TITLE_LENGTH).strip()
     return title or (_("(no title)") if event.title else _("(erased)"))
 
 
 def redirect_to_list(request: HttpRequest, name: str) -> HttpResponseRedirect:
-    """For an address that leads to nothing: a sentence, and the list of what is called so (``notification``,
-    ``inbox`` …).
+    """Answer an address that leads to nothing: with a message, and the list.
+
+    Its name is that of the model: ``notification``, ``inbox`` and so on.
     """
     messages.warning(request, _("There is nothing at that address. It may have been removed."))
     return HttpResponseRedirect(reverse(f"admin:notification_hub_{name}_changelist"))

@@ -1,5 +1,6 @@
-"""What a member of staff may do in the hub's admin. Each page asks here by itself; that a button is hidden
-protects nothing.
+"""What a member of staff may do in the hub's admin.
+
+Each page checks by itself: hiding a button protects nothing.
 """
 
 from __future__ import annotations
@@ -31,8 +32,9 @@ CONTENT_HIDDEN_WHY: Final = gettext_lazy(
 
 
 def can(request: HttpRequest, right: Right) -> bool:
-    """Whether the member of staff has a right. To see content one must also see the notification that has
-    it.
+    """Check whether the member of staff has a right.
+
+    To see content one must also see the notification that has it.
     """
     match right:
         case "view":
@@ -50,8 +52,9 @@ def require(request: HttpRequest, *rights: Right) -> None:
 
 
 def needs(*rights: Right) -> Callable[[View], View]:
-    """For a view, a function or a method of an admin class: 403 for whoever lacks one of the rights, whatever
-    the method of HTTP.
+    """Guard a view: 403 for whoever lacks one of the rights, whatever the HTTP method.
+
+    The view is a function or a method of an admin class.
     """
 
     def decorate(view: View) -> View:

@@ -1,5 +1,6 @@
-"""Bars over time as shapes for a template: pure numbers, so that no markup is made here, and no script has to
-draw.
+"""Bars over time, as shapes for a template.
+
+They are numbers alone, so no markup is made here and no script has to draw.
 """
 
 from __future__ import annotations

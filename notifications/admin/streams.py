@@ -1,5 +1,7 @@
-"""Streams in the admin: who is online, from which device, and what is on record as written there; and
-disconnecting one.
+"""Streams in the admin.
+
+The pages show who is online, from which device, and what is on record as written to a stream; and a stream
+can be disconnected.
 """
 
 from __future__ import annotations
@@ -52,15 +54,16 @@ class DisconnectForm(forms.Form):
 
 
 class OnlineFilter(admin.SimpleListFilter):
-    """Whether a stream is open now, in a process that shows signs of life. Without a choice it is those: who
-    is connected.
+    """Filter by whether a stream is open now, in a process that shows signs of life.
+
+    Without a choice only those are listed: who is connected.
     """
 
     title = gettext_lazy("state")
     parameter_name = "state"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        """What may be chosen instead."""
+        """Offer what may be chosen instead."""
         return [("ended", gettext_lazy("Ended, with answered polls and lists")), ("all", gettext_lazy("All"))]
 
     def choices(self, changelist: ChangeList) -> Iterator[Any]:
@@ -120,14 +123,14 @@ class StreamSessionAdmin(RecordsOnly, BoundedList):
         css: ClassVar[dict[str, list[str]]] = {"all": ["notifications-admin/hub.css"]}
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[StreamSession]:
-        """With their users, and whether their processes live."""
+        """Read the users with the streams, and whether their processes live."""
         rows: QuerySet[StreamSession] = super().get_queryset(request).select_related("user__inbox", "worker")
         return rows.annotate(is_worker_alive=is_worker_alive())
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[StreamSession], search_term: str
     ) -> tuple[QuerySet[StreamSession], bool]:
-        """By username."""
+        """Search by username."""
         term = search_term.strip()
         return queryset.filter(username_has(term, "user")), False
 
@@ -171,8 +174,9 @@ class StreamSessionAdmin(RecordsOnly, BoundedList):
 
     @admin.display(description=gettext_lazy("positions written"))
     def written(self, row: StreamSession) -> str:
-        """The positions that are on record as written to it, as far as its filters admit them; of an open one
-        there may be more.
+        """The positions that are on record as written to it, as far as its filters admit them.
+
+        An open stream may have been written more.
         """
         if row.position <= row.start_position:
             text = (
@@ -184,8 +188,9 @@ class StreamSessionAdmin(RecordsOnly, BoundedList):
         return _("%(first)d to %(last)d") % {"first": row.start_position + 1, "last": row.position}
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
-        """Django's. Where answered polls and lists are among the rows, they are not all streams, and are
-        counted as records.
+        """Count records where not all rows are streams.
+
+        Answered polls and lists may be among them.
         """
         changelist: Any = super().get_changelist_instance(request)
         if OnlineFilter.parameter_name in changelist.params:
@@ -216,14 +221,15 @@ class StreamSessionAdmin(RecordsOnly, BoundedList):
         return super().change_view(request, object_id, form_url, {**context, **(extra_context or {})})
 
     def get_urls(self) -> list[URLPattern]:
-        """Disconnecting besides, before the catch-all of Django's."""
+        """Add the page that disconnects, before Django's catch-all."""
         view = self.admin_site.admin_view(self.disconnect_view)
         name = "notification_hub_streamsession_disconnect"
         return [path("<path:object_id>/disconnect/", view, name=name), *super().get_urls()]
 
     def disconnect_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Ask, and by POST disconnect. The client is told that its right has ended, and does not come back by
-        itself.
+        """Ask, and by POST disconnect.
+
+        The client is told that its right has ended, and does not come back by itself.
         """
         require(request, "disconnect")
         row = self.get_object(request, unquote(object_id))

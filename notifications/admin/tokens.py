@@ -1,5 +1,6 @@
-"""API tokens in the admin: made, looked at and revoked. The text of one is shown once, when it is made, and
-never again.
+"""API tokens in the admin: made, looked at and revoked.
+
+The text of a token is shown once, when it is made, and never again.
 """
 
 from __future__ import annotations
@@ -98,8 +99,9 @@ class TokenForm(forms.Form):
         self.fields = {"user": user, **self.fields}
 
     def clean_user(self) -> Any:
-        """An active user; a superuser for superusers only, because whoever has the token can act as its
-        user.
+        """Accept an active user, and a superuser from superusers only.
+
+        Whoever has the token can act as its user.
         """
         user = self.cleaned_data["user"]
         if not user.is_active:
@@ -109,7 +111,7 @@ class TokenForm(forms.Form):
         return user
 
     def make(self) -> NewToken | None:
-        """Make it. None, with errors on the fields, when it is refused."""
+        """Make the token; None, with errors on the fields, when it is refused."""
         given = self.cleaned_data
         try:
             return services.create_token(
@@ -132,7 +134,7 @@ def _values(text: str) -> list[str]:
 
 
 class StateFilter(admin.SimpleListFilter):
-    """Whether a token opens anything, and if not, why."""
+    """Filter by whether a token opens anything, and if not, why."""
 
     title = gettext_lazy("state")
     parameter_name = "state"
@@ -157,8 +159,9 @@ class StateFilter(admin.SimpleListFilter):
 
 @admin.register(ApiToken)
 class ApiTokenAdmin(BoundedList):
-    """The list of tokens, the form that makes one, and the action that revokes. Nothing here shows or edits a
-    hash.
+    """The list of tokens, the form that makes one, and the action that revokes.
+
+    Nothing here shows or edits a hash.
     """
 
     list_display = ("name", "owner", "scopes", "state", "expires", "last_used")
@@ -191,12 +194,13 @@ class ApiTokenAdmin(BoundedList):
         css: ClassVar[dict[str, list[str]]] = {"all": ["notifications-admin/hub.css"]}
 
     def has_change_permission(self, request: HttpRequest, obj: ApiToken | None = None) -> bool:
-        """Nobody: what a token may do is settled when it is made."""
+        """Refuse it to everybody: what a token may do is settled when it is made."""
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: ApiToken | None = None) -> bool:
-        """Only on the pages that delete a user, whose tokens go along: they ask here whether that is
-        allowed.
+        """Allow it on the pages that delete a user, and nowhere else.
+
+        A user's tokens are deleted with them, and those pages ask here whether that is allowed.
         """
         users = get_user_model()._meta
         name = request.resolver_match.url_name if request.resolver_match else None
@@ -207,13 +211,13 @@ class ApiTokenAdmin(BoundedList):
         return request.user.has_perm(permissions.REVOKE_TOKENS)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ApiToken]:
-        """With their users."""
+        """Read the users with the tokens."""
         return super().get_queryset(request).select_related("user")
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[ApiToken], search_term: str
     ) -> tuple[QuerySet[ApiToken], bool]:
-        """By name or username."""
+        """Search by name or username."""
         term = search_term.strip()
         wanted = Q(name__icontains=term) | username_has(term, "user")
         return queryset.filter(wanted) if term else queryset, False
@@ -259,7 +263,7 @@ class ApiTokenAdmin(BoundedList):
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """The form, and then the one page that shows the text."""
+        """Show the form, and then the one page that shows the text of the token."""
         if not self.has_add_permission(request):
             raise PermissionDenied
         form = TokenForm(
@@ -304,7 +308,7 @@ class ApiTokenAdmin(BoundedList):
 
     @admin.action(permissions=["revoke"], description=gettext_lazy("Revoke selected %(verbose_name_plural)s"))
     def revoke(self, request: HttpRequest, queryset: QuerySet[ApiToken]) -> None:
-        """Revoke a selection for good."""
+        """Revoke the selected tokens for good."""
         rows = list(queryset.filter(revoked_at=None).order_by("pk"))
         count = services.revoke_tokens([row.pk for row in rows])
         for row in rows:

@@ -1,5 +1,6 @@
-"""Form fields that name users: typed, which needs no JavaScript, or looked up, where that works and the
-member of staff may.
+"""Form fields that name users.
+
+Names are typed, which needs no JavaScript, or looked up, where that works and the member of staff may.
 """
 
 from __future__ import annotations
@@ -129,8 +130,10 @@ class ManyUsersField(forms.MultiValueField):
 
 
 def user_field(request: HttpRequest, admin_site: AdminSite, *, label: Any) -> forms.Field:
-    """One user, by the exact username; where the admin has a search among the users and the member of staff
-    may use it, by that, too.
+    """Make a field for one user, by the exact username.
+
+    Where the admin has a search among the users, and the member of staff may use it, the user can be
+    looked up too.
     """
     if not _may_look_up(request, admin_site):
         return UsernameField(label=label, help_text=EXACT_NAME)

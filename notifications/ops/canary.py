@@ -21,8 +21,9 @@ EVENT_TYPE: Final = "hub.doctor.canary"
 
 
 def send_canary(url: str, user: Any) -> Iterator[Finding]:
-    """Open a stream of ``user`` at ``url``, notify them, and look at how it arrives. The notification is
-    deleted afterwards.
+    """Open a stream of ``user`` at ``url``, notify them, and look at how it arrives.
+
+    The notification is deleted afterwards.
 
     Args:
         url: where the hub is for its clients, such as ``https://hub.example.com``.

@@ -30,8 +30,9 @@ WAITING: Final = timedelta(minutes=1)
 
 
 def examine() -> Iterator[Finding]:
-    """Everything that can be seen from here. Reads the database, sends one message to itself, and changes
-    nothing.
+    """Look at everything that can be seen from inside.
+
+    It reads the database, sends one message to itself, and changes nothing.
     """
     yield from _settings()
     try:
@@ -148,15 +149,17 @@ def _installation(*, is_layer_well: bool) -> Iterator[Finding]:
 
 
 def check_channel_layer() -> Finding:
-    """Whether messages come through the channel layer. Takes a round trip, or ``LAYER_SECONDS``; in a thread
-    without a loop.
+    """Check that messages come through the channel layer.
+
+    It takes a round trip, or ``LAYER_SECONDS``, and must run in a thread without an event loop.
     """
     return asyncio.run(_layer())
 
 
 async def _layer() -> Finding:
-    """A message to oneself, over a group. On a layer of its own: connections belong to the loop that made
-    them.
+    """Send a message to oneself, over a group.
+
+    It uses a layer of its own: connections belong to the loop that made them.
     """
     if get_channel_layer() is None:
         return warning("layer", "there is none: streams are live only by reconciliation, seconds late")

@@ -22,15 +22,15 @@ class Finding(NamedTuple):
 
 
 def ok(subject: str, text: str) -> Finding:
-    """All is well."""
+    """What works."""
     return Finding("ok", subject, text)
 
 
 def warning(subject: str, text: str) -> Finding:
-    """It works, but not as well as it could."""
+    """What works, but not as well as it could."""
     return Finding("warning", subject, text)
 
 
 def error(subject: str, text: str) -> Finding:
-    """It does not work."""
+    """What does not work."""
     return Finding("error", subject, text)

@@ -1,5 +1,6 @@
-"""How log lines look: one for each event, with the request that it belongs to, for people or as JSON, and
-without secrets.
+"""How log lines look.
+
+There is one for each event, with the request that it belongs to, for people or as JSON, and without secrets.
 
 Named by Django's ``LOGGING``, so it is imported before the apps are there.
 """
@@ -50,7 +51,7 @@ def formatter(style: str) -> logging.Formatter:
 
 
 class WithoutTraceback(logging.Filter):
-    """Lets every record through without the traceback: for what says all in its message."""
+    """Lets every record through without its traceback, for messages that say everything."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Take it out."""

@@ -1,5 +1,6 @@
-"""Finds out who listens on the channel layer's Redis server: this installation, others, or processes that
-should be of this one and are not.
+"""Finds out who listens on the channel layer's Redis server.
+
+That may be this installation, others, or processes that should be of this one and are not.
 
 Redis's pub/sub ignores the numbers of databases, so all hubs of a server meet there. They do not hear each
 other, because their groups have different names; but neither do processes of one hub that were not set up
@@ -37,8 +38,9 @@ _PATTERNS: Final = (
 
 
 def find_other_installations(installation: Installation) -> Iterable[Finding]:
-    """Say who listens, where the channel layer is Redis's pub/sub; elsewhere numbers of databases keep hubs
-    apart. In a thread without a loop.
+    """Say who listens, where the channel layer is Redis's pub/sub.
+
+    Elsewhere numbers of databases keep hubs apart. It must run in a thread without an event loop.
     """
     layer: Mapping[str, Any] = settings.CHANNEL_LAYERS["default"]
     if not issubclass(import_string(layer["BACKEND"]), RedisPubSubChannelLayer):
@@ -54,7 +56,7 @@ def find_other_installations(installation: Installation) -> Iterable[Finding]:
 
 
 def finding_about(installation: Installation, found: Mapping[str, int]) -> Finding:
-    """What it means who listens.
+    """Say what it means who listens.
 
     Args:
         installation: this one.

@@ -1,5 +1,6 @@
-"""``/metrics`` for Prometheus: the numbers of all workers of one ``serve``, or of this process, to those who
-may see them.
+"""``/metrics`` for Prometheus.
+
+It has the numbers of all workers of one ``serve``, or of this process, for those who may see them.
 
 What streams and notifications count is added up over the workers, ended ones included, so it never goes back.
 What the operating system knows of each process (memory, CPU, open files) has the worker's number as a label,
@@ -112,7 +113,10 @@ class WorkersCollector(Collector):
 
 
 def worker_numbers() -> dict[str, Any]:
-    """What a worker shares with the others: what it counts, and what the operating system knows of it."""
+    """Collect what a worker shares with the others.
+
+    That is what it counts, and what the operating system knows of it.
+    """
     process = {
         family.name: (family.type, family.documentation, sample.value)
         for family in PROCESS_COLLECTOR.collect()
@@ -126,14 +130,15 @@ _counts_writer: CountsWriter | None = None
 
 
 def share_counts(counts_writer: CountsWriter) -> None:
-    """From now on the page is that of all workers."""
+    """Let the page show the counts of all workers from now on."""
     global _counts_writer
     _counts_writer = counts_writer
 
 
 def totals() -> tuple[Metrics, bool]:
-    """What was counted, and whether that is of all workers, ended ones included; else of this process
-    alone.
+    """What was counted, and whether that is of all workers, ended ones included.
+
+    Otherwise it is of this process alone.
     """
     if _counts_writer is None or not _counts_writer.write():
         return METRICS, False
@@ -141,7 +146,7 @@ def totals() -> tuple[Metrics, bool]:
 
 
 def metrics_text() -> bytes:
-    """The page, in Prometheus's text format."""
+    """Write the page in Prometheus's text format."""
     collectors: list[Collector]
     # Written before anybody sees it, or it would go back if this process were killed now.
     if _counts_writer is None or not _counts_writer.write():
@@ -156,8 +161,9 @@ def metrics_text() -> bytes:
 
 
 def may_see_metrics(scope: Scope) -> bool:
-    """Whether a request may see the page: by the token ``HUB_METRICS_TOKEN`` or, when none is set, from this
-    machine.
+    """Check whether a request may see the page.
+
+    It may by the token ``HUB_METRICS_TOKEN`` or, when none is set, from this machine.
 
     The Host is then this machine's too: what a proxy here passes on comes from here, but under the public
     name.

@@ -1,5 +1,6 @@
-"""Whether this process can do its work: what it needs is asked at most once a second, whoever asks how
-often.
+"""Whether this process can do its work.
+
+What it needs is checked at most once a second, however often somebody asks.
 """
 
 from __future__ import annotations
@@ -63,7 +64,10 @@ class Readiness:
         self._logged_status: Status = "ready"
 
     async def report(self) -> ReadinessReport:
-        """How things are, or were within the last second. Comes within three seconds whatever hangs."""
+        """Say how things are, or were within the last second.
+
+        It answers within three seconds whatever hangs.
+        """
         if current_runtime().is_draining:
             return ReadinessReport("draining", "ok", "ok", "ok")
         if self._report is not None and self._clock() - self._asked_at < CACHE_SECONDS:

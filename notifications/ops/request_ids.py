@@ -16,7 +16,9 @@ _SAFE: Final = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 
 
 class RequestIds:
-    """Gives views and streams alike their request's id; goes around everything that logs.
+    """Middleware that gives views and streams their request's id.
+
+    It stands around everything that logs.
 
     A sane ``X-Request-ID`` is kept, so that the lines of several services can be put together; any other is
     replaced. The answer carries it back.

@@ -45,7 +45,7 @@ def ops_routes() -> list[Any]:
 
 
 async def metrics(scope: Scope, receive: Receive, send: Send) -> None:
-    """This process's numbers; 404 for whom they are not for, as if there were nothing."""
+    """Answer with the metrics; 404 for those who may not see them, as if there were nothing."""
     if scope["method"] not in ("GET", "HEAD"):
         await _refuse_method(send)
     elif may_see_metrics(scope):

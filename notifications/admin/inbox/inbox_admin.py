@@ -44,17 +44,17 @@ LOG_PAGE: Final = 50
 
 
 class UnreadFilter(admin.SimpleListFilter):
-    """Whether anything is unread."""
+    """Filter by whether anything is unread."""
 
     title = gettext_lazy("unread")
     parameter_name = "unread"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        """Some or none."""
+        """Offer some or none."""
         return [("some", gettext_lazy("Some")), ("none", gettext_lazy("None"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Inbox]) -> QuerySet[Inbox]:
-        """Those with some, or with none."""
+        """Keep the inboxes with some unread notifications, or with none."""
         match self.value():
             case "some":
                 return queryset.filter(unread_count__gt=0)
@@ -66,8 +66,9 @@ class UnreadFilter(admin.SimpleListFilter):
 
 @admin.register(Inbox)
 class InboxAdmin(RecordsOnly, BoundedList):
-    """List of inboxes, and the page of one with its log, newest first. One is made at its first touch, and
-    goes with its user.
+    """The list of inboxes, and the page of one with its log, newest first.
+
+    An inbox is made when something first touches it, and is deleted with its user.
     """
 
     list_display = ("owner", "unread_count", "head", "floor", "cursor_text", "changed")
@@ -88,13 +89,13 @@ class InboxAdmin(RecordsOnly, BoundedList):
         css: ClassVar[dict[str, list[str]]] = {"all": ["notifications-admin/hub.css"]}
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Inbox]:
-        """With their users."""
+        """Read the users with the inboxes."""
         return super().get_queryset(request).select_related("user")
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Inbox], search_term: str
     ) -> tuple[QuerySet[Inbox], bool]:
-        """By username, or by the epoch of a cursor."""
+        """Search by username, or by the epoch of a cursor."""
         term = search_term.strip()
         try:
             return queryset.filter(epoch=Cursor.parse(term).epoch), False
@@ -121,7 +122,7 @@ class InboxAdmin(RecordsOnly, BoundedList):
         return time_html(row.changed_at) if row.changed_at else None
 
     def list_context(self, request: HttpRequest) -> dict[str, Any]:
-        """Whether the live tail is offered."""
+        """Offer the live tail to those who may see it."""
         return {"may_tail": can(request, "view")}
 
     @method_decorator(require_safe)
@@ -132,7 +133,7 @@ class InboxAdmin(RecordsOnly, BoundedList):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
-        """The page of one inbox; only shows it."""
+        """Show the page of one inbox, which changes nothing."""
         inbox = self.get_object(request, unquote(object_id))
         if not self.has_view_permission(request, inbox):
             raise PermissionDenied
@@ -159,7 +160,7 @@ class InboxAdmin(RecordsOnly, BoundedList):
         return TemplateResponse(request, self.change_form_template, context)
 
     def get_urls(self) -> list[URLPattern]:
-        """The time machine and the live tail besides, before the catch-all of Django's."""
+        """Add the time machine and the live tail, before Django's catch-all."""
         past, tail = (self.admin_site.admin_view(view) for view in (self.past_view, self.tail_view))
         return [
             path("tail/", tail, name="notification_hub_inbox_tail"),
@@ -169,7 +170,7 @@ class InboxAdmin(RecordsOnly, BoundedList):
 
     @method_decorator(require_safe)
     def tail_view(self, request: HttpRequest) -> HttpResponse:
-        """The live tail of all inboxes; only shows it."""
+        """Show the live tail of all inboxes."""
         require(request, "view")
         return live_tail_page(request, self._page_context(request))
 
@@ -184,7 +185,7 @@ class InboxAdmin(RecordsOnly, BoundedList):
 
     @method_decorator(require_safe)
     def past_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """The time machine of one inbox; only shows it."""
+        """Show the time machine of one inbox."""
         inbox = self.get_object(request, unquote(object_id))
         require(request, "view")
         if not self.has_view_permission(request, inbox):
@@ -196,7 +197,7 @@ class InboxAdmin(RecordsOnly, BoundedList):
     def history_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """Its page, which has the log."""
+        """Show its page, which has the log."""
         return self.change_view(request, object_id)
 
 

@@ -1,5 +1,6 @@
-"""The live tail: all changes of all inboxes as they happen, or those that a filter admits; the newest ones
-also without JavaScript.
+"""The live tail: all changes of all inboxes as they happen, or those that a filter admits.
+
+The newest changes are shown without JavaScript too.
 """
 
 from __future__ import annotations
@@ -52,8 +53,10 @@ class TailForm(forms.Form):
     )
 
     def clean(self) -> dict[str, Any]:
-        """By the protocol's grammar; what this form does not know was meant to narrow the tail, and must not
-        show everything.
+        """Check the filter by the protocol's grammar.
+
+        A field that this form does not know was meant to narrow the tail, so it is an error and does
+        not show everything.
         """
         if unknown := sorted(set(self.data) - set(self.fields)):
             self.add_error(None, _("This page has no filter “%s”.") % unknown[0][:40])

@@ -1,5 +1,6 @@
-"""Which moment of an inbox an address of the time machine means: a cursor, a position or a time, and where
-that was put right.
+"""The position that an address of the time machine asks for.
+
+It may be given as a cursor, a position or a time; where it had to be corrected, a remark says so.
 """
 
 from __future__ import annotations
@@ -34,8 +35,9 @@ class RequestedPosition(NamedTuple):
 
 
 def requested_position(inbox: Inbox, given: QueryDict) -> RequestedPosition:
-    """What an address asks for: ``cursor``, else ``position``, else ``at``, else the head. One query at most,
-    for a time.
+    """Read ``cursor``, else ``position``, else ``at``; without any it is the head.
+
+    One query at most, for a time.
     """
     if text := given.get("cursor", "").strip():
         return _by_cursor(inbox, text)
@@ -63,8 +65,9 @@ def parse_position(text: str) -> int | None:
 
 
 def parse_time(text: str) -> datetime | None:
-    """A time as a browser's field or a permalink has it, in the zone of the site unless it names its own;
-    None for anything else.
+    """Read a time as a browser's field or a permalink has it; None for anything else.
+
+    It is in the zone of the site unless it names its own.
     """
     try:
         at = parse_datetime(text)

@@ -1,5 +1,6 @@
-"""The time machine: an inbox as its user had it at any position or time. It only reads, and leaves no trace
-in the inbox.
+"""The time machine: an inbox as its user had it at any position or time.
+
+It only reads, and leaves no trace in the inbox.
 """
 
 from __future__ import annotations

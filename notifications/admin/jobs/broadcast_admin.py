@@ -1,5 +1,6 @@
-"""Broadcasts in the admin: composed, previewed as users will see them, followed while they are sent,
-cancelled and withdrawn.
+"""Broadcasts in the admin.
+
+They are composed, previewed as users will see them, followed while they are sent, cancelled and withdrawn.
 """
 
 from __future__ import annotations
@@ -57,8 +58,9 @@ class BroadcastAdmin(JobAdmin):
     withdraw_template = "admin/notification_hub/broadcast/withdraw.html"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        """With their events and owners, without the bodies; and whether a scheduled one still waits
-        somewhere.
+        """Add the events without their long texts, the owners, and ``is_staged``.
+
+        The latter says whether a scheduled broadcast still waits in some inbox.
         """
         rows = with_is_staged(super().get_queryset(request)).select_related("event", "owner")
         return rows.defer("event__body", "event__actions", "event__data")
@@ -102,8 +104,9 @@ class BroadcastAdmin(JobAdmin):
         return super().state_of(job)
 
     def pending_of(self, job: Any) -> int:
-        """Those for whom it was prepared before its time: until then, or if it is withdrawn before, nobody is
-        notified.
+        """Count the users for whom it was prepared but who are not notified yet.
+
+        Until its time, or if it is withdrawn before, that is everybody.
 
         After its time they are those in whose inboxes it is not listed yet; of more than ``MAX_PENDING`` it
         is said that nobody has it.
@@ -170,11 +173,11 @@ class BroadcastAdmin(JobAdmin):
         return float((job.done_count + job.failed_count) / job.total_count) if job.total_count else 0.0
 
     def run_chunk(self, job_id: UUID) -> bool:
-        """Do a part of one."""
+        """Send one chunk of a broadcast."""
         return services.run_broadcast_chunk(job_id)
 
     def cancel(self, job_id: UUID) -> Broadcast:
-        """End one where it is."""
+        """Cancel one broadcast where it is."""
         return services.cancel_broadcast(job_id)
 
     # --- what can be done about it
@@ -240,8 +243,10 @@ class BroadcastAdmin(JobAdmin):
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """GET is the form; POST shows it as users will see it, and how many they are; only a POST of that
-        page sends.
+        """Show the form, then a preview, then send.
+
+        GET is the form; POST shows it as users will see it, and how many they are; only a POST of
+        that page sends.
         """
         if not self.has_add_permission(request):
             raise PermissionDenied

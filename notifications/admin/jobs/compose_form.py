@@ -65,8 +65,9 @@ class LocalTimeInput(forms.DateTimeInput):
 
 
 class ComposeForm(forms.Form):
-    """All that ``services.broadcast`` takes from a person; what the services refuse stands on the fields they
-    name.
+    """All that ``services.broadcast`` takes from a person.
+
+    What the services refuse is shown at the fields that they name.
     """
 
     groups = forms.ModelMultipleChoiceField(
@@ -193,8 +194,9 @@ class ComposeForm(forms.Form):
         return value
 
     def clean(self) -> dict[str, Any]:
-        """Ask the services what they think of it, so that all errors show at once, also beside an empty
-        field.
+        """Ask the services to check all of it.
+
+        So all errors show at once, also beside an empty field.
         """
         given = self.cleaned_data
         if not self._errors_of_recipients() and not (
@@ -335,7 +337,8 @@ def _action_fields() -> dict[str, forms.Field]:
 
 
 def sentence(text: str) -> str:
-    """The services' errors go on from a field's name; under the field itself they are sentences of their
-    own.
+    """Make a sentence of an error of the services.
+
+    Their errors go on from a field's name; under the field itself each is a sentence of its own.
     """
     return f"This {text}" + ("" if text.endswith(".") else ".")

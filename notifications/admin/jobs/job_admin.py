@@ -1,5 +1,6 @@
-"""What the pages of broadcasts and replays have in common: a list with progress, a page that shows it live,
-and an end before the end.
+"""What the pages of broadcasts and replays have in common.
+
+There is a list with progress, a page that shows progress live, and a button that cancels.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ CHIPS: dict[str, str] = {
 
 
 class JobStateFilter(admin.SimpleListFilter):
-    """How far a job is."""
+    """Filter by the state of the job."""
 
     title = gettext_lazy("state")
     parameter_name = "state"
@@ -102,7 +103,7 @@ class JobAdmin(RecordsOnly, BoundedList):
         raise NotImplementedError
 
     def cancel(self, job_id: UUID) -> Job:
-        """End one where it is."""
+        """Cancel one job where it is."""
         raise NotImplementedError
 
     def run_chunk(self, job_id: UUID) -> bool:
@@ -118,8 +119,9 @@ class JobAdmin(RecordsOnly, BoundedList):
         return float(job.processed_count / job.total_count) if job.total_count else 0.0
 
     def pending_of(self, job: Any) -> int:
-        """Of how many the work is done while nobody can see anything of it yet: they are not counted as
-        done.
+        """Count those for whom the work is done while nobody can see anything of it yet.
+
+        They are not counted as done.
         """
         return 0
 
@@ -169,7 +171,7 @@ class JobAdmin(RecordsOnly, BoundedList):
     # --------------------------------------------------------------------------------------------------------
 
     def get_urls(self) -> list[URLPattern]:
-        """Django's, and those of progress and cancelling."""
+        """Add the addresses of progress and cancelling."""
         name = f"{self.opts.app_label}_{self.opts.model_name}"
         return [
             path(
@@ -191,7 +193,7 @@ class JobAdmin(RecordsOnly, BoundedList):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
-        """The page of one; only shows it."""
+        """Show the page of one job, which changes nothing."""
         job = self.get_object(request, unquote(object_id))
         if not self.has_view_permission(request, job):
             raise PermissionDenied
@@ -214,12 +216,12 @@ class JobAdmin(RecordsOnly, BoundedList):
 
     @method_decorator(require_safe)
     def progress_view(self, request: HttpRequest, job_id: UUID) -> HttpResponse:
-        """How far one is, for the script of its page."""
+        """Answer how far one job is, for the script of its page."""
         return JsonResponse(self.progress_of(self.job_for(request, job_id)))
 
     @method_decorator(require_POST)
     def cancel_view(self, request: HttpRequest, job_id: UUID) -> HttpResponse:
-        """End one. What is done stays so."""
+        """Cancel one job; what is done stays done."""
         job = self.job_for(request, job_id)
         was_live = job.is_live
         job = self.cancel(job.pk)
@@ -234,7 +236,10 @@ class JobAdmin(RecordsOnly, BoundedList):
     # --------------------------------------------------------------------------------------------------------
 
     def job_for(self, request: HttpRequest, job_id: UUID) -> Any:
-        """One, for a member of staff who may see it. Raises PermissionDenied, Http404."""
+        """Find one job for a member of staff who may see it.
+
+        Raises PermissionDenied, Http404.
+        """
         if not self.has_view_permission(request):
             raise PermissionDenied
         job = self.get_queryset(request).filter(pk=job_id).first()
@@ -243,8 +248,9 @@ class JobAdmin(RecordsOnly, BoundedList):
         return job
 
     def start_once(self, request: HttpRequest, form: Any, start: Callable[[], UUID]) -> HttpResponse | None:
-        """Start what a valid form asks for, unless it was before, and lead to its page; None, with its errors
-        on the form, if it is refused.
+        """Start what a valid form asks for, unless it was started before, and lead to its page.
+
+        When it is refused, None is returned, and the errors are on the form.
 
         Args:
             start: queues it, and returns its key.
@@ -281,8 +287,9 @@ class JobAdmin(RecordsOnly, BoundedList):
         return number(job.total_count)
 
     def progress_of(self, job: Any) -> dict[str, Any]:
-        """How far it is: for the page, and as JSON for its script. All words are here, so that the script has
-        none.
+        """Describe the progress of a job: for its page, and as JSON for the page's script.
+
+        All words are here, so the script has none.
         """
         pending = self.pending_of(job)
         percent = self.percent_of(job, pending)
@@ -329,7 +336,7 @@ def _time_left(job: Job, percent: int) -> str:
 
 
 def _run_for(run_chunk: Callable[[UUID], bool], job_id: UUID, *, seconds: float) -> None:
-    """Do small ones at once, within the request; what is left is the background's."""
+    """Do small jobs at once, within the request; what is left is done in the background."""
     until = time.monotonic() + seconds
     try:
         while time.monotonic() < until and run_chunk(job_id):

@@ -1,5 +1,7 @@
-"""Replays to users in the admin: what, how many and why is asked and shown first; then each is a job with a
-page of its own.
+"""Replays to users in the admin.
+
+A form asks what to replay, how and why, and shows how many notifications that is; then each replay is a job
+with a page of its own.
 """
 
 from __future__ import annotations
@@ -116,7 +118,7 @@ class ReplayAdmin(JobAdmin):
         return f"{VERBS[job.verb][0]}: {self.total_text(job)} {noun}"
 
     def page_context(self, request: HttpRequest, job: Replay) -> dict[str, Any]:
-        """The record of it. Three queries."""
+        """Make the context of the page of one replay. Three queries."""
         ids = job.ids[:20]
         named = notifications_with_event(ids) if ids else ()
         may_see = can(request, "view_content")
@@ -151,11 +153,11 @@ class ReplayAdmin(JobAdmin):
         return (_("about %s") if job.is_estimate else "%s") % number(job.total_count)
 
     def run_chunk(self, job_id: UUID) -> bool:
-        """Do a part of one."""
+        """Replay one chunk."""
         return services.run_replay_chunk(job_id)
 
     def cancel(self, job_id: UUID) -> Replay:
-        """End one where it is."""
+        """Cancel one replay where it is."""
         return services.cancel_replay(job_id)
 
     # --- asking for one
@@ -164,7 +166,10 @@ class ReplayAdmin(JobAdmin):
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """GET asks what to do; POST shows what would happen; only a POST of that page does it."""
+        """Show the form, then what would happen, then replay.
+
+        GET asks what to do; POST shows what would happen; only a POST of that page does it.
+        """
         if not self.has_add_permission(request):
             raise PermissionDenied
         if request.method not in ("GET", "HEAD", "POST"):
@@ -181,7 +186,7 @@ class ReplayAdmin(JobAdmin):
         return self.ask(request, selection, preview)
 
     def ask(self, request: HttpRequest, selection: Selection, preview: Preview) -> HttpResponse:
-        """The form, the page that asks once more, or the replay."""
+        """Answer with the form, with the page that asks once more, or with the replay."""
         is_first = request.method != "POST" or "verb" not in request.POST
         form = ReplayForm(
             None if is_first else request.POST,

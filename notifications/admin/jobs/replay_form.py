@@ -64,8 +64,9 @@ def selection_in(request: HttpRequest) -> Selection:
 
 
 def list_url(request: HttpRequest) -> str:
-    """The list with the filters that a request names: where one comes from whose selection cannot be
-    taken.
+    """The list with the filters that a request names.
+
+    Whoever comes with a selection that cannot be taken is led back there.
     """
     given = request.POST if request.method == "POST" else request.GET
     return notifications_url(**{name: value for name in PARAMETERS if (value := given.get(name, ""))})

@@ -1,5 +1,6 @@
-"""Which notifications a replay would take, how many, and how many of them each verb fits: before anything is
-sent.
+"""A preview of a replay, before anything is sent.
+
+It shows which notifications the replay would take, how many they are, and how many of them each verb fits.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
-"""What sends from the admin does so once: the form's key is an idempotency key, so a second press finds the
-first one's work.
+"""What is sent from the admin is sent once.
+
+The form's key is an idempotency key, so a second press finds the work of the first.
 """
 
 from __future__ import annotations

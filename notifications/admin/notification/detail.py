@@ -66,8 +66,9 @@ def page_context(
     may_replay: bool = False,
     may_withdraw: bool = False,
 ) -> dict[str, Any]:
-    """The template's context. Fourteen queries at most: content, inbox, changes, deliveries, replays, other
-    recipients.
+    """Make the context of the template.
+
+    Fourteen queries at most: content, inbox, changes, deliveries, replays, other recipients.
 
     Args:
         notification: with its event; content that is not to be shown may be deferred.
@@ -152,8 +153,9 @@ def pretty_data(text: str) -> str:
 
 
 def _shorten_texts(event: Event, *, with_content: bool) -> None:
-    """What was written past the services may be longer than they admit; the page shows as much as they would.
-    Not to be saved.
+    """Cut texts that are longer than the services admit, because they were written past them.
+
+    The event is not to be saved afterwards.
     """
     limits = {**_LIMITS, **_CONTENT_LIMITS} if with_content else _LIMITS
     for name, limit in limits.items():
@@ -176,8 +178,10 @@ def count_others(notification: Notification) -> str:
 
 
 def _flush_seconds() -> int:
-    """How late a record may be: streams' progress at each look of their process, polls at each sweep; both a
-    fifth later at most.
+    """Say how late the record of a delivery may be written.
+
+    Streams' progress is written whenever their process reconciles, polls at each sweep; both a fifth
+    later at most.
     """
     config = hub_config()
     return math.ceil(1.2 * max(config.reconcile_seconds, config.sweep_seconds))

@@ -20,8 +20,9 @@ MAX_OFFERED: Final = 12
 
 
 def cursor_page(request: HttpRequest, site: AdminSite, text: str) -> HttpResponse:
-    """Leads to what a cursor stands for: the notification that was changed there, or that place in the
-    inbox's log.
+    """Lead to what a cursor stands for.
+
+    That is the notification that was changed there, or the place in the inbox's log.
 
     Two queries. What leads nowhere is answered with 404 and the reason.
     """

@@ -17,8 +17,9 @@ SEQUENCER_PATIENCE: Final = timedelta(seconds=10)
 
 
 def explain(notification: Notification, state: State, now: datetime) -> str:
-    """What the state means and what, if anything, is to be done: for a member of staff who does not know the
-    hub.
+    """Say what the state means and what, if anything, is to be done.
+
+    It is for a member of staff who does not know the hub.
     """
     match state:
         case State.UNREAD:

@@ -1,5 +1,6 @@
-"""Withdrawing from the list and from the page of one: what goes from whom is shown first, and a reason is
-asked for.
+"""Withdrawing from the list and from the page of one notification.
+
+The page first shows what would be removed from whom, and asks for a reason.
 """
 
 from __future__ import annotations
@@ -131,8 +132,10 @@ def _preview(rows: QuerySet[Notification]) -> Preview:
 
 
 def _return_url(request: HttpRequest, selection: Selection) -> str:
-    """The page of the one that is meant, if it is still there: what nobody has seen is gone without a trace.
-    Else the list.
+    """Choose the page to return to.
+
+    That is the page of the one notification that is meant, if it is still there: what nobody has seen is
+    removed without a trace. Otherwise it is the list.
     """
     if len(selection.ids) == 1 and selection.rows(request.user).exists():
         return notification_url(selection.ids[0])
@@ -155,8 +158,9 @@ def _withdraw(request: HttpRequest, selection: Selection, preview: Preview, reas
 
 
 def _log(request: HttpRequest, selection: Selection, preview: Preview, reason: str) -> None:
-    """In Django's log: for each notification that was named, or for the filter; and for each broadcast that
-    ends.
+    """Log it for each notification that was named, or for the filter, and for each broadcast that ends.
+
+    The log is the history that Django's admin keeps.
     """
     text = _("Withdrawn: %s") % reason
     log_changes(request, broadcasts_of(preview.keys), text)

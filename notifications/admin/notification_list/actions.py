@@ -1,5 +1,6 @@
-"""What staff do to notifications that their recipients have: through the services, one recipient at a
-time.
+"""What staff do to notifications in their recipients' inboxes.
+
+It goes through the services, one recipient at a time.
 """
 
 from __future__ import annotations
@@ -42,8 +43,9 @@ class ActionResult:
 
 
 def apply_to_each_inbox(request: HttpRequest, verb: Verb, rows: Iterable[tuple[Any, UUID]]) -> ActionResult:
-    """Do one thing to notifications of any number of recipients; each recipient's inbox is a transaction of
-    its own.
+    """Do one thing to notifications of any number of recipients.
+
+    Each recipient's inbox is a transaction of its own.
 
     Args:
         verb: ``services.mark_read`` and the like.
@@ -190,8 +192,9 @@ def retry_selected(model_admin: Any, request: HttpRequest, queryset: QuerySet[No
 def delete_selected(
     model_admin: Any, request: HttpRequest, queryset: QuerySet[Notification]
 ) -> HttpResponseBase | None:
-    """Delete a selection, after Django's own page has asked. What is not listed is not asked about: nothing
-    could be deleted.
+    """Delete a selection, after Django's own page has asked.
+
+    Notifications that are not listed are left out of the question, because they could not be deleted.
     """
     if (rows := selected_rows(request, queryset)) is None:
         return None

@@ -22,7 +22,7 @@ from notifications.selectors.staff.notification_list.rows import rows_by_key
 
 
 class NotificationList(AnyChangeList):
-    """Nothing is counted, so a page costs the same whatever there is.
+    """A list in which nothing is counted, so that a page always costs the same.
 
     Attributes:
         conditions: what is asked for.
@@ -38,12 +38,12 @@ class NotificationList(AnyChangeList):
 
     @property
     def older_query(self) -> str:
-        """Leads to the next page."""
+        """The query of the next page."""
         return str(self.get_query_string({BEFORE: self.page.older}))
 
     @property
     def words_query(self) -> str:
-        """Leads to the search for what was typed as words."""
+        """The query that searches for the typed text as words."""
         return str(self.get_query_string({"q": f'"{self.query.strip()}"'}))
 
     @property
@@ -53,7 +53,7 @@ class NotificationList(AnyChangeList):
         return is_narrowed and bool(self.result_list) and not self.conditions.wrong
 
     def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Notification]:
-        """All that is meant: what actions choose from."""
+        """Read the conditions of the request; actions choose from all notifications that meet them."""
         # Links to other filters begin with their newest, so the place is no parameter of this one.
         self.before = str(self.params.pop(BEFORE, ""))
         self.filter_params.pop(BEFORE, None)
@@ -67,7 +67,10 @@ class NotificationList(AnyChangeList):
         return self.conditions.narrow(self.root_queryset).order_by("-pk")
 
     def get_results(self, request: HttpRequest) -> None:
-        """The page, with the reasons of what was deleted. Two queries more than the page."""
+        """Read the page, with the reasons why notifications were deleted.
+
+        Two queries in addition to the page.
+        """
         try:
             self.page = read_page(self.conditions, before=self.before, limit=self.list_per_page)
         except BadCriteria:

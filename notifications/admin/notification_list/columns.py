@@ -84,8 +84,9 @@ class NotificationColumns:
 
     @admin.display(description=gettext_lazy("created"))
     def created(self, row: Notification) -> SafeString:
-        """When it was listed; before that, when it was staged or will be delivered. And whether a replay made
-        it.
+        """When it was listed, or else when it was staged or will be delivered.
+
+        It also says whether a replay made it.
         """
         at = row.created_at
         words: list[str] = []

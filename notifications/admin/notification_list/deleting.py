@@ -1,5 +1,6 @@
-"""Deleting from the admin: through the services, which keep rows and logs, after the page that asks has said
-what goes.
+"""Deleting from the admin.
+
+It goes through the services, which keep rows and logs, after a page that says what will be deleted.
 """
 
 from __future__ import annotations

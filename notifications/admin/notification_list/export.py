@@ -39,8 +39,9 @@ Record = dict[str, Any]
 
 
 def export(request: HttpRequest, conditions: Conditions, file_format: str) -> StreamingHttpResponse:
-    """The file, on record from the beginning. One with content for those who may see it; for others its
-    columns are not there.
+    """Write the file, and put it on record from the beginning.
+
+    It has the columns with content for those alone who may see content.
 
     Raises:
         ExportsFull: there may be no further one just now.
@@ -119,15 +120,18 @@ def _json(columns: Sequence[str], parts: Iterator[list[Record]]) -> Iterator[Par
 
 
 def _json_mark(sentence: str) -> str:
-    """Without a comma before it and a bracket after it, so that no parser takes it for a record of the
-    file.
+    """What a JSON file that failed ends with.
+
+    There is no comma before it and no bracket after it, so no parser takes it for a record of the file.
     """
     return f"\n{json.dumps({'error': sentence})}\n"
 
 
 def _object(record: Record) -> str:
-    """A record as JSON: ``data`` is the object that was sent, with its numbers as they were written, and
-    ``actions`` a list.
+    """Write a record as JSON.
+
+    ``data`` is the object that was sent, with its numbers as they were written, and ``actions`` is a
+    list.
     """
     write = {"data": _data, "actions": _actions}
     members = (f"{json.dumps(name)}: {write.get(name, json.dumps)(value)}" for name, value in record.items())

@@ -50,8 +50,9 @@ def too_many_exports_answer() -> HttpResponse:
 
 
 class ExportRecord:
-    """The entry of an export in the history of a member of staff. It says from the beginning what is taken
-    out, and in the end what became of it.
+    """The entry of an export in the history of a member of staff.
+
+    It says from the beginning what is exported, and in the end what became of it.
 
     Args:
         request: of the member of staff; its query says what is exported.

@@ -87,17 +87,17 @@ class NotificationAdmin(NotificationColumns, DeletesThroughServices):
     # -------------------------------------------------------------------------------------------------
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Notification]:
-        """With recipient and event, without what only the page of one shows, or what one may not see."""
+        """Read recipients and events too, without what only the page of one shows or one may not see."""
         rows = super().get_queryset(request).select_related("recipient", "event")
         hidden = ("body", "actions", "data") if can(request, "view_content") else CONTENT
         return rows.defer(*(f"event__{name}" for name in hidden))
 
     def get_list_display(self, request: HttpRequest) -> tuple[str, ...]:
-        """The columns."""
+        """Leave out the title for those who may not see content."""
         return self.list_display if can(request, "view_content") else self.list_display_without_content
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[NotificationList]:
-        """A list that counts nothing."""
+        """Use a list that counts nothing."""
         return NotificationList
 
     def get_object(
@@ -113,15 +113,16 @@ class NotificationAdmin(NotificationColumns, DeletesThroughServices):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Notification], search_term: str
     ) -> tuple[QuerySet[Notification], bool]:
-        """Wherever else Django searches: as the list does, and as far as the member of staff may."""
+        """Search as the list does, wherever else Django searches."""
         try:
             return conditions_in(request, search_term).check().narrow(queryset), False
         except BadCriteria:
             return queryset.none(), False
 
     def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest | None = None) -> bool:
-        """The filters' own parameters and nothing else: a lookup on any column would be an oracle, or a slow
-        scan.
+        """Allow the parameters of the filters, and nothing else.
+
+        A lookup on any column would be an oracle, or a slow scan.
         """
         return lookup in FIELDS
 
@@ -129,7 +130,7 @@ class NotificationAdmin(NotificationColumns, DeletesThroughServices):
     # --------------------------------------------------------------------------------------------------------
 
     def get_urls(self) -> list[URLPattern]:
-        """Django's, one for each verb, and those of the whole list."""
+        """Add an address for each verb, and those of the whole list."""
         guard = self.admin_site.admin_view
         named = "notification_hub_notification_{}".format
         of_list = [
@@ -169,7 +170,10 @@ class NotificationAdmin(NotificationColumns, DeletesThroughServices):
     @needs("view")
     @method_decorator(require_POST)
     def export_view(self, request: HttpRequest) -> HttpResponseBase:
-        """The list as a file. By POST, because each export is on record."""
+        """Export the list as a file.
+
+        It takes a POST, because each export is put on record.
+        """
         file_format = request.POST.get("format", "")
         if file_format not in FORMATS:
             return HttpResponseBadRequest(_("The format is csv or json."), content_type="text/plain")
@@ -186,7 +190,7 @@ class NotificationAdmin(NotificationColumns, DeletesThroughServices):
 
     @needs("view", "erase")
     def erase_view(self, request: HttpRequest, object_id: str) -> HttpResponseBase:
-        """Asks, then erases content."""
+        """Ask, then erase content."""
         found = self.get_object(request, unquote(object_id))
         return (
             redirect_to_list(request, "notification") if found is None else erase_page(request, self, found)
@@ -194,17 +198,17 @@ class NotificationAdmin(NotificationColumns, DeletesThroughServices):
 
     @needs("view", "compose")
     def withdraw_view(self, request: HttpRequest) -> HttpResponse:
-        """Asks, then withdraws a selection, or all that a filter admits."""
+        """Ask, then withdraw a selection, or all that a filter admits."""
         return withdraw_page(request, self)
 
     @needs("view")
     def usernames_view(self, request: HttpRequest) -> HttpResponse:
-        """Usernames for the fields of the list."""
+        """Offer usernames for the fields of the list."""
         return permalinks.username_suggestions(request)
 
     @needs("view")
     def cursor_view(self, request: HttpRequest, text: str) -> HttpResponse:
-        """Where a cursor leads."""
+        """Lead to what a cursor stands for."""
         return permalinks.cursor_page(request, self.admin_site, text)
 
     @method_decorator(require_safe)
@@ -215,7 +219,7 @@ class NotificationAdmin(NotificationColumns, DeletesThroughServices):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
-        """The page of one notification; only shows it."""
+        """Show the page of one notification, which changes nothing."""
         found = self.get_object(request, unquote(object_id))
         if not self.has_view_or_change_permission(request, found):
             raise PermissionDenied
@@ -245,7 +249,7 @@ class NotificationAdmin(NotificationColumns, DeletesThroughServices):
 
     @method_decorator(require_POST)
     def mark_view(self, request: HttpRequest, object_id: str, name: str) -> HttpResponse:
-        """Mark one read or unread."""
+        """Mark one notification read or unread."""
         found = self.get_object(request, unquote(object_id))
         if not self.has_change_permission(request, found):
             raise PermissionDenied
@@ -262,17 +266,17 @@ class NotificationAdmin(NotificationColumns, DeletesThroughServices):
         return HttpResponseRedirect(notification_url(found.public_id))
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        """Whoever may compose."""
+        """Allow it to those who may compose."""
         return can(request, "compose")
 
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """What is sent is composed; the page that does so asks for the right."""
+        """Lead to the page that composes, which checks the right."""
         return HttpResponseRedirect(reverse("admin:notification_hub_broadcast_add"))
 
     def history_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """Its page: the timeline there has all that Django's own history has, and what others did."""
+        """Lead to its page: the timeline has all that Django's history has, and what others did."""
         return HttpResponseRedirect(notification_url(unquote(object_id)))

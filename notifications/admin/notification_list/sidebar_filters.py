@@ -1,5 +1,6 @@
-"""The filters beside the list of notifications: what there is to choose from. What a choice means is said in
-``selectors.staff.notification_list.meaning``.
+"""The filters beside the list of notifications: what there is to choose from.
+
+What a choice means is said in ``selectors.staff.notification_list.meaning``.
 
 None of them reads the whole table to know its choices.
 """
@@ -29,7 +30,7 @@ Choices = Iterator[Any]
 
 
 class _Choice(admin.SimpleListFilter):
-    """One parameter with some values to choose from."""
+    """A filter of one parameter with some values to choose from."""
 
     def queryset(self, request: HttpRequest, queryset: Rows) -> Rows:
         """All: the list narrows itself, by all parameters at once."""
@@ -37,7 +38,7 @@ class _Choice(admin.SimpleListFilter):
 
 
 class StateFilter(_Choice):
-    """Staged, scheduled, unread, read, deleted or failed."""
+    """Filter by the state of the notification."""
 
     title = gettext_lazy("state")
     parameter_name = "state"
@@ -48,7 +49,7 @@ class StateFilter(_Choice):
 
 
 class SentFilter(_Choice):
-    """When it was sent; to the minute it is said in the fields."""
+    """Filter by how long ago it was sent; fields take the time to the minute."""
 
     title = gettext_lazy("time sent")
     parameter_name = "sent"
@@ -64,7 +65,7 @@ class SentFilter(_Choice):
 
 
 class LevelFilter(_Choice):
-    """The four levels; the event's, because a staged notification has no copy of it yet."""
+    """Filter by the level of the event: a staged notification has no copy of it yet."""
 
     title = gettext_lazy("level")
     parameter_name = "level"
@@ -75,7 +76,7 @@ class LevelFilter(_Choice):
 
 
 class CategoryFilter(_Choice):
-    """Categories, as events were stored with them."""
+    """Filter by the first segment of the event type."""
 
     title = gettext_lazy("category")
     parameter_name = "category"
@@ -86,8 +87,9 @@ class CategoryFilter(_Choice):
 
 
 class TypeFilter(_Choice):
-    """Event types; of the chosen category, when one is. A trailing ``.*`` takes the prefix, as on the
-    wire.
+    """Event types; where a category is chosen, those of the category.
+
+    A trailing ``.*`` takes the prefix, as in the protocol.
     """
 
     title = gettext_lazy("type")
@@ -107,7 +109,7 @@ def _choices(request: HttpRequest, parameter: str, names: Iterable[str]) -> list
 
 
 class FieldsFilter(admin.ListFilter):
-    """What is typed: names, texts and times, in one form."""
+    """A form for what is typed: names, texts and times."""
 
     title = gettext_lazy("field")
     template = "admin/notification_hub/filters/fields.html"
@@ -124,16 +126,17 @@ class FieldsFilter(admin.ListFilter):
         self.kept: list[tuple[str, str]] = []
 
     def has_output(self) -> bool:
-        """Always there."""
+        """Show it always."""
         return True
 
     def expected_parameters(self) -> list[str | None]:
-        """The parameters in the address."""
+        """Name the parameters in the address."""
         return list(self.names)
 
     def choices(self, changelist: ChangeList) -> Choices:
-        """None: they are typed. Notes what is unknown or wrong, and the other parameters, which the form
-        repeats.
+        """Offer nothing, because these values are typed.
+
+        Notes what is unknown or wrong, and the other parameters, which the form repeats.
         """
         if isinstance(changelist, NotificationList):
             self.unknown = changelist.conditions.unknown
@@ -151,7 +154,7 @@ class FieldsFilter(admin.ListFilter):
 
 
 class EventFilter(_Choice):
-    """All notifications of one event: where "other recipients" leads. Not shown until it is used."""
+    """Filter by event, as the link to the other recipients does; not shown until it is used."""
 
     title = gettext_lazy("event")
     parameter_name = "event"

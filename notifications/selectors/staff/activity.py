@@ -1,5 +1,7 @@
-"""How much happened when: counted where that is little, estimated from an even sample of the log where it is
-much. Each read is bounded.
+"""How much happened when.
+
+It is counted where that is little, and estimated from an even sample of the log where it is much. Each read
+is bounded.
 """
 
 from __future__ import annotations
@@ -61,8 +63,9 @@ class Sample(NamedTuple):
 
 
 def changes_since(since: datetime) -> Sample:
-    """The changes since a time. Some 30 queries, each of one row by its key, and one of ``MAX_SAMPLE`` rows
-    at most.
+    """Read the changes since a time, or a sample of them.
+
+    Some 30 queries, each of one row by its key, and one of ``MAX_SAMPLE`` rows at most.
 
     The log has no index by time, which every change would pay for; but keys ascend with time, but for
     moments.
@@ -91,8 +94,9 @@ def changes_since(since: datetime) -> Sample:
 
 
 def _sampled_keys(first: int, last: int, weight: int) -> Iterable[int]:
-    """Give one key of each ``weight`` that follow each other, from those that have the first to those that
-    have the last.
+    """Give one key of each ``weight`` that follow each other.
+
+    They go from those that have the first to those that have the last.
 
     Which one it is looks like chance. Always the same one would meet nothing but creations in a log in which
     each is followed by a deletion, or none. It is not chance: whoever looks again, in whichever process, sees
@@ -123,8 +127,9 @@ def _happened(
 
 
 def unread_total() -> int:
-    """How many notifications are unread, of all users. One query over the inboxes, whose rows are few and
-    small.
+    """Count the unread notifications of all users.
+
+    One query over the inboxes, whose rows are few and small.
     """
     return int(Inbox.objects.aggregate(total=Sum("unread_count"))["total"] or 0)
 
@@ -163,8 +168,9 @@ def failed_sources() -> Iterable[tuple[str, str]]:
 
 
 def _first_key(since: datetime, last: int) -> int:
-    """The first key from which on changes are not older: found by halving. Keys before it that nobody has, or
-    has any more, are left out.
+    """Find, by halving, the first key from which on changes are not older.
+
+    Keys before it that nobody has, or has any more, are left out.
     """
     low, high = 1, last + 1
     while low < high:

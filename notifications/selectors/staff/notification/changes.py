@@ -15,8 +15,9 @@ MAX_CHANGES: Final = 200
 
 
 def changes_of(notification: Notification) -> tuple[list[Change], bool]:
-    """Its newest changes and the all-read ones that read it, oldest first, and whether older ones were left
-    out.
+    """Read its newest changes and the all-read ones that read it, oldest first.
+
+    The second value says whether older ones were left out.
     """
     if notification.position is None:
         return [], False
@@ -29,8 +30,9 @@ def changes_of(notification: Notification) -> tuple[list[Change], bool]:
 
 
 def _spans_read_by_all(changes: Sequence[Change], notification: Notification) -> list[Q]:
-    """Between which of its own changes it must have been read by an all-read change, which names no
-    notification.
+    """Find between which of its own changes it must have been read by an all-read change.
+
+    Such a change names no notification.
 
     That is so where it was unread after one change, and the next one, or its state now, says that it was
     read.

@@ -1,5 +1,6 @@
-"""Which clients were given a notification: told from the records of streams and answered polls, and nothing
-that they do not show.
+"""Which clients were given a notification.
+
+That is told from the records of streams and answered polls, and nothing is told that they do not show.
 
 *Written*: the record covers the notification's position, and its filters admit it. *Confirmed*: the same
 client came back later with a cursor at or after that position, which it can only have from what was written
@@ -125,8 +126,9 @@ def _filters_of(record: StreamSession) -> Filters:
 
 
 def _is_same(one: StreamSession, other: StreamSession) -> bool:
-    """Whether two records are of the same client: by the name it gave itself, or else by all that is known of
-    it.
+    """Check whether two records are of the same client.
+
+    They are by the name it gave itself, or else by all that is known of it.
     """
     if one.client is not None and other.client is not None:
         return one.client == other.client
@@ -134,8 +136,9 @@ def _is_same(one: StreamSession, other: StreamSession) -> bool:
 
 
 def _looks_same(one: StreamSession, other: StreamSession) -> bool:
-    """Whether two records may be of one device: two tabs of a browser are, and a page that was loaded
-    again.
+    """Check whether two records may be of one device.
+
+    Two tabs of a browser are, and a page that was loaded again.
     """
     return (one.agent, one.address, one.token_id) == (other.agent, other.address, other.token_id)
 

@@ -1,5 +1,6 @@
-"""What replays have left of one notification: which took it and what they made of it, and of which one it was
-made itself.
+"""What replays have left of one notification.
+
+That is which replays took it and what they made of it, and of which notification it was made itself.
 """
 
 from __future__ import annotations
@@ -70,8 +71,9 @@ def traces_of(notification: Notification) -> list[Trace]:
 
 
 def source_of(notification: Notification) -> Source | None:
-    """Tell of what a notification was made; None when it was simply sent. Two queries at most, and none
-    then.
+    """Tell of what a notification was made; None when it was simply sent.
+
+    Two queries at most, and none when it was simply sent.
     """
     if notification.replay_of is not None:
         original = Notification.objects.filter(public_id=notification.replay_of)

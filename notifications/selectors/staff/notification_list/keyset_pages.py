@@ -1,5 +1,6 @@
-"""Pages of a list of notifications of any size, newest first. Nothing is counted; each page begins where the
-one before ended.
+"""Pages of a list of notifications of any size, newest first.
+
+Nothing is counted; each page begins where the one before ended.
 
 There are two ways through the table. By *rows*, in the order of staging, where an index gives what is asked
 about the notification itself (all, one recipient's, the failed ones). By *events*, in the order of sending,
@@ -54,7 +55,7 @@ class Page:
 
 
 class PageStart(NamedTuple):
-    """A start between two notifications of a list that goes by events: what comes after it is older.
+    """Where a page begins in a list that goes by events: what comes after is older.
 
     Attributes:
         sent_at, event_id: of the event.
@@ -79,8 +80,10 @@ class PageStart(NamedTuple):
 
 
 def read_page(conditions: Conditions, *, before: str = "", limit: int) -> Page:
-    """A page of what is wanted. One query or two where an index gives it; otherwise two for each look, for a
-    twentieth of a second.
+    """Read a page of what is wanted.
+
+    One query or two where an index gives it; otherwise two for each group of events, for a twentieth of a
+    second.
 
     Args:
         conditions: what is wanted.
@@ -99,8 +102,9 @@ def read_page(conditions: Conditions, *, before: str = "", limit: int) -> Page:
 
 
 def iterate_keys(conditions: Conditions, *, size: int) -> Iterator[list[int]]:
-    """The keys of everything that is wanted, some at a time, and never all in memory. What is sent meanwhile
-    is left out.
+    """Read the keys of everything that is wanted, a page at a time, and never all in memory.
+
+    What is sent meanwhile is left out.
     """
     before = ""
     while True:
@@ -113,7 +117,7 @@ def iterate_keys(conditions: Conditions, *, size: int) -> Iterator[list[int]]:
 
 
 def _by_rows(rows: QuerySet[Notification], wanted: Q, before: int | None, limit: int) -> Page:
-    """In the order of staging."""
+    """A page in the order of staging."""
     rows = rows.order_by("-pk")
     if before is not None:
         rows = rows.filter(pk__lt=before)
@@ -139,7 +143,7 @@ class _EventPageReader:
         self._ends_at = time.monotonic() + LOOK_SECONDS
 
     def page(self, start: PageStart | None) -> Page:
-        """The page that begins at a start, or with the newest."""
+        """The page that begins there; without a start, the newest."""
         size = FIRST_EVENTS
         while True:
             start = self._finish_event(start) if start and start.row_id else self._read_events(start, size)
@@ -157,7 +161,7 @@ class _EventPageReader:
         return Page(keys=[found[0] for found in self._found[: self._limit]], older=older)
 
     def _finish_event(self, start: PageStart) -> PageStart:
-        """Go on with an event that was left in the middle; where that leads."""
+        """Go on with an event that was left in the middle; returns where the page after it begins."""
         rest = Notification.objects.filter(event_id=start.event_id)
         missing = self._limit + 1 - len(self._found)
         page = _by_rows(rest, self._rows, start.row_id, missing)
@@ -165,7 +169,7 @@ class _EventPageReader:
         return start._replace(row_id=int(page.older or 0))
 
     def _read_events(self, start: PageStart | None, size: int) -> PageStart | None:
-        """Look at the next events; where that leads, None for the end.
+        """Look at the next events; returns where the ones after them begin, None at the end.
 
         Of an event with very many notifications only the newest are looked at, and nothing beyond it.
         """
@@ -197,8 +201,9 @@ class _EventPageReader:
         return following
 
     def _search_end(self, events: QuerySet[Event]) -> datetime | None:
-        """How far one look goes where words are looked for in the events themselves, which takes longest;
-        None for the end.
+        """Find how far one search for words in the events themselves goes; None for the end.
+
+        Such a search takes longest.
         """
         if not self._is_slow:
             return None
@@ -206,7 +211,7 @@ class _EventPageReader:
 
 
 def _after(start: PageStart | None) -> QuerySet[Event]:
-    """The events after a start."""
+    """The events from the start of a page on; without a start, all."""
     if start is None:
         return Event.objects.all()
     # As its row has it: SQLite compares texts, and writes fewer digits than we do. The other condition is for

@@ -16,8 +16,9 @@ _MAX_POSITION_DIGITS: Final = 16
 
 
 def exact_match(term: str) -> Q | None:
-    """The one notification that a full id, a cursor (``epoch-position``) or ``username:position`` means; None
-    for words.
+    """Find the one notification that a full id, a cursor or ``username:position`` means.
+
+    A cursor is written ``epoch-position``. None for other texts, which are words.
     """
     try:
         return Q(public_id=UUID(term))
