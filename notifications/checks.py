@@ -73,9 +73,9 @@ def check_sqlite(app_configs: AppConfigs, **kwargs: Any) -> Iterable[CheckMessag
             id="notification_hub.W003",
         )
     if sqlite3.sqlite_version_info < MIN_SQLITE:
-        wanted = ".".join(map(str, MIN_SQLITE))
+        minimum_version = ".".join(map(str, MIN_SQLITE))
         yield Error(
-            f"SQLite {sqlite3.sqlite_version} is too old; the hub needs {wanted} or newer.",
+            f"SQLite {sqlite3.sqlite_version} is too old; the hub needs {minimum_version} or newer.",
             id="notification_hub.E004",
         )
 

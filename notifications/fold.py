@@ -186,10 +186,10 @@ def sql_contradicts(change: str) -> str:
     return "(" + " OR ".join([*each, *about_many]) + ")"
 
 
-def _new_time(since: datetime | None, wanted: bool | None, at: datetime) -> datetime | None:
-    if wanted is None:
+def _new_time(since: datetime | None, is_set: bool | None, at: datetime) -> datetime | None:
+    if is_set is None:
         return since
-    return (since or at) if wanted else None
+    return (since or at) if is_set else None
 
 
 def _unread(state: State | None) -> int:

@@ -28,7 +28,7 @@ class EventsView(ProducerView):
         """
         key = parse_key(request.headers.get("Idempotency-Key"))
         transient = parse_transient(request.data)
-        known = None if key is None else idempotent_request(request, key)
-        event = services.publish_transient(producer_of(request), transient, known)
+        idempotent = None if key is None else idempotent_request(request, key)
+        event = services.publish_transient(producer_of(request), transient, idempotent)
         body = {"count": event.recipient_count, "id": event.event_id}
         return respond(202, body, is_replayed=event.is_replayed)

@@ -83,12 +83,12 @@ class WithdrawView(KeyedView):
 
     def work(self, producer: Producer, body: Any) -> Callable[[], Answer]:
         """Withdraw what the producer has sent."""
-        wanted = parse_withdrawal(body)
+        withdrawal = parse_withdrawal(body)
         return lambda: _answer(
             200,
             {
                 "changed": services.withdraw(
-                    wanted.ids, topic=wanted.topic, type_name=wanted.type_name, producer=producer
+                    withdrawal.ids, topic=withdrawal.topic, type_name=withdrawal.type_name, producer=producer
                 )
             },
         )

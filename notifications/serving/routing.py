@@ -112,8 +112,8 @@ def _below_root_path(scope: Scope) -> Scope:
     header; such a path does not begin with it.
     """
     path, root_path = scope["path"], scope.get("root_path", "")
-    told = root_path if path.startswith(f"{root_path}/") else ""
-    root_path = settings.FORCE_SCRIPT_NAME or told
+    server_root_path = root_path if path.startswith(f"{root_path}/") else ""
+    root_path = settings.FORCE_SCRIPT_NAME or server_root_path
     if path == root_path:  # Django's admin links to it
         path += "/"
     elif not path.startswith(f"{root_path}/"):

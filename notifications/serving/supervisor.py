@@ -154,13 +154,13 @@ class Worker:
             self._process.send_signal(number)
 
     def _read_lifeline(self) -> None:
-        said = self._lifeline.recv(4_096)
+        received = self._lifeline.recv(4_096)
         self._heard_at = time.monotonic()
-        if READY in said:
+        if READY in received:
             self._serving_since = self._heard_at
-        if not said:
+        if not received:
             asyncio.get_running_loop().remove_reader(self._lifeline)
-        if READY in said or not said:
+        if READY in received or not received:
             self._has_started_or_ended.set()
 
 

@@ -20,8 +20,8 @@ def inherited_socket() -> socket.socket | None:
     Raises:
         OSError: there are several sockets, or it is not a listening one.
     """
-    given = _first_environment()
-    if given.get("LISTEN_PID") != str(os.getpid()) or not (count := given.get("LISTEN_FDS")):
+    environment = _first_environment()
+    if environment.get("LISTEN_PID") != str(os.getpid()) or not (count := environment.get("LISTEN_FDS")):
         return None
     if count != "1":
         raise OSError("The socket unit must have one ListenStream=, not several.")
@@ -53,5 +53,5 @@ def notify_ready() -> None:
         return
     # An @ stands for the NUL at the beginning of an abstract address.
     path = "\0" + address[1:] if address.startswith("@") else address
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as told:
-        told.sendto(b"READY=1", path)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify_socket:
+        notify_socket.sendto(b"READY=1", path)

@@ -68,11 +68,11 @@ class TrustedProxies:
         for name in reversed([part for value in forwarded_for for part in value.split(",")]):
             if client not in self:
                 break
-            told = normal_address(_without_port(name.strip()))
+            forwarded = normal_address(_without_port(name.strip()))
             # The proxy names no address, so the nearest known one is the client's.
-            if told is None:
+            if forwarded is None:
                 break
-            client = told
+            client = forwarded
         return client
 
 

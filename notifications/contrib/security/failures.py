@@ -81,6 +81,6 @@ def add_failure(groups: Sequence[FailureGroup], *, address: str, at: datetime) -
     return replace(quietest, address=address, several=True, count=quietest.count + 1, last_at=at)
 
 
-def is_told(count: int) -> bool:
+def is_reported(count: int) -> bool:
     """Return whether the user is notified of a group that has reached this count."""
     return count < EXACT_BELOW or count % 10 ** (len(str(count)) - 2) == 0

@@ -25,7 +25,7 @@ from django.utils.translation import ngettext
 from notifications import services
 from notifications.contrib.security.clients import Client, client_of
 from notifications.contrib.security.current_sign_in import SESSION_MARK, current_request, current_sign_in
-from notifications.contrib.security.failures import FailureGroup, add_failure, is_told
+from notifications.contrib.security.failures import FailureGroup, add_failure, is_reported
 from notifications.contrib.security.models import EndReason, FailedLogin, SignIn
 from notifications.contrib.security.notification_events import (
     LoginFailed,
@@ -64,7 +64,7 @@ def signed_in(request: HttpRequest, user: AbstractBaseUser) -> SignIn:
         )
         session[SESSION_MARK] = sign_in.pk
         if request.method is not None:
-            _tell_of_sign_in(user, client)
+            _notify_of_sign_in(user, client)
     return sign_in
 
 
@@ -99,8 +99,8 @@ def sign_in_failed(username: str, client: Client) -> None:
         groups = [row.group for row in FailedLogin.objects.filter(user=user)]
         group = add_failure(groups, address=client.address, at=timezone.now())
         FailedLogin.objects.update_or_create(user=user, number=group.number, defaults=asdict(group))
-        if is_told(group.count):
-            _tell_of_failures(user, group)
+        if is_reported(group.count):
+            _notify_of_failures(user, group)
 
 
 def password_changed(user: AbstractBaseUser) -> int:
@@ -132,7 +132,7 @@ def password_changed(user: AbstractBaseUser) -> int:
             source=SOURCE,
         )
         if ended:
-            _tell_of_revoked(user, len(ended), by="password_change", actor=actor)
+            _notify_of_revoked(user, len(ended), by="password_change", actor=actor)
     return len(ended)
 
 
@@ -158,7 +158,7 @@ def end_sessions(keys: Iterable[int], *, by: AbstractBaseUser) -> int:
             EndReason.STAFF,
         )
         for user_id, count in Counter(sign_in.user_id for sign_in in ended).items():
-            _tell_of_revoked(user_id, count, by="staff", actor=by)
+            _notify_of_revoked(user_id, count, by="staff", actor=by)
     return len(ended)
 
 
@@ -192,7 +192,7 @@ def _mark_ended(keys: Iterable[Any], reason: EndReason) -> None:
         )
 
 
-def _tell_of_sign_in(user: AbstractBaseUser, client: Client) -> None:
+def _notify_of_sign_in(user: AbstractBaseUser, client: Client) -> None:
     services.notify(
         user,
         SessionNew(address=client.address, browser=client.browser, agent=client.agent),
@@ -205,7 +205,7 @@ def _tell_of_sign_in(user: AbstractBaseUser, client: Client) -> None:
     )
 
 
-def _tell_of_failures(user: AbstractBaseUser, group: FailureGroup) -> None:
+def _notify_of_failures(user: AbstractBaseUser, group: FailureGroup) -> None:
     names = {"count": group.count, "address": group.address or _("an unknown address")}
     if group.several:
         title = _("%(count)d failed logins from several addresses, last from %(address)s") % names
@@ -235,7 +235,7 @@ def _tell_of_failures(user: AbstractBaseUser, group: FailureGroup) -> None:
     )
 
 
-def _tell_of_revoked(user: Any, count: int, *, by: RevokedBy, actor: AbstractBaseUser | None) -> None:
+def _notify_of_revoked(user: Any, count: int, *, by: RevokedBy, actor: AbstractBaseUser | None) -> None:
     because = (
         _("It was ended by staff.") if by == "staff" else _("It was ended because your password was changed.")
     )

@@ -30,11 +30,13 @@ class SchemaView(HubView):
 
     def get(self, request: Request) -> HttpResponse:
         """Return OpenAPI 3 as JSON, or as YAML for ``format=yaml``."""
-        wanted = request.query_params.get("format", "json")
-        if wanted not in FORMATS:
+        format_name = request.query_params.get("format", "json")
+        if format_name not in FORMATS:
             raise InvalidInput({"format": f"must be one of {', '.join(FORMATS)}"})
         return HttpResponse(
-            document(wanted, get_script_prefix()), content_type=FORMATS[wanted], headers=dict(PRIVATE_HEADERS)
+            document(format_name, get_script_prefix()),
+            content_type=FORMATS[format_name],
+            headers=dict(PRIVATE_HEADERS),
         )
 
 

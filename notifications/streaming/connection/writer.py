@@ -66,7 +66,7 @@ class Writer:
             self._deadline = None
 
     def cut_short(self) -> None:
-        """End the write that is waiting, because the reader has lost the right to what it holds."""
+        """End the write that is waiting, because the reader is no longer authorized to read it."""
         self._is_cut_short = True
         if self._deadline is not None:
             self._deadline.reschedule(asyncio.get_running_loop().time())

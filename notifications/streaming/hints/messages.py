@@ -1,7 +1,7 @@
 """The messages between processes: hints, looks and shows, and the groups that they are sent to. Pure.
 
 A *hint* says which inboxes have reached which positions. A *look* says that something other than the log has
-changed for some users, so that the rights and records of their streams are to be examined. A *show* names
+changed for some users, so that the credentials and records of their streams are to be checked. A *show* names
 notifications that are to be shown again. Any of them may be lost. They hold only numbers and keys, so a wrong
 one costs a query and nothing else.
 """

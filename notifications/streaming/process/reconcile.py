@@ -78,8 +78,8 @@ class Reconciler:
             self._wake.clear()
             is_whole, self._is_full_check_due = self._is_full_check_due or is_regular, False
             joined, self._joined = self._joined, set()
-            wanted = self._fanout if is_whole else [inbox for inbox in joined if inbox.connections]
-            await self._check(wanted, is_regular=is_regular)
+            inboxes = self._fanout if is_whole else [inbox for inbox in joined if inbox.connections]
+            await self._check(inboxes, is_regular=is_regular)
 
     async def _check(self, inboxes: Iterable[SharedInbox], *, is_regular: bool) -> None:
         known = list(inboxes)

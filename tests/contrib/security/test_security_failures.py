@@ -15,7 +15,7 @@ from notifications.contrib.security.failures import (
     MAX_USES,
     FailureGroup,
     add_failure,
-    is_told,
+    is_reported,
 )
 
 pytestmark = pytest.mark.shape("embedded")
@@ -98,9 +98,9 @@ def test_add_failure__within_an_hour__begins_a_bounded_number_of_groups(addresse
 
 @given(st.integers(1, 10**7))
 def test_is_told__what_was_told_last_is_at_most_a_tenth_behind(count: int) -> None:
-    last = next(number for number in range(count, 0, -1) if is_told(number))
+    last = next(number for number in range(count, 0, -1) if is_reported(number))
     assert last == count if count < EXACT_BELOW else last > count * 0.9
 
 
 def test_is_told__grows_with_the_logarithm() -> None:
-    assert sum(map(is_told, range(1, 100_001))) == 99 + 90 * 3 + 1
+    assert sum(map(is_reported, range(1, 100_001))) == 99 + 90 * 3 + 1
