@@ -86,6 +86,11 @@ def changes_since(user_id: Any, position: int) -> list[dict[str, Any]]:
     return [json.loads(payloads.change_json(row, inbox.epoch)) for row in rows]
 
 
+def change_names(user: Any) -> list[str]:
+    """The names of all changes of a user, as they came."""
+    return [change["change"] for change in changes_since(user.pk, 0)]
+
+
 def compacted(changes: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """What the protocol leaves of a backlog that is compacted: of each notification its last change, and
     every `inbox.read`.

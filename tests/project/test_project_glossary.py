@@ -35,10 +35,10 @@ REPLACED: Final = {
 # names of other things in the glossary. In a text about the thing of their row they are wrong all the same.
 ELSEWHERE: Final = {
     "active", "activity", "broadcast", "channel", "client", "confirmed", "delete", "delivered", "done",
-    "feed", "group", "heartbeat", "held", "history", "horizon", "instance", "key", "kind", "latest", "lock", "log",
-    "message", "origin", "pending", "publisher", "received", "replay", "resume", "right", "secret", "sender",
-    "session", "slot", "status", "subject", "target", "task", "tick", "token", "turn", "update", "verb",
-    "wire", "worker",
+    "feed", "group", "heartbeat", "held", "history", "horizon", "instance", "key", "kind", "latest", "lock",
+    "log", "message", "origin", "pending", "publisher", "received", "replay", "resume", "right", "secret",
+    "sender", "session", "slot", "status", "subject", "target", "task", "tick", "token", "turn", "update",
+    "verb", "wire", "worker",
 }  # fmt: skip
 
 

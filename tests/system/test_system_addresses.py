@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
 from notifications.conf import HubConfig, values_from_environ
-from notifications.serving.proxies import settle_client
 from notifications.system.addresses import TrustedProxies, normal_address
 
 pytestmark = pytest.mark.shape("embedded")
@@ -94,29 +91,3 @@ def test_trusted_proxies__what_is_no_network__is_refused_by_name(name: str) -> N
 def test_trusted_proxies__as_a_django_setting__takes_the_same_values() -> None:
     values = values_from_environ({"HUB_TRUSTED_PROXIES": "127.0.0.1, 10.0.0.0/8,unix"})
     assert HubConfig.from_mapping(values).trusted_proxies == ("127.0.0.1", "10.0.0.0/8", "unix")
-
-
-def settled(settings: Any, client: tuple[str, int] | None, *headers: tuple[bytes, bytes]) -> dict[str, Any]:
-    settings.NOTIFICATION_HUB = {"trusted_proxies": ("10.0.0.1",)}
-    scope: dict[str, Any] = {"type": "http", "client": client, "headers": list(headers)}
-    settle_client(scope)
-    return scope
-
-
-FORWARDED = ((b"x-forwarded-for", STRANGER.encode()), (b"x-forwarded-proto", b"https"), (b"accept", b"*/*"))
-
-
-def test_settle_client__of_a_trusted_proxy__believes_it(settings: Any) -> None:
-    scope = settled(settings, ("10.0.0.1", 5), *FORWARDED)
-    assert scope["client"] == (STRANGER, 0)
-    assert scope["headers"] == list(FORWARDED)
-
-
-@pytest.mark.parametrize("client", [(STRANGER, 5), ("10.0.0.2", 5), ("nonsense", 0), None])
-def test_settle_client__of_anybody_else__drops_what_is_claimed(
-    settings: Any, client: tuple[str, int] | None
-) -> None:
-    odd = ((b"X-Forwarded-Host", b"evil.example"), (b"x_forwarded_proto", b"https"))
-    scope = settled(settings, client, *FORWARDED, *odd)
-    assert scope["client"] == client
-    assert scope["headers"] == [(b"accept", b"*/*")]

@@ -1,10 +1,6 @@
-"""Which ids were read: each once, whatever the order in which transactions commit; and the pace of a
-replay.
-"""
+"""Which ids were read: each once, whatever the order in which transactions commit."""
 
 from __future__ import annotations
-
-from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -12,7 +8,6 @@ from hypothesis import strategies as st
 
 from notifications.streaming.staff import id_gaps as module
 from notifications.streaming.staff.id_gaps import IdGaps
-from notifications.streaming.staff.replay_speed import MAX_PAUSE_SECONDS, Pause, ReplayPace
 
 pytestmark = pytest.mark.shape("embedded")
 
@@ -76,13 +71,3 @@ def test_gaps__skipped__count_what_may_have_been_passed_over() -> None:
     gaps.add_new([12, 15])
     assert gaps.skip_to(20) == 5 + 3
     assert (gaps.low, gaps.high, gaps.spans) == (20, 20, [])
-
-
-def test_pace__shortens_long_pauses_and_says_how_long_they_were() -> None:
-    at = datetime(2026, 11, 21, tzinfo=UTC)
-    pace = ReplayPace(10, at)
-    assert pace.pause_before(at) == Pause(0.0)
-    assert pace.pause_before(at + timedelta(seconds=5)) == Pause(0.5)
-    assert pace.pause_before(at + timedelta(hours=1)) == Pause(MAX_PAUSE_SECONDS, 3_595.0)
-    assert pace.pause_before(at + timedelta(hours=1, seconds=10)) == Pause(1.0)
-    assert ReplayPace(1, None).pause_before(at) == Pause(0.0)

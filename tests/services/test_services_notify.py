@@ -1,10 +1,10 @@
-"""The services: what each writes, announces and refuses."""
+"""`notify`, `notify_many` and what comes of them: what is written, announced and refused."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import pytest
 import time_machine
@@ -16,16 +16,12 @@ from django.utils.translation import gettext_lazy
 from notifications import selectors, services
 from notifications.event_types import EventType, UntypedEvent, registry
 from notifications.exceptions import InvalidInput, NotificationTooLarge, UnknownEventType
-from notifications.models import Change, Event, Inbox, Notification
+from notifications.models import Event, Notification
 from tests.helpers.api import BAD_ACTIONS, PAY
-from tests.helpers.factories import make_user, order_event, send
-from tests.helpers.oracle import assert_converges, changes_since
+from tests.helpers.factories import order_event, send
+from tests.helpers.oracle import assert_converges, change_names, changes_since
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-def names(user: User) -> list[str]:
-    return [change["change"] for change in changes_since(user.pk, 0)]
 
 
 def test_notify__lists_the_notification_with_all_it_was_given(ada: User, grace: User) -> None:
@@ -59,7 +55,7 @@ def test_notify__rolled_back__leaves_nothing_and_is_not_announced(ada: User, ann
     assert not Notification.objects.exists()
     assert announced == []
     services.sweep()
-    assert names(ada) == []
+    assert change_names(ada) == []
 
 
 def test_notify__savepoint_rolled_back__only_the_rest_is_announced(ada: User, grace: User) -> None:
@@ -68,8 +64,8 @@ def test_notify__savepoint_rolled_back__only_the_rest_is_announced(ada: User, gr
         inner = transaction.savepoint()
         send(grace, "lost")
         transaction.savepoint_rollback(inner)
-    assert names(ada) == ["notification.created"]
-    assert names(grace) == []
+    assert change_names(ada) == ["notification.created"]
+    assert change_names(grace) == []
 
 
 def test_notify__the_database_refuses_it__the_callers_transaction_goes_on(ada: User) -> None:
@@ -78,7 +74,7 @@ def test_notify__the_database_refuses_it__the_callers_transaction_goes_on(ada: U
         with pytest.raises((DataError, OverflowError)):
             services.notify(2**70, order_event(), title="A key that no column holds")
         send(ada, "after")
-    assert names(ada) == ["notification.created"] * 2
+    assert change_names(ada) == ["notification.created"] * 2
     assert Event.objects.count() == 2
 
 
@@ -140,7 +136,7 @@ def test_any_committed_row__plain_sql__is_sequenced_by_the_sweeper(ada: User) ->
         )
     with assert_converges(ada):
         assert services.sweep().sequenced == 1
-    assert names(ada) == ["notification.created"]
+    assert change_names(ada) == ["notification.created"]
 
 
 @pytest.mark.parametrize(
@@ -170,7 +166,7 @@ def test_sequencer__row_that_cannot_be_shown__is_marked_failed_and_stops_nobody(
     assert failed.failed_at is not None
     assert next(iter(bad)) in failed.failure
     assert services.sweep() == (0, 0)
-    assert names(ada) == names(grace) == ["notification.created"]
+    assert change_names(ada) == change_names(grace) == ["notification.created"]
 
 
 def test_collapse__replaces_the_listed_one_in_the_transaction_that_creates_the_new(ada: User) -> None:
@@ -190,7 +186,7 @@ def test_collapse__several_staged_at_once__each_replaces_the_one_before(ada: Use
     with assert_converges(ada), transaction.atomic():
         for number in range(3):
             send(ada, f"{number}", collapse_key="k")
-    assert names(ada) == [
+    assert change_names(ada) == [
         "notification.created",
         "notification.deleted",
         "notification.created",
@@ -214,13 +210,13 @@ def test_collapse__other_topic_key_or_type__replaces_nothing(ada: User, other: d
     common = {"topic": "order:7", "collapse_key": "k"}
     send(ada, **common)
     send(ada, **(common | other))
-    assert names(ada) == ["notification.created", "notification.created"]
+    assert change_names(ada) == ["notification.created", "notification.created"]
 
 
 def test_collapse__other_recipient__keeps_theirs(ada: User, grace: User) -> None:
     services.notify_many([ada, grace], order_event(), title="1", collapse_key="k")
     services.notify(ada, order_event(), title="2", collapse_key="k")
-    assert names(grace) == ["notification.created"]
+    assert change_names(grace) == ["notification.created"]
 
 
 def test_collapse__replaced_one_was_read__unread_count_stays_right(ada: User) -> None:
@@ -235,10 +231,10 @@ def test_deliver_at__stays_staged_until_due__then_the_sweeper_lists_it(ada: User
     due = timezone.now() + timedelta(hours=1)
     send(ada, deliver_at=due)
     services.sweep()
-    assert names(ada) == []
+    assert change_names(ada) == []
     with time_machine.travel(due + timedelta(seconds=1)):
         assert services.sweep().sequenced == 1
-    assert names(ada) == ["notification.created"]
+    assert change_names(ada) == ["notification.created"]
 
 
 def test_deliver_at__scheduled_one__does_not_hold_up_what_is_sent_later(ada: User) -> None:
@@ -265,86 +261,6 @@ def test_times__clock_set_back__never_go_back_within_an_inbox(ada: User) -> None
         send(ada)
     times = [change["at"] for change in changes_since(ada.pk, 0)]
     assert times == sorted(times)
-
-
-def test_actions__done_twice__change_nothing_and_take_no_position(ada: User, announced: list[Any]) -> None:
-    public_id = send(ada)
-    for action in (services.mark_read, services.mark_unread, services.delete):
-        with assert_converges(ada):
-            assert action(ada, [public_id]).changed == 1
-        head, count = selectors.inboxes([ada.pk])[ada.pk].head, len(announced)
-        assert action(ada, [public_id, public_id]).changed == 0
-        assert selectors.inboxes([ada.pk])[ada.pk].head == head
-        assert len(announced) == count
-
-
-def test_actions__foreign_deleted_staged_and_unknown_ids__are_not_found_and_untouched(
-    ada: User, grace: User
-) -> None:
-    foreign, gone, unknown = send(grace), send(ada), uuid4()
-    staged = send(ada, deliver_at=timezone.now() + timedelta(hours=1))
-    services.delete(ada, [gone])
-    for action in (services.mark_read, services.mark_unread, services.delete):
-        outcome = action(ada, [foreign, gone, unknown, staged])
-        assert outcome.changed == 0
-        assert outcome.not_found == [foreign, gone, unknown, staged]
-    assert selectors.get_notification(grace.pk, foreign).read_at is None
-
-
-def test_actions__rolled_back__leave_no_change_and_are_not_announced(ada: User, announced: list[Any]) -> None:
-    public_id = send(ada)
-    announced.clear()
-
-    def read_and_fail() -> None:
-        with transaction.atomic():
-            services.mark_read(ada, [public_id])
-            raise RuntimeError
-
-    with pytest.raises(RuntimeError):
-        read_and_fail()
-    assert announced == []
-    assert names(ada) == ["notification.created"]
-
-
-def test_actions__record_who_asked_and_by_which_door(ada: User) -> None:
-    public_id = send(ada, source="shop")
-    services.delete(
-        ada,
-        [public_id],
-        reason="staff",
-        provenance=services.Provenance(by="boss", via="admin", address="127.0.0.1"),
-    )
-    created, deleted = Change.objects.order_by("position")
-    assert (created.by, created.via) == ("shop", "producer")
-    assert (deleted.by, deleted.via, deleted.address, deleted.reason) == (
-        "boss",
-        "admin",
-        "127.0.0.1",
-        "staff",
-    )
-
-
-def test_mark_all_read__reads_what_was_seen_by_one_change(ada: User) -> None:
-    send(ada)
-    send(ada, event=order_event(type_name="sync.job.failed"))
-    seen = selectors.list_page(ada.pk).cursor.position
-    send(ada, "later")
-    with assert_converges(ada):
-        outcome = services.mark_all_read(ada, up_to=seen)
-    assert (outcome.changed, outcome.inbox.unread_count, outcome.inbox.head) == (2, 1, 4)
-    assert services.mark_all_read(ada, up_to=seen).inbox.head == 4
-
-
-def test_mark_all_read__of_a_category__leaves_the_others_unread(ada: User) -> None:
-    send(ada)
-    send(ada, event=order_event(type_name="sync.job.failed"))
-    with assert_converges(ada):
-        assert services.mark_all_read(ada, category="sync").changed == 1
-    assert selectors.counts(ada.pk).by_category == {"orders": 1}
-
-
-def test_mark_all_read__nothing_unread__takes_no_position(ada: User) -> None:
-    assert services.mark_all_read(ada).inbox.head == 0
 
 
 class Shipped(EventType, name="tests.order.shipped", level="success"):
@@ -452,28 +368,6 @@ def test_notify__over_64_kib__is_refused(ada: User) -> None:
 def test_notify__no_saved_user__is_refused(recipient: Any) -> None:
     with pytest.raises(InvalidInput, match="saved user"):
         send(recipient)
-
-
-def test_user_deleted__inbox_log_and_unshared_events_go_with_them(ada: User, grace: User) -> None:
-    services.notify_many([ada, grace], order_event(), title="shared")
-    services.mark_all_read(ada)
-    send(ada, "own")
-    ada.delete()
-    assert not Inbox.objects.filter(pk=ada.pk).exists()
-    assert not Change.objects.filter(inbox_id=ada.pk).exists()
-    assert [event.title for event in Event.objects.all()] == ["shared"]
-    assert names(grace) == ["notification.created"]
-
-
-async def test_async_twins__do_what_the_services_do() -> None:
-    from asgiref.sync import sync_to_async
-
-    ada = await sync_to_async(make_user)("ada-async")
-    public_id: UUID = await services.anotify(ada, order_event(), title="t")
-    assert (await services.amark_read(ada, [public_id])).changed == 1
-    assert (await services.amark_unread(ada, [public_id])).changed == 1
-    assert (await services.amark_all_read(ada)).changed == 1
-    assert (await services.adelete(ada, [public_id])).inbox.head == 5
 
 
 def test_registry__knows_declared_types_by_name() -> None:
