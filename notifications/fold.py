@@ -1,4 +1,4 @@
-"""What the kinds of changes mean, and how a log of them folds into the state of an inbox.
+"""The meaning of the kinds of changes, and how a log of them folds into the state of an inbox.
 
 This is the one place that says so. Each change of a notification holds its whole state after that change, so
 a later change of the same notification supersedes all earlier ones: compaction keeps the last. Only an
@@ -43,7 +43,7 @@ STATE_FLAGS: Final = tuple(dict.fromkeys(name for flags in VERBS.values() for na
 
 
 class Carries(Enum):
-    """What a change tells about its notification."""
+    """How much a change tells about its notification."""
 
     OBJECT = "the whole object"
     ID = "its id: it is gone"

@@ -52,7 +52,7 @@ return {is_empty and 0 or 1, tostring(tokens)}
 
 
 class Allowance(NamedTuple):
-    """What one request was granted, and what is left for the next: all that a client is told.
+    """The outcome of one request for a token, and what is left for the next: all that a client is told.
 
     The protocol describes it in section 3.
 

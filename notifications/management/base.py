@@ -1,4 +1,4 @@
-"""What all commands share that work on the hub's tables: one line of advice when the database fails."""
+"""The base of commands that work on the hub's tables: one line of advice when the database fails."""
 
 from __future__ import annotations
 

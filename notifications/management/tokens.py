@@ -1,4 +1,4 @@
-"""What the commands that create tokens share: their options, and creating one."""
+"""The options of the commands that create tokens, and the creation itself."""
 
 from __future__ import annotations
 

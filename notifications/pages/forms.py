@@ -15,7 +15,7 @@ MAX_POSITION: Final = 10**15
 
 
 class InboxForm(forms.Form):
-    """Which part of the inbox is shown. An old bookmark may ask for values that do not exist."""
+    """The filters of the inbox page. An old bookmark may ask for values that do not exist."""
 
     category = forms.RegexField(r"\A[a-z][a-z0-9_]{0,99}\Z", required=False)
     unread = forms.BooleanField(required=False)

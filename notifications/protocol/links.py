@@ -1,4 +1,4 @@
-"""Where a notification leads: its url, and the actions that it offers (protocol, section 4). Pure."""
+"""The links of a notification: its URL, and the actions that it offers (protocol, section 4). Pure."""
 
 from __future__ import annotations
 
@@ -25,13 +25,12 @@ _FIELDS: Final = ("label", "url", "method")
 
 
 class Action(TypedDict):
-    """Something that a notification offers to do; its recipient sees it as a link or a button.
+    """An action that a notification offers; its recipient sees it as a link or a button.
 
     Attributes:
-        label: what it is called: up to 40 characters in one line; lazy translations are read in the active
-            language.
+        label: up to 40 characters in one line; lazy translations are resolved in the active language.
         url: as the notification's own; with ``POST`` it is a path on this site.
-        method: ``GET`` for a link, which is what it is without one; ``POST`` for a button that posts there.
+        method: ``GET`` for a link, which is the default; ``POST`` for a button that posts there.
     """
 
     label: Any
@@ -40,7 +39,7 @@ class Action(TypedDict):
 
 
 def url_problem(url: str) -> str | None:
-    """Why a url is refused, or None. Only a path on this site and http(s) are let through.
+    """Return why a URL is refused, or None. Only paths on this site and http(s) addresses are accepted.
 
     Browsers drop tabs and newlines and read ``\\`` as ``/``, so ``/\\host`` and ``/<tab>/host`` would leave
     the site; both are refused by their characters before anything is parsed.
@@ -55,13 +54,13 @@ def url_problem(url: str) -> str | None:
     try:
         parts = urlsplit(url)
         is_address = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-    except ValueError:  # brackets that do not close, or a port that there cannot be
+    except ValueError:  # brackets that do not close, or an impossible port
         return wanted
     return None if is_address else wanted
 
 
 def check_actions(actions: Any) -> list[Action]:
-    """Check what a producer gave as ``actions``, and give each a label, a url and a method.
+    """Check the ``actions`` of a producer, and return each with a label, a URL and a method.
 
     Args:
         actions: a list of at most two ``Action``.
@@ -80,21 +79,25 @@ def check_actions(actions: Any) -> list[Action]:
 
 
 def actions_text(actions: Sequence[Action]) -> str:
-    """Write checked actions as they are stored and sent: JSON in one line."""
+    """Return checked actions as they are stored and sent: JSON in one line."""
     return strict_json.dumps(list(actions), field="actions")
 
 
 def stored_actions(text: str) -> list[Action]:
-    """Read the actions of a stored event, and check them as ``check_actions`` does.
+    """Return the actions of a stored event, checked as ``check_actions`` does.
 
     Raises:
-        InvalidInput: they were written past the services, which would not have taken them.
+        InvalidInput: they were not written by the services, which would have refused them.
     """
     return check_actions(strict_json.loads(text, field="actions"))
 
 
 def _checked(action: Any, path: str) -> Action:
-    """Give an action all of its fields, in their order. Raises ``InvalidInput``."""
+    """Return an action with all of its fields, in their order.
+
+    Raises:
+        InvalidInput: a field is unknown or wrong.
+    """
     if not isinstance(action, Mapping):
         raise InvalidInput({path: "must be an object with a label, a url and a method"})
     unknown = [str(name)[:100] for name in action if name not in _FIELDS]
@@ -132,9 +135,12 @@ def _label_problem(label: str) -> str | None:
 
 
 def _target_problem(url: str, method: Any) -> str | None:
-    """A POST carries the page's own CSRF token, which no other site is to see."""
+    """Return why a target is refused, or None.
+
+    A POST carries this site's CSRF token, which no other site may see.
+    """
     if method == "POST" and not url.startswith("/"):
-        return f"must be {_PATH}: a POST goes nowhere else"
+        return f"must be {_PATH}, because a POST goes to this site only"
     try:
         strict_json.check_text(url, field="url")
     except InvalidInput as error:

@@ -31,7 +31,7 @@ _KEY: Final = re.compile(rf"[\x20-\x7e]{{1,{MAX_KEY_LENGTH}}}")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Withdrawal:
-    """What a producer withdraws: events by the ids of their notifications, or by topic and type."""
+    """A request to withdraw events, by the ids of their notifications, or by topic and type."""
 
     ids: tuple[UUID, ...] = ()
     topic: str = ""

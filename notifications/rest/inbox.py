@@ -36,7 +36,7 @@ from notifications.services.credentials.bearer import refuse_in_url
 
 
 class HubView(APIView):
-    """What all endpoints share. It takes nothing from the settings of the project that mounts it."""
+    """The base of all endpoints. It takes nothing from the settings of the project that mounts it."""
 
     authentication_classes = (BearerAuthentication, SessionLogin)
     permission_classes: Sequence[type[BasePermission]] = (IsAuthenticated, HasScope)

@@ -1,7 +1,8 @@
 """The Range dialect of KERIA and SignifyPy clients: the inbox as notes (protocol, section 5).
 
 A project mounts it at the site's root with ``path("", include("notifications.rest.keria"))``;
-``range_dialect`` in the settings switches it off. Its stream is routed with the other streams: ``http_routes(…, with_dialect=True)``.
+``range_dialect`` in the settings switches it off. Its stream is routed with the other streams:
+``http_routes(…, with_dialect=True)``.
 """
 
 from __future__ import annotations
@@ -67,7 +68,7 @@ class NoteRange(NamedTuple):
 
 
 class DialectView(HubView):
-    """What both endpoints share: they do not exist when the dialect is switched off."""
+    """The base of both endpoints, which do not exist when the dialect is switched off."""
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Refuse a request while the dialect is off, before its credential is checked."""

@@ -29,7 +29,7 @@ from notifications.services import Answer, Producer
 
 
 class ProducerView(HubView):
-    """What the endpoints of producers share."""
+    """The base of the endpoints for producers."""
 
     permission_classes = (IsAuthenticated, HasScope, IsProducer)
     throttle_classes = (ProducerThrottle,)

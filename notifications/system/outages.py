@@ -6,7 +6,7 @@ from logging import ERROR, WARNING, Logger
 
 
 class Outage:
-    """Whether one kind of work fails at the moment.
+    """Remembers whether one kind of work fails at the moment, and logs the beginning and the end of that.
 
     A database that is away for an hour would otherwise be reported thousands of times, and nobody could tell
     from the log when it came back. Threads may share one object; the worst that can happen then is that a

@@ -22,7 +22,7 @@ CATEGORIES: Final = frozenset({"orders", "imports", "sync", "tokens"})
 
 
 class Played(NamedTuple):
-    """What one step did."""
+    """The outcome of one step."""
 
     username: str
     what: str

@@ -18,7 +18,7 @@ MAX_ADDRESS_LENGTH = 45
 
 
 class EndReason(models.TextChoices):
-    """Why a session has ended."""
+    """The reasons why a session has ended."""
 
     LOGOUT = "logout", _("Logged out")
     LOGIN = "login", _("Logged in again")

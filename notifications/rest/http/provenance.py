@@ -1,4 +1,4 @@
-"""Where a request comes from, as it is recorded with each change."""
+"""Records who made a request, and from where, with each change that it makes."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ _DESCRIPTION: Final = (
 )
 # In the order in which the page shows them.
 _TAGS: Final = {
-    "reading": "The user's own inbox: the list, what has changed since a cursor, and what the user does with it.",
+    "reading": "The user's own inbox: the list, the changes after a cursor, and the user's actions.",
     "stream": "The same, live.",
     "publishing": f"For producers, whose user has the permission `{permissions.SEND}`.",
     "range dialect": "The inbox as KERIA and SignifyPy clients read it.",

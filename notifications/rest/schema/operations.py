@@ -108,7 +108,7 @@ READING: Final[dict[tuple[Any, str], Operation]] = {
         FILTERED,
         (
             *FILTERS, SEARCH, query("unread", {"enum": ["true", "false"]}),
-            query("archived", {"enum": ["true", "false"]}, "Only what is archived, which a list otherwise omits."),
+            query("archived", {"enum": ["true", "false"]}, "Only what is archived; otherwise omitted."),
             _limit(inputs.DEFAULT_LIST_LIMIT, inputs.MAX_LIST_LIMIT), _BEFORE, IF_NONE_MATCH,
         ),
     ),

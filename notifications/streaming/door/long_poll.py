@@ -39,7 +39,7 @@ _LIMIT: Final = re.compile(r"[1-9]|[1-9][0-9]|[1-4][0-9][0-9]|500", re.ASCII)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WaitRequest:
-    """What a long poll waits for, and for how long at most."""
+    """The change that a long poll waits for, and the longest time that it waits."""
 
     seconds: float
     after: Cursor

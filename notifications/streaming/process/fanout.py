@@ -56,7 +56,7 @@ class Fanout:
         return list(self._inboxes)
 
     def join(self, connection: Listener, state: InboxState) -> SharedInbox:
-        """Register a connection, with the inbox as it has just read it."""
+        """Register a connection, together with the inbox as the connection has just read it."""
         key = user_key(state.user_id)
         inbox = self._inboxes.get(key)
         if inbox is None:

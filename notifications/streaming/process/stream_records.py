@@ -39,7 +39,7 @@ STOP_SECONDS: Final = 1.0
 
 
 class RecordedStream(Protocol):
-    """What the record needs of a connection."""
+    """A connection, as far as its record is concerned."""
 
     @property
     def progress(self) -> Progress:

@@ -222,7 +222,9 @@ def test_actions__that_are_not_right__have_their_errors_at_their_own_fields(staf
     post_elsewhere = {"label": "Pay", "url": "https://evil.example/", "method": "POST"}
     second = {f"actions_1_{name}": value for name, value in post_elsewhere.items()}
     assert errors_of(staff.post(ADD, form(ada, **second))) == {
-        "actions_1_url": ["This must be a path on this site (/orders/7/): a POST goes nowhere else."]
+        "actions_1_url": [
+            "This must be a path on this site (/orders/7/), because a POST goes to this site only."
+        ]
     }
     assert errors_of(staff.post(ADD, form(ada, actions_0_url="javascript:alert(1)", **second))).keys() == {
         "actions_0_label",
