@@ -66,7 +66,7 @@ DEFAULT: Final = "day"
 
 
 def dashboard_context(request: HttpRequest) -> dict[str, Any]:
-    """What the template needs; nothing for those who may not see notifications, and no query then."""
+    """Make the context of the template; empty, without a query, for those who may not see notifications."""
     if not can(request, "view"):
         return {}
     chosen = request.GET.get("range", DEFAULT)
@@ -145,7 +145,7 @@ def build_dashboard(chosen: str) -> dict[str, Any]:
 
 
 def _counted(times: Iterable[datetime], buckets: Buckets) -> list[int]:
-    """How many of some times fall into each bucket."""
+    """Count how many of some times fall into each bucket."""
     counts = Counter(map(buckets.index_of, times))
     return [counts[place] for place in range(buckets.size)]
 
@@ -225,7 +225,10 @@ def _producers(sources: Counter[str], waits: dict[str, list[float]]) -> list[dic
 
 
 def _jobs(request: HttpRequest) -> list[dict[str, Any]]:
-    """What is under way, for those who may see it; never from the cache. A query for each kind."""
+    """List the jobs under way for those who may see them, never from the cache.
+
+    A query for each kind.
+    """
     found: list[dict[str, Any]] = []
     for right, model, name in (("compose", Broadcast, _("Broadcast")), ("replay", Replay, _("Replay"))):
         if can(request, right):  # type: ignore[arg-type]

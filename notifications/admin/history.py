@@ -1,4 +1,4 @@
-"""Entries in the history that Django's admin keeps: what staff did to several rows, to a list, or to a job."""
+"""Entries in the history of Django's admin: what staff did to several rows, to the list, or to a job."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def replace_text(entry: LogEntry, text: str) -> None:
 
 
 def changes_of(row: Model) -> QuerySet[LogEntry]:
-    """What staff did to a row since it was added, oldest first, with who did it."""
+    """List what staff did to a row since it was added, oldest first, with who did it."""
     entries = LogEntry.objects.filter(
         content_type__app_label=row._meta.app_label,
         content_type__model=row._meta.model_name,

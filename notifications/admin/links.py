@@ -102,7 +102,10 @@ def name_of(user: Any) -> str:
 
 
 def recipient_notifications_url(user: Any, **parameters: Any) -> str:
-    """All that a user was sent; the inbox of one whose name is too long to stand in an address."""
+    """The list of all that a user was sent.
+
+    Where the name is too long to stand in an address, it is their inbox.
+    """
     username = str(user.get_username())
     if len(username) > MAX_NAME:
         return inbox_url(user.pk)

@@ -27,7 +27,7 @@ class BoundedPaginator(AnyPaginator):
 
     @cached_property
     def count(self) -> int:
-        """How many rows there are, or ``MAX_COUNT`` when there are more."""
+        """The number of rows, or ``MAX_COUNT`` when there are more."""
         rows: Any = self.object_list
         counted = int(rows.order_by()[: MAX_COUNT + 1].count())
         self.has_more = counted > MAX_COUNT

@@ -67,11 +67,11 @@ class Buckets(NamedTuple):
     size: int
 
     def index_of(self, at: datetime) -> int:
-        """In which part a time is; times outside are in the first or the last."""
+        """Find the part that a time falls into; times outside are in the first or the last."""
         return min(max(int((at - self.since) / self.step), 0), self.size - 1)
 
     def starts(self) -> list[datetime]:
-        """When each part begins."""
+        """List when each part begins."""
         return [self.since + number * self.step for number in range(self.size)]
 
 

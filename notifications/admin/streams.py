@@ -43,7 +43,7 @@ _TITLES: dict[str, Any] = {
 
 
 class DisconnectForm(forms.Form):
-    """Why; it is kept with who did it and when."""
+    """A form that asks why; the reason is kept with who did it and when."""
 
     reason = forms.CharField(
         label=gettext_lazy("Reason"),
@@ -73,7 +73,7 @@ class OnlineFilter(admin.SimpleListFilter):
         yield from others
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[StreamSession]) -> QuerySet[StreamSession]:
-        """Those in the state."""
+        """Keep the streams in the chosen state."""
         is_open = Q(StreamSession.OPEN, is_worker_alive())
         match self.value():
             case "ended":
@@ -152,24 +152,24 @@ class StreamSessionAdmin(RecordsOnly, BoundedList):
 
     @admin.display(description=gettext_lazy("device"), empty_value="–")
     def device(self, row: StreamSession) -> SafeString | None:
-        """What its agent says in words; what no words fit is cut by the page."""
+        """Describe the client in words; where no words fit, the page cuts what it calls itself."""
         device = device_of(row)
         return format_html('<bdi class="hub-device">{}</bdi>', device) if device else None
 
     @admin.display(description=gettext_lazy("progress"))
     def progress(self, row: StreamSession) -> str:
-        """How far its record goes, and of when that is; of an open stream only."""
+        """Show how far the record of an open stream goes, and how old it is."""
         inbox = getattr(row.user, "inbox", None)
         return recorded_text(row, inbox) if row.closed_at is None and inbox is not None else "–"
 
     @admin.display(description=gettext_lazy("opened at"))
     def opened(self, row: StreamSession) -> SafeString:
-        """When it was opened."""
+        """Show when it was opened."""
         return time_html(row.opened_at)
 
     @admin.display(description=gettext_lazy("closed at"))
     def closed(self, row: StreamSession) -> str:
-        """When it ended."""
+        """Show when it ended."""
         return time_html(row.closed_at) if row.closed_at else "–"
 
     @admin.display(description=gettext_lazy("positions written"))
@@ -198,7 +198,7 @@ class StreamSessionAdmin(RecordsOnly, BoundedList):
         return changelist
 
     def list_context(self, request: HttpRequest) -> dict[str, Any]:
-        """Whether the live tail is offered, and where the ended ones are listed, too."""
+        """Offer the live tail to those who may see it, and link the list of ended streams."""
         everywhere = {"state": "all", "q": request.GET.get("q", "")}
         return {"may_tail": can(request, "view"), "all_query": f"?{urlencode(everywhere)}"}
 
@@ -265,12 +265,12 @@ class StreamSessionAdmin(RecordsOnly, BoundedList):
 
 
 def device_of(row: StreamSession) -> str:
-    """What the client is in words, or else what it calls itself."""
+    """Describe the client in words, or else as it calls itself."""
     return describe_agent(row.agent) or row.agent
 
 
 def recorded_text(row: StreamSession, inbox: Inbox) -> str:
-    """How far an open stream has come, as far as that is known.
+    """Say how far an open stream has come, as far as that is known.
 
     The record is written every few seconds. What it does not cover may have been written to the stream long
     since, so it says no more than up to where it goes, and how old it is.

@@ -49,7 +49,7 @@ STATES = {
 
 
 class TokenForm(forms.Form):
-    """All that ``services.create_token`` takes from a person."""
+    """A form for all that ``services.create_token`` takes from a person."""
 
     name = forms.CharField(
         label=gettext_lazy("Name"),
@@ -140,11 +140,11 @@ class StateFilter(admin.SimpleListFilter):
     parameter_name = "state"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        """All states but that of inactive users, whose tokens are found by name."""
+        """Offer all states but that of inactive users, whose tokens are found by name."""
         return [(name, label) for name, (label, _chip) in STATES.items() if name != "inactive"]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[ApiToken]) -> QuerySet[ApiToken]:
-        """Those in the state."""
+        """Keep the tokens in the chosen state."""
         is_expired = Q(expires_at__lte=timezone.now())
         match self.value():
             case "usable":
@@ -207,7 +207,7 @@ class ApiTokenAdmin(BoundedList):
         return bool(name and name.startswith(f"{users.app_label}_{users.model_name}_"))
 
     def has_revoke_permission(self, request: HttpRequest) -> bool:
-        """Whether this member of staff may revoke tokens."""
+        """Check whether this member of staff may revoke tokens."""
         return request.user.has_perm(permissions.REVOKE_TOKENS)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ApiToken]:
@@ -224,12 +224,12 @@ class ApiTokenAdmin(BoundedList):
 
     @admin.display(description=gettext_lazy("user"))
     def owner(self, row: ApiToken) -> str:
-        """The username."""
+        """Show the username."""
         return name_of(row.user)
 
     @admin.display(description=gettext_lazy("state"))
     def state(self, row: ApiToken) -> SafeString:
-        """Whether it opens anything, and if not, why."""
+        """Show whether it opens anything, and if not, why."""
         now = timezone.now()
         if row.is_usable(now):
             name = "usable"
@@ -242,22 +242,22 @@ class ApiTokenAdmin(BoundedList):
 
     @admin.display(description=gettext_lazy("created at"))
     def created(self, row: ApiToken) -> SafeString:
-        """When it was made."""
+        """Show when it was made."""
         return time_html(row.created_at)
 
     @admin.display(description=gettext_lazy("revoked at"))
     def revoked(self, row: ApiToken) -> str:
-        """When it was revoked."""
+        """Show when it was revoked."""
         return time_html(row.revoked_at) if row.revoked_at else "–"
 
     @admin.display(description=gettext_lazy("expires at"))
     def expires(self, row: ApiToken) -> Any:
-        """When it ends."""
+        """Show when it ends."""
         return time_html(row.expires_at) if row.expires_at else _("never")
 
     @admin.display(description=gettext_lazy("last used"))
     def last_used(self, row: ApiToken) -> Any:
-        """When it last opened something, to the minute."""
+        """Show when it last opened something, to the minute."""
         return time_html(row.last_used_at) if row.last_used_at else _("never")
 
     def add_view(

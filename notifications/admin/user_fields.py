@@ -85,7 +85,7 @@ class LookedUpOrTyped(forms.MultiWidget):
         return f"{id_}_0" if id_ else id_
 
     def decompress(self, value: Any) -> list[Any]:
-        """What a form begins with is chosen in the list."""
+        """Choose in the list what the form begins with."""
         return [value, ""]
 
     def render(self, name: str, value: Any, attrs: Any = None, renderer: Any = None) -> SafeString:

@@ -188,7 +188,8 @@ _COMPACT: Final = f"""
     DELETE FROM {{change}} WHERE id IN (
         WITH base AS MATERIALIZED (
             SELECT c.id, c.position, c.kind, c.read_at, c.created_position, c.up_to, c.read_category,
-                   n.category, row_number() OVER (PARTITION BY c.notification_id ORDER BY c.position DESC) AS age
+                   n.category,
+                   row_number() OVER (PARTITION BY c.notification_id ORDER BY c.position DESC) AS age
             FROM {{change}} c LEFT JOIN {{notification}} n ON n.id = c.notification_id
             WHERE c.inbox_id = %s AND c.position <= %s
         ), all_read AS MATERIALIZED (
@@ -201,9 +202,11 @@ _COMPACT: Final = f"""
                 ON {sql_covers("r", "u", "u.category")}
             GROUP BY u.id
         )
-        SELECT id FROM base WHERE kind IN {sql_kinds(Carries.ID)} OR kind IN {sql_kinds(Carries.OBJECT)} AND age > 1
+        SELECT id FROM base
+        WHERE kind IN {sql_kinds(Carries.ID)} OR kind IN {sql_kinds(Carries.OBJECT)} AND age > 1
         UNION ALL
-        SELECT b.id FROM base b LEFT JOIN (SELECT DISTINCT position FROM taken_along) t ON t.position = b.position
+        SELECT b.id FROM base b
+            LEFT JOIN (SELECT DISTINCT position FROM taken_along) t ON t.position = b.position
         WHERE b.kind IN {sql_kinds(Carries.NOTHING)} AND t.position IS NULL
     )"""  # noqa: S608 (no input)
 

@@ -77,7 +77,7 @@ def _refusal(answer: HTTPResponse) -> Finding | None:
 
 
 def _detail(answer: HTTPResponse) -> str:
-    """What the hub says in its refusal; nothing in the answer of somebody else."""
+    """Read the detail of a refusal by the hub; empty for an answer of somebody else."""
     try:
         return f": {json.loads(answer.read(MAX_DETAIL_BYTES))['detail']}"
     except (ValueError, KeyError, TypeError):
@@ -105,7 +105,10 @@ def _watch(answer: HTTPResponse, user: Any, started: float) -> Iterator[Finding]
 
 
 def _arrival(answer: HTTPResponse, public_id: UUID) -> float:
-    """When the notification came. Raises ``TimeoutError`` when it does not."""
+    """Wait for the notification, and return when it came.
+
+    Raises ``TimeoutError`` when it does not.
+    """
     deadline = time.monotonic() + WAIT_SECONDS
     for name, data in _events(answer):
         if name == "notification.created" and json.loads(data)["notification"]["id"] == str(public_id):

@@ -106,7 +106,7 @@ def _migrations(missing_count: int) -> Finding:
 
 
 def _overdue() -> Iterator[Finding]:
-    """What the sweeper of any serving process would have taken within seconds, and what nobody could."""
+    """Look for what the sweeper should have taken within seconds, and for what nobody could take."""
     long_ago = timezone.now() - WAITING
     due = Q(deliver_at__lt=long_ago) | Q(deliver_at__isnull=True, event__created_at__lt=long_ago)
     overdue = Notification.objects.filter(Notification.STAGED & due).count()
@@ -127,7 +127,7 @@ def _overdue() -> Iterator[Finding]:
 
 
 def _installation(*, is_layer_well: bool) -> Iterator[Finding]:
-    """Who this is, and who else is there."""
+    """Say who this is, and who else is there."""
     try:
         known = selectors.installation()
         is_certain = hub_config().installation or selectors.database_identity().is_certain

@@ -22,15 +22,15 @@ class Finding(NamedTuple):
 
 
 def ok(subject: str, text: str) -> Finding:
-    """What works."""
+    """Say that something works."""
     return Finding("ok", subject, text)
 
 
 def warning(subject: str, text: str) -> Finding:
-    """What works, but not as well as it could."""
+    """Say that something works, but not as well as it could."""
     return Finding("warning", subject, text)
 
 
 def error(subject: str, text: str) -> Finding:
-    """What does not work."""
+    """Say that something does not work."""
     return Finding("error", subject, text)

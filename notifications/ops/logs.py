@@ -71,7 +71,7 @@ class Seldom(logging.Filter):
         self._said_at: dict[str, float] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether it is time again; then put the reason into the message."""
+        """Let a text through when its minute is over, with the reason put into its message."""
         text, now = str(record.msg), time.monotonic()
         if now - self._said_at.get(text, -SELDOM_SECONDS) < SELDOM_SECONDS:
             return False

@@ -42,7 +42,7 @@ class HubCollector(Collector):
         self._metrics = metrics
 
     def collect(self) -> Iterator[Metric]:
-        """All of them, with their labels."""
+        """Give all families, with their labels."""
         metrics = self._metrics
         yield GaugeMetricFamily("hub_streams_open", "Streams that are open.", value=metrics.open_count)
         yield _by("hub_streams_opened", "Streams opened, by how they began.", "resume", metrics.opened)
@@ -136,7 +136,7 @@ def share_counts(counts_writer: CountsWriter) -> None:
 
 
 def totals() -> tuple[Metrics, bool]:
-    """What was counted, and whether that is of all workers, ended ones included.
+    """Read what was counted, and whether that is of all workers, ended ones included.
 
     Otherwise it is of this process alone.
     """

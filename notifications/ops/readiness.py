@@ -33,7 +33,7 @@ _ESSENTIAL: Final = ("process", "database", "migrations")
 
 @dataclass(frozen=True, slots=True)
 class ReadinessReport:
-    """What was found, each part in one word; ``ok`` is well."""
+    """The state of each part in one word; ``ok`` is well."""
 
     process: Literal["ok", "draining"]
     database: Literal["ok", "lost"]

@@ -1,7 +1,7 @@
 """What is removed by itself: which rows, after how long, by which setting.
 
-When something goes is decided here alone; its owner knows how, a bounded number of rows at a time. The sweeper
-removes what is for the hub's own use, and ``manage.py prune_notifications`` what users have been sent.
+When something is removed is decided here alone; its owner knows how, a bounded number of rows at a time. The
+sweeper removes what is for the hub's own use, ``manage.py prune_notifications`` what users have been sent.
 """
 
 from __future__ import annotations

@@ -69,7 +69,7 @@ class TailForm(forms.Form):
         return given
 
     def tail_filter(self) -> TailFilter | None:
-        """What the filter admits; None while something about it is wrong."""
+        """Make the filter of the tail; None while something about it is wrong."""
         if not self.is_valid():
             return None
         given = self.cleaned_data

@@ -68,40 +68,40 @@ def time_machine_page(request: HttpRequest, inbox: Inbox, context: dict[str, Any
 
 
 def _state(request: HttpRequest, inbox: Inbox) -> dict[str, Any]:
-    """What is shown of one moment."""
+    """Make the context that shows the inbox at one position."""
     before = parse_position(request.GET.get("before", ""))
     try:
-        moment, past = _read(request, inbox, before)
+        requested, past = _read(request, inbox, before)
     except CursorExpired:  # it was compacted just now
         inbox.refresh_from_db(fields=["epoch", "head", "floor", "unread_count", "changed_at"])
-        moment, past = _read(request, inbox, before)
+        requested, past = _read(request, inbox, before)
     has_content = can(request, "view_content")
     return {
-        **_moment_context(inbox, moment, has_content),
-        **_list_context(past, moment, before, has_content),
+        **_position_context(inbox, requested, has_content),
+        **_list_context(past, requested, before, has_content),
         "content_hidden": "" if has_content else CONTENT_HIDDEN,
         "content_hidden_why": "" if has_content else CONTENT_HIDDEN_WHY,
     }
 
 
 def _read(request: HttpRequest, inbox: Inbox, before: int | None) -> tuple[RequestedPosition, PastPage]:
-    moment = requested_position(inbox, request.GET)
+    requested = requested_position(inbox, request.GET)
     page = selectors.past_page(
-        inbox.pk, floor=inbox.floor, position=moment.position, before=before, limit=PAGE
+        inbox.pk, floor=inbox.floor, position=requested.position, before=before, limit=PAGE
     )
-    return moment, page
+    return requested, page
 
 
-def _moment_context(inbox: Inbox, moment: RequestedPosition, has_content: bool) -> dict[str, Any]:
+def _position_context(inbox: Inbox, requested: RequestedPosition, has_content: bool) -> dict[str, Any]:
     """The change that made the state what it is, and where one can go from here."""
-    position = moment.position
+    position = requested.position
     change = change_at(inbox, position)
     cursor = Cursor(inbox.epoch, position)
     notification = change.notification if change else None
     return {
         "inbox": inbox,
         "position": position,
-        "remark": moment.remark,
+        "remark": requested.remark,
         "cursor": cursor,
         "permalink": f"?{urlencode({'cursor': str(cursor)})}",
         "change": change,
@@ -118,16 +118,16 @@ def _moment_context(inbox: Inbox, moment: RequestedPosition, has_content: bool) 
 
 
 def _list_context(
-    past: PastPage, moment: RequestedPosition, before: int | None, has_content: bool
+    past: PastPage, requested: RequestedPosition, before: int | None, has_content: bool
 ) -> dict[str, Any]:
     return {
         "items": [_item(row, has_content) for row in past.rows],
         "listed_count": past.listed_count,
         "unread_count": past.unread_count,
-        "older": f"?{urlencode({'position': moment.position, 'before': past.next_before})}"
+        "older": f"?{urlencode({'position': requested.position, 'before': past.next_before})}"
         if past.next_before
         else "",
-        "newest": f"?{urlencode({'position': moment.position})}" if before else "",
+        "newest": f"?{urlencode({'position': requested.position})}" if before else "",
     }
 
 

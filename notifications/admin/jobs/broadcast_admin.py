@@ -66,7 +66,7 @@ class BroadcastAdmin(JobAdmin):
         return rows.defer("event__body", "event__actions", "event__data")
 
     def list_context(self, request: HttpRequest) -> dict[str, Any]:
-        """What composing is called."""
+        """Call the button that adds one “Compose”."""
         return {"add_words": _("Compose a notification")}
 
     # --- columns
@@ -74,7 +74,7 @@ class BroadcastAdmin(JobAdmin):
 
     @admin.display(description=gettext_lazy("type"))
     def what(self, job: Broadcast) -> SafeString:
-        """Its type; the title is on its page, for those who may see it."""
+        """Show its type; the title is on its page, for those who may see it."""
         return format_html(
             '<code>{}</code><span class="hub-under"><bdi>{}</bdi></span>', job.event.type, job.event.topic
         )
@@ -90,7 +90,7 @@ class BroadcastAdmin(JobAdmin):
 
     @admin.display(description=gettext_lazy("sent by"))
     def sender(self, job: Broadcast) -> SafeString:
-        """Who asked for it."""
+        """Show who asked for it."""
         return format_html('<bdi class="hub-user">{}</bdi>', job.event.source or job.owner or "–")
 
     def state_of(self, job: Any) -> tuple[str, str]:
@@ -122,11 +122,14 @@ class BroadcastAdmin(JobAdmin):
     # ----------------------------------------------------------------------------------------------
 
     def title_of(self, request: HttpRequest, job: Broadcast) -> str:
-        """Its title, for those who may see it."""
+        """Call the page by its title, for those who may see it, or by its type."""
         return job.event.title if self._may_see(request, job) else job.event.type
 
     def page_context(self, request: HttpRequest, job: Broadcast) -> dict[str, Any]:
-        """What was sent to whom, and what can still be done about it. Four queries at most."""
+        """Show what was sent to whom, and what can still be done about it.
+
+        Four queries at most.
+        """
         may_see = self._may_see(request, job)
         if may_see:
             job.event.refresh_from_db(fields=["body", "actions"])
@@ -149,7 +152,7 @@ class BroadcastAdmin(JobAdmin):
         }
 
     def _pending_words(self, job: Broadcast) -> str:
-        """What those are called who are not notified, of a broadcast that was to wait; empty of any other."""
+        """Name those who are not notified, of a broadcast that was to wait; empty for any other."""
         if job.deliver_at is None:
             return ""
         return _("not notified yet") if job.event.withdrawn_at is None else _("never notified")
@@ -162,7 +165,7 @@ class BroadcastAdmin(JobAdmin):
         return [_("named users")]
 
     def _failed(self, job: Broadcast) -> int:
-        """How many of its notifications the sequencer has marked failed, as far as ``MAX_FAILED``."""
+        """Count its notifications that the sequencer has marked failed, as far as ``MAX_FAILED``."""
         return count_failed(job.event_id, limit=MAX_FAILED)
 
     def _may_see(self, request: HttpRequest, job: Broadcast) -> bool:
@@ -302,7 +305,7 @@ class BroadcastAdmin(JobAdmin):
 
 
 class _Composed:
-    """What a form says, as an event that is not stored."""
+    """The content of a form, as an event that is not stored."""
 
     def __init__(self, form: ComposeForm) -> None:
         given = form.cleaned_data
@@ -315,7 +318,7 @@ class _Composed:
 
 
 def _note(event: Any, at: Any) -> NotificationRow:
-    """What the template of the user's inbox shows of it."""
+    """Make the context of the template that shows it in the user's inbox."""
     return NotificationRow(
         public_id=UUID(int=0),
         position=0,

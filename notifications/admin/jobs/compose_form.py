@@ -65,7 +65,7 @@ class LocalTimeInput(forms.DateTimeInput):
 
 
 class ComposeForm(forms.Form):
-    """All that ``services.broadcast`` takes from a person.
+    """A form for all that ``services.broadcast`` takes from a person.
 
     What the services refuse is shown at the fields that they name.
     """
@@ -233,7 +233,7 @@ class ComposeForm(forms.Form):
 
     @property
     def event(self) -> UntypedEvent:
-        """What the form is about, as far as it is filled in; a declared type brings its own level."""
+        """The event, as far as the form is filled in; a declared type brings its own level."""
         name = self.cleaned_data.get("type", "")
         return UntypedEvent(
             type_name=name, fields=self.cleaned_data.get("data", {}), default_level=registry.level_of(name)
@@ -292,7 +292,7 @@ class ComposeForm(forms.Form):
 
 
 class ReasonForm(forms.Form):
-    """Why something is done, for the record."""
+    """A form that asks why something is done, for the record."""
 
     reason = forms.CharField(
         label=gettext_lazy("Reason"),
@@ -321,7 +321,8 @@ def _action_fields() -> dict[str, forms.Field]:
                 max_length=MAX_URL_LENGTH,
                 widget=AdminTextInputWidget(attrs={"class": "vTextField hub-wide"}),
                 help_text=gettext_lazy(
-                    "For a link, a path on this site (/orders/7/) or an http(s) address. For a button, a path."
+                    "For a link, a path on this site (/orders/7/) or an http(s) address. "
+                    "For a button, a path."
                 ),
             ),
             f"actions_{number}_method": forms.ChoiceField(

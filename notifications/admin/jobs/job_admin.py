@@ -59,11 +59,11 @@ class JobStateFilter(admin.SimpleListFilter):
     parameter_name = "state"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        """All states."""
+        """Offer all states."""
         return list(JobState.choices)
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """Those in the state."""
+        """Keep the jobs in the chosen state."""
         return queryset.filter(state=self.value()) if self.value() else queryset
 
 
@@ -95,11 +95,11 @@ class JobAdmin(RecordsOnly, BoundedList):
     # -----------------------------------------------------------------------------------------
 
     def title_of(self, request: HttpRequest, job: Any) -> str:
-        """What the page of one is called."""
+        """Name the page of one job."""
         raise NotImplementedError
 
     def page_context(self, request: HttpRequest, job: Any) -> dict[str, Any]:
-        """What the page of one shows beside its progress."""
+        """Add what the page of one job shows beside its progress."""
         raise NotImplementedError
 
     def cancel(self, job_id: UUID) -> Job:
@@ -111,11 +111,11 @@ class JobAdmin(RecordsOnly, BoundedList):
         raise NotImplementedError
 
     def state_of(self, job: Any) -> tuple[str, str]:
-        """Its state: the chip that it looks like, and the word."""
+        """Say its state: the chip that it looks like, and the word."""
         return CHIPS[job.state], str(JobState(job.state).label)
 
     def share_of(self, job: Any) -> float:
-        """How much of the work is done, from 0 to 1."""
+        """Say how much of the work is done, from 0 to 1."""
         return float(job.processed_count / job.total_count) if job.total_count else 0.0
 
     def pending_of(self, job: Any) -> int:
@@ -145,17 +145,17 @@ class JobAdmin(RecordsOnly, BoundedList):
 
     @admin.display(description=gettext_lazy("requested"))
     def asked_at(self, job: Any) -> SafeString:
-        """When it was asked for."""
+        """Show when it was asked for."""
         return time_html(job.created_at)
 
     @admin.display(description=gettext_lazy("state"))
     def state_chip(self, job: Any) -> SafeString:
-        """Its state, as a coloured word."""
+        """Show its state, as a coloured word."""
         return chip_html(*self.state_of(job))
 
     @admin.display(description=gettext_lazy("progress"))
     def progress(self, job: Any) -> SafeString:
-        """How far it is, as a bar and in numbers."""
+        """Show how far it is, as a bar and in numbers."""
         pending = self.pending_of(job)
         done = job.processed_count - pending
         text = _("%(done)s of %(total)s") % {"done": number(done), "total": self.total_text(job)}
@@ -276,14 +276,14 @@ class JobAdmin(RecordsOnly, BoundedList):
         return reverse(name, args=[quote(str(arg)) for arg in args])
 
     def percent_of(self, job: Any, pending: int) -> int:
-        """How much is done; all of it when it is over, and never before."""
+        """Say how much is done: all of it when it is over, and never before."""
         if job.state == JobState.DONE and not pending:
             return 100
         part = (job.processed_count - pending) / job.processed_count if pending else 1
         return min(99, int(self.share_of(job) * part * 100))
 
     def total_text(self, job: Any) -> str:
-        """Of how many."""
+        """Say how many there are in all."""
         return number(job.total_count)
 
     def progress_of(self, job: Any) -> dict[str, Any]:

@@ -94,26 +94,26 @@ class ReplayAdmin(JobAdmin):
 
     @admin.display(description=gettext_lazy("action"))
     def verb_word(self, job: Replay) -> str:
-        """What it does."""
+        """Show what it does."""
         return str(VERBS[job.verb][0])
 
     @admin.display(description=gettext_lazy("notifications"))
     def which(self, job: Replay) -> str:
-        """Of what."""
+        """Show how many notifications it takes, and whether a filter names them."""
         if job.is_filtered:
             return _("%(total)s, by a filter") % {"total": self.total_text(job)}
         return self.total_text(job)
 
     @admin.display(description=gettext_lazy("reason"))
     def why(self, job: Replay) -> SafeString:
-        """What the member of staff wrote."""
+        """Show the reason that the member of staff wrote."""
         return format_html('<bdi class="hub-title hub-plain-title">{}</bdi>', job.reason)
 
     # --- the page of one
     # ----------------------------------------------------------------------------------------------
 
     def title_of(self, request: HttpRequest, job: Replay) -> str:
-        """What it does with how many."""
+        """Name what it does, and with how many notifications."""
         noun = ngettext("notification", "notifications", job.total_count)
         return f"{VERBS[job.verb][0]}: {self.total_text(job)} {noun}"
 
@@ -143,13 +143,13 @@ class ReplayAdmin(JobAdmin):
         }
 
     def share_of(self, job: Replay) -> float:
-        """By the keys that were walked over, where the total is not exact."""
+        """Go by the keys that were passed, where the total is not exact."""
         if job.is_estimate and job.until_id:
             return job.last_id / job.until_id
         return super().share_of(job)
 
     def total_text(self, job: Replay) -> str:
-        """Of how many; an estimate says so."""
+        """Say how many there are in all; an estimate says that it is one."""
         return (_("about %s") if job.is_estimate else "%s") % number(job.total_count)
 
     def run_chunk(self, job_id: UUID) -> bool:
@@ -224,7 +224,7 @@ class ReplayAdmin(JobAdmin):
         return self.start_once(request, form, start)
 
     def _log(self, request: HttpRequest, job: Replay) -> None:
-        """In Django's log: the replay, and each notification that was named."""
+        """Log the replay, and each notification that was named, in the history of Django's admin."""
         text = f"{VERBS[job.verb][0]}: {job.reason}"
         self.log_addition(request, job, text)
         if job.ids:

@@ -29,11 +29,11 @@ EVERYTHING: Final = "everything"
 
 
 class BadSelection(ValueError):
-    """What cannot be a selection; its text is a sentence for a person."""
+    """A selection that is impossible; its text is a sentence for a person."""
 
 
 def selection_in(request: HttpRequest) -> Selection:
-    """Which notifications a request is about: ``ids``, or the parameters of the list.
+    """Read which notifications a request is about: ``ids``, or the parameters of the list.
 
     Raises:
         BadSelection: an id or a filter is impossible, or there is neither: an address without anything does
@@ -80,7 +80,7 @@ def selection_fields(selection: Selection) -> dict[str, str]:
 
 
 class ReplayForm(forms.Form):
-    """What to do, for whom, and why."""
+    """A form that asks what to do, for whom, and why."""
 
     verb = forms.ChoiceField(
         label=gettext_lazy("Action"), choices=ReplayVerb.choices, widget=forms.RadioSelect

@@ -34,7 +34,7 @@ class ShownNotification(NamedTuple):
 
 
 class Total(RowCount):
-    """How many there are, in words."""
+    """A count of notifications, in words."""
 
     @classmethod
     def of(cls, rows: QuerySet[Notification]) -> Total:
@@ -54,7 +54,7 @@ class Total(RowCount):
 
 
 class Preview(NamedTuple):
-    """What the page shows.
+    """The numbers and notifications that the page shows.
 
     Attributes:
         total: of the selection.

@@ -48,14 +48,14 @@ def send_once(request: HttpRequest, path: str, key: UUID, work: Callable[[], UUI
         AlreadySent: the same form came with other content before.
     """
     body = {name: values for name, values in request.POST.lists() if name not in _NEVER_REPEATED}
-    asked = IdempotentRequest(producer_id=request.user.pk, path=path, key=str(key), body=body)
+    keyed = IdempotentRequest(producer_id=request.user.pk, path=path, key=str(key), body=body)
     try:
-        answer, was_done = services.once(asked, lambda: Answer(201, str(work())))
+        answer, was_done = services.once(keyed, lambda: Answer(201, str(work())))
     except IdempotencyKeyReused as error:
         raise AlreadySent from error
     return UUID(answer.body), was_done
 
 
 def repeated_fields(data: QueryDict) -> list[tuple[str, Any]]:
-    """What a page that asks repeats in hidden fields, so that what is confirmed is what was shown."""
+    """List the fields that a confirmation page repeats, so that what is confirmed is what was shown."""
     return [(name, value) for name, values in data.lists() if name not in _NEVER_REPEATED for value in values]

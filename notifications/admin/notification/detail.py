@@ -114,7 +114,7 @@ def page_context(
 
 
 def _timeline_context(timeline: Timeline) -> dict[str, Any]:
-    """What the timeline says, and what of it stands elsewhere on the page."""
+    """Take apart the timeline for the places on the page that show it."""
     return {
         "timeline": timeline.entries,
         "origins": timeline.origins,
@@ -137,7 +137,7 @@ def _is_safe(url: str) -> bool:
 
 
 def _may_be_out(notification: Notification, others: Any) -> bool:
-    """Whether its recipient or anybody else may still have what it says."""
+    """Check whether its recipient or anybody else may still have what it says."""
     is_there = notification.deleted_at is None and notification.failed_at is None
     return notification.event.withdrawn_at is None and (is_there or bool(others))
 

@@ -24,7 +24,7 @@ from notifications.services import Erased
 
 
 class EraseForm(forms.Form):
-    """What to erase, and why."""
+    """A form that asks what to erase, and why."""
 
     scope = forms.ChoiceField(
         label=gettext_lazy("Scope"),

@@ -176,7 +176,7 @@ def _replayed(trace: Trace, *, may_replay: bool) -> TimelineEntry:
 
 
 def _made(trace: Trace) -> list[Fact]:
-    """What came of it, as far as ``MAX_MADE_SHOWN``."""
+    """List what came of a replay, as far as ``MAX_MADE_SHOWN``."""
     shown = trace.made[:MAX_MADE_SHOWN]
     if trace.verb is ReplayVerb.REDELIVER:
         return [
@@ -189,7 +189,7 @@ def _made(trace: Trace) -> list[Fact]:
 
 
 def _origin(source: Source) -> list[Fact]:
-    """Of which notification it was made, and whose that was."""
+    """Say of which notification it was made, and whose that was."""
     name = _("Copy of") if source.verb is ReplayVerb.COPY else _("Replay of")
     if source.original is None:
         return [Fact(name, _("a notification that no longer exists"))]
@@ -200,7 +200,7 @@ def _origin(source: Source) -> list[Fact]:
 
 
 def _by(job: Replay | None, *, may_replay: bool) -> list[Fact]:
-    """Who replayed it, and why."""
+    """Say who replayed it, and why."""
     if job is None:
         return []
     facts = [Fact(_("By"), job.by, replay_job_url(job.pk) if may_replay else "")]
@@ -231,7 +231,7 @@ def _entry(change: Change, epoch: str) -> TimelineEntry:
 
 
 def _still_to_come(notification: Notification, state: State) -> list[TimelineEntry]:
-    """What has not happened yet, or never will."""
+    """List what has not happened yet, or never will."""
     match state:
         case State.FAILED:
             return [

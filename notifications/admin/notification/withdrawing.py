@@ -42,14 +42,17 @@ MAX_EVENTS: Final = 1_000
 
 
 class WithdrawForm(ReasonForm):
-    """Why, and up to which notification: what is sent after the page was shown is not taken."""
+    """A form that asks why, and says up to which notification.
+
+    What is sent after the page was shown is not taken.
+    """
 
     until = forms.IntegerField(min_value=0, max_value=2**63 - 1, widget=forms.HiddenInput)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Preview:
-    """What would go.
+    """The events and notifications that would be withdrawn.
 
     Attributes:
         keys: of the events that are taken back.
@@ -69,12 +72,12 @@ class Preview:
 
     @property
     def total(self) -> Total:
-        """How many events that is."""
+        """How many events are withdrawn."""
         return Total(len(self.keys), is_estimate=self.has_more, is_more=self.has_more)
 
     @property
     def words(self) -> str:
-        """What goes."""
+        """The events and notifications that are withdrawn, in words."""
         events = ngettext("%s event", "%s events", len(self.keys)) % self.total
         return _("%(events)s, %(notifications)s") % {"events": events, "notifications": self.going.words}
 

@@ -33,7 +33,7 @@ delete_by_staff: Final[Verb] = partial(services.delete, reason=Reason.STAFF)
 
 
 class ActionResult:
-    """What a verb did to a selection, over all its recipients."""
+    """Counts of what an action did to a selection, over all its recipients."""
 
     def __init__(self) -> None:
         self.changed = 0

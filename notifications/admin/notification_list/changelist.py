@@ -48,7 +48,7 @@ class NotificationList(AnyChangeList):
 
     @property
     def can_be_taken_whole(self) -> bool:
-        """Whether what is listed is what the filters mean, so that all of it may be replayed or withdrawn."""
+        """Whether all that the filters mean may be replayed or withdrawn: they were all understood."""
         is_narrowed = bool(self.query) or self.has_active_filters
         return is_narrowed and bool(self.result_list) and not self.conditions.wrong
 

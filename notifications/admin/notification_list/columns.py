@@ -69,7 +69,7 @@ class NotificationColumns:
 
     @admin.display(description=gettext_lazy("level"))
     def level_chip(self, row: Notification) -> SafeString:
-        """The level."""
+        """Show the level."""
         return level_html(row.event.level)
 
     @admin.display(description=gettext_lazy("state"))
@@ -84,7 +84,7 @@ class NotificationColumns:
 
     @admin.display(description=gettext_lazy("created"))
     def created(self, row: Notification) -> SafeString:
-        """When it was listed, or else when it was staged or will be delivered.
+        """Show when it was listed, or else when it was staged or will be delivered.
 
         It also says whether a replay made it.
         """

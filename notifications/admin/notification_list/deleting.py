@@ -23,7 +23,7 @@ from notifications.models import Notification
 
 
 class DeletesThroughServices(BoundedList):
-    """What Django's pages do when a notification, or a selection, is deleted."""
+    """A mixin that lets Django's pages delete notifications through the services."""
 
     def delete_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
@@ -39,7 +39,10 @@ class DeletesThroughServices(BoundedList):
     def get_deleted_objects(
         self, objs: Any, request: HttpRequest
     ) -> tuple[list[Any], dict[Any, int], set[Any], list[Any]]:
-        """What the page that asks shows. Nothing else goes with a notification; not even its row does."""
+        """Show the notifications on the page that asks.
+
+        Nothing else is deleted with them; not even their rows are.
+        """
         rows = list(objs)
         shown = [
             format_html(

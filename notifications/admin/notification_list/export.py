@@ -29,8 +29,8 @@ CHUNK: Final = 200
 FORMATS: Final = {"csv": "text/csv; charset=utf-8", "json": "application/json"}
 CONTENT: Final = ("title", "body", "url", "actor", "actions", "data")
 COLUMNS: Final = (
-    "id", "recipient", "type", "category", "topic", "level", "state", "sent_at", "sent_by", "created_at", "position",
-    "read_at", "deleted_at", "reason", "deliver_at", "expires_at", "collapse_key", "replay_of",
+    "id", "recipient", "type", "category", "topic", "level", "state", "sent_at", "sent_by", "created_at",
+    "position", "read_at", "deleted_at", "reason", "deliver_at", "expires_at", "collapse_key", "replay_of",
 )  # fmt: skip
 # What a spreadsheet takes for a formula, after blanks too; and what would hide such a sign from us.
 _FORMULA: Final = tuple("=+-@\t\r\n|%\uff1d\uff0b\uff0d\uff20")
@@ -139,7 +139,7 @@ def _object(record: Record) -> str:
 
 
 def _data(text: str) -> str:
-    """What is not JSON, because it was written past the services, is shown as the text that it is."""
+    """Show text that is not JSON, because it was written past the services, as the text that it is."""
     try:
         return data_as_json(text)
     except ValueError:

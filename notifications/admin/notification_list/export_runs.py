@@ -43,7 +43,7 @@ class ExportsFull(Exception):
 
 
 def too_many_exports_answer() -> HttpResponse:
-    """What a member of staff is told who asked for one more."""
+    """Answer a member of staff who asked for one export more than there may be."""
     text = _("Too many exports are running. Nothing was exported. Try again when one of them has finished.")
     headers = {"Retry-After": str(RETRY_SECONDS), "Cache-Control": "no-store"}
     return HttpResponse(text, status=429, content_type="text/plain; charset=utf-8", headers=headers)
@@ -80,15 +80,15 @@ class ExportRecord:
         self._entry = log_list_change(request, started % names)
 
     def done(self) -> None:
-        """All of it was handed over."""
+        """Record that all of it was handed over."""
         self._say(self._done)
 
     def failed(self, count: int) -> None:
-        """It ended by an error; the reader has had ``count`` notifications at most."""
+        """Record that an error ended it; the reader has had ``count`` notifications at most."""
         self._say(self._failed % {**self._names, "count": count})
 
     def left(self, count: int) -> None:
-        """Its reader has gone, having had ``count`` notifications at most."""
+        """Record that its reader has gone, having had ``count`` notifications at most."""
         self._say(self._left % {**self._names, "count": count})
 
     def _say(self, text: str) -> None:
@@ -173,7 +173,7 @@ class ExportRun:
             logger.exception("What became of an export could not be put on record, which has it as started")
 
     def __iter__(self) -> Iterator[str]:
-        """All parts, in the thread that iterates."""
+        """Read all parts in the thread that iterates."""
         try:
             yield from iter(self.read, None)
         finally:
@@ -191,7 +191,7 @@ class AsyncExportParts:
         self._run = run
 
     def __aiter__(self) -> AsyncIterator[str]:
-        """It goes on where it was."""
+        """Go on where it was."""
         return self
 
     async def __anext__(self) -> str:
@@ -202,5 +202,5 @@ class AsyncExportParts:
         return text
 
     def close(self) -> None:
-        """What Django calls when the answer is over."""
+        """Close the export; Django calls this when the answer is over."""
         self._run.close()

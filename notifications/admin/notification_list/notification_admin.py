@@ -103,7 +103,7 @@ class NotificationAdmin(NotificationColumns, DeletesThroughServices):
     def get_object(
         self, request: HttpRequest, object_id: str, from_field: str | None = None
     ) -> Notification | None:
-        """By primary key, or by the id of the wire: that one makes the address worth keeping."""
+        """Find it by primary key, or by its public id, which makes the address worth keeping."""
         try:
             public_id = UUID(object_id)
         except ValueError:
@@ -152,15 +152,15 @@ class NotificationAdmin(NotificationColumns, DeletesThroughServices):
         return [*of_list, *verbs, erase, *super().get_urls()]
 
     def has_compose_permission(self, request: HttpRequest) -> bool:
-        """Whether withdrawing, and trying failed ones again, are offered."""
+        """Offer withdrawing, and trying failed ones again, to those who may compose."""
         return can(request, "compose")
 
     def has_replay_permission(self, request: HttpRequest) -> bool:
-        """Whether replaying is offered; its own pages ask again."""
+        """Offer replaying to those who may; its own pages check again."""
         return can(request, "replay")
 
     def list_context(self, request: HttpRequest) -> dict[str, Any]:
-        """Where replaying and withdrawing what is listed begin, for those who may."""
+        """Link the pages that replay and withdraw what is listed, for those who may."""
         may_replay, may_withdraw = self.has_replay_permission(request), can(request, "compose")
         return {
             "replay_url": reverse("admin:notification_hub_replay_add") if may_replay else "",

@@ -33,7 +33,7 @@ class _Choice(admin.SimpleListFilter):
     """A filter of one parameter with some values to choose from."""
 
     def queryset(self, request: HttpRequest, queryset: Rows) -> Rows:
-        """All: the list narrows itself, by all parameters at once."""
+        """Keep all: the list narrows itself, by all parameters at once."""
         return queryset
 
 
@@ -44,7 +44,7 @@ class StateFilter(_Choice):
     parameter_name = "state"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        """All states."""
+        """Offer all states."""
         return list(State.choices)
 
 
@@ -55,7 +55,7 @@ class SentFilter(_Choice):
     parameter_name = "sent"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        """The last hour, day and so on."""
+        """Offer the last hour, day and so on."""
         return [
             ("hour", gettext_lazy("Past hour")),
             ("day", gettext_lazy("Past 24 hours")),
@@ -71,7 +71,7 @@ class LevelFilter(_Choice):
     parameter_name = "level"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        """All levels."""
+        """Offer all levels."""
         return list(Level.choices)
 
 
@@ -149,7 +149,7 @@ class FieldsFilter(admin.ListFilter):
         yield from ()
 
     def queryset(self, request: HttpRequest, queryset: Rows) -> Rows:
-        """All, as above."""
+        """Keep all: the list narrows itself."""
         return queryset
 
 
@@ -177,8 +177,9 @@ FILTERS: Final = (
 
 
 def known_types(request: HttpRequest) -> set[tuple[str, str]]:
-    """Category and name of the declared event types, and of those of the newest events. One query a request,
-    of bounded cost.
+    """Category and name of the declared event types, and of those of the newest events.
+
+    One query a request, of bounded cost.
     """
     known: set[tuple[str, str]] | None = getattr(request, "_hub_known_types", None)
     if known is None:

@@ -88,7 +88,8 @@ def changes_since(since: datetime) -> Sample:
     rows = Change.objects.filter(AnyOf(F("pk"), keys), at__gte=since)
     values = rows.annotate(was_live=Exists(streams)).values_list(
         "at", "kind", "event__category", "event__source", "was_live", "event__created_at",
-        "notification__public_id", "notification__deliver_at", "notification__replay_id", "notification__replay_of",
+        "notification__public_id", "notification__deliver_at", "notification__replay_id",
+        "notification__replay_of",
     )  # fmt: skip
     return Sample([_happened(*row) for row in values], weight)
 

@@ -19,7 +19,7 @@ MAX_COUNT: Final = 10_000
 
 @dataclass(frozen=True, slots=True)
 class RowCount:
-    """How many there are.
+    """A number of rows, which may be an estimate.
 
     Attributes:
         count: exactly, or about so many.
@@ -77,5 +77,5 @@ def count_other_recipients(notification: Notification, *, max_rows: int) -> RowC
 
 
 def count_failed(public_ids: Collection[UUID]) -> int:
-    """How many of some notifications have failed. One query."""
+    """Count how many of some notifications have failed. One query."""
     return Notification.objects.filter(public_id__in=public_ids, failed_at__isnull=False).count()

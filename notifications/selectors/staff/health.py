@@ -11,7 +11,7 @@ from notifications.selectors.streams import is_worker_alive
 
 
 def count_open_streams() -> int:
-    """How many streams are open, in processes that show signs of life. One query."""
+    """Count the open streams of processes that show signs of life. One query."""
     return StreamSession.objects.filter(StreamSession.OPEN, is_worker_alive()).count()
 
 
@@ -24,6 +24,6 @@ def live_workers(*, seen_after: datetime, limit: int) -> list[tuple[Worker, int]
 
 
 def count_tokens_ending(now: datetime, *, within: timedelta) -> int:
-    """How many usable API tokens end within a time from now. One query."""
+    """Count the usable API tokens that end within a time from now. One query."""
     ending = ApiToken.objects.filter(revoked_at=None, expires_at__gt=now, expires_at__lte=now + within)
     return ending.count()

@@ -27,7 +27,7 @@ def with_is_staged(broadcasts: QuerySet[Any]) -> QuerySet[Any]:
 
 
 def count_staged(broadcast: Broadcast, *, limit: int) -> int:
-    """In how many inboxes a scheduled broadcast still waits, counted as far as a limit. One query."""
+    """Count the inboxes in which a scheduled broadcast still waits, as far as a limit. One query."""
     waiting = Notification.objects.filter(
         Notification.STAGED, deliver_at=broadcast.deliver_at, event_id=broadcast.event_id
     )
@@ -35,7 +35,7 @@ def count_staged(broadcast: Broadcast, *, limit: int) -> int:
 
 
 def count_failed(event_id: int, *, limit: int) -> int:
-    """How many notifications of an event have failed, counted as far as a limit. One query."""
+    """Count the failed notifications of an event, as far as a limit. One query."""
     return Notification.objects.filter(event_id=event_id, failed_at__isnull=False)[:limit].count()
 
 

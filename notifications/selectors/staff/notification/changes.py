@@ -52,7 +52,7 @@ def _spans_read_by_all(changes: Sequence[Change], notification: Notification) ->
 
 
 def _read_all(notification: Notification, spans: Sequence[Q]) -> list[Change]:
-    """All-read changes within the spans that admit the notification. One query."""
+    """Read the all-read changes within the spans that cover the notification. One query."""
     anywhere = Q(pk__in=())
     for span in spans:
         anywhere |= span
@@ -69,7 +69,7 @@ def _read_all(notification: Notification, spans: Sequence[Q]) -> list[Change]:
 
 
 def _merge(own: Sequence[Change], read_all: Sequence[Change]) -> list[Change]:
-    """By position, without all-read changes that found it read already."""
+    """Merge by position, without all-read changes that found it read already."""
     merged: list[Change] = []
     for change in sorted([*own, *read_all], key=lambda change: change.position):
         found_read = bool(merged) and (

@@ -49,7 +49,7 @@ class Delivery:
 
 @dataclass(frozen=True, kw_only=True)
 class Deliveries:
-    """All that is known, in order.
+    """The clients that were given it, in order.
 
     Attributes:
         shown: the first of each client.
@@ -61,7 +61,7 @@ class Deliveries:
 
 
 def deliveries_of(notification: Notification, inbox: Inbox | None) -> Deliveries:
-    """Who was given a notification. Four queries at most.
+    """Find who was given a notification. Four queries at most.
 
     Args:
         notification: with its event.
@@ -108,7 +108,7 @@ def _delivery(
 
 
 def _has(record: StreamSession, notification: Notification) -> bool:
-    """Whether what the record covers had the notification in it."""
+    """Check whether what the record covers had the notification in it."""
     event = notification.event
     if not _filters_of(record).admits(event):
         return False

@@ -33,7 +33,7 @@ class Trace(NamedTuple):
 
 
 class Source(NamedTuple):
-    """Of what a notification was made.
+    """The notification of which another was made, and how.
 
     Attributes:
         verb: how.
@@ -88,7 +88,10 @@ def source_of(notification: Notification) -> Source | None:
 
 
 def _copies(notification: Notification, jobs: Sequence[Replay]) -> list[Notification]:
-    """What some replays made of it for others: it came after everything that they could take."""
+    """Find the copies that some replays made of it for others.
+
+    They were staged after everything that those replays could take.
+    """
     if not jobs:
         return []
     made = Notification.objects.filter(

@@ -42,7 +42,7 @@ def withdrawable_events() -> QuerySet[Event]:
 
 
 def withdrawable_of(rows: Rows, *, limit: int) -> Withdrawable:
-    """What a withdrawal of some notifications would take back. One query.
+    """Find what a withdrawal of some notifications would take back. One query.
 
     Args:
         rows: the notifications that are chosen, in no order.
@@ -71,7 +71,7 @@ def broadcasts_of(event_ids: Collection[int]) -> list[Broadcast]:
 
 
 def notifications_named(public_ids: Collection[UUID], *, event_ids: Collection[int]) -> Rows:
-    """Those of some notifications that are of some events."""
+    """Find those of some notifications that are of some events."""
     return Notification.objects.filter(public_id__in=public_ids, event_id__in=event_ids)
 
 

@@ -58,7 +58,7 @@ class Conditions:
 
     @property
     def beside_indexed(self) -> Q:
-        """All but ``indexed``, in the terms of a notification."""
+        """Everything but ``indexed``, in the terms of a notification."""
         found = self.unindexed & self.joined_event
         return found if self.words is None else found & has_words(self.words)
 

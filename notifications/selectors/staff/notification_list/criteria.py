@@ -16,8 +16,8 @@ AGES: Final = {
     "week": timedelta(days=7),
     "month": timedelta(days=30),
 }
-# The parameter of an address, and the key of a stored replay, for what stands in the search box. All others are
-# called as the fields are.
+# The parameter of an address, and the key of a stored replay, for what stands in the search box. All others
+# are called as the fields are.
 SEARCH: Final = "q"
 
 

@@ -41,7 +41,8 @@ def conditions_of(criteria: Criteria, *, may_search_content: bool) -> Conditions
     """Read criteria. A few queries, each by an index; impossible values are noted as wrong.
 
     What stands in the search box is taken as the first of: an id, a cursor or ``username:position``; a
-    username; a topic; an event type; words in title and body. In quotation marks it is words and nothing else.
+    username; a topic; an event type; words in title and body. In quotation marks it is words and nothing
+    else.
 
     Args:
         criteria: what is asked for.

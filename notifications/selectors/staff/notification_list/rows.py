@@ -12,7 +12,7 @@ from notifications.selectors.staff.users import username_field
 
 
 def rows_by_key(rows: QuerySet[Notification], keys: Sequence[int]) -> list[Notification]:
-    """Those of some notifications that have these keys, in the order of the keys. Two queries.
+    """Read those of some notifications that have these keys, in the order of the keys. Two queries.
 
     Each has a list ``deletions``: the change that deleted it, if there is one, with its reason.
     """
@@ -41,7 +41,8 @@ def rows_to_export(keys: Sequence[int], *, without: Collection[str] = ()) -> lis
 
 
 def types_of_newest_events(limit: int) -> set[tuple[str, str]]:
-    """The categories and types of the newest events, of which no class need be declared. One query of bounded
-    cost.
+    """The categories and types of the newest events, of which no class need be declared.
+
+    One query of bounded cost.
     """
     return set(Event.objects.order_by("-id").values_list("category", "type")[:limit])

@@ -37,7 +37,7 @@ def exact_match(term: str) -> Q | None:
 
 
 def known_as(term: str) -> Literal["recipient", "topic", "type"] | None:
-    """What a text is the whole name of; None for nothing. Three queries at most."""
+    """Find what a text is the whole name of; None for nothing. Three queries at most."""
     if key_of_username(term) is not None:
         return "recipient"
     if len(term) <= MAX_TOPIC_LENGTH and Event.objects.filter(topic=term).exists():
