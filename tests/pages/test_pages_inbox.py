@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from django.conf import settings
 from django.contrib.auth.models import User
 from playwright.sync_api import Page, Route
 
@@ -247,6 +248,11 @@ def test_action__that_posts__is_sent_once_and_says_what_came_of_it(
     inbox.expect_toast("Done: Pay")
     inbox.expect_unread(0)
     assert answers == []
+    # Who is sent to log in has done nothing, though the login page itself is no error.
+    inbox.page.unroute_all()
+    inbox.page.context.clear_cookies(name=settings.SESSION_COOKIE_NAME)
+    inbox.press("Invoice 7", "Refused")
+    inbox.expect_toast("log in again")
 
 
 def test_gone_meanwhile__archiving_it_is_no_error(
