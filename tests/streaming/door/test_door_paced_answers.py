@@ -188,7 +188,7 @@ def works(hub: HubProcess, vera: str) -> None:
 def ended() -> list[str]:
     """What the history says of exports, once all of them have ended."""
     wait_until(
-        lambda: not any("begun" in text for text in exports_on_record()), what="the end of all exports"
+        lambda: not any("was started" in text for text in exports_on_record()), what="the end of all exports"
     )
     return exports_on_record()
 
@@ -236,7 +236,7 @@ def test_exports__read_left_and_never_read__hold_no_connection_and_leave_nothing
     assert len(stalled) >= AT_ONCE
     for asking in refused:
         assert (asking.answer.status, asking.answer.headers["Retry-After"]) == (429, "10")
-        assert asking.read().startswith("As many exports are under way as there may be. Nothing was exported")
+        assert asking.read().startswith("Too many exports are running. Nothing was exported")
     works(hub, vera)
     # Each was read only as far as it was written, also by Daphne, which would take all of it.
     assert [LEFT.fullmatch(text)[1] for text in ended()[done:]] == ["200"] * len(stalled)  # type: ignore[index]
