@@ -38,13 +38,13 @@ class SignIn(models.Model):
     address = models.GenericIPAddressField(_("address"), null=True, blank=True, editable=False)
     agent = models.CharField(_("agent"), max_length=MAX_AGENT_LENGTH, blank=True, editable=False)
     browser = models.CharField(_("browser"), max_length=100, blank=True, editable=False)
-    at = models.DateTimeField(_("at"), editable=False)
+    at = models.DateTimeField(_("logged in at"), editable=False)
     ended_at = models.DateTimeField(_("ended at"), null=True, blank=True, editable=False)
     ended_reason = models.CharField(_("reason"), max_length=15, choices=EndReason, blank=True, editable=False)
 
     class Meta:
-        verbose_name = _("sign-in")
-        verbose_name_plural = _("sign-ins")
+        verbose_name = _("login")
+        verbose_name_plural = _("logins")
         default_permissions = ("view",)
         permissions = (("end_signin", "Can end sessions"),)
         indexes: ClassVar[list[models.Index]] = [
