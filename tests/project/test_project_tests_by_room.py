@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -49,3 +50,9 @@ def test_folders__none__holds_more_modules_than_a_reader_takes_in() -> None:
     modules = [path for path in TESTS.rglob("*.py") if path.name != "__init__.py"]
     counts = Counter(path.parent.relative_to(TESTS).as_posix() for path in modules)
     assert {name: count for name, count in counts.items() if count > MAX_MODULES} == {}
+
+
+def test_files__that_code_and_documentation_refer_to__exist() -> None:
+    pages = [ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md"), *SOURCES.rglob("*.py")]
+    named = {name for page in pages for name in re.findall(r"\btest_\w+\.py\b", page.read_text("utf-8"))}
+    assert named - {path.name for path in TEST_FILES} == set()
