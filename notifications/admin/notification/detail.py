@@ -117,7 +117,7 @@ def _timeline_context(timeline: Timeline) -> dict[str, Any]:
     """Take apart the timeline for the places on the page that show it."""
     return {
         "timeline": timeline.entries,
-        "origins": timeline.origins,
+        "sources": timeline.sources,
         "successors": timeline.successors,
         "deliveries": timeline.deliveries,
         "reason": _reason(timeline.deletion.reason) if timeline.deletion else "",

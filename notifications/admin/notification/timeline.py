@@ -69,13 +69,13 @@ class Timeline:
     Attributes:
         entries: what happened and will happen.
         deliveries: to whom it was written; those that are shown are among the entries.
-        origins, successors: of what it was made, and what was made of it; for those who look no further than
+        sources, successors: of what it was made, and what was made of it; for those who look no further than
             the facts.
     """
 
     entries: list[TimelineEntry] = field(default_factory=list)
     deliveries: Deliveries = field(default_factory=Deliveries)
-    origins: Sequence[Fact] = ()
+    sources: Sequence[Fact] = ()
     successors: Sequence[Fact] = ()
 
     @property
@@ -114,7 +114,7 @@ def build_timeline(
     return Timeline(
         entries=[staged, *story, *_still_to_come(notification, state)],
         deliveries=deliveries,
-        origins=_origin(source) if source else (),
+        sources=_source_facts(source) if source else (),
         successors=[fact for trace in traces for fact in _made(trace) if trace.verb is ReplayVerb.REDELIVER],
     )
 
@@ -150,7 +150,7 @@ def _staged(notification: Notification, source: Source | None, *, may_replay: bo
         title=_("Queued"),
         at=notification.staged_at,
         note=" ".join(notes),
-        facts=[*_origin(source), *_by(source.job, may_replay=may_replay)] if source else (),
+        facts=[*_source_facts(source), *_by(source.job, may_replay=may_replay)] if source else (),
     )
 
 
@@ -188,7 +188,7 @@ def _made(trace: Trace) -> list[Fact]:
     return facts
 
 
-def _origin(source: Source) -> list[Fact]:
+def _source_facts(source: Source) -> list[Fact]:
     """Say of which notification it was made, and whose that was."""
     name = _("Copy of") if source.verb is ReplayVerb.COPY else _("Replay of")
     if source.original is None:

@@ -250,7 +250,7 @@ def test_redelivered__the_original_leads_to_its_successor_and_back(staff: Client
     ]
     successor = staff.get(page_of(new.public_id))
     assert [fact.url for fact in original.context["successors"]] == [page_of(new.public_id)]
-    assert [fact.url for fact in successor.context["provenances"]] == [page_of(old)]
+    assert [fact.url for fact in successor.context["sources"]] == [page_of(old)]
     [staged] = [entry for entry in successor.context["timeline"] if entry.kind == "staged"]
     assert staged.note.startswith("The content was first sent by shop at ")
     assert "re-delivered" in staff.get(f"{LIST}?recipient=ada").content.decode()
