@@ -12,7 +12,7 @@ from django.contrib.auth import get_user_model
 
 from notifications import selectors, services
 from notifications.models import Event, Inbox, Notification
-from notifications.streaming.connection.credential import Credential, session_fingerprint
+from notifications.streaming.credential import Credential, session_fingerprint
 from notifications.streaming.process import credential_validity
 from tests.helpers import auditor
 from tests.helpers.factories import make_user, order_event

@@ -11,8 +11,8 @@ from uuid import UUID
 from notifications.conf import hub_config
 from notifications.exceptions import CursorExpired
 from notifications.streaming import timing
+from notifications.streaming.concurrency_limit import ConcurrencyLimit
 from notifications.streaming.connection.changes import LogPage, read_log_page
-from notifications.streaming.connection.concurrency_limit import ConcurrencyLimit
 from notifications.streaming.connection.log_position import LogPosition
 from notifications.streaming.connection.request import StreamRequest
 from notifications.streaming.database_threads import in_database_thread

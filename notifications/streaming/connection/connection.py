@@ -23,17 +23,17 @@ from notifications.selectors import InboxState
 from notifications.services import Progress
 from notifications.streaming import timing
 from notifications.streaming.asgi import HeaderList, Receive, Send
+from notifications.streaming.concurrency_limit import ConcurrencyLimit
 from notifications.streaming.connection import control_frames
 from notifications.streaming.connection.backlog import Backlog
 from notifications.streaming.connection.changes import SharedChange
-from notifications.streaming.connection.concurrency_limit import ConcurrencyLimit
-from notifications.streaming.connection.credential import Credential
 from notifications.streaming.connection.log_position import LogPosition, ResumePlan, Verdict
 from notifications.streaming.connection.open_stream import OpenStream
 from notifications.streaming.connection.request import StreamRequest
 from notifications.streaming.connection.send_queue import SendQueue
 from notifications.streaming.connection.shared_inbox import ChangeSource
 from notifications.streaming.connection.transport import Transport
+from notifications.streaming.credential import Credential
 from notifications.streaming.frames import Ending, ResetReason
 from notifications.streaming.metrics import METRICS
 from notifications.streaming.transient import TransientEvent

@@ -16,9 +16,9 @@ from notifications.http.user_agents import printable_agent
 from notifications.models import OpenedBy, Worker
 from notifications.selectors import InboxState
 from notifications.streaming.asgi import HeaderList, Headers, Scope
-from notifications.streaming.connection.credential import Credential
 from notifications.streaming.connection.log_position import ResumePlan
 from notifications.streaming.connection.request import StreamRequest
+from notifications.streaming.credential import Credential
 from notifications.streaming.door.credentials import identify
 from notifications.streaming.refusal import Refusal
 from notifications.system.addresses import normal_address

@@ -35,7 +35,7 @@ from notifications.protocol.problems import scope_challenge
 from notifications.services.credentials.bearer import bearer_of
 from notifications.sql.dialect import column, table
 from notifications.streaming.asgi import Headers
-from notifications.streaming.connection.credential import Credential, has_standard_users, session_fingerprint
+from notifications.streaming.credential import Credential, has_standard_users, session_fingerprint
 from notifications.streaming.refusal import Refusal
 
 MAX_SESSION_KEY_LENGTH = 4_096

@@ -13,8 +13,8 @@ from notifications.conf import hub_config
 from notifications.exceptions import StreamLimit
 from notifications.models import EndReason, new_public_id
 from notifications.streaming.asgi import SECURITY_HEADERS, HeaderList, Headers, Receive, Scope, Send
+from notifications.streaming.concurrency_limit import QueueFull
 from notifications.streaming.connection import control_frames
-from notifications.streaming.connection.concurrency_limit import QueueFull
 from notifications.streaming.connection.connection import Connection
 from notifications.streaming.connection.request import StreamRequest
 from notifications.streaming.connection.transport import SERVER_SEND, transport_of

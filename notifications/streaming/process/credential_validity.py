@@ -21,7 +21,7 @@ from django.utils import timezone
 
 from notifications.models import ApiToken
 from notifications.sql.dialect import column, is_postgresql, table
-from notifications.streaming.connection.credential import Credential, has_standard_users, session_fingerprint
+from notifications.streaming.credential import Credential, has_standard_users, session_fingerprint
 from notifications.streaming.frames import Ending
 
 MAX_KEYS: Final = 1_000

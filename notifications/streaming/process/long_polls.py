@@ -11,7 +11,7 @@ from typing import Any, Final
 from notifications.filters import Filters
 from notifications.streaming.addressing import user_key
 from notifications.streaming.connection.changes import SharedChange
-from notifications.streaming.connection.credential import Credential
+from notifications.streaming.credential import Credential
 from notifications.streaming.frames import CloseReason, ResetReason
 from notifications.streaming.transient import TransientEvent
 

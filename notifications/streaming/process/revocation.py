@@ -17,8 +17,8 @@ from notifications import selectors
 from notifications.conf import hub_config
 from notifications.streaming import timing
 from notifications.streaming.connection.connection import Connection
-from notifications.streaming.connection.credential import Credential
 from notifications.streaming.connection.shared_inbox import SharedInbox
+from notifications.streaming.credential import Credential
 from notifications.streaming.database_threads import in_database_thread
 from notifications.streaming.frames import CloseReason, Ending
 from notifications.streaming.process.long_polls import LongPoll

@@ -14,7 +14,7 @@ from notifications.conf import hub_config
 from notifications.http.rate_limits import MemoryBuckets
 from notifications.streaming import timing
 from notifications.streaming.asgi import Receive
-from notifications.streaming.connection.concurrency_limit import ConcurrencyLimit
+from notifications.streaming.concurrency_limit import ConcurrencyLimit
 from notifications.streaming.connection.connection import Connection
 from notifications.streaming.connection.shared_inbox import SharedInbox
 from notifications.streaming.connection.transport import watch_peers

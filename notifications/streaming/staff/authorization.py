@@ -9,7 +9,7 @@ from django.contrib.auth import get_user_model
 
 from notifications import permissions
 from notifications.streaming.asgi import Headers
-from notifications.streaming.connection.credential import Credential
+from notifications.streaming.credential import Credential
 from notifications.streaming.door.credentials import identify_session
 from notifications.streaming.frames import Ending
 from notifications.streaming.process import credential_validity

@@ -14,14 +14,14 @@ import pytest
 from notifications.payloads import ChangeRow
 from notifications.selectors import InboxState
 from notifications.streaming.asgi import Headers
+from notifications.streaming.concurrency_limit import ConcurrencyLimit
 from notifications.streaming.connection import write_batching
 from notifications.streaming.connection.changes import SharedChange
-from notifications.streaming.connection.concurrency_limit import ConcurrencyLimit
 from notifications.streaming.connection.connection import Connection
-from notifications.streaming.connection.credential import Credential
 from notifications.streaming.connection.log_position import ResumePlan
 from notifications.streaming.connection.request import StreamRequest
 from notifications.streaming.connection.transport import UvicornTransport
+from notifications.streaming.credential import Credential
 from notifications.streaming.frames import CloseReason
 from notifications.streaming.process.fanout import Fanout
 from notifications.streaming.transient import TransientEvent

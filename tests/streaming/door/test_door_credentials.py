@@ -21,7 +21,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from notifications.streaming.asgi import Headers
-from notifications.streaming.connection.credential import Credential
+from notifications.streaming.credential import Credential
 from notifications.streaming.door.credentials import identify
 from notifications.streaming.refusal import Refusal
 from tests.helpers.factories import make_user

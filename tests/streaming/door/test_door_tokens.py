@@ -11,7 +11,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from notifications.streaming.asgi import Headers
-from notifications.streaming.connection.credential import Credential
+from notifications.streaming.credential import Credential
 from notifications.streaming.database_threads import in_database_thread
 from notifications.streaming.door import credentials
 from tests.helpers.asgi import AsgiStream, Streams, send_to, stream_scope

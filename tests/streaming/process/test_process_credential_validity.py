@@ -20,7 +20,7 @@ from notifications.contrib.security import services as security_services
 from notifications.contrib.security.models import SignIn
 from notifications.signals import streams_changed
 from notifications.streaming.asgi import Headers
-from notifications.streaming.connection.credential import Credential, session_fingerprint
+from notifications.streaming.credential import Credential, session_fingerprint
 from notifications.streaming.door.credentials import identify
 from notifications.streaming.process import credential_validity
 from notifications.streaming.refusal import Refusal

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from notifications.streaming.connection.concurrency_limit import ConcurrencyLimit, QueueFull
+from notifications.streaming.concurrency_limit import ConcurrencyLimit, QueueFull
 from tests.helpers.waiting import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.shape("embedded")
