@@ -95,6 +95,13 @@ class TransientEventTooLarge(HubError):
     )
 
 
+class RunEventTooLarge(HubError):
+    """Events of a run that are sent at once and have more than 256 KiB."""
+
+    code = "too_large"
+    message = "The events of a run may hold at most 256 KiB at once; send them in several requests."
+
+
 class UnknownEventType(HubError):
     """An event type that no installed app registers, when only registered types are accepted."""
 
