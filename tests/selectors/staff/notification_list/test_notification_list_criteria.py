@@ -12,6 +12,8 @@ from django.utils import timezone
 
 from notifications import services
 from notifications.models import Event, IdempotencyKey, Inbox, Notification
+from notifications.selectors.staff.notification_list.criteria import PARAMETERS, BadCriteria, Criteria
+from notifications.selectors.staff.notification_list.meaning import conditions_of
 from tests.helpers.factories import make_user, order_event, send
 from tests.helpers.staff import LIST, row_of, shown_titles, titles_of
 
@@ -149,3 +151,36 @@ def test_fields__topic_producer_and_key__find_what_was_sent(staff: Client, ada: 
     assert titles_of(staff, key="k1") == ["second", "first"]
     assert titles_of(staff, key="k2") == ["third"]
     assert titles_of(staff, key="k3") == titles_of(staff, producer="nobody") == []
+
+
+def test_criteria__stored_and_read_again__are_the_same_whatever_is_asked_for() -> None:
+    given = {name: f" {name} 1 " for name in PARAMETERS} | {"unknown": "x", "page": "3"}
+    criteria = Criteria.from_parameters(given)
+    stored = json.loads(json.dumps(criteria.as_parameters()))
+    assert stored == {name: f"{name} 1" for name in PARAMETERS}
+    assert Criteria.from_parameters(stored) == criteria
+    assert Criteria.from_parameters({}).as_parameters() == {}
+    assert not Criteria.from_parameters({"unknown": "x"})
+
+
+def test_criteria__of_a_span_that_ends_now__keep_when_it_began() -> None:
+    now = timezone.now()
+    fixed = Criteria(sent="day", level="error").fixed_at(now)
+    assert fixed == Criteria(sent_from=(now - timedelta(days=1)).isoformat(), level="error")
+    assert fixed.fixed_at(now + timedelta(hours=1)) == fixed
+
+
+def test_conditions__that_cannot_be_read__leave_the_others_and_fail_a_check(ada: User) -> None:
+    send(ada, "one")
+    conditions = conditions_of(Criteria(state="lost", recipient="ada"), may_search_content=True)
+    assert conditions.matching().count() == 1
+    with pytest.raises(BadCriteria, match="lost"):
+        conditions.check()
+
+
+def test_conditions__words__find_nothing_for_who_may_not_search_content(ada: User) -> None:
+    send(ada, "Parcel")
+    criteria = Criteria(search="parcel")
+    assert conditions_of(criteria, may_search_content=True).matching().count() == 1
+    refused = conditions_of(criteria, may_search_content=False)
+    assert (refused.matching().count(), refused.searched_as) == (0, "refused")
