@@ -1,5 +1,6 @@
-"""The one place where an inbox's log grows: each change takes the next position, and all are written as
-sets.
+"""Write changes to the logs of inboxes; a log grows by this module alone.
+
+Each change takes the next position of its inbox, and all of them are written as sets.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
-"""Holds a live database to the invariants of the log: each check is one statement, so one snapshot, over a
-run of inboxes.
+"""Check a live database against the invariants of the log.
+
+Each check is one statement, so one snapshot, over a run of inboxes.
 
 Nothing is locked and nothing is written; writers may go on meanwhile. What a check finds was wrong at one
 moment.

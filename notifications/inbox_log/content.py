@@ -1,5 +1,6 @@
-"""What a notification may hold (protocol, section 4), checked at the door and once more when it enters the
-log.
+"""Check what a notification holds against the protocol, section 4.
+
+It is checked when it is sent, and once more when it enters the log.
 """
 
 from __future__ import annotations
@@ -107,11 +108,10 @@ def build_event(
 
 
 def check_event(event: Event) -> None:
-    """Refuse a stored event that could not be shown, or that came past every door and is not what its type
-    declares.
+    """Refuse a stored event that could not be shown, or does not fit its type.
 
-    One that a door has let in is not held to its type again: it may have been declared otherwise, or by
-    another version of the application.
+    Only an event that was written past the services is compared with its type. The type of another may have
+    been declared otherwise when it was sent, or by another version of the application.
 
     Raises:
         InvalidInput: one entry for each bad field.
@@ -153,7 +153,7 @@ def check_transient(event: EventType | UntypedEvent, topic: str) -> str:
 
 
 def text_errors(texts: Mapping[str, Any]) -> dict[str, str]:
-    """What is wrong with the lengths and characters of some text fields, by name."""
+    """Say what is wrong with the lengths and characters of some text fields, by name."""
     errors: dict[str, str] = {}
     for name, text in texts.items():
         if not isinstance(text, str):
@@ -173,8 +173,9 @@ def text_errors(texts: Mapping[str, Any]) -> dict[str, str]:
 
 
 def check_schedule(deliver_at: Any, expires_at: Any) -> None:
-    """Refuse what is no time, times without a zone or that some zone cannot show, and an expiry that comes
-    before the delivery.
+    """Refuse times that cannot be used, and an expiry that comes before the delivery.
+
+    A time needs a time zone, and every zone must be able to show it.
 
     Raises:
         InvalidInput: with the field at fault.

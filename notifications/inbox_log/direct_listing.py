@@ -1,5 +1,6 @@
-"""Lists one event for many at once, past the staging, where nothing waits that would have to go first: for
-broadcasts.
+"""List one event for many recipients at once without staging it, for broadcasts.
+
+This is done where nothing is staged that would have to be listed first.
 
 A row that is staged is written twice, and each time into most of its indexes. Here the notification is stored
 with its position, by one statement for all (ADR 16). What ``inbox_log.sequencer`` and ``inbox_log.append``

@@ -1,5 +1,6 @@
-"""New epochs: after a restore from a backup, positions are used again, and no cursor from before may be taken
-for a new one.
+"""Give inboxes new epochs after a restore from a backup.
+
+Positions are used again then, and no cursor from before the restore may be taken for a new one.
 """
 
 from __future__ import annotations

@@ -131,8 +131,9 @@ def lock_statements(user_id: Any) -> list[Statement]:
 
 
 def announce_on_commit(heads: Mapping[Any, int]) -> None:
-    """Send ``inbox_changed`` once the running transaction has committed; a rolled-back one is never
-    announced.
+    """Send ``inbox_changed`` once the running transaction has committed.
+
+    A transaction that is rolled back is never announced.
     """
     if heads:
         transaction.on_commit(

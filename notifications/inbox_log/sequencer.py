@@ -1,5 +1,4 @@
-"""The sequencer: gives staged notifications their positions, in a short transaction of its own, after the
-commit.
+"""Give staged notifications their positions, in a short transaction of its own after the commit.
 
 Inbox rows are locked in user order; staged rows are never locked. Whoever comes second finds nothing staged
 and does nothing, so the sequencer may be called by anybody, any number of times.
@@ -239,7 +238,7 @@ def _fail(rows: Sequence[tuple[Staged, str]]) -> None:
 
 
 def _drop(keys: Sequence[int]) -> None:
-    """What was withdrawn while it was staged: nobody has seen it, so nothing is left of it."""
+    """Remove what was withdrawn while it was staged: nobody has seen it, so nothing is left of it."""
     if keys:
         Notification.objects.filter(pk__in=keys).delete()
 
@@ -290,7 +289,7 @@ def _collapse_key(row: Staged, event: Event) -> _CollapseKey:
 
 
 def _replaceable(staged: Sequence[Staged], events: dict[int, Event]) -> dict[_CollapseKey, list[Listed]]:
-    """What is listed now under the collapse keys of the staged rows. One query, or none."""
+    """Find what is listed now under the collapse keys of the staged rows. One query, or none."""
     collapsing = [row for row in staged if row.collapse_key]
     if not collapsing:
         return {}

@@ -1,4 +1,4 @@
-"""What is staged and due, and its reading: the statement that every send waits for, so it is SQL."""
+"""Read what is staged and due; every send waits for this statement, so it is SQL."""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
-"""Erasing what notifications say: title, body, link, data, actor and actions. What is left says that there was one of
-this type, and its positions stay.
+"""Erase what notifications say: title, body, link, data, actor and actions.
+
+What is left says that there was a notification of this type, and its positions stay.
 
 An event that others were sent too keeps its content for them: the erased copies are pointed at a blank event
 of the same type, and so are their changes. Whoever reads the log again, by a stream, a poll or the time
