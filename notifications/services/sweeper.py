@@ -21,7 +21,7 @@ class Step(NamedTuple):
 
     Attributes:
         name: what has become of that which it counts.
-        does: what it does, as a sentence.
+        does: what it does, as a sentence; a failure has it in its traceback.
         run: does it, in short transactions of its own; returns how many.
     """
 
@@ -55,5 +55,13 @@ def sweep() -> Swept:
     Transaction: several short ones; must not be called inside another. Inboxes that somebody else has locked
     are left for the next sweep. Any number of processes may sweep at once.
     """
-    done = {step.name: step.run() for step in STEPS}
+    done = {step.name: _run(step) for step in STEPS}
     return Swept(done["sequenced"], done["expired"])
+
+
+def _run(step: Step) -> int:
+    try:
+        return step.run()
+    except Exception as error:
+        error.add_note(f"The step of the sweep that failed: {step.does}")
+        raise

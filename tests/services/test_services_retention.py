@@ -50,3 +50,25 @@ def test_rule__of_no_days__keeps_for_ever(settings: Any) -> None:
 def test_sweep__has_retention_as_its_last_step() -> None:
     assert sweeper.STEPS[-1].run is retention.remove_old
     assert len({step.name for step in sweeper.STEPS}) == len(sweeper.STEPS)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_sweep__failing__says_in_which_step_and_goes_no_further(monkeypatch: pytest.MonkeyPatch) -> None:
+    ran: list[str] = []
+
+    def fail() -> int:
+        raise OSError("gone")
+
+    def go_on() -> int:
+        ran.append("second")
+        return 1
+
+    steps = (
+        sweeper.Step("first", "Fail.", fail),
+        sweeper.Step("second", "Go on.", go_on),
+    )
+    monkeypatch.setattr(sweeper, "STEPS", steps)
+    with pytest.raises(OSError, match="gone") as caught:
+        sweeper.sweep()
+    assert caught.value.__notes__ == ["The step of the sweep that failed: Fail."]
+    assert ran == []
