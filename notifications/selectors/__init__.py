@@ -7,7 +7,6 @@ never missed.
 """
 
 from notifications.selectors.broadcasts import get_broadcast
-from notifications.selectors.due import recipients_with_expired, recipients_with_staged
 from notifications.selectors.identity import (
     DatabaseIdentity,
     database_identity,
@@ -23,7 +22,16 @@ from notifications.selectors.listing import (
 )
 from notifications.selectors.log import changes_after, changes_since
 from notifications.selectors.past import PastPage, first_change_at, past_page, position_at
-from notifications.selectors.state import Counts, InboxState, changed_inboxes, counts, inbox, inboxes
+from notifications.selectors.state import (
+    Counts,
+    InboxState,
+    changed_inboxes,
+    counts,
+    inbox,
+    inboxes,
+    recipients_with_expired,
+    recipients_with_staged,
+)
 from notifications.selectors.streams import (
     is_worker_alive,
     open_streams,

@@ -1,13 +1,13 @@
-"""Reads of the notifications that a user has listed: pages, and single ones."""
+"""Reads of the notifications that a user has listed, pages and single ones, and what filters admit."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from operator import attrgetter
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from django.db.models import Count, QuerySet, Subquery
+from django.db.models import Count, Q, QuerySet, Subquery
 
 from notifications.exceptions import NotFound
 from notifications.filters import NO_FILTERS, Filters
@@ -15,8 +15,7 @@ from notifications.models import Event, Inbox, Notification
 from notifications.models.word_search import has_words
 from notifications.payloads import NotificationRow
 from notifications.protocol.cursors import Cursor
-from notifications.selectors.conditions import condition
-from notifications.selectors.user_keys import db_key
+from notifications.selectors.users import db_key
 from notifications.sql.dialect import table
 
 # What a row has from its event; for the rest the notification has a copy, so that lists and filters need no
@@ -156,6 +155,26 @@ def listed_notifications(ids: Collection[int]) -> list[tuple[Any, NotificationRo
     ]
 
 
+def condition(filters: Filters, *, source: str = "") -> Q:
+    """Return the condition that the filters admit a row.
+
+    Args:
+        source: the prefix of the columns: empty for those of the notification itself, ``event__`` for those
+            of its event.
+    """
+    condition = Q()
+    if filters.categories:
+        condition &= Q(**{f"{source}category__in": sorted(filters.categories)})
+    if filters.types or filters.type_prefixes:
+        exact = Q(**{f"{source}type__in": sorted(filters.types)})
+        condition &= exact | _any(_type_prefix(source, prefix) for prefix in filters.type_prefixes)
+    if filters.topics:
+        condition &= Q(**{f"{source}topic__in": sorted(filters.topics)})
+    if filters.levels:
+        condition &= Q(**{f"{source}level__in": sorted(filters.levels)})
+    return condition
+
+
 def _with_inbox(page: QuerySet[Notification], user_id: Any) -> list[Any]:
     """Return the notifications of a page with the texts of their events, each beside its inbox.
 
@@ -188,3 +207,14 @@ def _with_inbox(page: QuerySet[Notification], user_id: Any) -> list[Any]:
 
 def _notification_row(item: Any) -> NotificationRow:
     return NotificationRow(*_of_item(item))
+
+
+def _type_prefix(source: str, prefix: str) -> Q:
+    return Q(**{f"{source}type__startswith": prefix})
+
+
+def _any(conditions: Iterable[Q]) -> Q:
+    result = Q(pk__in=())
+    for condition in conditions:
+        result |= condition
+    return result

@@ -1,4 +1,8 @@
-"""Reads of the logs of changes."""
+"""Reads of the logs of changes.
+
+Times and ids come as texts of the wire, written by the database: the driver's objects for them cost more than
+the rest of a row.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from django.db import connection
-from django.db.models import Exists, Func, OuterRef, Q
+from django.db.models import Exists, Func, OuterRef, Q, TextField
 from django.db.models.expressions import RawSQL
 
 from notifications.exceptions import CursorExpired
@@ -16,11 +20,41 @@ from notifications.fold import STATE
 from notifications.models import Change, ChangeKind, Inbox
 from notifications.payloads import ChangeRow
 from notifications.protocol.cursors import Cursor
-from notifications.selectors.conditions import condition
-from notifications.selectors.wire_texts import WireId, WireTime
+from notifications.selectors.listing import condition
 from notifications.sql.arrays import sql_type
 from notifications.sql.dialect import is_postgresql, table
 from notifications.sql.prepared import Prepared, Slot, Slots
+
+
+class WireTime(Func):
+    """A time as ``payloads.timestamp`` writes it."""
+
+    arity = 1
+    output_field = TextField()
+    template = """to_char(%(expressions)s AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"""
+
+    def as_sqlite(self, compiler: Any, connection: Any, **context: Any) -> tuple[str, Any]:
+        """SQLite has text, in UTC, without what is zero at its end."""
+        template = (
+            "(replace(substr(%(expressions)s, 1, 19), ' ', 'T') || '.'"
+            " || substr(substr(%(expressions)s, 21) || '000000', 1, 6) || 'Z')"
+        )
+        return self.as_sql(compiler, connection, template=template, **context)
+
+
+class WireId(Func):
+    """A UUID as the wire has it."""
+
+    arity = 1
+    output_field = TextField()
+    template = "(%(expressions)s)::text"
+
+    def as_sqlite(self, compiler: Any, connection: Any, **context: Any) -> tuple[str, Any]:
+        """SQLite has the digits alone."""
+        parts = ((1, 8), (9, 4), (13, 4), (17, 4), (21, 12))
+        template = " || '-' || ".join(f"substr(%(expressions)s, {first}, {count})" for first, count in parts)
+        return self.as_sql(compiler, connection, template=f"({template})", **context)
+
 
 _CHANGE_COLUMNS: Final[tuple[str | Func, ...]] = (
     "inbox_id", "position", "kind", WireTime("at"), "unread_count", "up_to", "read_category", "reason",

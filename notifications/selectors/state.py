@@ -1,4 +1,4 @@
-"""Reads of inboxes as a whole: their counters, and how much is unread."""
+"""Reads of inboxes as a whole: their counters, how much is unread, and whose have work that is due."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 from django.db import connection
 from django.db.models import Count, FilteredRelation, Q
 
-from notifications.models import Inbox
+from notifications.models import Inbox, Notification
 from notifications.protocol.cursors import Cursor
-from notifications.selectors.user_keys import db_key, key_rows
+from notifications.selectors.users import db_key, key_rows
 from notifications.sql.arrays import given_rows
 from notifications.sql.dialect import table
 
@@ -113,3 +113,27 @@ def counts(user_id: Any) -> Counts:
     epoch, head, unread_count = found[0][:3]
     by_category = {category: number for *_, category, number in found if number}
     return Counts(cursor=Cursor(epoch, head), unread_count=unread_count, by_category=by_category)
+
+
+def recipients_with_staged(now: Any, *, after: Any = None, limit: int) -> list[Any]:
+    """Return users who have staged notifications that are due. One query, no lock.
+
+    Args:
+        now: what is scheduled for a later time is not due.
+        after: only users with greater keys, for the next part; None for the first.
+        limit: users at most, in the order of their keys.
+    """
+    staged = Notification.objects.filter(Notification.STAGED).order_by()
+    if after is not None:
+        staged = staged.filter(recipient_id__gt=after)
+    # Not one OR: each half has a partial index, and behind an OR SQLite finds neither.
+    keys = staged.values("pk")
+    due = keys.filter(deliver_at__isnull=True).union(keys.filter(deliver_at__lte=now), all=True)
+    rows = Notification.objects.filter(pk__in=due).order_by("recipient_id")
+    return list(rows.values_list("recipient_id", flat=True).distinct()[:limit])
+
+
+def recipients_with_expired(now: Any, *, limit: int) -> list[Any]:
+    """Return the users of the ``limit`` listed notifications that expired first. One query, no lock."""
+    rows = Notification.objects.filter(Notification.LISTED, expires_at__lte=now).order_by("expires_at")
+    return list(dict.fromkeys(rows.values_list("recipient_id", flat=True)[:limit]))

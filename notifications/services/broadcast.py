@@ -17,7 +17,7 @@ from notifications.event_types import EventType, UntypedEvent
 from notifications.exceptions import InvalidInput, NotFound
 from notifications.inbox_log.content import build_event, check_schedule, text_errors
 from notifications.models import Broadcast, BroadcastRecipient, Event, JobState
-from notifications.selectors.existing_users import check_users_exist
+from notifications.selectors.users import check_users_exist
 from notifications.services.jobs import leases
 from notifications.services.notify import recipient_key
 from notifications.services.options import ContentOptions

@@ -17,7 +17,7 @@ from notifications.exceptions import InvalidInput
 from notifications.inbox_log.content import build_event, check_schedule, text_errors
 from notifications.inbox_log.sequencer import sequence_on_commit
 from notifications.models import Event, Inbox, Notification, new_public_id
-from notifications.selectors.existing_users import check_users_exist
+from notifications.selectors.users import check_users_exist
 from notifications.services.options import ContentOptions, NotifyOptions
 from notifications.sql.rows import Row, insert_row, insert_with_children
 

@@ -25,7 +25,7 @@ from notifications.inbox_log.inboxes import announce_streams_on_commit
 from notifications.models import MAX_TOKEN_NAME_LENGTH, ApiToken, Scope
 from notifications.protocol import strict_json
 from notifications.protocol.times import time_problem
-from notifications.selectors.existing_users import check_users_exist
+from notifications.selectors.users import check_users_exist
 
 # Recognisable, so that scanners find a token that somebody has committed.
 PREFIX: Final = "nhub_"
