@@ -70,7 +70,7 @@ def build_event(
 
     Args:
         event: what happened.
-        title: up to 200 characters of plain text; this and all others as ``services.options`` has them.
+        title: up to 200 characters of plain text; this and all others as ``services.notify`` has them.
 
     Raises:
         InvalidInput: one entry for each bad field.

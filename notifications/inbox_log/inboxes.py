@@ -1,8 +1,8 @@
-"""Inbox rows: made at first touch, locked in user order, and announced after the commit."""
+"""Inbox rows: made at first touch, locked in user order, announced after the commit, and given new epochs."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -21,7 +21,7 @@ from notifications.sql.arrays import AnyOf, given_rows
 from notifications.sql.dialect import column, is_postgresql, table
 from notifications.sql.locks import lock_timeout
 from notifications.sql.prepared import Prepared, Slots
-from notifications.sql.rows import insert_rows
+from notifications.sql.rows import insert_rows, update_rows
 from notifications.sql.statements import Statement, run_at_once
 
 
@@ -157,6 +157,28 @@ def announce_streams_on_commit(user_ids: Iterable[Any]) -> None:
     told = list(user_ids)
     if told:
         transaction.on_commit(partial(streams_changed.send_robust, sender=Inbox, user_ids=told), robust=True)
+
+
+def renew_epochs(user_ids: Sequence[Any]) -> int:
+    """Give each of these inboxes a new epoch: every cursor that anybody holds of them ends.
+
+    It is for a restore from a backup: positions are used again then, and no cursor from before the restore
+    may be taken for a new one.
+
+    Transaction: one, which waits for the locks of all these inboxes; give it no more than some hundred.
+    Nothing is announced: open streams are reset at the next reconciliation, the polling delta answers 410 at
+    once.
+
+    Returns:
+        How many inboxes there were.
+
+    Raises:
+        OperationalError: a lock was not had within ``lock_timeout_seconds``; nothing was changed.
+    """
+    with transaction.atomic():
+        inboxes = lock_inboxes(user_ids)
+        update_rows(Inbox, ("user_id", "epoch"), [(user_id, new_epoch()) for user_id in inboxes])
+    return len(inboxes)
 
 
 def _lock_timeout() -> Statement:

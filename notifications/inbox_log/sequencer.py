@@ -2,6 +2,8 @@
 
 Inbox rows are locked in user order; staged rows are never locked. Whoever comes second finds nothing staged
 and does nothing, so the sequencer may be called by anybody, any number of times.
+
+What cannot be listed is marked failed, and left alone until it is tried again (``retry_failed``).
 """
 
 from __future__ import annotations
@@ -31,10 +33,9 @@ from notifications.sql.arrays import AnyOf
 from notifications.sql.rows import update_rows
 
 logger = logging.getLogger(__name__)
-
 MAX_ROWS: Final = 2_000
+MAX_RETRIED: Final = 1_000
 _NOTED: Final = "_notifications_noted"
-
 Events = Mapping[int, Event]
 _CollapseKey = tuple[Any, str, str, str]
 
@@ -189,6 +190,28 @@ def count_on_commit(count: int, *, failed_count: int) -> None:
         notifications_sequenced.send_robust, sender=Notification, count=count, failed_count=failed_count
     )
     transaction.on_commit(counted, robust=True)
+
+
+def retry_failed(ids: Iterable[UUID] = (), *, event_id: int | None = None) -> int:
+    """Let the sequencer try notifications again that it has marked failed. What is still wrong fails again.
+
+    Transaction: the caller's; they are sequenced right after the commit. Three statements before that. Others
+    than failed ones are left alone, so doing it again changes nothing.
+
+    Args:
+        ids: public ids.
+        event_id: instead of ids: those of one event, ``MAX_RETRIED`` at most.
+
+    Returns:
+        How many are tried again.
+    """
+    failed = Notification.objects.filter(position__isnull=True, failed_at__isnull=False)
+    failed = failed.filter(public_id__in=list(ids)) if event_id is None else failed.filter(event_id=event_id)
+    with transaction.atomic():
+        rows = dict(failed.order_by("pk").values_list("pk", "recipient_id")[:MAX_RETRIED])
+        count = failed.filter(pk__in=rows).update(failed_at=None, failure="")
+        sequence_on_commit(rows.values())
+    return count
 
 
 def _uncategorized(events: Events) -> list[Event]:

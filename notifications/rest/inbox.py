@@ -32,7 +32,7 @@ from notifications.rest.http.provenance import provenance_of
 from notifications.rest.http.renderers import OneRepresentation, OrjsonRenderer
 from notifications.rest.http.throttles import UserThrottle
 from notifications.rest.inputs import ChangesQuery, IdsAction, ListQuery, parse_action, parse_flags
-from notifications.services.credentials.bearer import refuse_in_url
+from notifications.services.credentials.tokens import refuse_in_url
 
 
 class HubView(APIView):

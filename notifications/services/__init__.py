@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from notifications.inbox_log.inboxes import announce_streams_on_commit, open_inbox
 from notifications.inbox_log.provenance import Outcome, Provenance
-from notifications.inbox_log.retry import retry_failed
-from notifications.inbox_log.sequencer import sequence
+from notifications.inbox_log.sequencer import retry_failed, sequence
 from notifications.protocol.links import Action
 from notifications.services.aio import (
     aarchive,
@@ -41,8 +40,7 @@ from notifications.services.idempotency import Answer, once
 from notifications.services.idempotency import Request as IdempotentRequest
 from notifications.services.jobs.broadcaster import run_broadcast_chunk
 from notifications.services.jobs.replayer import run_replay_chunk
-from notifications.services.notify import notify, notify_many
-from notifications.services.options import NotifyOptions
+from notifications.services.notify import NotifyOptions, notify, notify_many
 from notifications.services.publish import (
     Draft,
     Producer,

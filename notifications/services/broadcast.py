@@ -19,8 +19,7 @@ from notifications.inbox_log.content import build_event, check_schedule, text_er
 from notifications.models import Broadcast, BroadcastRecipient, Event, JobState
 from notifications.selectors.users import check_users_exist
 from notifications.services.jobs import leases
-from notifications.services.notify import recipient_key
-from notifications.services.options import ContentOptions
+from notifications.services.notify import ContentOptions, recipient_key
 from notifications.services.recipients import Recipients
 from notifications.sql.rows import insert_rows
 

@@ -9,7 +9,7 @@ from django.core.management.base import CommandError, CommandParser
 from django.db import OperationalError
 
 from notifications.inbox_log.audit import inbox_keys
-from notifications.inbox_log.epochs import renew_epochs
+from notifications.inbox_log.inboxes import renew_epochs
 from notifications.management.base import HubCommand
 from notifications.management.progress import Progress
 from notifications.management.users import inbox_key

@@ -14,7 +14,7 @@ from notifications.exceptions import MissingScope, NotAProducer
 from notifications.models import ApiToken
 from notifications.protocol.problems import CHALLENGE
 from notifications.rest.http.errors import CsrfFailed
-from notifications.services.credentials.bearer import bearer_of
+from notifications.services.credentials.tokens import bearer_of
 
 
 class BearerAuthentication(BaseAuthentication):

@@ -1,4 +1,7 @@
-"""API tokens: made, found by their text, and revoked.
+"""API tokens: made, found in a request and by their text, and revoked.
+
+A request carries its token in ``Authorization: Bearer``, once, and never in its URL. REST and the stream ask
+the same functions for it, which are pure.
 
 That a token was used is noted in memory and written by the sweeper's thread, so that a request waits for no
 write.
@@ -9,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import re
 import secrets
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Container, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
@@ -34,9 +37,11 @@ DEFAULT_DAYS: Final = 90
 MAX_DAYS: Final = 3_650
 MAX_TOKENS_NOTED: Final = 10_000
 USE_NOTED_EVERY: Final = timedelta(minutes=1)
-
+LONG_LIVED_CREDENTIALS: Final = ("token", "access_token", "api_key")
 _TEXT: Final = re.compile(re.escape(PREFIX) + r"[A-Za-z0-9_-]{43}", re.ASCII)
-
+# A header that was sent twice arrives joined by commas.
+_ANY_BEARER: Final = re.compile(r"(?:^|,)\s*bearer(?=[\s,]|$)", re.IGNORECASE)
+_ONE_BEARER: Final = re.compile(r"\s*bearer +([^\s,]+)\s*", re.IGNORECASE)
 # Of each token that was used since they were last written: when. Setting one is atomic; each process has its
 # own.
 _used: dict[Any, datetime] = {}
@@ -191,6 +196,35 @@ def write_token_uses() -> int:
         is_stale = Q(last_used_at=None) | Q(last_used_at__lte=at - USE_NOTED_EVERY)
         written += ApiToken.objects.filter(is_stale, pk=key).update(last_used_at=at)
     return written
+
+
+def bearer_of(authorization: str) -> str | None:
+    """The text of the bearer token in an ``Authorization`` header.
+
+    Returns:
+        None when there is none, in another scheme for example; empty for one that is malformed, or for
+        several: such a request has brought a bad credential, and nothing else that it brings may stand in for
+        it.
+    """
+    if not _ANY_BEARER.search(authorization):
+        return None
+    found = _ONE_BEARER.fullmatch(authorization)
+    return found[1] if found else ""
+
+
+def refuse_in_url(names: Container[str]) -> None:
+    """Refuse a request whose URL has a long-lived credential, which logs and histories would keep.
+
+    Args:
+        names: of the query parameters.
+
+    Raises:
+        InvalidInput: one entry for each.
+    """
+    if leaked := [name for name in LONG_LIVED_CREDENTIALS if name in names]:
+        raise InvalidInput(
+            dict.fromkeys(leaked, "must not stand in a URL, which logs keep; send Authorization: Bearer")
+        )
 
 
 def _hash(text: str) -> str:

@@ -29,9 +29,8 @@ from notifications.models import EventKey, EventKeyState, Inbox, new_public_id
 from notifications.services.audience import Audience, first_keys, resolve
 from notifications.services.idempotency import Request, fingerprint_of
 from notifications.services.publish import MAX_DIRECT, Producer
-from notifications.services.transient.bounded_waits import Patience
 from notifications.services.transient.emit import send_event
-from notifications.services.transient.receipts import Outcome, Receipt
+from notifications.services.transient.receipts import Outcome, Patience, Receipt
 from notifications.signals import channel_layer_probed
 
 MAX_REMOVED: Final = 5_000  # in one sweep

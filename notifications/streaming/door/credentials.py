@@ -32,7 +32,7 @@ from notifications import services
 from notifications.exceptions import MissingScope
 from notifications.models import Scope
 from notifications.protocol.problems import scope_challenge
-from notifications.services.credentials.bearer import bearer_of
+from notifications.services.credentials.tokens import bearer_of
 from notifications.sql.dialect import column, table
 from notifications.streaming.asgi import Headers
 from notifications.streaming.credential import Credential, has_standard_users, session_fingerprint

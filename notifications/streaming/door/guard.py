@@ -15,7 +15,7 @@ from django.http.request import split_domain_port, validate_host
 from notifications.conf import hub_config
 from notifications.exceptions import InvalidInput
 from notifications.http import cors
-from notifications.services.credentials.bearer import refuse_in_url
+from notifications.services.credentials.tokens import refuse_in_url
 from notifications.streaming import timing
 from notifications.streaming.asgi import HeaderList, Headers, Scope
 from notifications.streaming.connection.request import StreamRequest, parse_query

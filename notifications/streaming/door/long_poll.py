@@ -19,7 +19,7 @@ from notifications.exceptions import HubError
 from notifications.filters import Filters
 from notifications.protocol.cursors import Cursor
 from notifications.selectors import InboxState
-from notifications.services.credentials.bearer import refuse_in_url
+from notifications.services.credentials.tokens import refuse_in_url
 from notifications.streaming.asgi import Headers, Receive, Scope, Send
 from notifications.streaming.connection.request import parse_query
 from notifications.streaming.database_threads import in_database_thread

@@ -11,7 +11,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from notifications.models import Change, Inbox, Notification
-from notifications.services.credentials.bearer import bearer_of
+from notifications.services.credentials.tokens import bearer_of
 from tests.helpers.api import Api
 from tests.helpers.factories import SPOILT, make_token, make_user, send, spoil
 from tests.helpers.oracle import assert_converges

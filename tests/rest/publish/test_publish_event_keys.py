@@ -22,8 +22,7 @@ from django.utils import timezone
 from notifications.models import EventKey, EventKeyState
 from notifications.services import retention
 from notifications.services.transient import publishing as transient_events
-from notifications.services.transient.bounded_waits import Patience
-from notifications.services.transient.receipts import Receipt
+from notifications.services.transient.receipts import Patience, Receipt
 from notifications.signals import channel_layer_probed, event_emitted
 from tests.helpers.api import EVENTS, Answer, Api, post, producer_api, transient
 from tests.helpers.factories import make_producer, make_token, make_user

@@ -8,8 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from notifications.services.transient.bounded_waits import Patience
-from notifications.services.transient.receipts import Outcome, Receipt
+from notifications.services.transient.receipts import Outcome, Patience, Receipt
 from notifications.streaming.hints import publish_queue
 from notifications.streaming.hints.publish_queue import Batch, PublishQueue
 from notifications.streaming.transient import TransientEvent, event_items

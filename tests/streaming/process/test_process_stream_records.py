@@ -18,7 +18,7 @@ from django.test.utils import CaptureQueriesContext
 
 from notifications import selectors, services
 from notifications.exceptions import StreamLimit
-from notifications.inbox_log.epochs import renew_epochs
+from notifications.inbox_log.inboxes import renew_epochs
 from notifications.models import StreamSession, Worker
 from notifications.streaming.database_threads import in_database_thread
 from notifications.streaming.process.runtime import current_runtime

@@ -99,7 +99,7 @@ def test_new_epoch__of_an_inbox_that_stays_locked__says_how_far_it_came(
     def locked(*args: Any, **options: Any) -> Any:
         raise OperationalError("canceling statement due to lock timeout")
 
-    monkeypatch.setattr("notifications.inbox_log.epochs.lock_inboxes", locked)
+    monkeypatch.setattr("notifications.inbox_log.inboxes.lock_inboxes", locked)
     with pytest.raises(CommandError, match=r"^0 inboxes have a new epoch, then one stayed locked"):
         run("--yes")
 
