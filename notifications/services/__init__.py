@@ -34,8 +34,7 @@ from notifications.services.credentials.tokens import (
     usable_token,
     write_token_uses,
 )
-from notifications.services.erase_content import Erased, erase_event, erase_inbox, erase_notifications
-from notifications.services.erase_user import erase_user
+from notifications.services.erase import Erased, erase_event, erase_inbox, erase_notifications, erase_user
 from notifications.services.idempotency import Answer, once
 from notifications.services.idempotency import Request as IdempotentRequest
 from notifications.services.jobs.broadcaster import run_broadcast_chunk

@@ -84,7 +84,7 @@ def test_erase__an_event__is_blank_for_all_and_never_reaches_those_to_come(
 def test_erase__a_user__is_blank_everywhere_and_others_keep_theirs(
     staff: Client, ada: User, grace: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("notifications.services.erase_content.CHUNK", 2)
+    monkeypatch.setattr("notifications.services.erase.CHUNK", 2)
     ids = [send(ada, **SECRET) for _ in range(3)]
     services.delete(ada, [ids[0]])
     send(ada, **SECRET, deliver_at=timezone.now() + timedelta(hours=1))

@@ -1,11 +1,14 @@
-"""Erase what notifications say: title, body, link, data, actor and actions.
+"""Erase what notifications say, or a user with all that is theirs.
 
-What is left says that there was a notification of this type, and its positions stay.
+To erase content is to blank title, body, link, data, actor and actions. What is left says that there was a
+notification of this type, and its positions stay.
 
 An event that others were sent too keeps its content for them: the erased copies are pointed at a blank event
 of the same type, and so are their changes. Whoever reads the log again, by a stream, a poll or the time
 machine, finds the blank. What is listed is deleted (reason ``erased``), so that it goes from open pages; what
 is staged is removed, and never seen.
+
+A user is removed with all rows of the inbox, in chunks, because Django's collector would load every one.
 """
 
 from __future__ import annotations
@@ -14,20 +17,37 @@ from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
+from django.contrib.auth import get_user_model
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
 
 from notifications.inbox_log.append import Listed, LogBatch, in_order
-from notifications.inbox_log.inboxes import announce_on_commit, ensure_inboxes, lock_inboxes
+from notifications.inbox_log.inboxes import (
+    announce_on_commit,
+    announce_streams_on_commit,
+    ensure_inboxes,
+    lock_inboxes,
+)
 from notifications.inbox_log.provenance import SYSTEM, Provenance
-from notifications.models import Broadcast, Change, Event, Notification, Reason
+from notifications.models import (
+    Broadcast,
+    Change,
+    Event,
+    Inbox,
+    Notification,
+    Reason,
+    ReplayedNotification,
+    StreamSession,
+)
 from notifications.protocol.links import NO_ACTIONS
 from notifications.services.notify import recipient_key
+from notifications.services.records.streams import lock_workers_of
 from notifications.services.withdraw import withdraw_events
 from notifications.sql.rows import update_rows
 
 CHUNK: Final = 500
+USER_CHUNK: Final = 5_000  # rows of a user who is removed, in one statement
 MAX_AT_ONCE: Final = 5_000  # notifications of one user in one call
 BLANK: Final[dict[str, str]] = {
     "title": "", "body": "", "url": "", "actor": "", "actions": NO_ACTIONS, "data": "{}"
@@ -100,6 +120,35 @@ def erase_event(event_id: int, *, provenance: Provenance = SYSTEM) -> Erased:
     return Erased(count)
 
 
+def erase_user(user_id: Any) -> None:
+    """Remove a user's inbox, its log, its notifications and the records of its streams, and the events that
+    nobody else was told of.
+
+    Transaction: the caller's; meant for ``pre_delete`` of the user, which it must precede because of the
+    foreign keys.
+    """
+    with transaction.atomic():
+        # First the log, which then no longer grows, then the user, whom nobody can refer to any more: what
+        # commits in between would make the deletion fail by its foreign key.
+        lock_inboxes([user_id])
+        get_user_model()._base_manager.select_for_update().filter(pk=user_id).values_list("pk").first()
+        lock_workers_of(StreamSession.objects.filter(StreamSession.OPEN, user_id=user_id))
+        _delete_chunked(StreamSession, user_id=user_id)
+        _delete_chunked(Change, inbox_id=user_id)
+        while rows := list(
+            Notification.objects.filter(recipient_id=user_id).values_list("pk", "event_id")[:USER_CHUNK]
+        ):
+            keys = [row[0] for row in rows]
+            ReplayedNotification.objects.filter(notification_id__in=keys).delete()
+            Notification.objects.filter(pk__in=keys).delete()
+            orphans = Event.objects.filter(
+                pk__in={row[1] for row in rows}, notifications__isnull=True, broadcasts__isnull=True
+            )
+            Event.objects.filter(pk__in=list(orphans.values_list("pk", flat=True))).delete()
+        Inbox.objects.filter(pk=user_id).delete()
+        announce_streams_on_commit([user_id])
+
+
 def _erase(user_id: Any, event_ids: set[int], provenance: Provenance) -> int:
     """Erase some events for one user; of how many notifications."""
     if not event_ids:
@@ -143,3 +192,8 @@ def _point_at(rows: QuerySet[Notification], blanks: dict[int, int]) -> None:
     of_notification = Notification.objects.filter(pk=OuterRef("notification_id")).values("event_id")
     changes = Change.objects.filter(notification_id__in=[key for key, _ in pointed])
     changes.update(event_id=Subquery(of_notification))
+
+
+def _delete_chunked(model: Any, **condition: Any) -> None:
+    while keys := list(model.objects.filter(**condition).values_list("pk", flat=True)[:USER_CHUNK]):
+        model.objects.filter(pk__in=keys).delete()
