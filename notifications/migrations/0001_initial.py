@@ -11,7 +11,7 @@ import django.db.models.deletion
 import django.db.models.expressions
 import django.db.models.functions.datetime
 import django.db.models.functions.text
-import notifications.models.public_ids
+import notifications.models.columns
 import notifications.protocol.cursors
 from django.conf import settings
 from django.db import migrations, models
@@ -55,7 +55,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name='Worker',
             fields=[
-                ('id', models.UUIDField(default=notifications.models.public_ids.new_public_id, editable=False, primary_key=True, serialize=False)),
+                ('id', models.UUIDField(default=notifications.models.columns.new_public_id, editable=False, primary_key=True, serialize=False)),
                 ('host', models.CharField(max_length=255, verbose_name='host')),
                 ('pid', models.PositiveBigIntegerField(verbose_name='process id')),
                 ('process', models.CharField(db_default='', default='', editable=False, max_length=100, verbose_name='process')),
@@ -126,7 +126,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name='Broadcast',
             fields=[
-                ('id', models.UUIDField(default=notifications.models.public_ids.new_public_id, editable=False, primary_key=True, serialize=False)),
+                ('id', models.UUIDField(default=notifications.models.columns.new_public_id, editable=False, primary_key=True, serialize=False)),
                 ('state', models.CharField(choices=[('queued', 'Queued'), ('running', 'Running'), ('done', 'Done'), ('cancelled', 'Cancelled'), ('failed', 'Failed')], db_default='queued', default='queued', max_length=9, verbose_name='state')),
                 ('total_count', models.BigIntegerField(help_text="As counted when it was requested.", verbose_name='total')),
                 ('done_count', models.BigIntegerField(db_default=0, default=0, verbose_name='done')),
@@ -211,7 +211,7 @@ class Migration(migrations.Migration):
             name='Notification',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('public_id', models.UUIDField(default=notifications.models.public_ids.new_public_id, editable=False, unique=True, verbose_name='id')),
+                ('public_id', models.UUIDField(default=notifications.models.columns.new_public_id, editable=False, unique=True, verbose_name='id')),
                 ('deliver_at', models.DateTimeField(blank=True, null=True, verbose_name='deliver at')),
                 ('collapse_key', models.CharField(blank=True, db_default='', default='', max_length=200, verbose_name='collapse key')),
                 ('replay_of', models.UUIDField(blank=True, editable=False, null=True, verbose_name='replay of')),
@@ -266,7 +266,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name='Replay',
             fields=[
-                ('id', models.UUIDField(default=notifications.models.public_ids.new_public_id, editable=False, primary_key=True, serialize=False)),
+                ('id', models.UUIDField(default=notifications.models.columns.new_public_id, editable=False, primary_key=True, serialize=False)),
                 ('state', models.CharField(choices=[('queued', 'Queued'), ('running', 'Running'), ('done', 'Done'), ('cancelled', 'Cancelled'), ('failed', 'Failed')], db_default='queued', default='queued', max_length=9, verbose_name='state')),
                 ('total_count', models.BigIntegerField(help_text="As counted when it was requested.", verbose_name='total')),
                 ('done_count', models.BigIntegerField(db_default=0, default=0, verbose_name='done')),
@@ -332,7 +332,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name='StreamSession',
             fields=[
-                ('id', models.UUIDField(default=notifications.models.public_ids.new_public_id, editable=False, primary_key=True, serialize=False)),
+                ('id', models.UUIDField(default=notifications.models.columns.new_public_id, editable=False, primary_key=True, serialize=False)),
                 ('client', models.UUIDField(blank=True, help_text="The name that the browser tab or device gave itself.", null=True, verbose_name='client')),
                 ('agent', models.CharField(blank=True, db_default='', default='', max_length=300, verbose_name='agent')),
                 ('address', models.GenericIPAddressField(blank=True, null=True, verbose_name='address')),

@@ -7,6 +7,7 @@ keys, and the records of streams. Rows are written by ``notifications.services``
 from __future__ import annotations
 
 from notifications.models.broadcasts import Broadcast, BroadcastRecipient
+from notifications.models.columns import new_public_id, staged_at
 from notifications.models.events import (
     FIRST_SEGMENT,
     MAX_ACTOR_LENGTH,
@@ -22,7 +23,6 @@ from notifications.models.idempotency_keys import MAX_KEY_LENGTH, EventKey, Even
 from notifications.models.inboxes import Change, ChangeKind, Inbox, Reason, Via
 from notifications.models.jobs import Job, JobState
 from notifications.models.notifications import Notification
-from notifications.models.public_ids import new_public_id, staged_at
 from notifications.models.replays import MAX_REASON_LENGTH, Replay, ReplayedNotification, ReplayVerb
 from notifications.models.streams import EndReason, OpenedBy, StreamSession, Worker
 from notifications.models.tokens import (

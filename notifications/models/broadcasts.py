@@ -12,9 +12,9 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
+from notifications.models.columns import ReadableDateTimeField
 from notifications.models.events import MAX_COLLAPSE_KEY_LENGTH, Event
 from notifications.models.jobs import Job
-from notifications.models.times import ReadableDateTimeField
 
 
 class Broadcast(Job):

@@ -11,7 +11,7 @@ from django.db.models.functions import Left, Now, StrIndex
 from django.utils.translation import gettext_lazy as _
 
 from notifications.event_types import MAX_NAME_LENGTH
-from notifications.models.times import ReadableDateTimeField
+from notifications.models.columns import ReadableDateTimeField
 from notifications.protocol.links import MAX_URL_LENGTH, NO_ACTIONS
 
 MAX_TITLE_LENGTH = 200

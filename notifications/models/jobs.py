@@ -12,7 +12,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
-from notifications.models.public_ids import new_public_id
+from notifications.models.columns import new_public_id
 
 
 class JobState(models.TextChoices):

@@ -15,9 +15,8 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from notifications.event_types import MAX_NAME_LENGTH
+from notifications.models.columns import ReadableDateTimeField, new_public_id, staged_at
 from notifications.models.events import MAX_COLLAPSE_KEY_LENGTH, MAX_TOPIC_LENGTH, Event, Level
-from notifications.models.public_ids import new_public_id, staged_at
-from notifications.models.times import ReadableDateTimeField
 
 
 class Notification(models.Model):

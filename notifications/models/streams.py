@@ -15,7 +15,7 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 from notifications.http.user_agents import MAX_AGENT_LENGTH
-from notifications.models.public_ids import new_public_id
+from notifications.models.columns import new_public_id
 from notifications.models.tokens import ApiToken
 
 

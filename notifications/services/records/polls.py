@@ -19,7 +19,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from notifications.models import EndReason, OpenedBy, StreamSession
-from notifications.models.public_ids import new_public_id
+from notifications.models.columns import new_public_id
 from notifications.protocol.cursors import Cursor
 
 logger = logging.getLogger(__name__)

@@ -1,9 +1,12 @@
-"""Columns of times that may be written by programs which know nothing but the tables."""
+"""Columns of several tables: keys that the hub makes itself, and times that any program may have written."""
 
 from __future__ import annotations
 
+import uuid
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+import uuid_utils.compat
 from django.db import models
 
 from notifications.sql.dialect import is_postgresql
@@ -12,6 +15,31 @@ if TYPE_CHECKING:
     _AnyDateTimeField = models.DateTimeField[Any, Any]
 else:  # at run time it takes no parameters
     _AnyDateTimeField = models.DateTimeField
+
+
+def new_public_id() -> uuid.UUID:
+    """Return a new UUIDv7 (RFC 9562), which is unique over all processes and ascends with time."""
+    return uuid_utils.compat.uuid7()
+
+
+def made_at(key: uuid.UUID) -> datetime | None:
+    """Return when a UUIDv7 was made, to the millisecond; None for a UUID of another version."""
+    if key.version != 7:
+        return None
+    return datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=key.int >> 80)
+
+
+def staged_at(public_id: uuid.UUID, stored_at: datetime) -> datetime:
+    """Return when a notification was staged.
+
+    That may be long after its event was stored: a chunk of a broadcast waits for its turn, and what staff
+    deliver again or copy belongs to an older event.
+
+    Args:
+        public_id: the notification's.
+        stored_at: when its event was stored; returned if the id holds no time, or an earlier one.
+    """
+    return max(made_at(public_id) or stored_at, stored_at)
 
 
 class ReadableDateTimeField(_AnyDateTimeField):
