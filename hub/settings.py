@@ -90,7 +90,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
-                *(["notifications.contrib.demo.context.demo_users"] if DEBUG else []),
+                *(["notifications.contrib.demo.users.demo_users"] if DEBUG else []),
             ],
         },
     },

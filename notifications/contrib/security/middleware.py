@@ -14,7 +14,7 @@ from django.utils.decorators import sync_and_async_middleware
 
 from notifications.contrib.security import services
 from notifications.contrib.security.best_effort import best_effort
-from notifications.contrib.security.current_sign_in import current_request
+from notifications.contrib.security.services import current_request
 
 
 @sync_and_async_middleware

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from contextvars import ContextVar
 from dataclasses import asdict
 from importlib import import_module
 from typing import Any, Final, cast
@@ -24,7 +25,6 @@ from django.utils.translation import ngettext
 
 from notifications import services
 from notifications.contrib.security.clients import Client, client_of
-from notifications.contrib.security.current_sign_in import SESSION_MARK, current_request, current_sign_in
 from notifications.contrib.security.failures import FailureGroup, add_failure, is_reported
 from notifications.contrib.security.models import EndReason, FailedLogin, SignIn
 from notifications.contrib.security.notification_events import (
@@ -38,6 +38,12 @@ from notifications.payloads import timestamp
 
 TOPIC: Final = "account"
 SOURCE: Final = "notifications.security"
+# The entry of a session that holds its sign-in's key. The session's own key would not do, because Django
+# replaces it whenever the password changes.
+SESSION_MARK: Final = "notification_hub_security_sign_in"
+current_request: Final[ContextVar[HttpRequest | None]] = ContextVar(
+    "notification_hub_security_request", default=None
+)
 
 
 def signed_in(request: HttpRequest, user: AbstractBaseUser) -> SignIn:
@@ -160,6 +166,18 @@ def end_sessions(keys: Iterable[int], *, by: AbstractBaseUser) -> int:
         for user_id, count in Counter(sign_in.user_id for sign_in in ended).items():
             _notify_of_revoked(user_id, count, by="staff", actor=by)
     return len(ended)
+
+
+def current_sign_in() -> SignIn | None:
+    """Return the sign-in of the running request's session; None without a request or a sign-in.
+
+    It reads the session and never ``request.user``: in the middle of a password change, that would find the
+    session's hash outdated and flush the session.
+    """
+    request = current_request.get()
+    session = getattr(request, "session", None)
+    mark = session.get(SESSION_MARK) if session is not None else None
+    return SignIn.objects.select_related("user").filter(pk=mark).first() if mark else None
 
 
 def _lock_open(**condition: Any) -> list[SignIn]:
