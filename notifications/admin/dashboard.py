@@ -32,7 +32,7 @@ from notifications.models import (
 from notifications.ops.doctor import check_channel_layer
 from notifications.ops.prometheus import totals
 from notifications.selectors.staff import activity
-from notifications.selectors.staff.health import count_open_streams, count_tokens_ending, live_workers
+from notifications.selectors.staff.activity import count_open_streams, count_tokens_ending, live_workers
 from notifications.selectors.staff.jobs import live_jobs
 from notifications.streaming.metrics import BUCKETS, Histogram
 

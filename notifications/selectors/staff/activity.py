@@ -1,7 +1,7 @@
-"""How much happened when.
+"""Numbers for the dashboard: how much happened when, and who is connected now.
 
-It is counted where that is little, and estimated from an even sample of the log where it is much. Each read
-is bounded.
+What happened is counted where that is little, and estimated from an even sample of the log where it is much.
+Each read is bounded.
 """
 
 from __future__ import annotations
@@ -12,17 +12,20 @@ from hashlib import blake2b
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from django.db.models import Exists, F, OuterRef, Q, Sum
+from django.db.models import Count, Exists, F, OuterRef, Q, Sum
 
 from notifications.models import (
+    ApiToken,
     Change,
     ChangeKind,
     EndReason,
     Inbox,
     Notification,
     StreamSession,
+    Worker,
     staged_at,
 )
+from notifications.selectors.streams import is_worker_alive
 from notifications.sql.arrays import AnyOf
 
 MAX_SAMPLE: Final = 5_000
@@ -166,6 +169,25 @@ def failed_sources() -> Iterable[tuple[str, str]]:
     """Source and failure of the newest failed notifications, ``MAX_FAILED`` at most. One query."""
     failed = Notification.objects.filter(failed_at__isnull=False).order_by("-pk")
     return failed.values_list("event__source", "failure")[:MAX_FAILED]
+
+
+def count_open_streams() -> int:
+    """Count the open streams of processes that show signs of life. One query."""
+    return StreamSession.objects.filter(StreamSession.OPEN, is_worker_alive()).count()
+
+
+def live_workers(*, seen_after: datetime, limit: int) -> list[tuple[Worker, int]]:
+    """The workers that were seen after a time, each with how many streams it has open. Two queries."""
+    workers = Worker.objects.filter(ended_at=None, seen_at__gt=seen_after).order_by("host", "pid")
+    open_streams = StreamSession.objects.filter(StreamSession.OPEN)
+    open_by_worker = dict(open_streams.values_list("worker_id").annotate(n=Count("pk")))
+    return [(worker, open_by_worker.get(worker.pk, 0)) for worker in workers[:limit]]
+
+
+def count_tokens_ending(now: datetime, *, within: timedelta) -> int:
+    """Count the usable API tokens that end within a time from now. One query."""
+    ending = ApiToken.objects.filter(revoked_at=None, expires_at__gt=now, expires_at__lte=now + within)
+    return ending.count()
 
 
 def _first_key(since: datetime, last: int) -> int:

@@ -1,11 +1,14 @@
-"""How many notifications there are: counted where these are few, estimated where they are many."""
+"""How many notifications there are, counted where these are few and estimated where they are many.
+
+For a list it is enough to know its first rows, and whether there are more.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from django.db.models import Max, QuerySet
@@ -79,3 +82,9 @@ def count_other_recipients(notification: Notification, *, max_rows: int) -> RowC
 def count_failed(public_ids: Collection[UUID]) -> int:
     """Count how many of some notifications have failed. One query."""
     return Notification.objects.filter(public_id__in=public_ids, failed_at__isnull=False).count()
+
+
+def first_rows(rows: QuerySet[Any, Any], limit: int) -> tuple[list[Any], bool]:
+    """The first rows of a list, and whether it has more than these. One query, of one row more."""
+    found = list(rows[: limit + 1])
+    return found[:limit], len(found) > limit

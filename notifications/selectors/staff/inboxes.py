@@ -7,7 +7,7 @@ from typing import Any
 from django.db.models import QuerySet
 
 from notifications.models import Change, Inbox
-from notifications.selectors.staff.pages import first_rows
+from notifications.selectors.staff.counts import first_rows
 
 
 def inbox_of(user_id: Any) -> Inbox | None:

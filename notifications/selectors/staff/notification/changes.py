@@ -9,7 +9,7 @@ from django.db.models import Q
 
 from notifications.fold import OBJECT_KINDS
 from notifications.models import Change, ChangeKind, Notification
-from notifications.selectors.staff.pages import first_rows
+from notifications.selectors.staff.counts import first_rows
 
 MAX_CHANGES: Final = 200
 

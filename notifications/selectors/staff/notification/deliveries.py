@@ -18,7 +18,7 @@ from notifications import selectors
 from notifications.exceptions import InvalidInput
 from notifications.filters import Filters
 from notifications.models import ApiToken, EndReason, Inbox, Notification, StreamSession
-from notifications.selectors.staff.pages import first_rows
+from notifications.selectors.staff.counts import first_rows
 
 MAX_RECORDS: Final = 200  # of one kind that are read; the oldest, which tell who was first
 MAX_SHOWN: Final = 20

@@ -9,7 +9,7 @@ from uuid import UUID
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from notifications.models import Broadcast, Event, Notification
-from notifications.selectors.staff.pages import first_rows
+from notifications.selectors.staff.counts import first_rows
 
 Rows = QuerySet[Notification]
 # Of what is neither deleted nor failed, somebody has it or is still to get it.

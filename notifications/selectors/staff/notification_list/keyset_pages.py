@@ -21,9 +21,9 @@ from django.db.models import DateTimeField, OuterRef, Q, QuerySet, Subquery, Val
 from django.db.models.functions import Coalesce
 
 from notifications.models import Event, Notification
+from notifications.selectors.staff.counts import first_rows
 from notifications.selectors.staff.notification_list.conditions import Conditions
 from notifications.selectors.staff.notification_list.criteria import BadCriteria
-from notifications.selectors.staff.pages import first_rows
 from notifications.sql.dialect import is_postgresql
 
 # What one page may look through by rows: some 50 ms of the database.
