@@ -19,7 +19,7 @@ from notifications.sql.statements import write_at_once
 _NO_STATE: Final = State()  # of a change that is about no single notification
 
 
-class StagedMoved(Exception):
+class StagedChanged(Exception):
     """What was staged when it was read, without a lock, has been listed, marked failed or deleted since."""
 
 
@@ -72,7 +72,7 @@ class LogBatch:
         self._turned: list[tuple[Any, ...]] = []
         self._deleted: list[tuple[Any, ...]] = []
 
-    def created(self, staged: Staged, event: Event, provenance: Provenance | None = None) -> Listed:
+    def create(self, staged: Staged, event: Event, provenance: Provenance | None = None) -> Listed:
         """Give a staged notification its position; it is listed from here on.
 
         Args:
@@ -109,7 +109,7 @@ class LogBatch:
         self._turned.append((listed.id, *after))
         return True
 
-    def deleted(self, listed: Listed, reason: Reason | str, provenance: Provenance) -> bool:
+    def delete(self, listed: Listed, reason: Reason | str, provenance: Provenance) -> bool:
         """Take a notification off the list for good; True."""
         inbox = self._inboxes[listed.recipient_id]
         step = unread_step(listed.state, None)
@@ -117,7 +117,7 @@ class LogBatch:
         self._deleted.append((listed.id, inbox.changed_at))
         return True
 
-    def read_all(
+    def mark_all_read(
         self, inbox: Inbox, count: int, up_to: int, category: str, provenance: Provenance
     ) -> datetime:
         """Note that ``count`` unread notifications were read at once; the caller updates their rows with the
@@ -132,7 +132,7 @@ class LogBatch:
         """Write everything; returns the new heads by user, to be announced after the commit.
 
         Raises:
-            StagedMoved: a notification was no longer staged when it was to be listed; the transaction must be
+            StagedChanged: a notification was no longer staged when it was to be listed; the transaction must be
                 rolled back.
         """
         touched = [self._inboxes[user_id] for user_id in sorted(self._touched)]
@@ -151,7 +151,7 @@ class LogBatch:
             statements.insert(0, updating(Notification, _CREATED_COLUMNS, self._created, where_null=staged))
         written = write_at_once(statements)
         if self._created and written[0] != len(self._created):
-            raise StagedMoved
+            raise StagedChanged
         return {inbox.pk: inbox.head for inbox in touched}
 
     def _append(

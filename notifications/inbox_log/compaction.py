@@ -106,7 +106,7 @@ def _delete(inbox: Inbox, cutoff: datetime) -> int:
     rows = in_order(Listed(*row) for part in parts for row in part)[:MAX_DELETED]
     batch = LogBatch({inbox.pk: inbox}, now=timezone.now())
     for listed in rows:
-        batch.deleted(listed, Reason.RETENTION, SYSTEM)
+        batch.delete(listed, Reason.RETENTION, SYSTEM)
     announce_on_commit(batch.write())
     return len(rows)
 

@@ -59,6 +59,6 @@ def _expire(user_id: Any) -> int:
         ]
         batch = LogBatch(inboxes, now=now)
         for listed in expired:
-            batch.deleted(listed, Reason.EXPIRED, SYSTEM)
+            batch.delete(listed, Reason.EXPIRED, SYSTEM)
         announce_on_commit(batch.write())
     return len(expired)

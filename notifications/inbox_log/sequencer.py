@@ -22,7 +22,7 @@ from django.utils import timezone
 from notifications.conf import hub_config
 from notifications.event_types import check_name, registry
 from notifications.exceptions import HubError, InvalidInput
-from notifications.inbox_log.append import Listed, LogBatch, StagedMoved, in_order
+from notifications.inbox_log.append import Listed, LogBatch, StagedChanged, in_order
 from notifications.inbox_log.content import check_event
 from notifications.inbox_log.inboxes import announce, announce_on_commit, create_inboxes, lock_inboxes
 from notifications.inbox_log.provenance import Provenance
@@ -152,7 +152,7 @@ def _sequence_rows(
             return Counter()
         try:
             return _list_rows(staged, known, skip_locked=skip_locked, max_rows=max_rows)
-        except StagedMoved:
+        except StagedChanged:
             logger.debug("Somebody else has taken some of %d staged notifications", len(staged))
 
 
@@ -173,7 +173,7 @@ def _list_rows(staged: Sequence[Staged], known: Events, *, skip_locked: bool, ma
             events = events_of(staged, known)
         rows = [row for row in staged if row.recipient_id in inboxes]
         if _uncategorized(events) or not events.keys() >= {row.event_id for row in rows}:
-            raise StagedMoved
+            raise StagedChanged
         failures = _failures(event for key, event in events.items() if key not in known)
         _fail([(row, failures[row.event_id]) for row in rows if row.event_id in failures])
         _drop([row.id for row in rows if row.is_withdrawn])
@@ -232,12 +232,12 @@ def _categorize(events: Iterable[Event]) -> None:
     meanwhile: whoever withdraws an event may wait for an inbox.
 
     Raises:
-        StagedMoved: somebody else has stored that of one of them.
+        StagedChanged: somebody else has stored that of one of them.
     """
     for event in events:
         event.category = registry.category_of(event.type)
         if not Event.objects.filter(pk=event.pk, category="").update(category=event.category):
-            raise StagedMoved
+            raise StagedChanged
 
 
 def _failures(events: Iterable[Event]) -> dict[int, str]:
@@ -274,16 +274,16 @@ def _list(batch: LogBatch, staged: Sequence[Staged], events: dict[int, Event]) -
     for row in staged:
         event = events[row.event_id]
         if not row.collapse_key and row.replay_of is None:
-            batch.created(row, event, provenances.get(row.replay_id))
+            batch.create(row, event, provenances.get(row.replay_id))
             continue
         key = _collapse_key(row, event)
         provenance = provenances.get(row.replay_id) or Provenance(by=event.source, via=Via.PRODUCER)
         replaced = replaceable.pop(key, []) if row.collapse_key else []
         replaced = [*replaced, *replayed.get((row.recipient_id, row.replay_of), [])]
         for listed in in_order({old.id: old for old in replaced if old.id not in gone}.values()):
-            batch.deleted(listed, Reason.REPLACED, provenance)
+            batch.delete(listed, Reason.REPLACED, provenance)
             gone.add(listed.id)
-        created = batch.created(row, event, provenance)
+        created = batch.create(row, event, provenance)
         if row.collapse_key:
             replaceable[key] = [created]
 

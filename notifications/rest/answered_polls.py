@@ -12,7 +12,7 @@ from notifications.protocol.cursors import Cursor
 from notifications.rest.http.authentication import token_of
 from notifications.rest.inputs import ChangesQuery, ListQuery
 from notifications.selectors import InboxState, Page
-from notifications.services import Answered, Poller, note_answer
+from notifications.services import AnsweredPoll, Poller, note_answer
 from notifications.system.addresses import normal_address
 
 
@@ -21,7 +21,7 @@ def note_changes(request: Request, query: ChangesQuery, inbox: InboxState, posit
     if query.after is None:
         return
     note_answer(
-        Answered(
+        AnsweredPoll(
             poller=_poller(request),
             reason=EndReason.ANSWERED,
             filters=str(query.filters),
@@ -42,7 +42,7 @@ def note_list(request: Request, query: ListQuery, page: Page) -> None:
     if query.words is not None or query.unread_only or query.archived or not page.rows:
         return
     note_answer(
-        Answered(
+        AnsweredPoll(
             poller=_poller(request),
             reason=EndReason.LISTED,
             filters=str(query.filters),
@@ -63,7 +63,7 @@ def note_etag(request: Request, inbox: InboxState) -> None:
             continue
         if cursor.epoch == inbox.epoch and cursor.position <= inbox.head:
             note_answer(
-                Answered(
+                AnsweredPoll(
                     poller=_poller(request),
                     reason=EndReason.LISTED,
                     filters="",

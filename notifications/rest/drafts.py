@@ -18,7 +18,7 @@ from notifications.exceptions import FieldErrors, InvalidInput
 from notifications.models import MAX_KEY_LENGTH
 from notifications.protocol.times import time_problem
 from notifications.rest.inputs import fields_of, ids_of
-from notifications.services import Audience, Draft, Transient
+from notifications.services import Audience, Draft, TransientDraft
 
 MAX_BATCH_ITEMS: Final = 1_000
 MAX_NAMES: Final = 10_000
@@ -66,7 +66,7 @@ def parse_draft(body: Any, *, prefix: str = "") -> Draft:
     )
 
 
-def parse_transient(body: Any) -> Transient:
+def parse_transient(body: Any) -> TransientDraft:
     """Read the body of ``POST /events``.
 
     Raises:
@@ -75,7 +75,9 @@ def parse_transient(body: Any) -> Transient:
     read = _Reader(fields_of(body, known={"to", "type", "topic", "data"}), "")
     event_type, topic, data, audience = read.text("type"), read.text("topic"), read.data(), read.audience()
     read.require("to", "type")
-    return Transient(audience=audience, event=UntypedEvent(type_name=event_type, fields=data), topic=topic)
+    return TransientDraft(
+        audience=audience, event=UntypedEvent(type_name=event_type, fields=data), topic=topic
+    )
 
 
 def parse_batch(body: Any) -> list[Draft]:

@@ -52,7 +52,7 @@ class KeyedView(ProducerView, ABC):
         work = self.work(producer_of(request), request.data)
         if key is None:
             return _response(work(), is_replayed=False)
-        answer, is_replayed = services.once(idempotent_request(request, key), work)
+        answer, is_replayed = services.answer_once(idempotent_request(request, key), work)
         return _response(answer, is_replayed=is_replayed)
 
 

@@ -35,8 +35,7 @@ from notifications.services.credentials.tokens import (
     write_token_uses,
 )
 from notifications.services.erase import Erased, erase_event, erase_inbox, erase_notifications, erase_user
-from notifications.services.idempotency import Answer, once
-from notifications.services.idempotency import Request as IdempotentRequest
+from notifications.services.idempotency import Answer, IdempotentRequest, answer_once
 from notifications.services.jobs.broadcaster import run_broadcast_chunk
 from notifications.services.jobs.replayer import run_replay_chunk
 from notifications.services.notify import NotifyOptions, notify, notify_many
@@ -47,7 +46,7 @@ from notifications.services.publish import (
     publish_batch,
 )
 from notifications.services.recipients import Recipients
-from notifications.services.records.polls import Answered, Poller, note_answer, write_answers
+from notifications.services.records.polls import AnsweredPoll, Poller, note_answer, write_answers
 from notifications.services.records.streams import (
     NewStream,
     OpenedStream,
@@ -58,11 +57,11 @@ from notifications.services.records.streams import (
 )
 from notifications.services.records.workers import (
     close_lost_streams,
-    close_streams_of_dead,
-    close_streams_of_dead_here,
+    close_streams_of_dead_processes,
+    close_streams_of_process,
     end_worker,
     reopen_streams,
-    show_life,
+    write_sign_of_life,
 )
 from notifications.services.replay import Selection, cancel_replay, start_replay
 from notifications.services.state import (
@@ -75,21 +74,21 @@ from notifications.services.state import (
     set_state,
     unarchive,
 )
-from notifications.services.sweeper import Swept, sweep
+from notifications.services.sweeper import SweepResult, sweep
 from notifications.services.transient.emit import emit
 from notifications.services.transient.publishing import (
-    Acknowledged,
-    Transient,
+    AcknowledgedEvent,
+    TransientDraft,
     publish_transient,
 )
 from notifications.services.withdraw import finish_withdrawals, withdraw, withdraw_events
 
 __all__ = [
     "ACTIONS",
-    "Acknowledged",
+    "AcknowledgedEvent",
     "Action",
     "Answer",
-    "Answered",
+    "AnsweredPoll",
     "Audience",
     "Draft",
     "Erased",
@@ -105,9 +104,9 @@ __all__ = [
     "Provenance",
     "Recipients",
     "Selection",
-    "Swept",
+    "SweepResult",
     "Ticket",
-    "Transient",
+    "TransientDraft",
     "aarchive",
     "abroadcast",
     "adelete",
@@ -118,6 +117,7 @@ __all__ = [
     "announce_streams_on_commit",
     "anotify",
     "anotify_many",
+    "answer_once",
     "archive",
     "aunarchive",
     "awithdraw",
@@ -127,8 +127,8 @@ __all__ = [
     "cancel_replay",
     "check_ticket",
     "close_lost_streams",
-    "close_streams_of_dead",
-    "close_streams_of_dead_here",
+    "close_streams_of_dead_processes",
+    "close_streams_of_process",
     "create_token",
     "delete",
     "emit",
@@ -147,7 +147,6 @@ __all__ = [
     "note_answer",
     "notify",
     "notify_many",
-    "once",
     "open_inbox",
     "open_stream",
     "publish",
@@ -160,7 +159,6 @@ __all__ = [
     "run_replay_chunk",
     "sequence",
     "set_state",
-    "show_life",
     "start_replay",
     "sweep",
     "unarchive",
@@ -169,5 +167,6 @@ __all__ = [
     "withdraw",
     "withdraw_events",
     "write_answers",
+    "write_sign_of_life",
     "write_token_uses",
 ]

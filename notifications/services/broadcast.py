@@ -141,7 +141,7 @@ def end_broadcasts(
     Returns:
         How many there were.
     """
-    ended = leases.end(Broadcast.objects.all(), ids, state, failure=failure, condition=condition)
+    ended = leases.end_jobs(Broadcast.objects.all(), ids, state, failure=failure, condition=condition)
     if ended:
         BroadcastRecipient.objects.filter(broadcast_id__in=ids, broadcast__finished_at__isnull=False).delete()
     return ended

@@ -166,7 +166,7 @@ def _erase(user_id: Any, event_ids: set[int], provenance: Provenance) -> int:
             _point_at(rows, blanks)
         batch = LogBatch(inboxes, now=timezone.now())
         for row in in_order(listed):
-            batch.deleted(
+            batch.delete(
                 row._replace(event_id=blanks.get(row.event_id, row.event_id)), Reason.ERASED, provenance
             )
         announce_on_commit(batch.write())

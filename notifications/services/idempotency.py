@@ -23,7 +23,7 @@ from notifications.sql.locks import is_lock_timeout, transaction_that_waits
 
 WAIT_SECONDS: Final = 5
 MAX_REMOVED: Final = 5_000  # in one sweep: more than any process answers in the meantime
-_EXACT: Final = 2**63
+_MAX_EXACT: Final = 2**63
 
 
 class Answer(NamedTuple):
@@ -40,7 +40,7 @@ class Answer(NamedTuple):
     location: str = ""
 
 
-class Request(NamedTuple):
+class IdempotentRequest(NamedTuple):
     """By what a request is known again: the key belongs to its producer and path, and goes with one body."""
 
     producer_id: Any
@@ -49,11 +49,11 @@ class Request(NamedTuple):
     body: Any
 
 
-class _Taken(Exception):
+class _KeyExists(Exception):
     """The key has a row already."""
 
 
-def once(request: Request, work: Callable[[], Answer]) -> tuple[Answer, bool]:
+def answer_once(request: IdempotentRequest, work: Callable[[], Answer]) -> tuple[Answer, bool]:
     """Do the work of a request, unless it was done already.
 
     Transaction: its own, which the work is part of; whatever the work raises rolls everything back and leaves
@@ -73,8 +73,8 @@ def once(request: Request, work: Callable[[], Answer]) -> tuple[Answer, bool]:
     fingerprint = fingerprint_of(request.body)
     while True:
         try:
-            return _first(request, fingerprint, work), False
-        except _Taken:
+            return _answer_first(request, fingerprint, work), False
+        except _KeyExists:
             known = IdempotencyKey.objects.filter(
                 producer_id=request.producer_id, path=request.path, key=request.key
             ).first()
@@ -100,7 +100,7 @@ def remove_idempotency_keys(cutoff: datetime) -> int:
     return IdempotencyKey.objects.filter(pk__in=keys).delete()[0] if keys else 0
 
 
-def _first(request: Request, fingerprint: str, work: Callable[[], Answer]) -> Answer:
+def _answer_first(request: IdempotentRequest, fingerprint: str, work: Callable[[], Answer]) -> Answer:
     is_claimed = False
     try:
         with transaction_that_waits(WAIT_SECONDS):
@@ -116,7 +116,7 @@ def _first(request: Request, fingerprint: str, work: Callable[[], Answer]) -> An
         raise IdempotencyInProgress from error
 
 
-def _claim(request: Request, fingerprint: str) -> IdempotencyKey:
+def _claim(request: IdempotentRequest, fingerprint: str) -> IdempotencyKey:
     row = IdempotencyKey(
         producer_id=request.producer_id,
         path=request.path,
@@ -127,14 +127,14 @@ def _claim(request: Request, fingerprint: str) -> IdempotencyKey:
     try:
         row.save(force_insert=True)
     except IntegrityError:
-        raise _Taken from None
+        raise _KeyExists from None
     return row
 
 
 def _plain(value: Any) -> Any:
     """With whole numbers as integers: 1.0 and 1e0 are the JSON value 1."""
     match value:
-        case float() if value.is_integer() and -_EXACT <= value < _EXACT:
+        case float() if value.is_integer() and -_MAX_EXACT <= value < _MAX_EXACT:
             return int(value)
         case dict():
             return {name: _plain(item) for name, item in value.items()}

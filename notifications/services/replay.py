@@ -128,7 +128,7 @@ def start_replay(
     return job
 
 
-def fitting(verb: ReplayVerb | str, rows: Rows) -> Rows:
+def replayable(verb: ReplayVerb | str, rows: Rows) -> Rows:
     """Those of some notifications that a verb fits now. No query.
 
     Nothing is withdrawn, erased or expired. *show*: listed, and its recipient has a stream open. *redeliver*:
@@ -152,7 +152,7 @@ def fitting(verb: ReplayVerb | str, rows: Rows) -> Rows:
             return rows.filter(position__isnull=False)
 
 
-class Fit(NamedTuple):
+class ReplayableCounts(NamedTuple):
     """What could be replayed of some notifications now.
 
     Attributes:
@@ -164,7 +164,7 @@ class Fit(NamedTuple):
     user_count: int
 
 
-def count_fitting(rows: Rows, *, limit: int) -> Fit:
+def count_replayable(rows: Rows, *, limit: int) -> ReplayableCounts:
     """Count how many of some notifications each verb fits. Five queries.
 
     Args:
@@ -173,8 +173,8 @@ def count_fitting(rows: Rows, *, limit: int) -> Fit:
     """
     keys = list(rows.order_by().values_list("pk", flat=True)[:limit])
     counted = Notification.objects.filter(pk__in=keys)
-    by_verb = {verb.value: fitting(verb, counted).count() for verb in ReplayVerb}
-    return Fit(by_verb, counted.aggregate(users=Count("recipient_id", distinct=True))["users"])
+    by_verb = {verb.value: replayable(verb, counted).count() for verb in ReplayVerb}
+    return ReplayableCounts(by_verb, counted.aggregate(users=Count("recipient_id", distinct=True))["users"])
 
 
 def cancel_replay(replay_id: UUID) -> Replay:
@@ -183,7 +183,7 @@ def cancel_replay(replay_id: UUID) -> Replay:
     Raises:
         NotFound: there is none of this id.
     """
-    leases.end(Replay.objects.all(), [replay_id], JobState.CANCELLED)
+    leases.end_jobs(Replay.objects.all(), [replay_id], JobState.CANCELLED)
     job = Replay.objects.filter(pk=replay_id).first()
     if job is None:
         raise NotFound("There is no such replay.")

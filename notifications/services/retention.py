@@ -68,26 +68,30 @@ def prune_inboxes(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rule:
+class RetentionRule:
     """How long some rows are kept.
 
     Attributes:
-        what: what they are, in words.
+        description: what they are, in words.
         models: whose rows they are.
-        days: the setting that says for how many days they are kept; 0 keeps them for ever.
-        fixed: how long they are kept where no setting says so.
+        days_setting: the setting that says for how many days they are kept; 0 keeps them for ever.
+        fixed_period: how long they are kept where no setting says so.
         remove: removes what is older than a time, or a part of it; returns how many rows.
     """
 
-    what: str
+    description: str
     models: tuple[type[Model], ...]
-    days: str = ""
-    fixed: timedelta = timedelta()
+    days_setting: str = ""
+    fixed_period: timedelta = timedelta()
     remove: Callable[[datetime], int]
 
     def cutoff(self) -> datetime | None:
         """Before when they are removed, now; None when they are kept for ever."""
-        kept = timedelta(days=getattr(hub_config(), self.days)) if self.days else self.fixed
+        kept = (
+            timedelta(days=getattr(hub_config(), self.days_setting))
+            if self.days_setting
+            else self.fixed_period
+        )
         return timezone.now() - kept if kept else None
 
     def apply(self) -> int:
@@ -96,53 +100,53 @@ class Rule:
         return self.remove(cutoff) if cutoff is not None else 0
 
 
-USED_TICKETS: Final = Rule(
-    what="marks of used tickets",
+USED_TICKETS: Final = RetentionRule(
+    description="marks of used tickets",
     models=(UsedTicket,),
-    fixed=timedelta(hours=1),  # a ticket itself is good for 30 seconds
+    fixed_period=timedelta(hours=1),  # a ticket itself is good for 30 seconds
     remove=remove_used_tickets,
 )
-IDEMPOTENCY_KEYS: Final = Rule(
-    what="idempotency keys of publishing requests, with their answers",
+IDEMPOTENCY_KEYS: Final = RetentionRule(
+    description="idempotency keys of publishing requests, with their answers",
     models=(IdempotencyKey,),
-    fixed=timedelta(hours=24),  # as the protocol says
+    fixed_period=timedelta(hours=24),  # as the protocol says
     remove=remove_idempotency_keys,
 )
-EVENT_KEYS: Final = Rule(
-    what="idempotency keys of transient events",
+EVENT_KEYS: Final = RetentionRule(
+    description="idempotency keys of transient events",
     models=(EventKey,),
-    fixed=timedelta(minutes=5),  # as the protocol says
+    fixed_period=timedelta(minutes=5),  # as the protocol says
     remove=remove_event_keys,
 )
-STREAM_RECORDS: Final = Rule(
-    what="records of streams, and of answered polls and lists",
+STREAM_RECORDS: Final = RetentionRule(
+    description="records of streams, and of answered polls and lists",
     models=(StreamSession,),
-    days="stream_session_days",
+    days_setting="stream_session_days",
     remove=remove_stream_records,
 )
-WORKERS: Final = Rule(
-    what="records of serving processes that have ended",
+WORKERS: Final = RetentionRule(
+    description="records of serving processes that have ended",
     models=(Worker,),
-    days="stream_session_days",
+    days_setting="stream_session_days",
     remove=remove_ended_workers,
 )
-NOTIFICATIONS: Final = Rule(
-    what="notifications, and the changes that later ones supersede",
+NOTIFICATIONS: Final = RetentionRule(
+    description="notifications, and the changes that later ones supersede",
     models=(Notification, Change),
-    days="retention_days",
+    days_setting="retention_days",
     remove=prune_inboxes,
 )
-BROADCASTS: Final = Rule(
-    what="broadcasts that have ended",
+BROADCASTS: Final = RetentionRule(
+    description="broadcasts that have ended",
     models=(Broadcast,),
-    days="retention_days",
+    days_setting="retention_days",
     remove=prune_broadcasts,
 )
 
 REMOVED_BY_SWEEPER: Final = (USED_TICKETS, IDEMPOTENCY_KEYS, EVENT_KEYS, STREAM_RECORDS, WORKERS)
 REMOVED_BY_COMMAND: Final = (NOTIFICATIONS, BROADCASTS)
 # The rows of which no rule speaks, and when they go.
-OTHERS: Final[dict[type[Model], str]] = {
+REMOVED_OTHERWISE: Final[dict[type[Model], str]] = {
     Event: "with the last notification, change and broadcast that has it",
     ReplayedNotification: "with its notification",
     BroadcastRecipient: "when its broadcast ends",

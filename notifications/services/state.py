@@ -86,7 +86,7 @@ def delete(
         ValueError: the reason is none of them.
     """
     known = Reason(reason)
-    return _change(user, ids, lambda batch, row: batch.deleted(row, known, provenance))
+    return _change(user, ids, lambda batch, row: batch.delete(row, known, provenance))
 
 
 def mark_all_read(
@@ -115,7 +115,7 @@ def mark_all_read(
         count = unread.count()
         if count:
             batch = LogBatch(inboxes, now=timezone.now())
-            unread.update(read_at=batch.read_all(inbox, count, last, category, provenance))
+            unread.update(read_at=batch.mark_all_read(inbox, count, last, category, provenance))
             announce_on_commit(batch.write())
         return Outcome(changed=count, inbox=_state(inbox))
 

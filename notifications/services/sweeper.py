@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 from notifications.inbox_log.due import expire_due, sequence_due
 from notifications.services.credentials.tokens import write_token_uses
 from notifications.services.records.polls import write_answers
-from notifications.services.records.workers import close_lost_streams, close_streams_of_dead_here
+from notifications.services.records.workers import close_lost_streams, close_streams_of_dead_processes
 from notifications.services.retention import remove_old
 from notifications.services.withdraw import finish_withdrawals
 
@@ -36,27 +36,31 @@ STEPS: Final = (
     Step("used_tokens", "Write when API tokens were used last.", write_token_uses),
     Step("answered", "Write which polls and lists were answered.", write_answers),
     Step("withdrawn", "Delete what is left of withdrawn events.", finish_withdrawals),
-    Step("of_dead", "Close the streams of processes of this machine that died.", close_streams_of_dead_here),
-    Step("of_lost", "Close the streams of processes that show no sign of life.", close_lost_streams),
+    Step(
+        "closed_dead",
+        "Close the streams of processes of this machine that died.",
+        close_streams_of_dead_processes,
+    ),
+    Step("closed_lost", "Close the streams of processes that show no sign of life.", close_lost_streams),
     Step("removed", "Remove what has been kept for its time (``services.retention``).", remove_old),
 )
 
 
-class Swept(NamedTuple):
+class SweepResult(NamedTuple):
     """What one sweep did to inboxes: how many notifications were listed, and how many expired."""
 
     sequenced: int
     expired: int
 
 
-def sweep() -> Swept:
+def sweep() -> SweepResult:
     """Do each of ``STEPS`` once. One that fails ends the sweep; the next sweep begins again with the first.
 
     Transaction: several short ones; must not be called inside another. Inboxes that somebody else has locked
     are left for the next sweep. Any number of processes may sweep at once.
     """
     done = {step.name: _run(step) for step in STEPS}
-    return Swept(done["sequenced"], done["expired"])
+    return SweepResult(done["sequenced"], done["expired"])
 
 
 def _run(step: Step) -> int:

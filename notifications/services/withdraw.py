@@ -200,7 +200,7 @@ def _delete(inboxes: dict[Any, Any], event_ids: Collection[int]) -> int:
     why = {event.pk: _why(event) for event in events.only("source", "title", *_BY)}
     found = [Listed(*row) for row in listed.values_list(*Listed._fields)[:MAX_ROWS]]
     for row in found:
-        batch.deleted(row, *why[row.event_id])
+        batch.delete(row, *why[row.event_id])
     announce_on_commit(batch.write())
     return staged + len(found)
 

@@ -41,17 +41,17 @@ class EventItem(NamedTuple):
 class SendTracker(Protocol):
     """Is told what becomes of the parts in which one event is sent; ``Receipt`` implements it."""
 
-    def expect(self) -> None:
+    def add_part(self) -> None:
         """One more part was queued."""
 
-    def begin(self) -> bool:
+    def begin_part(self) -> bool:
         """A part is about to be sent; return False if it may not be sent any more."""
 
-    def taken(self) -> None:
+    def part_taken(self) -> None:
         """The channel layer has taken a part."""
 
-    def fail(self) -> None:
-        """A part was lost."""
+    def give_up(self) -> None:
+        """A part was lost, or nobody waits for it any more."""
 
 
 class OutgoingEvent(NamedTuple):

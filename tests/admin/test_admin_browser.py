@@ -223,7 +223,7 @@ def addresses(ada: User) -> dict[str, str]:
 def opened_stream(user: User) -> UUID:
     """The key of a stream on record, from a client that names itself at length."""
     worker = Worker(host="web-1", pid=1)
-    services.show_life(worker)
+    services.write_sign_of_life(worker)
     new = NewStream(id=new_public_id(), user_id=user.pk, agent=LONG)
     services.open_stream(new, worker, lambda state: ("exact", state.head))
     return new.id

@@ -28,7 +28,7 @@ FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:130.0) Gecko/20100101 Firefox/130.
 @pytest.fixture
 def worker() -> Worker:
     made = Worker(host="web-1", pid=4711)
-    services.show_life(made)
+    services.write_sign_of_life(made)
     return made
 
 
@@ -53,11 +53,11 @@ def owners(staff: Client, **parameters: Any) -> list[str]:
 
 def test_list__shows_who_is_online_and_finds_by_name(staff: Client, worker: Worker) -> None:
     silent = Worker(host="web-2", pid=1)
-    services.show_life(silent)
+    services.write_sign_of_life(silent)
     ada, grace, joan = make_user("ada"), make_user("grace"), make_user("joan")
     opened(ada, worker)
     gone = opened(grace, worker)
-    services.show_life(
+    services.write_sign_of_life(
         worker, progress={gone.pk: Progress(gone.epoch, 4, 9)}, closed={gone.pk: EndReason.SLOW}
     )
     opened(joan, silent)
@@ -103,7 +103,7 @@ def test_page__shows_the_record_and_changes_nothing(staff: Client, worker: Worke
         at,
     ):
         assert part in text
-    services.show_life(worker, progress={}, closed={row.pk: EndReason.CLIENT})
+    services.write_sign_of_life(worker, progress={}, closed={row.pk: EndReason.CLIENT})
     ended = staff.get(page).content.decode()
     assert "Closed by the client" in ended
     assert "None" not in ended
@@ -138,14 +138,14 @@ def test_open_stream__that_has_come_further_than_its_record__is_not_said_to_be_b
     row = opened(ada, worker)
     for _ in range(8):
         send(ada)
-    services.show_life(worker, progress={row.pk: Progress(row.epoch, 0, 3)})
+    services.write_sign_of_life(worker, progress={row.pk: Progress(row.epoch, 0, 3)})
     ago = timezone.now() - timedelta(seconds=4)
     StreamSession.objects.filter(pk=row.pk).update(opened_at=ago - timedelta(hours=1))
     Worker.objects.filter(pk=worker.pk).update(seen_at=ago)
     text = staff.get(STREAMS).content.decode()
     assert re.search(r"recorded up to 3 of 8, \d+ s ago", text)
     assert "behind" not in text.lower()
-    services.show_life(worker, progress={row.pk: Progress(row.epoch, 0, 8)})
+    services.write_sign_of_life(worker, progress={row.pk: Progress(row.epoch, 0, 8)})
     assert "up to date" in staff.get(STREAMS).content.decode()
 
 
@@ -154,16 +154,16 @@ def test_record__is_as_old_as_the_last_look_at_all_streams__whatever_has_ended_s
     gone = opened(ada, worker)
     then = timezone.now() - timedelta(seconds=9)
     Worker.objects.filter(pk=worker.pk).update(seen_at=then)
-    services.show_life(worker, closed={gone.pk: EndReason.CLIENT}, is_whole=False)
+    services.write_sign_of_life(worker, closed={gone.pk: EndReason.CLIENT}, is_whole=False)
     assert Worker.objects.get(pk=worker.pk).seen_at == then
-    services.show_life(worker)
+    services.write_sign_of_life(worker)
     assert Worker.objects.get(pk=worker.pk).seen_at > then
 
 
 def test_polls_and_lists__are_counted_and_called_as_what_they_are(staff: Client, worker: Worker) -> None:
     row = opened(make_user("ada"), worker)
     assert "1 stream" in " ".join(staff.get(STREAMS).content.decode().split())
-    services.show_life(worker, closed={row.pk: EndReason.CLIENT})
+    services.write_sign_of_life(worker, closed={row.pk: EndReason.CLIENT})
     StreamSession.objects.filter(pk=row.pk).update(reason=EndReason.LISTED)
     assert "1 record" in " ".join(staff.get(STREAMS, {"state": "all"}).content.decode().split())
     assert "List request by ada" in staff.get(f"{STREAMS}{row.pk}/change/").content.decode()

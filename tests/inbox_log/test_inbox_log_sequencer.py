@@ -257,7 +257,7 @@ def test_bad_rows__among_good_ones__are_marked_and_the_rest_is_listed(ada: User,
 def test_row_that_the_database_refuses__is_found_by_trying_one_by_one_and_stops_nobody(
     ada: User, grace: User, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    real = sequencer.LogBatch.created
+    real = sequencer.LogBatch.create
 
     def refuse(self: Any, staged: Any, event: Event, provenance: Any = None) -> Any:
         if event.title == "poison":
@@ -266,7 +266,7 @@ def test_row_that_the_database_refuses__is_found_by_trying_one_by_one_and_stops_
 
     for title in ("first", "poison", "last"):
         stage([ada, grace] if title != "poison" else [ada], title=title)
-    monkeypatch.setattr(sequencer.LogBatch, "created", refuse)
+    monkeypatch.setattr(sequencer.LogBatch, "create", refuse)
     with assert_converges(ada, grace):
         assert services.sequence([ada.pk, grace.pk]) == 5
     assert titles(ada) == titles(grace) == ["first", "last"]

@@ -23,22 +23,24 @@ REPLACED: Final = {
     "feeder": "change source",
     "moments": "times",
     "outbox": "send queue",
+    "patience": "bounded waits",
     "presence": "stream records",
     "scribe": "counts writer",
     "pulse": "timers",
     "sleeper": "timed",
     "standing": "revocation",
     "stretch": "log range",
+    "swept": "sweep result",
     "wording": "frames, texts",
 }
 # Words of the column that the code needs for something else: Django's, Channels' and asyncio's own, and the
 # names of other things in the glossary. In a text about the thing of their row they are wrong all the same.
 ELSEWHERE: Final = {
-    "active", "activity", "broadcast", "channel", "client", "confirmed", "delete", "delivered", "done",
-    "feed", "group", "heartbeat", "held", "history", "horizon", "instance", "key", "kind", "latest", "lock",
-    "log", "message", "origin", "pending", "publisher", "received", "replay", "resume", "right", "secret",
-    "sender", "session", "slot", "status", "subject", "target", "task", "tick", "token", "turn", "update",
-    "verb", "wire", "worker",
+    "active", "activity", "block", "broadcast", "channel", "chunk", "client", "confirmed", "delete",
+    "delivered", "done", "erased", "feed", "group", "heartbeat", "held", "history", "horizon", "instance",
+    "key", "kind", "latest", "lock", "log", "message", "origin", "pending", "publisher", "received",
+    "redact", "replay", "resume", "right", "role", "secret", "sender", "session", "slot", "status",
+    "subject", "target", "task", "tick", "token", "turn", "update", "verb", "wire", "worker",
 }  # fmt: skip
 
 

@@ -13,7 +13,12 @@ from django.utils import timezone
 
 from notifications.permissions import APP_LABEL
 from notifications.services import retention, sweeper
-from notifications.services.retention import OTHERS, REMOVED_BY_COMMAND, REMOVED_BY_SWEEPER, Rule
+from notifications.services.retention import (
+    REMOVED_BY_COMMAND,
+    REMOVED_BY_SWEEPER,
+    REMOVED_OTHERWISE,
+    RetentionRule,
+)
 
 RULES = (*REMOVED_BY_SWEEPER, *REMOVED_BY_COMMAND)
 PAGE = (Path(settings.BASE_DIR) / "docs" / "operations.md").read_text()
@@ -22,20 +27,22 @@ PAGE = (Path(settings.BASE_DIR) / "docs" / "operations.md").read_text()
 def test_rules__and_the_rest__say_of_each_table_when_its_rows_go() -> None:
     ruled = [model for rule in RULES for model in rule.models]
     assert len(set(ruled)) == len(ruled)
-    assert not set(ruled) & OTHERS.keys()
-    assert {*ruled, *OTHERS} == set(apps.get_app_config(APP_LABEL).get_models())
+    assert not set(ruled) & REMOVED_OTHERWISE.keys()
+    assert {*ruled, *REMOVED_OTHERWISE} == set(apps.get_app_config(APP_LABEL).get_models())
 
 
-@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.what)
-def test_rule__is_on_the_page_for_operators(rule: Rule) -> None:
-    [row] = [line for line in PAGE.splitlines() if line.startswith(f"| {rule.what} |")]
-    assert (f"`HUB_{rule.days.upper()}`" in row) is bool(rule.days)
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.description)
+def test_rule__is_on_the_page_for_operators(rule: RetentionRule) -> None:
+    [row] = [line for line in PAGE.splitlines() if line.startswith(f"| {rule.description} |")]
+    assert (f"`HUB_{rule.days_setting.upper()}`" in row) is bool(rule.days_setting)
     assert ("`manage.py prune_notifications`" in row) is (rule in REMOVED_BY_COMMAND)
 
 
-@pytest.mark.parametrize("rule", [rule for rule in RULES if rule.days], ids=lambda rule: rule.what)
-def test_rule__by_a_setting__counts_its_days(rule: Rule, settings: Any) -> None:
-    settings.NOTIFICATION_HUB = {**settings.NOTIFICATION_HUB, rule.days: 7}
+@pytest.mark.parametrize(
+    "rule", [rule for rule in RULES if rule.days_setting], ids=lambda rule: rule.description
+)
+def test_rule__by_a_setting__counts_its_days(rule: RetentionRule, settings: Any) -> None:
+    settings.NOTIFICATION_HUB = {**settings.NOTIFICATION_HUB, rule.days_setting: 7}
     cutoff = rule.cutoff()
     assert cutoff is not None
     assert abs(timezone.now() - timedelta(days=7) - cutoff) < timedelta(hours=1)

@@ -19,7 +19,7 @@ from notifications.models import Notification
 from notifications.selectors.staff import counts
 from notifications.selectors.staff.counts import RowCount, newest_of
 from notifications.selectors.staff.states import State, state_of
-from notifications.services.replay import Selection, count_fitting
+from notifications.services.replay import Selection, count_replayable
 
 SHOWN: Final = 5
 
@@ -76,8 +76,8 @@ def preview_replay(selection: Selection, user: Any) -> Preview:
     shown = first_shown(rows)
     if total.is_estimate:
         return Preview(total, None, None, shown)
-    fit = count_fitting(rows, limit=counts.MAX_COUNT)
-    return Preview(total, fit.by_verb, fit.user_count, shown)
+    counts_by_verb = count_replayable(rows, limit=counts.MAX_COUNT)
+    return Preview(total, counts_by_verb.by_verb, counts_by_verb.user_count, shown)
 
 
 def first_shown(rows: QuerySet[Notification]) -> list[ShownNotification]:

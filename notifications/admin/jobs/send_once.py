@@ -50,7 +50,7 @@ def send_once(request: HttpRequest, path: str, key: UUID, work: Callable[[], UUI
     body = {name: values for name, values in request.POST.lists() if name not in _NEVER_REPEATED}
     keyed = IdempotentRequest(producer_id=request.user.pk, path=path, key=str(key), body=body)
     try:
-        answer, was_done = services.once(keyed, lambda: Answer(201, str(work())))
+        answer, was_done = services.answer_once(keyed, lambda: Answer(201, str(work())))
     except IdempotencyKeyReused as error:
         raise AlreadySent from error
     return UUID(answer.body), was_done

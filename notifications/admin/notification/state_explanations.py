@@ -13,7 +13,7 @@ from notifications.models import Notification
 from notifications.selectors.staff.states import State
 
 # A staged notification older than this has been missed by the hook after its commit and by several sweeps.
-SEQUENCER_PATIENCE: Final = timedelta(seconds=10)
+SEQUENCING_DEADLINE: Final = timedelta(seconds=10)
 
 
 def explain(notification: Notification, state: State, now: datetime) -> str:
@@ -49,7 +49,7 @@ def explain(notification: Notification, state: State, now: datetime) -> str:
 
 def _explain_staged(notification: Notification, now: datetime) -> str:
     due_since = max(notification.staged_at, notification.deliver_at or notification.staged_at)
-    if now - due_since <= SEQUENCER_PATIENCE:
+    if now - due_since <= SEQUENCING_DEADLINE:
         return _("It has been sent and is about to appear in the inbox. Reload this page in a moment.")
     return _(
         "It has been waiting to be added to the inbox for %(time)s. Serving processes "

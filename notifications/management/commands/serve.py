@@ -123,7 +123,7 @@ def free_slots(identity: str) -> None:
         # One at a time, because each closes the pool that all threads share.
         with _freeing:
             try:
-                if closed := services.close_streams_of_dead(identity):
+                if closed := services.close_streams_of_process(identity):
                     logger.info("%d streams of a worker that has died are closed", closed)
                 return
             except DatabaseError as error:

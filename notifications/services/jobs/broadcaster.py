@@ -20,7 +20,7 @@ from notifications.inbox_log.sequencer import sequence_on_commit
 from notifications.models import Broadcast, BroadcastRecipient, JobState, Notification, new_public_id
 from notifications.services.broadcast import end_broadcasts
 from notifications.services.jobs import leases
-from notifications.services.jobs.leases import UNAVAILABLE, LeaseLost, release
+from notifications.services.jobs.leases import UNAVAILABLE, LeaseLost, release_lease
 from notifications.services.recipients import matching_users
 from notifications.sql.rows import insert_rows
 
@@ -85,7 +85,7 @@ def _send_singly(job: Broadcast, keys: Sequence[Any]) -> None:
             job.last_recipient_id = key
     if len(failures) == len(keys) > 1:
         end_broadcasts([job.pk], JobState.FAILED, failure=failures[0], condition=Q(lease=job.lease))
-    release(job)
+    release_lease(job)
 
 
 def _next_keys(job: Broadcast) -> list[Any]:
@@ -132,10 +132,10 @@ def _advance(
     job: Broadcast, last: Any, *, done_count: int = 0, failed_count: int = 0, keep_lease: bool = False
 ) -> None:
     """Write how far the broadcast is. Raises ``LeaseLost``."""
-    leases.advance(
+    leases.write_progress(
         job,
         keep_lease=keep_lease,
-        place={"last_recipient": job.last_recipient_id},
+        expected={"last_recipient": job.last_recipient_id},
         last_recipient=last,
         done_count=F("done_count") + done_count,
         failed_count=F("failed_count") + failed_count,

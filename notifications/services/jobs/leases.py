@@ -54,7 +54,7 @@ def run_chunk(jobs: QuerySet[_Job], run: Callable[[_Job], None]) -> bool:
         logger.info("%s %s was cancelled, or another process has it now", type(job).__name__, job.pk)
     except UNAVAILABLE:
         with suppress(*UNAVAILABLE):
-            release(job)
+            release_lease(job)
         raise
     return True
 
@@ -86,21 +86,21 @@ def take_lease(jobs: QuerySet[_Job]) -> _Job | None:
     return job
 
 
-def advance(job: Job, *, keep_lease: bool = False, place: dict[str, Any], **written: Any) -> None:
+def write_progress(job: Job, *, keep_lease: bool = False, expected: dict[str, Any], **values: Any) -> None:
     """Write how far a job is. The last statement of its transaction: a cancellation waits for it and no
     longer.
 
     Args:
         keep_lease: go on; else it is given back.
-        place: where the job must still be.
+        expected: where the job must still be.
         written: what is written.
 
     Raises:
         LeaseLost: meanwhile it was cancelled, or the lease ran out.
     """
-    held = _rows(job).filter(pk=job.pk, state=JobState.RUNNING, lease=job.lease, **place)
-    changed = held.update(
-        **written,
+    leased = _rows(job).filter(pk=job.pk, state=JobState.RUNNING, lease=job.lease, **expected)
+    changed = leased.update(
+        **values,
         last_worked_at=Now(),
         lease=job.lease if keep_lease else None,
         leased_until=_lease_end() if keep_lease else None,
@@ -109,12 +109,12 @@ def advance(job: Job, *, keep_lease: bool = False, place: dict[str, Any], **writ
         raise LeaseLost
 
 
-def release(job: Job) -> None:
+def release_lease(job: Job) -> None:
     """Give the lease back."""
     _rows(job).filter(pk=job.pk, lease=job.lease).update(lease=None, leased_until=None, last_worked_at=Now())
 
 
-def end(
+def end_jobs(
     jobs: QuerySet[_Job],
     ids: Collection[UUID],
     state: JobState,

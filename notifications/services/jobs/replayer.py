@@ -31,7 +31,7 @@ from notifications.models import (
 from notifications.services.jobs import leases
 from notifications.services.jobs.leases import UNAVAILABLE, LeaseLost
 from notifications.services.recipients import active_users
-from notifications.services.replay import Selection, fitting
+from notifications.services.replay import Selection, replayable
 from notifications.signals import notifications_shown_again
 from notifications.sql.rows import insert_rows
 
@@ -43,7 +43,7 @@ LOOK_SECONDS: Final = 1.0
 _GONE: Final = "Whoever asked for it may no longer replay."
 
 
-class Old(NamedTuple):
+class Original(NamedTuple):
     """A notification that is to be replayed."""
 
     id: int
@@ -94,7 +94,7 @@ def _run_chunk(job: Replay) -> None:
         _replay_singly(job, rows, last)
 
 
-def _replay_singly(job: Replay, rows: Sequence[Old], last: int) -> None:
+def _replay_singly(job: Replay, rows: Sequence[Original], last: int) -> None:
     failures: list[str] = []
     for row in rows:
         try:
@@ -112,7 +112,7 @@ def _replay_singly(job: Replay, rows: Sequence[Old], last: int) -> None:
     _advance(job, last)
 
 
-def _next_rows(job: Replay, owner: Any) -> tuple[list[Old], int]:
+def _next_rows(job: Replay, owner: Any) -> tuple[list[Original], int]:
     """The next of them, and up to where nothing was passed over."""
     size = max(1, hub_config().max_sequence_chunk // max(1, len(job.copy_to)))
     found = Selection.stored_in(job).rows(owner).order_by("pk")
@@ -121,7 +121,7 @@ def _next_rows(job: Replay, owner: Any) -> tuple[list[Old], int]:
     while True:
         end = min(last + window, job.until_id)
         part = found.filter(pk__gt=last, pk__lte=end)
-        rows = [Old(*row) for row in part.values_list(*Old._fields)[:size]]
+        rows = [Original(*row) for row in part.values_list(*Original._fields)[:size]]
         if len(rows) == size:
             return rows, rows[-1].id
         if rows or end == job.until_id or time.monotonic() > until:
@@ -132,14 +132,14 @@ def _next_rows(job: Replay, owner: Any) -> tuple[list[Old], int]:
         last = (there.values_list("pk", flat=True).first() or job.until_id + 1) - 1
 
 
-def _replay(job: Replay, rows: Sequence[Old], last: int, *, keep_lease: bool = False) -> None:
+def _replay(job: Replay, rows: Sequence[Original], last: int, *, keep_lease: bool = False) -> None:
     """Replay these and write that it was done, in one transaction; what is new is sequenced after it.
 
     Raises:
         LeaseLost: meanwhile it was cancelled, or the lease ran out.
     """
     named = Notification.objects.filter(pk__in=[row.id for row in rows])
-    fit = set(fitting(job.verb, named).values_list("pk", flat=True)) if rows else set()
+    fit = set(replayable(job.verb, named).values_list("pk", flat=True)) if rows else set()
     with transaction.atomic():
         taken = _VERBS[ReplayVerb(job.verb)](job, [row for row in rows if row.id in fit]) if fit else []
         insert_rows(
@@ -156,11 +156,13 @@ def _replay(job: Replay, rows: Sequence[Old], last: int, *, keep_lease: bool = F
 
 
 def _advance(job: Replay, last: int, *, keep_lease: bool = False, **written: Any) -> None:
-    leases.advance(job, keep_lease=keep_lease, place={"last_id": job.last_id}, last_id=last, **written)
+    leases.write_progress(
+        job, keep_lease=keep_lease, expected={"last_id": job.last_id}, last_id=last, **written
+    )
 
 
 def _end(job: Replay, state: JobState, failure: str = "") -> None:
-    leases.end(
+    leases.end_jobs(
         Replay.objects.all(), [job.pk], state, failure=failure or job.failure, condition=Q(lease=job.lease)
     )
 
@@ -169,14 +171,14 @@ def _end(job: Replay, state: JobState, failure: str = "") -> None:
 # -------------------------------------------------------
 
 
-def _show(job: Replay, rows: Sequence[Old]) -> Sequence[Old]:
+def _show(job: Replay, rows: Sequence[Original]) -> Sequence[Original]:
     shows = [(row.recipient_id, row.id) for row in rows]
     told = partial(notifications_shown_again.send_robust, sender=Notification, shows=shows)
     transaction.on_commit(told, robust=True)
     return rows
 
 
-def _redeliver(job: Replay, rows: Sequence[Old]) -> Sequence[Old]:
+def _redeliver(job: Replay, rows: Sequence[Original]) -> Sequence[Original]:
     # What is no longer listed may have a successor under its collapse key; that one stays.
     _store(
         job,
@@ -188,10 +190,10 @@ def _redeliver(job: Replay, rows: Sequence[Old]) -> Sequence[Old]:
     return rows
 
 
-def _copy(job: Replay, rows: Sequence[Old]) -> Sequence[Old]:
+def _copy(job: Replay, rows: Sequence[Original]) -> Sequence[Original]:
     keys = map(Inbox._meta.pk.to_python, job.copy_to)
     users = active_users().filter(pk__in=list(keys)).order_by("pk").values_list("pk", flat=True)
-    first_of: dict[int, Old] = {}
+    first_of: dict[int, Original] = {}
     for row in rows:
         first_of.setdefault(row.event_id, row)
     known = Notification.objects.filter(event_id__in=first_of, recipient_id__in=users)
@@ -206,7 +208,7 @@ def _copy(job: Replay, rows: Sequence[Old]) -> Sequence[Old]:
     return [first_of[event_id] for event_id in dict.fromkeys(event_id for _, event_id, *_ in wanted)]
 
 
-_VERBS: Final[dict[ReplayVerb, Callable[[Replay, Sequence[Old]], Sequence[Old]]]] = {
+_VERBS: Final[dict[ReplayVerb, Callable[[Replay, Sequence[Original]], Sequence[Original]]]] = {
     ReplayVerb.SHOW: _show,
     ReplayVerb.REDELIVER: _redeliver,
     ReplayVerb.COPY: _copy,

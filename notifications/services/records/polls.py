@@ -41,7 +41,7 @@ class Poller(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Answered:
+class AnsweredPoll:
     """One answer.
 
     Attributes:
@@ -62,13 +62,13 @@ class Answered:
     is_return: bool
 
 
-_noted: deque[tuple[UUID, Any, Answered]] = deque()
+_noted: deque[tuple[UUID, Any, AnsweredPoll]] = deque()
 _last: OrderedDict[Poller, Cursor] = OrderedDict()
 _lock = threading.Lock()
 _is_full = False
 
 
-def note_answer(answer: Answered) -> None:
+def note_answer(answer: AnsweredPoll) -> None:
     """Note an answer, unless it says nothing new: no change, and a cursor with which this client has come
     back before.
 
@@ -110,7 +110,7 @@ def write_answers() -> int:
     return written
 
 
-def _write(part: list[tuple[UUID, Any, Answered]]) -> int:
+def _write(part: list[tuple[UUID, Any, AnsweredPoll]]) -> int:
     wanted = {answer.poller.user_id for _, _, answer in part}
     users = get_user_model()._default_manager.filter(pk__in=wanted)
     known = set(users.values_list("pk", flat=True))

@@ -31,7 +31,7 @@ MAX_HOST_LENGTH: Final = 255
 _MAY_CLOSE: Final = Q(closed_at=None) | Q(reason=EndReason.LOST)
 
 
-def show_life(
+def write_sign_of_life(
     worker: Worker,
     *,
     progress: Mapping[UUID, Progress] | None = None,
@@ -102,7 +102,7 @@ def close_lost_streams() -> int:
     return _close_streams_of(Worker.objects.filter(ended_at=None, seen_at__lte=Now() - silence))
 
 
-def close_streams_of_dead(identity: str) -> int:
+def close_streams_of_process(identity: str) -> int:
     """Close the streams of one process that has ended without a word, as of its last sign of life; returns
     how many.
 
@@ -114,7 +114,7 @@ def close_streams_of_dead(identity: str) -> int:
     return _close_streams_of(Worker.objects.filter(ended_at=None, process=identity)) if identity else 0
 
 
-def close_streams_of_dead_here() -> int:
+def close_streams_of_dead_processes() -> int:
     """Close the streams of every process of this machine that has ended without a word; returns how many.
 
     Transaction and statements as for ``close_lost_streams``, and one more.

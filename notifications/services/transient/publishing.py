@@ -27,10 +27,10 @@ from notifications.exceptions import (
 from notifications.inbox_log.content import check_transient
 from notifications.models import EventKey, EventKeyState, Inbox, new_public_id
 from notifications.services.audience import Audience, first_keys, resolve
-from notifications.services.idempotency import Request, fingerprint_of
+from notifications.services.idempotency import IdempotentRequest, fingerprint_of
 from notifications.services.publish import MAX_DIRECT, Producer
 from notifications.services.transient.emit import send_event
-from notifications.services.transient.receipts import Outcome, Patience, Receipt
+from notifications.services.transient.receipts import BoundedWaits, Receipt, SendOutcome
 from notifications.signals import channel_layer_probed
 
 MAX_REMOVED: Final = 5_000  # in one sweep
@@ -40,11 +40,11 @@ LOOK_SECONDS: Final = 0.05
 
 # A request waits in one of the forty threads that all requests share. A layer that hangs may hold half of
 # them for a second.
-_patience = Patience(quick_seconds=0.25, max_waiting=20)
+_waits = BoundedWaits(quick_seconds=0.25, max_waiting=20)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Transient:
+class TransientDraft:
     """A transient event that a producer wants shown; the fields are those of ``emit``."""
 
     audience: Audience
@@ -52,7 +52,7 @@ class Transient:
     topic: str = ""
 
 
-class Acknowledged(NamedTuple):
+class AcknowledgedEvent(NamedTuple):
     """A transient event that was sent.
 
     Attributes:
@@ -66,17 +66,17 @@ class Acknowledged(NamedTuple):
     is_replayed: bool = False
 
 
-class _Event(NamedTuple):
+class _CheckedEvent(NamedTuple):
     """One that was checked."""
 
     user_ids: list[Any]
-    transient: Transient
+    transient: TransientDraft
     data: str
 
 
 def publish_transient(
-    producer: Producer, transient: Transient, request: Request | None = None
-) -> Acknowledged:
+    producer: Producer, transient: TransientDraft, request: IdempotentRequest | None = None
+) -> AcknowledgedEvent:
     """Show a transient event to an audience of 1,000 at most, and wait until the channel layer has taken it.
 
     Transaction: none; must not be called inside one, or a crash may send it twice. Guarantee: once it
@@ -121,18 +121,18 @@ def remove_event_keys(cutoff: datetime) -> int:
     return EventKey.objects.filter(pk__in=keys).delete()[0] if keys else 0
 
 
-def _checked(transient: Transient) -> _Event:
+def _checked(transient: TransientDraft) -> _CheckedEvent:
     data = check_transient(transient.event, transient.topic)
     [recipients] = resolve([transient.audience])
     user_ids = first_keys(recipients, MAX_DIRECT + 1)
     if len(user_ids) > MAX_DIRECT:
         raise InvalidInput({"to": f"has more than {MAX_DIRECT} recipients; a transient event is for few"})
-    return _Event(user_ids, transient, data)
+    return _CheckedEvent(user_ids, transient, data)
 
 
-def _sent(event: _Event, event_id: UUID) -> Acknowledged:
+def _sent(event: _CheckedEvent, event_id: UUID) -> AcknowledgedEvent:
     if event.user_ids:
-        if _patience.is_exhausted():
+        if _waits.is_exhausted():
             raise EventNotSent
         receipt = Receipt()
         send_event(
@@ -144,10 +144,10 @@ def _sent(event: _Event, event_id: UUID) -> Acknowledged:
             receipt=receipt,
         )
         _wait_for(receipt)
-    return Acknowledged(event_id, len(event.user_ids))
+    return AcknowledgedEvent(event_id, len(event.user_ids))
 
 
-def _sent_once(event: _Event, row: EventKey) -> Acknowledged:
+def _sent_once(event: _CheckedEvent, row: EventKey) -> AcknowledgedEvent:
     """Send an event whose key is this request's; whatever ends it in between leaves a row that lets nobody
     send it again.
     """
@@ -164,7 +164,7 @@ def _sent_once(event: _Event, row: EventKey) -> Acknowledged:
     return acknowledged
 
 
-def _repeated(row: EventKey) -> Acknowledged:
+def _repeated(row: EventKey) -> AcknowledgedEvent:
     """Acknowledge an event that was sent by an earlier request, or may have been, without sending it.
 
     Of one that is in doubt nobody can tell whether it was sent. Its turn is over once the layer takes what
@@ -178,7 +178,7 @@ def _repeated(row: EventKey) -> Acknowledged:
         except EventNotSent:  # said of what was asked now, and not of the event
             raise EventInDoubt from None
         EventKey.objects.filter(pk=row.pk).update(state=EventKeyState.TAKEN)
-    return Acknowledged(row.event_id, row.recipient_count, is_replayed=True)
+    return AcknowledgedEvent(row.event_id, row.recipient_count, is_replayed=True)
 
 
 def _wait_for(receipt: Receipt) -> None:
@@ -186,16 +186,16 @@ def _wait_for(receipt: Receipt) -> None:
     threads.
     """
     connection.close_if_unusable_or_obsolete()
-    _patience.wait(lambda seconds: receipt.wait(seconds) is not None, LAYER_SECONDS)
-    receipt.fail()  # if nothing has come of it so far
+    _waits.wait(lambda seconds: receipt.wait(seconds) is not None, LAYER_SECONDS)
+    receipt.give_up()  # if nothing has come of it so far
     outcome = receipt.wait(0)
-    if outcome is Outcome.NOT_SENT:
+    if outcome is SendOutcome.NOT_SENT:
         raise EventNotSent
-    if outcome is Outcome.IN_DOUBT:
+    if outcome is SendOutcome.IN_DOUBT:
         raise EventInDoubt
 
 
-def _find(request: Request, fingerprint: str) -> EventKey | None:
+def _find(request: IdempotentRequest, fingerprint: str) -> EventKey | None:
     """The row of a key; one that is being sent with is waited for, until there is an outcome or whoever sends
     it is taken for dead.
     """
@@ -212,7 +212,7 @@ def _find(request: Request, fingerprint: str) -> EventKey | None:
             connection.close_if_unusable_or_obsolete()
             time.sleep(LOOK_SECONDS)
 
-    if not _patience.wait(is_settled, SENDING_SECONDS):
+    if not _waits.wait(is_settled, SENDING_SECONDS):
         raise IdempotencyInProgress
     if found and found[0].fingerprint != fingerprint:
         raise IdempotencyKeyReused
@@ -224,7 +224,7 @@ def _is_sending(row: EventKey) -> bool:
     return row.state == EventKeyState.SENDING and age < timedelta(seconds=SENDING_SECONDS)
 
 
-def _claim(request: Request, fingerprint: str, recipient_count: int) -> EventKey | None:
+def _claim(request: IdempotentRequest, fingerprint: str, recipient_count: int) -> EventKey | None:
     """The row of a key that is this request's from now on; None if somebody else was faster."""
     row = EventKey(
         producer_id=request.producer_id,

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from enum import Enum
 
 
-class Outcome(Enum):
+class SendOutcome(Enum):
     """What became of something that was sent.
 
     TAKEN: the channel layer has taken all of it. NOT_SENT: none of it went out, and none will. IN_DOUBT:
@@ -26,48 +26,48 @@ class Receipt:
         self._changed = threading.Condition()
         self._open_count = 0
         self._has_begun = False
-        self._outcome: Outcome | None = None
+        self._outcome: SendOutcome | None = None
 
-    def expect(self) -> None:
+    def add_part(self) -> None:
         """Wait for one more part."""
         with self._changed:
             self._open_count += 1
 
-    def begin(self) -> bool:
+    def begin_part(self) -> bool:
         """Ask, right before a part goes out, whether it still may: False once the sender was told that
         nothing was sent.
         """
         with self._changed:
-            if self._outcome is Outcome.NOT_SENT:
+            if self._outcome is SendOutcome.NOT_SENT:
                 return False
             self._has_begun = True
             return True
 
-    def taken(self) -> None:
+    def part_taken(self) -> None:
         """Note that the channel layer has taken one part."""
         with self._changed:
             self._open_count -= 1
             if not self._open_count:
-                self._settle(Outcome.TAKEN)
+                self._settle(SendOutcome.TAKEN)
 
-    def fail(self) -> None:
+    def give_up(self) -> None:
         """Note that a part was lost, or is not waited for any more; what has not begun by now never will."""
         with self._changed:
-            self._settle(Outcome.IN_DOUBT if self._has_begun else Outcome.NOT_SENT)
+            self._settle(SendOutcome.IN_DOUBT if self._has_begun else SendOutcome.NOT_SENT)
 
-    def wait(self, seconds: float) -> Outcome | None:
+    def wait(self, seconds: float) -> SendOutcome | None:
         """Wait for the outcome, at most that long; None while there is none."""
         with self._changed:
             self._changed.wait_for(lambda: self._outcome is not None, seconds)
             return self._outcome
 
-    def _settle(self, outcome: Outcome) -> None:
+    def _settle(self, outcome: SendOutcome) -> None:
         if self._outcome is None:
             self._outcome = outcome
             self._changed.notify_all()
 
 
-class Patience:
+class BoundedWaits:
     """Lets threads wait for something that is usually there at once.
 
     The threads belong to everybody: any of them waits for a moment, a few wait longer, and never all of them.

@@ -54,25 +54,26 @@ class Batch:
         yield from addressed_messages(list(self.shows), lambda show: show[0], show_message)
         yield from event_messages(self.events)
 
-    def begin(self) -> Batch:
+    def begin_sending(self) -> Batch:
         """Return what is sent of the batch now: no event whose sender was told that it was not sent."""
         if all(event.receipt is None for event in self.events):
             return self
         return replace(
-            self, events=[event for event in self.events if event.receipt is None or event.receipt.begin()]
+            self,
+            events=[event for event in self.events if event.receipt is None or event.receipt.begin_part()],
         )
 
-    def taken(self) -> None:
+    def mark_taken(self) -> None:
         """Tell the senders of its events that the channel layer has taken them."""
         for event in self.events:
             if event.receipt is not None:
-                event.receipt.taken()
+                event.receipt.part_taken()
 
-    def fail(self) -> None:
+    def mark_lost(self) -> None:
         """Tell the senders of its events that these were lost."""
         for event in self.events:
             if event.receipt is not None:
-                event.receipt.fail()
+                event.receipt.give_up()
 
 
 class PublishQueue:
@@ -128,9 +129,9 @@ class PublishQueue:
         if len(self._events) >= MAX_EVENTS or self._event_bytes + size > MAX_EVENT_BYTES:
             self.dropped_events += 1
             if event.receipt is not None:
-                event.receipt.fail()
+                event.receipt.give_up()
         else:
             self._events.append(event)
             self._event_bytes += size
             if event.receipt is not None:
-                event.receipt.expect()
+                event.receipt.add_part()

@@ -128,9 +128,9 @@ def _publish_events(events: Iterable[OutgoingEvent], receipt: Receipt | None) ->
     if receipt is None:
         _publish(Batch(events=list(events)))
         return
-    receipt.expect()  # so that it has no outcome before every publisher has its parts
+    receipt.add_part()  # so that it has no outcome before every publisher has its parts
     _publish(Batch(events=list(events)))
-    receipt.taken()
+    receipt.part_taken()
 
 
 def _publish(batch: Batch) -> None:
@@ -138,7 +138,7 @@ def _publish(batch: Batch) -> None:
         layer = get_channel_layer()
         if layer is None:
             METRICS.transient_messages["dropped"] += len(batch.events)
-            batch.fail()
+            batch.mark_lost()
             return
         if isinstance(layer, InMemoryChannelLayer):
             if batch.events and not _loop_publishers and not serving_process.is_serving():
@@ -148,7 +148,7 @@ def _publish(batch: Batch) -> None:
         else:
             _thread_publisher().put(batch)
     except Exception:
-        batch.fail()
+        batch.mark_lost()
         logger.exception("A hint was not sent; streams will notice by themselves")
 
 
@@ -203,13 +203,13 @@ class LoopPublisher:
                 return
             try:
                 seal = await find_seal()
-                batch = batch.begin()
+                batch = batch.begin_sending()
                 await send_batch(get_channel_layer(), seal, batch)
                 _count(batch, "sent")
-                batch.taken()
+                batch.mark_taken()
             except Exception:
                 _count(batch, "dropped")
-                batch.fail()
+                batch.mark_lost()
                 logger.exception("Hints were not sent; streams will notice by themselves")
 
 
@@ -275,7 +275,7 @@ class ThreadPublisher:
         with self._changed:
             self._dropped_count += batch.hint_count
             _count(batch, "dropped")
-        batch.fail()
+        batch.mark_lost()
 
     def _send(self, runner: asyncio.Runner, batch: Batch) -> bool:
         try:
@@ -285,7 +285,7 @@ class ThreadPublisher:
             self._outage.failed(error)
             return False
         _count(batch, "sent")
-        batch.taken()
+        batch.mark_taken()
         self._outage.recovered(self.dropped_count)
         return True
 
@@ -296,7 +296,7 @@ class ThreadPublisher:
             if self._outage.is_on:
                 # If this fails, no event has begun, so its sender learns for certain that it was not sent.
                 await send_batch(layer, seal, Batch(events=[probe()]))
-            begun = batch.begin()
+            begun = batch.begin_sending()
             await send_batch(layer, seal, begun)
             return begun
 

@@ -181,7 +181,7 @@ class StreamRecords:
             closed = {key: reason for key, (reason, _) in closings.items()}
             try:
                 self._must_reopen |= await in_database_thread(
-                    services.show_life,
+                    services.write_sign_of_life,
                     self.worker,
                     progress=moved,
                     closed=closed,

@@ -171,7 +171,7 @@ def test_tail__shows_the_newest_that_the_filter_admits(staff: Client, ada: User)
 
 def opened(user: User) -> StreamSession:
     worker = Worker(host="web-1", pid=4711)
-    services.show_life(worker)
+    services.write_sign_of_life(worker)
     new = NewStream(id=new_public_id(), user_id=user.pk, agent="curl/8")
     services.open_stream(new, worker, lambda state: ("exact", state.head))
     return StreamSession.objects.get(pk=new.id)
@@ -187,7 +187,7 @@ def test_stream__is_shown_with_how_far_its_record_goes_and_disconnected_after_be
     assert "recorded up to 1 of 3" in clerk.get(STREAMS).content.decode()
     assert "recorded up to 1 of 3" in clerk.get(f"{INBOXES}{ada.pk}/change/").content.decode()
     assert row.worker is not None
-    services.show_life(row.worker, progress={row.pk: Progress(row.epoch, 1, 3)}, closed={})
+    services.write_sign_of_life(row.worker, progress={row.pk: Progress(row.epoch, 1, 3)}, closed={})
     assert "up to date" in clerk.get(page).content.decode()
     assert verb not in clerk.get(page).content.decode()
     assert clerk.get(verb).status_code == clerk.post(verb, {"reason": "x"}).status_code == 403

@@ -221,7 +221,7 @@ def facts(response: Any, kind: str) -> list[list[tuple[str, str]]]:
 def test_shown_again__is_on_the_timeline__by_a_filter_too(staff: Client, ada: User) -> None:
     public_id, other = send(ada, "this", topic="site:1"), send(ada, "other")
     worker = Worker(host="here", pid=1)
-    services.show_life(worker)
+    services.write_sign_of_life(worker)
     new = NewStream(id=new_public_id(), user_id=ada.pk)
     services.open_stream(new, worker, lambda state: ("none", state.head))
     staff.post(ADD, form("show", ids=str(public_id), reason="First."))

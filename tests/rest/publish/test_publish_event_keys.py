@@ -22,7 +22,7 @@ from django.utils import timezone
 from notifications.models import EventKey, EventKeyState
 from notifications.services import retention
 from notifications.services.transient import publishing as transient_events
-from notifications.services.transient.receipts import Patience, Receipt
+from notifications.services.transient.receipts import BoundedWaits, Receipt
 from notifications.signals import channel_layer_probed, event_emitted
 from tests.helpers.api import EVENTS, Answer, Api, post, producer_api, transient
 from tests.helpers.factories import make_producer, make_token, make_user
@@ -45,22 +45,22 @@ class Layer:
         self.ask(**event)
 
     def ask(self, *, receipt: Receipt, **_: Any) -> None:
-        receipt.expect()
+        receipt.add_part()
         self.do(receipt)
 
 
 def take(receipt: Receipt) -> None:
-    receipt.begin()
-    receipt.taken()
+    receipt.begin_part()
+    receipt.part_taken()
 
 
 def lose(receipt: Receipt) -> None:
-    receipt.begin()
-    receipt.fail()
+    receipt.begin_part()
+    receipt.give_up()
 
 
 def refuse(receipt: Receipt) -> None:
-    receipt.fail()
+    receipt.give_up()
 
 
 @pytest.fixture
@@ -125,7 +125,11 @@ def test_event__of_which_nobody_hears_again__is_503_within_the_second_and_never_
     api: Api, ada: User, layer: Layer
 ) -> None:
     assert transient_events.LAYER_SECONDS < 1
-    for outcome in (Receipt.begin, refuse, lose):  # hangs; asked again, the layer takes nothing, or loses it
+    for outcome in (
+        Receipt.begin_part,
+        refuse,
+        lose,
+    ):  # hangs; asked again, the layer takes nothing, or loses it
         layer.do = outcome
         answer = post(api, EVENTS, transient(ada), key="k")
         assert (answer.status, answer.code) == (503, "unavailable")
@@ -206,7 +210,7 @@ def test_request__whose_key_is_being_sent_with_for_too_long__is_409(
     api: Api, ada: User, layer: Layer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert transient_events.SENDING_SECONDS == 5
-    monkeypatch.setattr(transient_events, "_patience", Patience(quick_seconds=0, max_waiting=1))
+    monkeypatch.setattr(transient_events, "_waits", BoundedWaits(quick_seconds=0, max_waiting=1))
     post(api, EVENTS, transient(ada), key="k")
     EventKey.objects.update(state=EventKeyState.SENDING, created_at=timezone.now() + timedelta(hours=1))
     with monkeypatch.context() as patched:

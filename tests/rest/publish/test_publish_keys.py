@@ -173,7 +173,7 @@ def test_key__in_progress__is_waited_for_and_then_409(
 
     # Somebody else's key is not waited for, where anything but the whole database can be locked.
     request = services.IdempotentRequest(shop.pk, PUBLISH, "k", draft(ada))
-    answer, is_replayed = services.once(request, ask_meanwhile)
+    answer, is_replayed = services.answer_once(request, ask_meanwhile)
     assert (answer.body, is_replayed) == ("{}", False)
     assert post(api, PUBLISH, draft(ada), key="k").body == b"{}"
 
@@ -189,7 +189,7 @@ def test_key__whose_first_request_is_rolled_back__is_worked_on_by_the_one_that_w
             raise ValueError("rolled back")
 
         with pytest.raises(ValueError, match="rolled back"):
-            services.once(services.IdempotentRequest(shop.pk, PUBLISH, "k", draft(ada)), fail)
+            services.answer_once(services.IdempotentRequest(shop.pk, PUBLISH, "k", draft(ada)), fail)
         answer = waiting[0].result(LONG_SECONDS)
     assert answer.status == 201
     assert "Idempotency-Replayed" not in answer.headers
@@ -262,6 +262,6 @@ def test_producer_request__killed_in_the_middle_and_retried__sends_once(
 def test_once__inside_a_transaction__is_part_of_it(shop: User) -> None:
     request = services.IdempotentRequest(shop.pk, PUBLISH, "k", {})
     with pytest.raises(ValueError, match="no"), transaction.atomic():  # noqa: PT012
-        services.once(request, lambda: services.Answer(201, "{}"))
+        services.answer_once(request, lambda: services.Answer(201, "{}"))
         raise ValueError("no")
     assert not IdempotencyKey.objects.exists()

@@ -54,7 +54,7 @@ def told() -> Iterator[list[Any]]:
 
 def make_worker(process: str = "") -> Worker:
     made = Worker(host="web-1", pid=7, process=process)
-    assert services.show_life(made)
+    assert services.write_sign_of_life(made)
     return made
 
 
@@ -138,7 +138,7 @@ def test_limit__counts_the_users_open_streams_in_living_processes(ada: User, wor
     with pytest.raises(StreamLimit):
         opened(ada, worker)
     assert StreamSession.objects.filter(user=ada).count() == 2
-    services.show_life(worker, closed={first: EndReason.CLIENT})
+    services.write_sign_of_life(worker, closed={first: EndReason.CLIENT})
     third = opened(ada, worker)
     with pytest.raises(StreamLimit):
         opened(ada, worker)
@@ -200,14 +200,14 @@ def test_life__writes_progress_and_ends_as_sets(ada: User, worker: Worker) -> No
         slow: Progress("bcdefghi", 0, 1),
     }
     closed = {client_gone: EndReason.CLIENT, slow: EndReason.SLOW}
-    assert statements(lambda: services.show_life(worker, progress=progress, closed=closed)) == 4
+    assert statements(lambda: services.write_sign_of_life(worker, progress=progress, closed=closed)) == 4
     assert [(row(key).epoch, row(key).start_position, row(key).position) for key in progress] == [
         *progress.values()
     ]
     assert [row(key).reason for key in (moved, client_gone, slow, still)] == ["", "client", "slow", ""]
     assert [stream.pk for stream in selectors.open_streams(ada.pk)] == [moved, still]
     assert set(selectors.open_streams_of_worker(worker.pk)) == {moved, still}
-    assert statements(lambda: services.show_life(worker)) == 1
+    assert statements(lambda: services.write_sign_of_life(worker)) == 1
 
 
 def test_life__of_a_stream_that_somebody_else_ended__keeps_their_reason_and_time(
@@ -219,7 +219,9 @@ def test_life__of_a_stream_that_somebody_else_ended__keeps_their_reason_and_time
     assert services.end_streams([key], EndReason.SHUTDOWN) == 0
     before = row(key)
     assert (before.reason, before.requested_end, row(others).reason) == ("revoked", "revoked", "")
-    services.show_life(worker, progress={key: Progress(before.epoch, 0, 3)}, closed={key: EndReason.REVOKED})
+    services.write_sign_of_life(
+        worker, progress={key: Progress(before.epoch, 0, 3)}, closed={key: EndReason.REVOKED}
+    )
     after = row(key)
     assert (after.closed_at, after.reason, after.position) == (before.closed_at, "revoked", 3)
     assert selectors.streams_requested_to_end(worker.pk) == {}
@@ -253,11 +255,11 @@ def test_dead_process__its_streams_are_closed_at_once__and_no_others(ada: User) 
     keys = [opened(make_user(), worker) for worker in (dead, *crowd, living, elsewhere, unknown)]
     died.kill()
     died.wait()
-    assert services.close_streams_of_dead("") == 0
-    assert services.close_streams_of_dead(dead.process) == 1
+    assert services.close_streams_of_process("") == 0
+    assert services.close_streams_of_process(dead.process) == 1
     assert row(keys[0]).reason == "lost"
-    assert services.close_streams_of_dead_here() == len(crowd)
-    assert statements(services.close_streams_of_dead_here) == 1
+    assert services.close_streams_of_dead_processes() == len(crowd)
+    assert statements(services.close_streams_of_dead_processes) == 1
     assert [row(key).reason for key in keys[-3:]] == ["", "", ""]
 
 
@@ -266,14 +268,14 @@ def test_paused_process__opens_its_streams_again_and_only_those(ada: User, worke
     services.end_streams([replaced], EndReason.REPLACED)
     lose(worker)
     assert services.close_lost_streams() == 2
-    assert services.show_life(worker, closed={gone: EndReason.CLIENT})
+    assert services.write_sign_of_life(worker, closed={gone: EndReason.CLIENT})
     assert services.reopen_streams(worker, [lives, replaced]) == 1
     assert [(row(key).reason, row(key).closed_at is None) for key in (lives, gone, replaced)] == [
         ("", True),
         ("client", False),
         ("replaced", False),
     ]
-    assert not services.show_life(worker)
+    assert not services.write_sign_of_life(worker)
     assert [stream.pk for stream in selectors.open_streams(ada.pk)] == [lives]
 
 
@@ -281,7 +283,7 @@ def test_row_of_a_process__that_vanished__is_made_again(ada: User, worker: Worke
     key = opened(ada, worker)
     Worker.objects.all().delete()
     assert selectors.open_streams(ada.pk) == []
-    assert services.show_life(worker)
+    assert services.write_sign_of_life(worker)
     assert [stream.pk for stream in selectors.open_streams(ada.pk)] == [key]
     services.end_worker(worker)
     assert selectors.open_streams(ada.pk) == []
@@ -308,7 +310,7 @@ def test_prune__removes_what_was_opened_long_ago_in_parts(
 def test_deleting_a_user__removes_the_record_and_keeps_others(ada: User, worker: Worker) -> None:
     opened(ada, worker)
     kept = opened(make_user(), worker)
-    services.show_life(worker, closed={opened(ada, worker): EndReason.CLIENT})
+    services.write_sign_of_life(worker, closed={opened(ada, worker): EndReason.CLIENT})
     ada.delete()
     assert [stream.pk for stream in StreamSession.objects.all()] == [kept]
 
@@ -350,7 +352,7 @@ def test_deleting_users__beside_signs_of_life_and_ends__nobody_deadlocks(worker:
 
     def live() -> None:
         for number in range(20):
-            services.show_life(
+            services.write_sign_of_life(
                 worker, progress={key: Progress("abcdefgh", 0, number) for key in reversed(keys)}
             )
 

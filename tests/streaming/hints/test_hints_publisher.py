@@ -19,7 +19,7 @@ from notifications import selectors, services
 from notifications.inbox_log.inboxes import announce_streams_on_commit
 from notifications.models import new_public_id
 from notifications.services.transient.emit import send_event
-from notifications.services.transient.receipts import Outcome, Receipt
+from notifications.services.transient.receipts import Receipt, SendOutcome
 from notifications.streaming import serving_process
 from notifications.streaming.addressing import EVERYBODY
 from notifications.streaming.hints import publish_queue
@@ -166,7 +166,7 @@ def test_event__with_a_receipt__is_taken_when_the_layer_has_it_and_not_before(la
     emit_with(receipt)
     assert receipt.wait(0.05) is None
     may_send.set()
-    assert receipt.wait(PATIENCE_SECONDS) is Outcome.TAKEN
+    assert receipt.wait(PATIENCE_SECONDS) is SendOutcome.TAKEN
     assert len(layer.sent) == 1
 
 
@@ -183,14 +183,14 @@ def test_events__layer_fails__only_those_that_had_begun_are_in_doubt(
         receipt = Receipt()
         emit_with(receipt)
         outcomes.append(receipt.wait(PATIENCE_SECONDS))
-    assert outcomes == [Outcome.IN_DOUBT, Outcome.NOT_SENT, Outcome.NOT_SENT]
+    assert outcomes == [SendOutcome.IN_DOUBT, SendOutcome.NOT_SENT, SendOutcome.NOT_SENT]
     assert layer.sent == []
 
 
 def test_layer__asked_whether_it_takes_anything__shows_nobody_anything(layer: RecordingLayer) -> None:
     receipt = Receipt()
     hints.publish_probe(receipt)
-    assert receipt.wait(PATIENCE_SECONDS) is Outcome.TAKEN
+    assert receipt.wait(PATIENCE_SECONDS) is SendOutcome.TAKEN
     [(name, events)] = layer.sent
     assert name == current_seal().group(EVERYBODY)
     assert list(read_events({"type": "notifications.events", "events": events})) == []
@@ -201,7 +201,7 @@ def test_event__without_a_layer__was_not_sent(layers: dict[str, Any]) -> None:
     with override_settings(CHANNEL_LAYERS=layers):
         receipt = Receipt()
         emit_with(receipt)
-    assert receipt.wait(0) is Outcome.NOT_SENT
+    assert receipt.wait(0) is SendOutcome.NOT_SENT
 
 
 def emit_with(receipt: Receipt) -> None:

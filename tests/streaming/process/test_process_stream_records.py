@@ -271,20 +271,20 @@ async def test_head__takes_no_slot(ada: User, streams: Streams) -> None:
 async def test_record_that_fails__no_stream_is_refused_or_ends__and_all_is_written_later(
     ada: User, streams: Streams, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, failures = services.show_life, [0]
+    real, failures = services.write_sign_of_life, [0]
 
     def fail(*args: Any, **kwargs: Any) -> bool:
         failures[0] += 1
         raise OperationalError("for a moment")
 
-    monkeypatch.setattr(services, "show_life", fail)
+    monkeypatch.setattr(services, "write_sign_of_life", fail)
     first, second = await live(streams, ada), await live(streams, ada)
     await first.disconnect()
     await send_to(ada)
     await second.expect("notification.created")
     await wait_until_async(lambda: failures[0] >= 4)
     assert (await row_of(first)).closed_at is None
-    monkeypatch.setattr(services, "show_life", real)
+    monkeypatch.setattr(services, "write_sign_of_life", real)
     await live(streams, ada)
     assert (await ended(first)).reason == "client"
     assert (await wait_for(second, lambda row: row.position == 1)).closed_at is None

@@ -139,7 +139,7 @@ def test_answers__more_than_can_wait__are_left_out_and_cost_no_memory(
     for number in range(5):
         poller = services.Poller(ada.pk, None, f"agent {number}", None)
         services.note_answer(
-            services.Answered(
+            services.AnsweredPoll(
                 poller=poller,
                 reason=EndReason.ANSWERED,
                 filters="",
@@ -180,7 +180,7 @@ def test_client__with_another_stream_open__is_not_said_to_have_stayed_away(staff
     text = staff.get(page_of(public_id)).content.decode()
     assert "there is no record that this client came back; records may be 6 seconds late" in text
     worker = Worker(host="web-1", pid=7)
-    services.show_life(worker)
+    services.write_sign_of_life(worker)
     stream(ada, 1, 1, resume="none", client=uuid4(), worker=worker)
     text = staff.get(page_of(public_id)).content.decode()
     assert "has another stream open, which may have received it" in text
@@ -190,7 +190,7 @@ def test_client__with_another_stream_open__is_not_said_to_have_stayed_away(staff
 def test_stream__of_a_process_that_is_lost__is_not_said_to_be_open(staff: Client, ada: User) -> None:
     public_id = send(ada, "this")
     worker = Worker(host="web-1", pid=7)
-    services.show_life(worker)
+    services.write_sign_of_life(worker)
     stream(ada, 0, 1, worker=worker)
     assert "the stream is still open" in staff.get(page_of(public_id)).content.decode()
     Worker.objects.update(seen_at="2020-01-01T00:00:00Z")
