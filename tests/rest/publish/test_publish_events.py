@@ -26,8 +26,8 @@ def emitted(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 
     def take(**event: Any) -> None:
         found.append(event)
-        event["receipt"].expect()
-        event["receipt"].taken()
+        event["receipt"].add_part()
+        event["receipt"].part_taken()
 
     monkeypatch.setattr(event_emitted, "send_robust", take)
     return found
