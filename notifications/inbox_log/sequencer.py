@@ -33,9 +33,11 @@ from notifications.sql.arrays import AnyOf
 from notifications.sql.rows import update_rows
 
 logger = logging.getLogger(__name__)
+
 MAX_ROWS: Final = 2_000
 MAX_RETRIED: Final = 1_000
 _NOTED: Final = "_notifications_noted"
+
 Events = Mapping[int, Event]
 _CollapseKey = tuple[Any, str, str, str]
 

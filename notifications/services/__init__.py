@@ -19,7 +19,6 @@ from notifications.services.aio import (
     aunarchive,
     awithdraw,
 )
-from notifications.services.audience import Audience
 from notifications.services.broadcast import broadcast, cancel_broadcast, cancel_broadcasts_of
 from notifications.services.credentials.tickets import (
     Ticket,
@@ -45,7 +44,7 @@ from notifications.services.publish import (
     publish,
     publish_batch,
 )
-from notifications.services.recipients import Recipients
+from notifications.services.recipients import Audience, Recipients
 from notifications.services.records.polls import AnsweredPoll, Poller, note_answer, write_answers
 from notifications.services.records.streams import (
     NewStream,

@@ -19,9 +19,8 @@ from notifications.inbox_log.content import build_event, check_schedule, text_er
 from notifications.inbox_log.sequencer import sequence_on_commit
 from notifications.models import Broadcast, Event, Notification, new_public_id
 from notifications.protocol.links import Action
-from notifications.services.audience import Audience, first_keys, resolve
 from notifications.services.broadcast import start_broadcast
-from notifications.services.recipients import Recipients
+from notifications.services.recipients import Audience, Recipients, first_keys, resolve
 from notifications.sql.rows import Row, insert_rows, insert_with_children
 
 MAX_DIRECT: Final = 1_000  # recipients of one event that are notified within the request

@@ -38,10 +38,12 @@ MAX_DAYS: Final = 3_650
 MAX_TOKENS_NOTED: Final = 10_000
 USE_NOTED_EVERY: Final = timedelta(minutes=1)
 LONG_LIVED_CREDENTIALS: Final = ("token", "access_token", "api_key")
+
 _TEXT: Final = re.compile(re.escape(PREFIX) + r"[A-Za-z0-9_-]{43}", re.ASCII)
 # A header that was sent twice arrives joined by commas.
 _ANY_BEARER: Final = re.compile(r"(?:^|,)\s*bearer(?=[\s,]|$)", re.IGNORECASE)
 _ONE_BEARER: Final = re.compile(r"\s*bearer +([^\s,]+)\s*", re.IGNORECASE)
+
 # Of each token that was used since they were last written: when. Setting one is atomic; each process has its
 # own.
 _used: dict[Any, datetime] = {}

@@ -26,9 +26,9 @@ from notifications.exceptions import (
 )
 from notifications.inbox_log.content import check_transient
 from notifications.models import EventKey, EventKeyState, Inbox, new_public_id
-from notifications.services.audience import Audience, first_keys, resolve
 from notifications.services.idempotency import IdempotentRequest, fingerprint_of
 from notifications.services.publish import MAX_DIRECT, Producer
+from notifications.services.recipients import Audience, first_keys, resolve
 from notifications.services.transient.emit import send_event
 from notifications.services.transient.receipts import BoundedWaits, Receipt, SendOutcome
 from notifications.signals import channel_layer_probed
