@@ -26,9 +26,8 @@ from notifications.http.rate_limits import Allowance
 from notifications.models import Scope
 from notifications.rest import answered_polls, answers
 from notifications.rest.http import errors, etags
-from notifications.rest.http.authentication import BearerAuthentication, HasScope, SessionLogin
+from notifications.rest.http.authentication import BearerAuthentication, HasScope, SessionLogin, provenance_of
 from notifications.rest.http.parsers import HubRequest, StrictJSONParser
-from notifications.rest.http.provenance import provenance_of
 from notifications.rest.http.renderers import OneRepresentation, OrjsonRenderer
 from notifications.rest.http.throttles import UserThrottle
 from notifications.rest.inputs import ChangesQuery, IdsAction, ListQuery, parse_action, parse_flags

@@ -1,4 +1,4 @@
-"""The query parameters and bodies of requests, checked and typed. Pure: no database, no request object."""
+"""The parameters, ids and bodies of requests, checked and typed. Pure: no database, no request object."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from django.http import QueryDict
+from django.urls.converters import UUIDConverter
 
 from notifications.event_types import check_category
 from notifications.exceptions import MAX_ERRORS, FieldErrors, InvalidInput, MalformedCursor
@@ -16,7 +17,6 @@ from notifications.filters import MAX_VALUE_LENGTH, Filters
 from notifications.fold import STATE_FLAGS, VERBS, check_flags
 from notifications.protocol.cursors import Cursor
 from notifications.protocol.search_words import parse_words
-from notifications.rest.public_ids import parse_id
 
 DEFAULT_LIST_LIMIT: Final = 25
 MAX_LIST_LIMIT: Final = 200
@@ -26,9 +26,11 @@ MAX_ACTION_IDS: Final = 1_000
 ACTION_NAMES: Final = (*VERBS, "delete")
 MAX_POSITION: Final = 10**16 - 1
 
-
 _NUMBER: Final = re.compile(r"0|[1-9][0-9]{0,15}", re.ASCII)
 _BOOLEANS: Final = {"true": True, "false": False}
+# The usual form of a UUID, in either case (RFC 9562).
+_FORM: Final = r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"
+_ID: Final = re.compile(_FORM, re.ASCII)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -217,6 +219,17 @@ def ids_of(value: Any) -> list[UUID]:
     if len(known) < len(value):
         raise InvalidInput({"ids": "each must be the id of a notification, as the hub gave it"})
     return known
+
+
+class IdConverter(UUIDConverter):
+    """The converter of ``<hub_id:…>`` in the paths of the API."""
+
+    regex = _FORM
+
+
+def parse_id(text: str) -> UUID | None:
+    """Return the id that a text spells; None for any other text."""
+    return UUID(text) if _ID.fullmatch(text) else None
 
 
 def _cursor(value: Any) -> Cursor:

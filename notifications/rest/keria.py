@@ -23,10 +23,9 @@ from notifications.exceptions import InvalidInput, NotFound
 from notifications.filters import Filters
 from notifications.payloads import note_json
 from notifications.rest.answers import rendered
-from notifications.rest.http.provenance import provenance_of
+from notifications.rest.http.authentication import provenance_of
 from notifications.rest.inbox import HubView
-from notifications.rest.inputs import parse_nothing
-from notifications.rest.public_ids import parse_id
+from notifications.rest.inputs import parse_id, parse_nothing
 
 DEFAULT_COUNT: Final = 25
 MAX_COUNT: Final = 200

@@ -15,14 +15,14 @@ from django.http import HttpResponse
 from django.urls import reverse
 from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
+from rest_framework.response import Response
 
-from notifications import services
+from notifications import selectors, services
 from notifications.models import Broadcast, Scope
 from notifications.rest.answers import job_body
-from notifications.rest.drafts import parse_batch, parse_draft, parse_key, parse_withdrawal
-from notifications.rest.http.authentication import HasScope, IsProducer, token_of
+from notifications.rest.drafts import parse_batch, parse_draft, parse_key, parse_transient, parse_withdrawal
+from notifications.rest.http.authentication import HasScope, IsProducer, provenance_of, token_of
 from notifications.rest.http.parsers import BatchJSONParser
-from notifications.rest.http.provenance import provenance_of
 from notifications.rest.http.throttles import ProducerThrottle
 from notifications.rest.inbox import HubView
 from notifications.services import Answer, Producer
@@ -110,6 +110,51 @@ def producer_of(request: Request) -> Producer:
     if token is None:
         return Producer(user_id=request.user.pk, source=source)
     return Producer(user_id=request.user.pk, source=source, limits=token.send_limits)
+
+
+class EventsView(ProducerView):
+    """``/events``: transient events by producers.
+
+    ``GET`` on the same path is the stream, which is routed among the ASGI applications.
+    """
+
+    @property
+    def served_methods(self) -> list[str]:
+        """The methods of this view and those of the stream."""
+        return ["GET", "HEAD", *super().served_methods]
+
+    def post(self, request: Request) -> HttpResponse:
+        """Show an event on the open streams of its recipients, once for each idempotency key.
+
+        Nothing but the key is stored.
+        """
+        key = parse_key(request.headers.get("Idempotency-Key"))
+        transient = parse_transient(request.data)
+        idempotent = None if key is None else idempotent_request(request, key)
+        event = services.publish_transient(producer_of(request), transient, idempotent)
+        body = {"count": event.recipient_count, "id": event.event_id}
+        return respond(202, body, is_replayed=event.is_replayed)
+
+
+class JobView(HubView):
+    """``/publish/jobs/{id}``: only the user's own sends; those of others look as if they did not exist."""
+
+    permission_classes = (IsAuthenticated, HasScope, IsProducer)
+
+    def needed_scope(self, request: Request) -> str:
+        """Return the scope of sending."""
+        return Scope.PUBLISH
+
+    def get(self, request: Request, broadcast_id: UUID) -> Response:
+        """Return its progress."""
+        return Response(job_body(selectors.get_broadcast(broadcast_id, owner_id=request.user.pk)))
+
+    def delete(self, request: Request, broadcast_id: UUID) -> Response:
+        """Cancel it, and return how far it came.
+
+        Users who have been notified stay so. A second call changes nothing.
+        """
+        return Response(job_body(services.cancel_broadcast(broadcast_id, owner_id=request.user.pk)))
 
 
 def _sent(outcome: list[UUID] | Broadcast) -> Answer:

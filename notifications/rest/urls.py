@@ -5,13 +5,10 @@ from __future__ import annotations
 from django.urls import path, register_converter
 
 from notifications.rest import inbox
-from notifications.rest.events import EventsView
-from notifications.rest.jobs import JobView
-from notifications.rest.public_ids import IdConverter
-from notifications.rest.publish import BatchView, PublishView, WithdrawView
+from notifications.rest.inputs import IdConverter
+from notifications.rest.publish import BatchView, EventsView, JobView, PublishView, WithdrawView
 from notifications.rest.schema.views import SchemaView
-from notifications.rest.streams import StreamsView, StreamView
-from notifications.rest.tickets import TicketView
+from notifications.rest.streams import StreamsView, StreamView, TicketView
 
 register_converter(IdConverter, "hub_id")
 

@@ -1,8 +1,11 @@
-"""Authenticates a request by a bearer token, or else by Django's session (protocol, section 2)."""
+"""Authenticates a request by a bearer token, or else by Django's session (protocol, section 2).
+
+Who that is, and from where, is recorded with each change that the request makes (``provenance_of``).
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from rest_framework.authentication import BaseAuthentication, SessionAuthentication
 from rest_framework.exceptions import AuthenticationFailed, PermissionDenied
@@ -11,10 +14,14 @@ from rest_framework.request import Request
 
 from notifications import permissions, selectors, services
 from notifications.exceptions import MissingScope, NotAProducer
-from notifications.models import ApiToken
+from notifications.models import ApiToken, Via
 from notifications.protocol.problems import CHALLENGE
 from notifications.rest.http.errors import CsrfFailed
+from notifications.services import Provenance
 from notifications.services.credentials.tokens import bearer_of
+from notifications.system.addresses import normal_address
+
+MAX_BY_LENGTH: Final = 254
 
 
 class BearerAuthentication(BaseAuthentication):
@@ -105,3 +112,14 @@ class IsProducer(BasePermission):
 def token_of(request: Request) -> ApiToken | None:
     """Return the token of a request; None with a session."""
     return request.auth if isinstance(request.auth, ApiToken) else None
+
+
+def provenance_of(request: Request) -> Provenance:
+    """Return the user, the way in (session or token, with its name) and the peer's address."""
+    token = token_of(request)
+    username = request.user.get_username()
+    return Provenance(
+        by=f"{username} ({token.name})"[:MAX_BY_LENGTH] if token else username,
+        via=Via.API if token else Via.PAGE,
+        address=normal_address(request.META.get("REMOTE_ADDR") or ""),
+    )

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from notifications.fold import CONTRADICTORY_FLAGS, STATE_FLAGS
 from notifications.models import MAX_KEY_LENGTH, MAX_TOPIC_LENGTH, OpenedBy, Scope
-from notifications.rest import drafts, events, inbox, inputs, jobs, keria, publish, streams, tickets
+from notifications.rest import drafts, inbox, inputs, keria, publish, streams
 from notifications.rest.schema import examples
 from notifications.rest.schema.components import (
     BOOLEAN,
@@ -184,7 +184,7 @@ READING: Final[dict[tuple[Any, str], Operation]] = {
         CREDENTIAL,
         (IF_NONE_MATCH,),
     ),
-    (tickets.TicketView, "post"): Operation(
+    (streams.TicketView, "post"): Operation(
         "A ticket for one stream; for producers, also for that of a named user",
         {"201": answer(obj({"ticket": TEXT, "expires_in": INTEGER}), "It is shown once.")},
         BODY,
@@ -276,7 +276,7 @@ PUBLISHING: Final[dict[tuple[Any, str], Operation]] = {
         Scope.PUBLISH,
         examples=examples.WITHDRAWAL,
     ),
-    (events.EventsView, "post"): Operation(
+    (publish.EventsView, "post"): Operation(
         "Show a transient event on the open streams of users",
         {
             "202": answer(
@@ -291,14 +291,14 @@ PUBLISHING: Final[dict[tuple[Any, str], Operation]] = {
         body={"$ref": "#/components/schemas/Transient"},
         scope=Scope.PUBLISH,
     ),
-    (jobs.JobView, "get"): Operation(
+    (publish.JobView, "get"): Operation(
         "The progress of a large send",
         {"200": _JOB},
         (*CREDENTIAL, "not_found"),
         (_JOB_ID,),
         scope=Scope.PUBLISH,
     ),
-    (jobs.JobView, "delete"): Operation(
+    (publish.JobView, "delete"): Operation(
         "Cancel a large send", {"200": _JOB}, (*UNSAFE, "not_found"), (_JOB_ID,), scope=Scope.PUBLISH
     ),
 }
