@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from functools import wraps
-from typing import TYPE_CHECKING, Any, ClassVar
+from functools import cached_property, wraps
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
+from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 
 from notifications.admin.links import chip_html
-from notifications.admin.paginator import BoundedPaginator
 from notifications.admin_lists import TolerantChangeList
 
 logger = logging.getLogger(__name__)
@@ -27,11 +27,33 @@ logger = logging.getLogger(__name__)
 if TYPE_CHECKING:
     AnyModelAdmin = admin.ModelAdmin[Any]
     AnyChangeList = ChangeList
+    AnyPaginator = Paginator[Any]
 else:
     AnyModelAdmin = admin.ModelAdmin
     AnyChangeList = ChangeList
+    AnyPaginator = Paginator
 
 __all__ = ["AnyChangeList", "BoundedList", "RecordsOnly"]
+
+MAX_COUNT: Final = 10_000
+
+
+class BoundedPaginator(AnyPaginator):
+    """Counts no further than ``MAX_COUNT``, so neither the count nor the deepest page walks the whole table.
+
+    Attributes:
+        has_more: there are rows past the last page; narrow the list to reach them.
+    """
+
+    has_more = False
+
+    @cached_property
+    def count(self) -> int:
+        """The number of rows, or ``MAX_COUNT`` when there are more."""
+        rows: Any = self.object_list
+        counted = int(rows.order_by()[: MAX_COUNT + 1].count())
+        self.has_more = counted > MAX_COUNT
+        return min(counted, MAX_COUNT)
 
 
 class BoundedList(AnyModelAdmin):

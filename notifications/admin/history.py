@@ -1,4 +1,8 @@
-"""Entries in the history of Django's admin: what staff did to several rows, to the list, or to a job."""
+"""Who acts from the admin, and what stays on record of it.
+
+The provenance goes into the log of changes. Entries in the history of Django's admin say what staff did to
+several rows, to the list, or to a job.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,9 @@ from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
-from notifications.models import Notification
+from notifications.models import Notification, Via
+from notifications.services import Provenance
+from notifications.system.addresses import normal_address
 
 
 def log_changes(request: HttpRequest, rows: Iterable[Model], text: str) -> None:
@@ -45,3 +51,14 @@ def changes_of(row: Model) -> QuerySet[LogEntry]:
         action_flag=CHANGE,
     )
     return entries.select_related("user").order_by("action_time")
+
+
+def provenance_of(request: HttpRequest) -> Provenance:
+    """The member of staff, the admin as the door, and the peer's address."""
+    address = normal_address(str(request.META.get("REMOTE_ADDR") or ""))
+    return Provenance(by=username_of(request), via=Via.ADMIN, address=address)
+
+
+def username_of(request: HttpRequest) -> str:
+    """The username of the member of staff."""
+    return str(request.user.get_username())

@@ -25,9 +25,9 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from notifications import permissions, services
 from notifications.admin.base_admin import BoundedList
+from notifications.admin.history import username_of
 from notifications.admin.jobs.compose_form import LocalTimeInput
 from notifications.admin.links import chip_html, name_of, time_html
-from notifications.admin.provenance import username_of
 from notifications.admin.user_fields import user_field
 from notifications.exceptions import InvalidInput
 from notifications.models import MAX_TOKEN_NAME_LENGTH, ApiToken, Scope

@@ -30,7 +30,7 @@ from notifications.filters import NAMES, Filters
 from notifications.models import ChangeKind, Level, Reason
 from notifications.protocol.cursors import Cursor
 from notifications.selectors import WatchedChange
-from notifications.streaming.staff.tail_filter import MAX_RECIPIENTS, TailFilter
+from notifications.streaming.staff.tail import MAX_RECIPIENTS, TailFilter
 
 # Of this many newest changes those are shown at first that the filter admits.
 LOOK_BACK: Final = 500

@@ -23,13 +23,12 @@ from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_POST
 
 from notifications import services
-from notifications.admin.history import changes_of
+from notifications.admin.history import changes_of, provenance_of, username_of
 from notifications.admin.jobs.compose_form import ComposeForm, ReasonForm
 from notifications.admin.jobs.job_admin import JobAdmin, number
 from notifications.admin.jobs.send_once import repeated_fields
 from notifications.admin.links import name_of, notifications_url
 from notifications.admin.permissions import CONTENT_HIDDEN, can
-from notifications.admin.provenance import provenance_of, username_of
 from notifications.event_types import registry
 from notifications.models import Broadcast, JobState
 from notifications.payloads import NotificationRow

@@ -20,7 +20,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from notifications import services
-from notifications.admin.history import changes_of, log_changes
+from notifications.admin.history import changes_of, log_changes, provenance_of
 from notifications.admin.jobs.job_admin import JobAdmin, number
 from notifications.admin.jobs.replay_form import (
     BadSelection,
@@ -34,7 +34,6 @@ from notifications.admin.jobs.send_once import repeated_fields
 from notifications.admin.links import name_of, notification_url, notifications_url
 from notifications.admin.notification_list.address import described
 from notifications.admin.permissions import can
-from notifications.admin.provenance import provenance_of
 from notifications.models import Replay, ReplayVerb
 from notifications.selectors.staff.jobs import notifications_with_event
 from notifications.selectors.staff.notification_list.criteria import Criteria

@@ -1,13 +1,14 @@
-"""What the page of one notification shows."""
+"""What the page of one notification shows, and what its state means, in words for a member of staff."""
 
 from __future__ import annotations
 
 import json
 import math
 import re
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
+from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
@@ -24,7 +25,6 @@ from notifications.admin.links import (
     user_url,
     withdraw_url,
 )
-from notifications.admin.notification.state_explanations import explain
 from notifications.admin.notification.timeline import Timeline, build_timeline
 from notifications.admin.permissions import CONTENT_HIDDEN_WHY
 from notifications.conf import hub_config
@@ -41,7 +41,7 @@ from notifications.models import (
 from notifications.protocol.links import MAX_URL_LENGTH, url_problem
 from notifications.selectors.staff.counts import count_other_recipients
 from notifications.selectors.staff.inboxes import inbox_of
-from notifications.selectors.staff.states import state_of
+from notifications.selectors.staff.states import State, state_of
 
 MAX_OTHERS: Final = 1_000
 # Rows that are read to count people: one of whom was sent an event again has several.
@@ -56,6 +56,8 @@ _CONTENT_LIMITS: Final = {
 }
 # What turns the writing direction around, or cannot be seen: it is shown escaped, as JSON may be written.
 _INVISIBLE: Final = re.compile(r"[\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
+# A staged notification older than this has been missed by the hook after its commit and by several sweeps.
+SEQUENCING_DEADLINE: Final = timedelta(seconds=10)
 
 
 def page_context(
@@ -177,6 +179,37 @@ def count_others(notification: Notification) -> str:
     return ngettext("%d other", "%d others", others.count) % others.count
 
 
+def explain(notification: Notification, state: State, now: datetime) -> str:
+    """Say what the state means and what, if anything, is to be done.
+
+    It is for a member of staff who does not know the hub.
+    """
+    match state:
+        case State.UNREAD:
+            return _("Its recipient sees it in the list and has not read it yet.")
+        case State.READ:
+            return _("Its recipient sees it in the list, marked as read.")
+        case State.ARCHIVED:
+            return _("Its recipient has archived it: it is read, and no longer in the list.")
+        case State.DELETED:
+            return _(
+                "Its recipient no longer sees it. Deleting cannot be undone, but the "
+                "notification can be re-delivered as a new one."
+            )
+        case State.SCHEDULED:
+            return _(
+                "It will be delivered at the time that was set. Until then its recipient cannot "
+                "see it and it is not counted."
+            )
+        case State.FAILED:
+            return _(
+                "It could not be added to the inbox, so its recipient has never seen it. Correct "
+                "what the failure names, then retry it."
+            )
+        case State.STAGED:
+            return _explain_staged(notification, now)
+
+
 def _flush_seconds() -> int:
     """Say how late the record of a delivery may be written.
 
@@ -189,3 +222,20 @@ def _flush_seconds() -> int:
 
 def _reason(reason: str) -> str:
     return str(Reason(reason).label) if reason in Reason else reason
+
+
+def _explain_staged(notification: Notification, now: datetime) -> str:
+    due_since = max(notification.staged_at, notification.deliver_at or notification.staged_at)
+    if now - due_since <= SEQUENCING_DEADLINE:
+        return _("It has been sent and is about to appear in the inbox. Reload this page in a moment.")
+    return _(
+        "It has been waiting to be added to the inbox for %(time)s. Serving processes "
+        "look for waiting notifications every %(seconds)g s, so check that one is "
+        "running. Nothing is lost, and it need not be sent again."
+    ) % {"time": _waited(due_since, now), "seconds": hub_config().sweep_seconds}
+
+
+def _waited(since: datetime, now: datetime) -> str:
+    if (seconds := int((now - since).total_seconds())) < 60:
+        return _("%d seconds") % seconds
+    return timesince(since, now, depth=1)

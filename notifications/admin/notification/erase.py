@@ -15,10 +15,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from notifications import services
+from notifications.admin.history import provenance_of
 from notifications.admin.links import name_of, notification_url, title_of
 from notifications.admin.notification.detail import count_others
 from notifications.admin.permissions import can
-from notifications.admin.provenance import provenance_of
 from notifications.models import MAX_REASON_LENGTH, Notification
 from notifications.services import Erased
 

@@ -19,7 +19,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from notifications import services
-from notifications.admin.history import log_changes, log_list_change
+from notifications.admin.history import log_changes, log_list_change, provenance_of
 from notifications.admin.jobs.compose_form import ReasonForm
 from notifications.admin.jobs.job_admin import number
 from notifications.admin.jobs.replay_form import BadSelection, list_url, selection_fields, selection_in
@@ -27,7 +27,6 @@ from notifications.admin.jobs.replay_preview import ShownNotification, Total, fi
 from notifications.admin.links import notification_url
 from notifications.admin.notification_list.address import described
 from notifications.admin.permissions import can
-from notifications.admin.provenance import provenance_of
 from notifications.models import Notification
 from notifications.selectors.staff.notification.withdrawals import (
     broadcasts_of,

@@ -19,8 +19,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from notifications import services
+from notifications.admin.history import provenance_of
 from notifications.admin.links import replay_url, withdraw_url
-from notifications.admin.provenance import provenance_of
 from notifications.exceptions import NotFound
 from notifications.models import Notification, Reason
 from notifications.selectors.staff.counts import count_failed
