@@ -16,7 +16,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "hub.settings")
 django.setup(set_prefix=False)
 
 # Django must be set up before anything of the app is imported.
-from notifications.ops.request_ids import RequestIds  # noqa: E402
+from notifications.ops.logs import RequestIds  # noqa: E402
 from notifications.ops.routing import ops_routes  # noqa: E402
 from notifications.rest.http.handler import HubASGIHandler  # noqa: E402
 from notifications.serving.routing import Serving, http_routes, lifespan, refuse_websocket  # noqa: E402

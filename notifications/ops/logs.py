@@ -1,6 +1,6 @@
-"""How log lines look.
+"""How log lines look, and the id of the request that they belong to.
 
-There is one for each event, with the request that it belongs to, for people or as JSON, and without secrets.
+There is one line for each event, for people or as JSON, and without secrets.
 
 Named by Django's ``LOGGING``, so it is imported before the apps are there.
 """
@@ -10,11 +10,16 @@ from __future__ import annotations
 import logging
 import re
 import time
+import uuid
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 import orjson
 import structlog
+from structlog.contextvars import bind_contextvars, reset_contextvars
 from structlog.typing import EventDict, Processor
+
+from notifications.streaming.asgi import Headers, Receive, Scope, Send
 
 HIDDEN: Final = "…"
 SELDOM_SECONDS: Final = 60.0
@@ -25,6 +30,8 @@ _SECRET: Final = re.compile(
     r"""((?:ticket|token|api_key|password|secret|sessionid|csrftoken)["']?\s?[=:]\s?["']?|\b(?:Bearer|Basic)\s+)[^\s"'&;,)}\]]+""",
     re.IGNORECASE,
 )
+# What a proxy or a client may call its request; anything else could forge a log line.
+_SAFE: Final = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 
 
 def formatter(style: str) -> logging.Formatter:
@@ -87,6 +94,43 @@ class Seldom(logging.Filter):
 def without_secrets(text: str) -> str:
     """A text with what looks like a credential hidden."""
     return _SECRET.sub(rf"\1{HIDDEN}", text)
+
+
+class RequestIds:
+    """Middleware that names each request in every line that is logged on its behalf, and in its answer.
+
+    It stands around everything that logs, so views and streams have the id.
+
+    A sane ``X-Request-ID`` is kept, so that the lines of several services can be put together; any other is
+    replaced. The answer carries it back.
+
+    Args:
+        application: everything else.
+    """
+
+    def __init__(self, application: Callable[[Any, Any, Any], Awaitable[None]]) -> None:
+        self._application = application
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a scope on."""
+        if scope["type"] != "http":
+            await self._application(scope, receive, send)
+            return
+        given = Headers(scope).get("x-request-id") or ""
+        request_id = given if _SAFE.fullmatch(given) else uuid.uuid4().hex
+
+        async def named(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                headers = [*message["headers"], (b"x-request-id", request_id.encode())]
+                message = {**message, "headers": headers}
+            await send(message)
+
+        # By hand: what a `with` keeps would be kept for as long as a stream is open.
+        tokens = bind_contextvars(request_id=request_id)
+        try:
+            await self._application(scope, receive, named)
+        finally:
+            reset_contextvars(**tokens)
 
 
 def _add_process(logger: Any, method: str, event: EventDict) -> EventDict:

@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 from structlog.contextvars import bound_contextvars, get_contextvars
 
-from notifications.ops.logs import Seldom, formatter, without_secrets
-from notifications.ops.request_ids import RequestIds
+from notifications.ops.logs import RequestIds, Seldom, formatter, without_secrets
 from notifications.selectors import InboxState
 from notifications.streaming.connection.shared_inbox import SharedInbox
 from notifications.streaming.database_threads import in_database_thread
