@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, Final
+
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.views import LoginView, PasswordChangeDoneView, PasswordChangeView
 from django.core.exceptions import BadRequest
@@ -11,12 +13,14 @@ from django.urls import reverse, reverse_lazy
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
+from notifications import selectors, services
 from notifications.models import Via
-from notifications.pages.context import inbox_context
 from notifications.pages.forms import FORMS, InboxForm
 from notifications.pages.strings import STRINGS
 from notifications.services import Provenance
 from notifications.system.addresses import normal_address
+
+PAGE_SIZE: Final = 25
 
 
 @require_safe
@@ -58,6 +62,28 @@ class PasswordChanged(PasswordChangeDoneView):
 
     template_name = "account/password_changed.html"
     extra_context = {"strings": STRINGS}
+
+
+def inbox_context(user: Any, form: InboxForm) -> dict[str, Any]:
+    """Return one page of a user's inbox. Three queries when the inbox exists.
+
+    Args:
+        user: whose inbox it is.
+        form: the filters, bound to the query string.
+    """
+    services.open_inbox(user.pk)
+    selection = form.selection()
+    page = selectors.list_page(user.pk, limit=PAGE_SIZE, **selection)
+    unread = selectors.counts(user.pk).by_category
+    chosen = next(iter(selection["filters"].categories), "")
+    return {
+        "page": page,
+        "categories": {name: unread.get(name, 0) for name in sorted({*unread, chosen} - {""})},
+        "chosen_category": chosen,
+        "unread_only": selection["unread_only"],
+        "archived": selection["archived"],
+        "strings": STRINGS,
+    }
 
 
 def _provenance(request: HttpRequest) -> Provenance:

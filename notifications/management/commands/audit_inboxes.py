@@ -9,8 +9,7 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 
 from notifications.inbox_log.audit import MAX_FINDINGS, audit, inbox_keys
-from notifications.management.base import HubCommand
-from notifications.management.progress import Progress
+from notifications.management.base import HubCommand, Progress
 from notifications.management.users import inbox_key, user_names
 from notifications.models import Inbox
 

@@ -10,8 +10,7 @@ from django.db import OperationalError
 
 from notifications.inbox_log.audit import inbox_keys
 from notifications.inbox_log.inboxes import renew_epochs
-from notifications.management.base import HubCommand
-from notifications.management.progress import Progress
+from notifications.management.base import HubCommand, Progress
 from notifications.management.users import inbox_key
 from notifications.models import Inbox
 

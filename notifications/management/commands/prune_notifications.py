@@ -7,8 +7,7 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from notifications.inbox_log.compaction import Pruned
-from notifications.management.base import HubCommand
-from notifications.management.progress import Progress
+from notifications.management.base import HubCommand, Progress
 from notifications.models import Inbox
 from notifications.services import retention
 

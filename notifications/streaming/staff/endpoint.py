@@ -32,8 +32,7 @@ from notifications.streaming.staff.registry import current_staff_streams
 from notifications.streaming.staff.replay import ReplayFeed
 from notifications.streaming.staff.replay_speed import SPEEDS
 from notifications.streaming.staff.stream import Feed, StaffStream
-from notifications.streaming.staff.tail import TailFeed
-from notifications.streaming.staff.tail_filter import MAX_RECIPIENTS, TAIL_PARAMETERS, TailFilter
+from notifications.streaming.staff.tail import MAX_RECIPIENTS, TAIL_PARAMETERS, TailFeed, TailFilter
 
 logger = logging.getLogger(__name__)
 

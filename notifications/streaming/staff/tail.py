@@ -3,15 +3,20 @@
 In each process one reader reads the end of the table of changes, a few times a second and only while anybody
 watches. It costs producers nothing and needs no hints. Each change is shown once, although ids are committed
 in any order (``id_gaps``).
+
+Which of them a watcher sees, a filter decides.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from dataclasses import dataclass
 from typing import Final
 
 from notifications import selectors
+from notifications.filters import NAMES, PLURALS, Filters
+from notifications.fold import KINDS, Carries
 from notifications.selectors import WatchedChange
 from notifications.sql.dialect import is_postgresql
 from notifications.streaming import timing
@@ -19,7 +24,6 @@ from notifications.streaming.database_threads import in_database_thread
 from notifications.streaming.staff import frames
 from notifications.streaming.staff.id_gaps import IdGaps
 from notifications.streaming.staff.stream import StaffStream
-from notifications.streaming.staff.tail_filter import TailFilter
 from notifications.streaming.tasks import OnDemandTask
 from notifications.system.outages import Outage
 
@@ -31,6 +35,38 @@ MAX_READS: Final = 4  # in a row; changes that are left then are skipped, and th
 # At the start, this many ids below the newest are examined for gaps: a transaction that began earlier may
 # still commit there.
 LOOK_BACK: Final = 1_000
+MAX_RECIPIENTS: Final = 50
+# The parameters of a tail. Any other one was meant to narrow it, so it is refused: ignoring it would show
+# everything.
+TAIL_PARAMETERS: Final = frozenset([*NAMES, *PLURALS.values(), "recipient", "change"])
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TailFilter:
+    """The changes that one watcher wants to see. An empty set admits everything.
+
+    Attributes:
+        filters: the filters of the protocol.
+        recipients: usernames.
+        kinds: values of ``ChangeKind``.
+    """
+
+    filters: Filters
+    recipients: frozenset[str]
+    kinds: frozenset[str]
+
+    def admits(self, change: WatchedChange) -> bool:
+        """Return whether a change is wanted.
+
+        All-read has neither a type nor a topic nor a level, so only a filter by category can admit it.
+        """
+        if self.recipients and change.username not in self.recipients:
+            return False
+        if self.kinds and change.kind not in self.kinds:
+            return False
+        if KINDS[change.kind].carries is Carries.NOTHING:
+            return self.filters.admits_all_read(change.read_category)
+        return self.filters.admits(change)
 
 
 class Tail:
