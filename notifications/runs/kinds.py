@@ -1,7 +1,7 @@
 """The kinds of events that a run tells, and the fields of each: the one table that says so.
 
 The check at the door, the limits, the fold and the profiles read it; ``static/notifications/run-fold.js`` is
-held to the fold by the cases of ``tests/helpers/run_cases.py``.
+held to the fold by the cases of ``tests/runs/cases.py``.
 """
 
 from __future__ import annotations

@@ -18,8 +18,8 @@ from notifications.runs.checks import MAX_EVENT_BYTES, check_end, check_event, c
 from notifications.runs.events import RunEvent, encode
 from notifications.runs.kinds import KINDS, POSTED, Maker
 from notifications.runs.redaction import REDACTED
-from tests.helpers.run_cases import called, datum, finished, returned, step, text
-from tests.helpers.run_events import REDACTION, posted
+from tests.runs.cases import called, datum, finished, returned, step, text
+from tests.runs.random_runs import REDACTION, posted
 
 pytestmark = pytest.mark.shape("embedded")
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from notifications.runs.redaction import REDACTED, SECRET_ENDINGS, Redaction
-from tests.helpers.run_events import values
+from tests.runs.random_runs import values
 
 pytestmark = pytest.mark.shape("embedded")
 

@@ -25,8 +25,8 @@ from notifications.runs.sizes import (
     cut_text,
     cut_value,
 )
-from tests.helpers.run_cases import called, datum, finished, returned, step, text, thought
-from tests.helpers.run_events import admitted, checked, folded, posted, runs, started, texts
+from tests.runs.cases import called, datum, finished, returned, step, text, thought
+from tests.runs.random_runs import admitted, checked, folded, posted, runs, started, texts
 
 pytestmark = pytest.mark.shape("embedded")
 

@@ -14,8 +14,8 @@ from notifications.runs.events import LoggedEvent, RunEvent
 from notifications.runs.kinds import KINDS
 from notifications.runs.run_object import RunObject, events_of
 from notifications.runs.transcript import Transcript
-from tests.helpers.run_cases import AT, EPOCH, FOLD, RUN, FoldCase
-from tests.helpers.run_events import ABOUT, folded, logged, runs, started
+from tests.runs.cases import AT, EPOCH, FOLD, RUN, FoldCase
+from tests.runs.random_runs import ABOUT, folded, logged, runs, started
 
 pytestmark = pytest.mark.shape("embedded")
 

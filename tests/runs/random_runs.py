@@ -12,7 +12,7 @@ from notifications.runs.events import LoggedEvent, RunEvent
 from notifications.runs.redaction import Redaction
 from notifications.runs.run_object import RunObject
 from notifications.runs.sizes import Sizes
-from tests.helpers.run_cases import EPOCH, RUN
+from tests.runs.cases import EPOCH, RUN
 
 REDACTION: Final = Redaction()
 ABOUT: Final = {"id": RUN, "type": "chat.answer", "title": "An answer", "topic": "chat:7", "owner": "ada"}
