@@ -161,7 +161,7 @@ def _end_of(run: Mapping[str, Any]) -> RunEvent:
 
 def _events_of_transcript(transcript: Mapping[str, Any]) -> Iterator[tuple[RunEvent, str]]:
     """In the order of the parts; a message begins before the first part that is of it, and after the
-    messages that began before.
+    messages that began before. A part begins an assistant's message by itself.
     """
     tools = {tool["id"]: tool for tool in transcript["tools"]}
     steps = {step["id"]: step for step in transcript["steps"]}
@@ -170,26 +170,31 @@ def _events_of_transcript(transcript: Mapping[str, Any]) -> Iterator[tuple[RunEv
     def begun(message: str | None) -> Iterator[tuple[RunEvent, str]]:
         while message in waiting:
             first = next(iter(waiting))
-            yield RunEvent("run.message_started", {"message": first, "role": waiting.pop(first)}), ""
+            role = waiting.pop(first)
+            if first != message or role != "assistant":
+                yield RunEvent("run.message_started", {"message": first, "role": role}), ""
 
     for part in transcript["parts"]:
+        of = tools[part["call"]] if part["kind"] == "tool" else part
+        yield from begun(of.get("message"))
         match part["kind"]:
-            case "text" | "reasoning" as kind:
-                yield from begun(part["message"])
-                yield RunEvent(f"run.{kind}", {"message": part["message"], "delta": part["text"]}), ""
             case "tool":
-                yield from begun(tools[part["call"]]["message"])
                 yield from _events_of_tool(tools[part["call"]])
             case "step":
                 yield from _events_of_step(steps[part["step"]])
-            case "source":
-                yield from begun(part["message"])
-                yield RunEvent("run.citation", _given(part, "message", "source")), ""
-            case "data":
-                name = part["name"]
-                yield RunEvent("run.data", {"name": name, "value": transcript["data"][name]}), ""
-    if waiting:
-        yield from begun([*waiting][-1])
+            case _:
+                yield _event_of_part(part, transcript["data"]), ""
+    for message, role in waiting.items():
+        yield RunEvent("run.message_started", {"message": message, "role": role}), ""
+
+
+def _event_of_part(part: Mapping[str, Any], data: Mapping[str, Any]) -> RunEvent:
+    match part["kind"]:
+        case "source":
+            return RunEvent("run.citation", _given(part, "message", "source"))
+        case "data":
+            return RunEvent("run.data", {"name": part["name"], "value": data[part["name"]]})
+    return RunEvent(f"run.{part['kind']}", {"message": part["message"], "delta": part["text"]})
 
 
 def _events_of_tool(tool: Mapping[str, Any]) -> Iterator[tuple[RunEvent, str]]:

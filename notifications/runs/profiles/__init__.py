@@ -1,0 +1,1 @@
+"""How a run is told to clients that speak another protocol. Each profile is pure: events in, frames out."""
