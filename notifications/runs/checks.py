@@ -19,6 +19,7 @@ from notifications.runs.kinds import (
     CANCELLED_BY,
     ENDS,
     KINDS,
+    MAX_ID_LENGTH,
     POSTED,
     RESERVED_DATA_NAMES,
     ROLES,
@@ -30,6 +31,7 @@ from notifications.runs.redaction import Redaction
 
 MAX_EVENT_BYTES: Final = 256 * 1024
 MAX_EVENTS: Final = 100
+MAX_USUAL_LENGTH: Final = 32 * 1024  # however wide its characters are, an event of it is not too large
 MAX_INTERRUPTS: Final = 20
 MAX_INTERRUPTS_BYTES: Final = 32 * 1024
 # Beyond this a double no longer counts in steps of one, and a browser would show another number.
@@ -73,6 +75,28 @@ def check_event(value: Any, redaction: Redaction) -> RunEvent:
     """
     check_size(value, field="event")
     return _check_event(value, redaction, path="")
+
+
+def check_delta(kind: str, message: Any, delta: Any, redaction: Redaction) -> RunEvent:
+    """Check the next piece of a text as ``check_event`` does, but quickly where nothing is unusual.
+
+    A producer tells thousands of them a second.
+
+    Raises:
+        InvalidInput, RunEventTooLarge: as of ``check_event``.
+    """
+    is_usual = (
+        type(message) is str
+        and len(message) <= MAX_ID_LENGTH
+        and message.isprintable()
+        and message.strip()
+        and type(delta) is str
+        and len(delta) <= MAX_USUAL_LENGTH
+    )
+    if not is_usual:
+        return check_event({"event": kind, "message": message, "delta": delta}, redaction)
+    strict_json.check_text(delta, field="delta")
+    return RunEvent(kind, {"message": message, "delta": delta})
 
 
 def check_end(value: Any, redaction: Redaction) -> RunEvent:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from notifications.exceptions import InvalidInput, RunEventTooLarge
 from notifications.protocol import strict_json
-from notifications.runs.checks import MAX_EVENT_BYTES, check_end, check_event, check_events
+from notifications.runs.checks import MAX_EVENT_BYTES, check_delta, check_end, check_event, check_events
 from notifications.runs.events import RunEvent, encode
 from notifications.runs.kinds import KINDS, POSTED, Maker
 from notifications.runs.redaction import REDACTED
@@ -330,6 +330,31 @@ def test_anything_at_all__is_a_checked_event_or_a_documented_exception(value: An
         for event in [outcome] if isinstance(outcome, RunEvent) else outcome:
             strict_json.loads(encode(event.fields))
             assert len(encode(event.fields)) <= 7 * MAX_EVENT_BYTES
+
+
+def outcome_of(check: Any) -> Any:
+    """What a check gives, or why it refuses."""
+    try:
+        return check()
+    except InvalidInput as refused:
+        return refused.errors
+    except RunEventTooLarge:
+        return RunEventTooLarge
+
+
+@given(
+    kind=st.sampled_from(["run.text", "run.reasoning"]),
+    message=st.text(st.characters(), max_size=3)
+    | st.sampled_from(["m1", "x" * 200, "x" * 201, " ", 7, None]),
+    delta=st.text(st.characters(), max_size=5)
+    | st.builds(lambda: "ä" * 150_000)
+    | st.sampled_from(["\ud800", "\0", "", None, 7, [], "x" * 300]),
+)
+def test_delta__checked_quickly__has_the_same_outcome(kind: str, message: Any, delta: Any) -> None:
+    value = {"event": kind, "message": message, "delta": delta}
+    assert outcome_of(lambda: check_delta(kind, message, delta, REDACTION)) == outcome_of(
+        lambda: check_event(value, REDACTION)
+    )
 
 
 @pytest.mark.parametrize("kind", KINDS)
