@@ -15,9 +15,9 @@ from json.encoder import encode_basestring_ascii
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
+from notifications.change_kinds import CHANGE_NAMES, KINDS, Carries
 from notifications.event_types import route_of
 from notifications.exceptions import InvalidInput
-from notifications.fold import CHANGE_NAMES, KINDS, Carries
 from notifications.protocol.cursors import cursor_text
 from notifications.protocol.links import NO_ACTIONS, Action, actions_text, stored_actions
 from notifications.protocol.strict_json import refuse_constant

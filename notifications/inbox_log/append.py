@@ -9,10 +9,11 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
-from notifications.fold import STATE, State, transition, unread_step
+from notifications.change_kinds import transition, unread_step
 from notifications.inbox_log.provenance import Provenance
 from notifications.inbox_log.staged import Staged
 from notifications.models import Change, ChangeKind, Event, Inbox, Notification, Reason, Via
+from notifications.notification_states import STATE, State
 from notifications.sql.rows import insertion, updating
 from notifications.sql.statements import write_at_once
 

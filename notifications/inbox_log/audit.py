@@ -13,8 +13,7 @@ from typing import Any, Final, NamedTuple
 
 from django.db import connection
 
-from notifications.fold import (
-    STATE,
+from notifications.change_kinds import (
     Carries,
     sql_contradicts,
     sql_covers,
@@ -23,6 +22,7 @@ from notifications.fold import (
     sql_moves_count,
 )
 from notifications.models import Change, Event, Inbox, Notification
+from notifications.notification_states import STATE
 from notifications.sql.dialect import table
 
 MAX_INBOXES: Final = 200

@@ -15,7 +15,7 @@ from django.db import connection, transaction
 from django.db.models import Exists, F, OuterRef, Q, Subquery
 from django.utils import timezone
 
-from notifications.fold import Carries, sql_covers, sql_is_unread, sql_kinds
+from notifications.change_kinds import Carries, sql_covers, sql_is_unread, sql_kinds
 from notifications.inbox_log.append import Listed, LogBatch, in_order
 from notifications.inbox_log.inboxes import announce_on_commit, lock_inboxes
 from notifications.inbox_log.provenance import SYSTEM

@@ -7,6 +7,7 @@ keys, and the records of streams. Rows are written by ``notifications.services``
 from __future__ import annotations
 
 from notifications.models.broadcasts import Broadcast, BroadcastRecipient
+from notifications.models.changes import Change, ChangeKind, Reason, Via
 from notifications.models.columns import new_public_id, staged_at
 from notifications.models.events import (
     FIRST_SEGMENT,
@@ -20,17 +21,13 @@ from notifications.models.events import (
     Level,
 )
 from notifications.models.idempotency_keys import MAX_KEY_LENGTH, EventKey, EventKeyState, IdempotencyKey
-from notifications.models.inboxes import Change, ChangeKind, Inbox, Reason, Via
+from notifications.models.inboxes import Inbox
 from notifications.models.jobs import Job, JobState
 from notifications.models.notifications import Notification
 from notifications.models.replays import MAX_REASON_LENGTH, Replay, ReplayedNotification, ReplayVerb
 from notifications.models.streams import EndReason, OpenedBy, StreamSession, Worker
-from notifications.models.tokens import (
-    MAX_TOKEN_NAME_LENGTH,
-    ApiToken,
-    Scope,
-    UsedTicket,
-)
+from notifications.models.tokens import MAX_TOKEN_NAME_LENGTH, ApiToken, UsedTicket
+from notifications.scopes import Scope
 
 __all__ = [
     "FIRST_SEGMENT",

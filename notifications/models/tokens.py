@@ -18,14 +18,6 @@ from notifications.filters import Filters
 MAX_TOKEN_NAME_LENGTH = 100
 
 
-class Scope(models.TextChoices):
-    """The rights that a token can have."""
-
-    READ = "read", _("Read the inbox and its stream")
-    INBOX = "inbox", _("Change the inbox: read, unread, archive, delete")
-    PUBLISH = "publish", _("Send notifications")
-
-
 class ApiToken(models.Model):
     """The credential of a program, with its scopes and its end.
 

@@ -15,10 +15,10 @@ from django.urls import path
 
 from notifications.ops.prometheus import CONTENT_TYPE, may_see_metrics, metrics_text
 from notifications.ops.readiness import Readiness
+from notifications.protocol.retry_after import NOT_READY_SECONDS
 from notifications.streaming.asgi import SECURITY_HEADERS, HeaderList, Receive, Scope, Send
 from notifications.streaming.door.refusals import send_whole
 
-RETRY_SECONDS: Final = 1
 _UNCACHED: Final[HeaderList] = [(b"cache-control", b"no-store"), *SECURITY_HEADERS]
 _HEADERS: Final[HeaderList] = [(b"content-type", b"application/json"), *_UNCACHED]
 
@@ -69,7 +69,7 @@ def _answering(
             await _refuse_method(send)
             return
         status, document = await answer()
-        retry = [(b"retry-after", str(RETRY_SECONDS).encode())] if status == 503 else []
+        retry = [(b"retry-after", str(NOT_READY_SECONDS).encode())] if status == 503 else []
         await send_whole(send, status, [*_HEADERS, *retry], json.dumps(document).encode())
 
     return application

@@ -7,12 +7,12 @@ docs/errors.md lists the codes.
 from __future__ import annotations
 
 import json
-import random
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Final, NamedTuple
 
 from notifications import exceptions
+from notifications.protocol.retry_after import retry_after
 
 CONTENT_TYPE: Final = "application/problem+json"
 CHALLENGE: Final = 'Bearer realm="hub"'
@@ -24,13 +24,11 @@ class Problem(NamedTuple):
     Attributes:
         status: the HTTP status that it always has.
         detail: the sentence for a person, unless the cause brings its own.
-        retry_after_seconds: the value of ``Retry-After``, ± 50 %; None when waiting does not help.
         challenge: the value of ``WWW-Authenticate``; empty when no other credential helps.
     """
 
     status: int
     detail: str
-    retry_after_seconds: int | None = None
     challenge: str = ""
 
 
@@ -65,11 +63,11 @@ PROBLEMS: Final[dict[str, Problem]] = {
     "uri_too_long": Problem(414, "The query string is longer than the hub reads."),
     "unsupported_media_type": Problem(415, "Send the body as application/json."),
     "idempotency_key_reused": Problem(422, exceptions.IdempotencyKeyReused.message),
-    "throttled": Problem(429, "You have sent too many requests; wait a little.", retry_after_seconds=1),
-    "stream_limit": Problem(429, exceptions.StreamLimit.message, retry_after_seconds=10),
+    "throttled": Problem(429, "You have sent too many requests; wait a little."),
+    "stream_limit": Problem(429, exceptions.StreamLimit.message),
     "headers_too_large": Problem(431, "The headers are longer than the hub reads."),
     "internal_error": Problem(500, "The hub failed; the failure is in its log."),
-    "unavailable": Problem(503, "The hub cannot do this just now; try again.", retry_after_seconds=2),
+    "unavailable": Problem(503, "The hub cannot do this just now; try again."),
 }
 
 # The phrases of RFC 9110, which Python has only since 3.13.
@@ -98,9 +96,8 @@ def problem_headers(code: str) -> dict[str, str]:
     """Return the headers of a problem: when to retry, and which credential would help."""
     problem = PROBLEMS[code]
     headers = {"WWW-Authenticate": problem.challenge} if problem.challenge else {}
-    if (seconds := problem.retry_after_seconds) is not None:
-        # Random, so that clients which were refused together do not come back together.
-        headers["Retry-After"] = str(random.randint((seconds + 1) // 2, seconds + seconds // 2))  # noqa: S311
+    if (seconds := retry_after(code)) is not None:
+        headers["Retry-After"] = seconds
     return headers
 
 

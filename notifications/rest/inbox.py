@@ -22,7 +22,7 @@ from rest_framework.views import APIView
 from notifications import selectors, services
 from notifications.exceptions import NotFound
 from notifications.http.poll_interval import LOAD, poll_interval_seconds
-from notifications.http.rate_limits import Allowance
+from notifications.http.token_buckets import Allowance
 from notifications.models import Scope
 from notifications.rest import answered_polls, answers
 from notifications.rest.http import errors, etags

@@ -14,7 +14,7 @@ from django.urls.converters import UUIDConverter
 from notifications.event_types import check_category
 from notifications.exceptions import MAX_ERRORS, FieldErrors, InvalidInput, MalformedCursor
 from notifications.filters import MAX_VALUE_LENGTH, Filters
-from notifications.fold import STATE_FLAGS, VERBS, check_flags
+from notifications.notification_states import STATE_FLAGS, VERBS, check_flags
 from notifications.protocol.cursors import Cursor
 from notifications.protocol.search_words import parse_words
 

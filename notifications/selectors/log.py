@@ -16,8 +16,8 @@ from django.db.models.expressions import RawSQL
 
 from notifications.exceptions import CursorExpired
 from notifications.filters import NO_FILTERS, Filters
-from notifications.fold import STATE
 from notifications.models import Change, ChangeKind, Inbox
+from notifications.notification_states import STATE
 from notifications.payloads import ChangeRow
 from notifications.protocol.cursors import Cursor
 from notifications.selectors.listing import condition

@@ -12,9 +12,10 @@ from typing import Any, Final, NamedTuple
 
 from django.db.models import Count, Exists, OuterRef, Q, Subquery
 
+from notifications.change_kinds import OBJECT_KINDS, AllRead
 from notifications.exceptions import CursorExpired
-from notifications.fold import OBJECT_KINDS, AllRead, State
 from notifications.models import Change, ChangeKind, Inbox, Notification
+from notifications.notification_states import State
 from notifications.payloads import NotificationRow
 from notifications.protocol.cursors import Cursor
 from notifications.selectors.listing import notification_columns

@@ -46,14 +46,8 @@ from notifications.services.publish import (
 )
 from notifications.services.recipients import Audience, Recipients
 from notifications.services.records.polls import AnsweredPoll, Poller, note_answer, write_answers
-from notifications.services.records.streams import (
-    NewStream,
-    OpenedStream,
-    Progress,
-    end_streams,
-    end_streams_of_session,
-    open_stream,
-)
+from notifications.services.records.stream_slots import NewStream, OpenedStream, open_stream
+from notifications.services.records.streams import Progress, end_streams, end_streams_of_session
 from notifications.services.records.workers import (
     close_lost_streams,
     close_streams_of_dead_processes,

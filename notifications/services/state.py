@@ -15,11 +15,11 @@ from django.db import transaction
 from django.utils import timezone
 
 from notifications.exceptions import UserGone
-from notifications.fold import VERBS, check_flags
 from notifications.inbox_log.append import Listed, LogBatch
 from notifications.inbox_log.inboxes import announce_on_commit, ensure_inboxes, lock_inboxes
 from notifications.inbox_log.provenance import SYSTEM, Outcome, Provenance
 from notifications.models import Inbox, Notification, Reason
+from notifications.notification_states import VERBS, check_flags
 from notifications.selectors import InboxState
 from notifications.services.notify import recipient_key
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from playwright.sync_api import Page
 
-from notifications.fold import CHANGE_NAMES, OBJECT_KINDS
+from notifications.change_kinds import CHANGE_NAMES, OBJECT_KINDS
 from tests.helpers.oracle import ALL_READ, AllReadCase, Client
 from tests.pages.scripts import call
 

@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 from django.contrib.auth.models import User
 
-from notifications import fold, payloads, selectors, services
+from notifications import change_kinds, payloads, selectors, services
 from notifications.conf import hub_config
 from notifications.models import Inbox
 from tests.helpers.api import Api
@@ -207,7 +207,7 @@ def test_a_change_that_cannot_be_rendered__breaks_nothing_but_itself(
 ) -> None:
     live_a_little(ada)
     whole = json.loads(api.get("/changes", {"after": f"{epoch}-0"}).body)["changes"]
-    monkeypatch.delitem(fold.CHANGE_NAMES, "unread")
+    monkeypatch.delitem(change_kinds.CHANGE_NAMES, "unread")
     answer = api.get("/changes", {"after": f"{epoch}-0"}).json
     assert answer["changes"] == [change for change in whole if change["change"] != "notification.unread"]
     assert answer["cursor"] == f"{epoch}-9"

@@ -26,8 +26,8 @@ from hypothesis import strategies as st
 
 from notifications import services
 from notifications.event_types import UntypedEvent
-from notifications.fold import VERBS
 from notifications.models import Event, Notification
+from notifications.notification_states import VERBS
 from tests.helpers import auditor
 from tests.helpers.factories import make_user
 from tests.helpers.oracle import Client, assert_converged, changes_since, listed

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
-from typing import ClassVar, Final, NamedTuple
+from typing import ClassVar, NamedTuple
 from weakref import WeakSet
 
 from asgiref.sync import sync_to_async
@@ -19,11 +19,10 @@ from django.utils.translation import gettext as _
 
 from notifications.admin.history import log_list_change, replace_text
 from notifications.conf import hub_config
+from notifications.protocol.retry_after import TOO_MANY_EXPORTS_SECONDS
 from notifications.streaming.database_threads import release_connections
 
 logger = logging.getLogger(__name__)
-
-RETRY_SECONDS: Final = 10
 
 
 class Part(NamedTuple):
@@ -45,7 +44,7 @@ class ExportsFull(Exception):
 def too_many_exports_answer() -> HttpResponse:
     """Answer a member of staff who asked for one export more than there may be."""
     text = _("Too many exports are running. Nothing was exported. Try again when one of them has finished.")
-    headers = {"Retry-After": str(RETRY_SECONDS), "Cache-Control": "no-store"}
+    headers = {"Retry-After": str(TOO_MANY_EXPORTS_SECONDS), "Cache-Control": "no-store"}
     return HttpResponse(text, status=429, content_type="text/plain; charset=utf-8", headers=headers)
 
 

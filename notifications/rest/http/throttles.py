@@ -9,7 +9,7 @@ from rest_framework.throttling import BaseThrottle
 
 from notifications.conf import hub_config
 from notifications.exceptions import HubError
-from notifications.http.rate_limits import Allowance, buckets
+from notifications.http.token_buckets import Allowance, buckets
 from notifications.protocol.problems import PROBLEMS
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from notifications.change_kinds import CHANGE_NAMES, OBJECT_KINDS
 from notifications.event_types import LEVELS, MAX_NAME_LENGTH
 from notifications.filters import MAX_VALUE_LENGTH, NAMES, PLURALS
-from notifications.fold import CHANGE_NAMES, OBJECT_KINDS, STATE
 from notifications.models import (
     MAX_ACTOR_LENGTH,
     MAX_BODY_LENGTH,
@@ -17,6 +17,7 @@ from notifications.models import (
     JobState,
     Reason,
 )
+from notifications.notification_states import STATE
 from notifications.protocol.links import MAX_ACTIONS, MAX_LABEL_LENGTH, MAX_URL_LENGTH, METHODS
 from notifications.protocol.problems import CONTENT_TYPE, PROBLEMS
 from notifications.protocol.search_words import MAX_SEARCH_LENGTH

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
-from notifications.fold import STATE
+from notifications.notification_states import STATE
 from notifications.protocol.problems import PROBLEMS, problem_document
 
 _ID: Final = "01a1ff43-82ff-7458-84e4-55e6c77c7973"

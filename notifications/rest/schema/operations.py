@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from notifications.fold import CONTRADICTORY_FLAGS, STATE_FLAGS
 from notifications.models import MAX_KEY_LENGTH, MAX_TOPIC_LENGTH, OpenedBy, Scope
+from notifications.notification_states import CONTRADICTORY_FLAGS, STATE_FLAGS
 from notifications.rest import drafts, inbox, inputs, keria, publish, streams
 from notifications.rest.schema import examples
 from notifications.rest.schema.components import (

@@ -8,9 +8,9 @@ from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
 from notifications import selectors
+from notifications.change_kinds import CHANGE_NAMES, KINDS, Carries
 from notifications.event_types import route_of
 from notifications.filters import Filters
-from notifications.fold import CHANGE_NAMES, KINDS, Carries
 from notifications.payloads import ChangeRow, change_json, signal_json
 from notifications.protocol.cursors import cursor_text
 from notifications.streaming import frames

@@ -24,7 +24,7 @@ from notifications.services import Progress
 from notifications.streaming import timing
 from notifications.streaming.asgi import HeaderList, Receive, Send
 from notifications.streaming.concurrency_limit import ConcurrencyLimit
-from notifications.streaming.connection import control_frames
+from notifications.streaming.connection import frames_as_requested
 from notifications.streaming.connection.backlog import Backlog
 from notifications.streaming.connection.changes import SharedChange
 from notifications.streaming.connection.log_position import LogPosition, ResumePlan, Verdict
@@ -270,7 +270,9 @@ class Connection(OpenStream):
     async def _open(self) -> None:
         await self._writer.start(self._headers)
         self._headers = []  # a stream is open for hours, and needs them no more
-        first = control_frames.stream_open(self._request, key=self.id, state=self._state, plan=self._plan)
+        first = frames_as_requested.stream_open(
+            self._request, key=self.id, state=self._state, plan=self._plan
+        )
         await self._send([first])
 
     async def _act(self) -> bool:
@@ -281,7 +283,7 @@ class Connection(OpenStream):
         elif self._unsent_reset is not None:
             reason, self._unsent_reset = self._unsent_reset, None
             cursor = self._position.cursor
-            await self._send([control_frames.stream_reset(self._request, reason=reason, cursor=cursor)])
+            await self._send([frames_as_requested.stream_reset(self._request, reason=reason, cursor=cursor)])
         elif not self._position.is_live and self._backlog.is_due(now):
             await self._catch_up()
         elif self._position.is_live and not self._is_live_sent:
@@ -335,7 +337,7 @@ class Connection(OpenStream):
         self._is_live_sent = True
         self._is_over = self._request.ends_when_live
         cursor, count = self._position.cursor, self._replayed_count
-        await self._send([control_frames.stream_live(self._request, cursor=cursor, replayed=count)])
+        await self._send([frames_as_requested.stream_live(self._request, cursor=cursor, replayed=count)])
 
     @property
     def _heartbeat_at(self) -> float:
@@ -346,7 +348,7 @@ class Connection(OpenStream):
             # The queue is empty, so what was considered since the last write was hidden by the filter.
             self._position.mark_written()
         cursor, head = self._position.cursor, self._inbox.head_cursor
-        return control_frames.stream_heartbeat(self._request, cursor=cursor, head=head)
+        return frames_as_requested.stream_heartbeat(self._request, cursor=cursor, head=head)
 
     async def _send(self, frames: list[bytes]) -> None:
         """Write frames.
@@ -369,6 +371,8 @@ class Connection(OpenStream):
             if self._closing in _QUEUE_SENT_BEFORE and self._unsent_reset is None:
                 body = b"".join(queued)
                 includes_queue = True
-            body += control_frames.stream_close(self._request, Ending(self._closing, self._must_reconnect))
+            body += frames_as_requested.stream_close(
+                self._request, Ending(self._closing, self._must_reconnect)
+            )
         if await self._writer.finish(body, seconds, self._disconnected) and includes_queue:
             self._accepted = self._position.considered

@@ -12,10 +12,9 @@ from notifications.conf import hub_config
 from notifications.streaming import timing
 from notifications.streaming.asgi import Receive, Send
 from notifications.streaming.connection.transport import LAST_FRAME_PART, Transport
-from notifications.streaming.connection.wakeup import Wakeup
 from notifications.streaming.connection.writer import Writer, bodies
 from notifications.streaming.frames import CloseReason
-from notifications.streaming.tasks import run_until_disconnect
+from notifications.streaming.tasks import Wakeup, run_until_disconnect
 
 logger = logging.getLogger(__name__)
 

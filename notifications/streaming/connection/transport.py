@@ -12,13 +12,12 @@ import contextlib
 import logging
 import socket
 import struct
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from functools import partial
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple
 
 from notifications.conf import hub_config
 from notifications.streaming.asgi import Send
-from notifications.streaming.frames import CloseReason
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +36,6 @@ SILENCE_PART: Final = 2 / 3
 MIN_SILENCE_SECONDS: Final = 2.0  # the kernel counts whole seconds
 # Unsent bytes of one connection in the kernel. Bytes that were sent and are not yet acknowledged are extra.
 MAX_UNSENT_BYTES: Final = 131_072
-PEERS_PER_ITERATION: Final = 1_000  # examined before the event loop may do something else
 
 # Of Linux's `struct tcp_info`: `tcpi_last_data_sent` and `tcpi_last_ack_recv` (milliseconds), and
 # `tcpi_notsent_bytes`.
@@ -280,42 +278,3 @@ def transport_of(send: Any) -> Transport:
     if isinstance(send, partial) and send.args and hasattr(send.args[0], "registerProducer"):
         return DaphneTransport(send.args[0])
     return Transport()
-
-
-class Watched(Protocol):
-    """A stream whose peer is watched."""
-
-    def close(self, reason: CloseReason) -> None:
-        """End the stream with a last frame."""
-
-    @property
-    def transport(self) -> Transport:
-        """The connection below ASGI."""
-
-
-async def watch_peers(connections: Collection[Watched]) -> None:
-    """Drop peers that have vanished, and close the streams of peers that read nothing, until cancelled.
-
-    The kernel closes both in the end. But it counts a peer's silence only from the next frame, which may come
-    as late as the next heartbeat; and so little may be unsent that no write ever has to wait for the reader.
-    """
-    later = asyncio.get_running_loop().call_later
-    while True:
-        seconds = hub_config().slow_reader_seconds
-        interval = seconds * INTERVAL_PART
-        await asyncio.sleep(interval)
-        silence = max(seconds * SILENCE_PART, round(seconds * IDLE_PART) + MIN_SILENCE_SECONDS)
-        for number, connection in enumerate(tuple(connections), start=1):
-            peer = connection.transport.peer()
-            if peer.silent_seconds > silence:
-                logger.info("A peer has not answered for %g s; its connection is dropped", silence)
-                connection.transport.abort()
-            elif peer.stuck_seconds > seconds - interval:
-                later(max(0.0, seconds - peer.stuck_seconds), _close_stuck, connection, seconds)
-            if number % PEERS_PER_ITERATION == 0:
-                await asyncio.sleep(0)
-
-
-def _close_stuck(connection: Watched, seconds: float) -> None:
-    if connection.transport.peer().stuck_seconds >= seconds * (1 - LAST_FRAME_PART):
-        connection.close("slow")

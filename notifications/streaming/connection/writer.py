@@ -15,7 +15,7 @@ from notifications.conf import hub_config
 from notifications.streaming import timing
 from notifications.streaming.asgi import STREAM_HEADERS, HeaderList, Send
 from notifications.streaming.connection.transport import Transport
-from notifications.streaming.connection.wakeup import Wakeup
+from notifications.streaming.tasks import Wakeup
 
 # How long a server may take to report the disconnect of a connection that was dropped.
 DISCONNECT_SECONDS: Final = 1.0

@@ -14,13 +14,13 @@ from notifications.exceptions import StreamLimit
 from notifications.models import EndReason, new_public_id
 from notifications.streaming.asgi import SECURITY_HEADERS, HeaderList, Headers, Receive, Scope, Send
 from notifications.streaming.concurrency_limit import QueueFull
-from notifications.streaming.connection import control_frames
+from notifications.streaming.connection import frames_as_requested
 from notifications.streaming.connection.connection import Connection
 from notifications.streaming.connection.request import StreamRequest
 from notifications.streaming.connection.transport import SERVER_SEND, transport_of
 from notifications.streaming.database_threads import in_database_thread
 from notifications.streaming.door import guard
-from notifications.streaming.door.authorization import StreamOpening
+from notifications.streaming.door.opening import StreamOpening
 from notifications.streaming.door.refusals import (
     send_closed_stream,
     send_refusal,
@@ -152,6 +152,8 @@ async def _refuse(send: Send, refusal: Refusal, request: StreamRequest, client_h
         reason: CloseReason = "shutdown" if current_runtime().is_draining else "error"
         if refusal.status == 429:
             reason = "limit"
-        await send_closed_stream(send, control_frames.stream_close(request, Ending(reason)), client_headers)
+        await send_closed_stream(
+            send, frames_as_requested.stream_close(request, Ending(reason)), client_headers
+        )
     else:
         await send_refusal(send, refusal, client_headers)

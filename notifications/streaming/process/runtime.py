@@ -11,13 +11,13 @@ from uuid import UUID
 from channels.layers import get_channel_layer
 
 from notifications.conf import hub_config
-from notifications.http.rate_limits import MemoryBuckets
+from notifications.http.token_buckets import MemoryBuckets
 from notifications.streaming import timing
 from notifications.streaming.asgi import Receive
 from notifications.streaming.concurrency_limit import ConcurrencyLimit
 from notifications.streaming.connection.connection import Connection
 from notifications.streaming.connection.shared_inbox import SharedInbox
-from notifications.streaming.connection.transport import watch_peers
+from notifications.streaming.connection.slow_readers import watch_peers
 from notifications.streaming.frames import CloseReason
 from notifications.streaming.hints import publisher
 from notifications.streaming.hints.receiver import HintReceiver

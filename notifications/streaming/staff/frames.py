@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from notifications.fold import CHANGE_NAMES, KINDS, Carries
+from notifications.change_kinds import CHANGE_NAMES, KINDS, Carries
 from notifications.payloads import timestamp
 from notifications.protocol.cursors import Cursor
 from notifications.protocol.times import local_time

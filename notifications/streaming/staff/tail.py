@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from notifications import selectors
+from notifications.change_kinds import KINDS, Carries
 from notifications.filters import NAMES, PLURALS, Filters
-from notifications.fold import KINDS, Carries
 from notifications.selectors import WatchedChange
 from notifications.sql.dialect import is_postgresql
 from notifications.streaming import timing

@@ -55,7 +55,7 @@ class Valve:
 @pytest.fixture
 def credentials(monkeypatch: pytest.MonkeyPatch) -> Iterator[Valve]:
     valve = Valve(identify)
-    monkeypatch.setattr("notifications.streaming.door.authorization.identify", valve)
+    monkeypatch.setattr("notifications.streaming.door.opening.identify", valve)
     yield valve
     valve.opened.set()
 

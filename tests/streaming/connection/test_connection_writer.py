@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from notifications.streaming.connection.transport import Transport
-from notifications.streaming.connection.wakeup import Wakeup
 from notifications.streaming.connection.writer import Writer
+from notifications.streaming.tasks import Wakeup
 from tests.helpers.waiting import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.shape("embedded")

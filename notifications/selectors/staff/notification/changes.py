@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from django.db.models import Q
 
-from notifications.fold import OBJECT_KINDS
+from notifications.change_kinds import OBJECT_KINDS
 from notifications.models import Change, ChangeKind, Notification
 from notifications.selectors.staff.counts import first_rows
 

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from notifications import services
 from notifications.conf import hub_config
-from notifications.http.rate_limits import Allowance, Buckets
+from notifications.http.token_buckets import Allowance, Buckets
 from notifications.http.user_agents import printable_agent
 from notifications.models import OpenedBy, Worker
 from notifications.selectors import InboxState

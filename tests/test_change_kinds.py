@@ -10,20 +10,11 @@ from typing import Any
 import pytest
 from django.conf import settings
 
-from notifications import fold, services
-from notifications.fold import (
-    KINDS,
-    STATE,
-    STATE_FLAGS,
-    VERBS,
-    AllRead,
-    Carries,
-    State,
-    transition,
-    unread_step,
-)
+from notifications import change_kinds, services
+from notifications.change_kinds import KINDS, AllRead, Carries, transition, unread_step
 from notifications.inbox_log.append import Listed
 from notifications.models import Change, ChangeKind, Notification
+from notifications.notification_states import STATE, STATE_FLAGS, VERBS, State
 from notifications.pages.forms import FORMS
 from notifications.payloads import ChangeRow, NotificationRow, change_json, notification_json
 from notifications.rest.inputs import ACTION_NAMES
@@ -82,7 +73,7 @@ def test_verbs__are_what_every_door_takes() -> None:
 
 def test_kinds__are_heard_by_the_page() -> None:
     connection = (settings.BASE_DIR / "static/notifications/connection.js").read_text()
-    assert [name for name in fold.CHANGE_NAMES.values() if f'"{name}"' not in connection] == []
+    assert [name for name in change_kinds.CHANGE_NAMES.values() if f'"{name}"' not in connection] == []
 
 
 @pytest.mark.parametrize("name", STATE)
@@ -128,7 +119,7 @@ def test_all_read__takes_along_the_same_in_python_and_in_sql(case: AllReadCase) 
     with sqlite3.connect(":memory:") as db:
         db.execute("CREATE TABLE own AS SELECT ? AS position, ? AS created_position", case[1::-1])
         db.execute("CREATE TABLE r AS SELECT ? AS position, ? AS up_to, ? AS read_category", case[2:5])
-        rule = fold.sql_covers("r", "own", "'orders'")
+        rule = change_kinds.sql_covers("r", "own", "'orders'")
         found = db.execute(f"SELECT {rule} FROM own, r").fetchone()
     assert bool(found[0]) is case.is_read
 
@@ -136,7 +127,7 @@ def test_all_read__takes_along_the_same_in_python_and_in_sql(case: AllReadCase) 
 @pytest.mark.parametrize("kind", KINDS)
 def test_sql__moves_the_count_as_the_table_says(kind: str) -> None:
     with sqlite3.connect(":memory:") as db:
-        rule = fold.sql_moves_count("?1", "?2")
+        rule = change_kinds.sql_moves_count("?1", "?2")
         moved = [step for step in range(-3, 4) if db.execute(f"SELECT {rule}", (kind, step)).fetchone()[0]]
     assert moved == (sorted(KINDS[kind].steps) or [-3, -2, -1])
 
@@ -144,6 +135,6 @@ def test_sql__moves_the_count_as_the_table_says(kind: str) -> None:
 @pytest.mark.parametrize("carries", Carries)
 def test_sql__kinds_are_those_of_the_table(carries: Carries) -> None:
     with sqlite3.connect(":memory:") as db:
-        rule = f"SELECT ? IN {fold.sql_kinds(carries)}"
+        rule = f"SELECT ? IN {change_kinds.sql_kinds(carries)}"
         found = {kind for kind in KINDS if db.execute(rule, (kind,)).fetchone()[0]}
     assert found == {name for name, kind in KINDS.items() if kind.carries is carries}

@@ -15,31 +15,7 @@ from datetime import datetime
 from enum import Enum
 from typing import Final, NamedTuple
 
-from notifications.exceptions import InvalidInput
-
-
-class State(NamedTuple):
-    """The state of a listed notification: since when each field is so, or None if it is not so.
-
-    The fields are columns of ``Notification`` and of ``Change``, and fields of the notification object on the
-    wire.
-    """
-
-    read_at: datetime | None = None
-    archived_at: datetime | None = None
-
-
-STATE: Final = State._fields
-# The actions on notifications by their names in every interface, and the flags that each sets: the arguments
-# of ``transition``.
-VERBS: Final[Mapping[str, Mapping[str, bool]]] = {
-    "read": {"read": True},
-    "unread": {"read": False},
-    "archive": {"archived": True},
-    "unarchive": {"archived": False},
-}
-CONTRADICTORY_FLAGS: Final[Mapping[str, bool]] = {"read": False, "archived": True}
-STATE_FLAGS: Final = tuple(dict.fromkeys(name for flags in VERBS.values() for name in flags))
+from notifications.notification_states import STATE, State
 
 
 class Carries(Enum):
@@ -78,16 +54,6 @@ KINDS: Final[Mapping[str, Kind]] = {
 CHANGE_NAMES: Final = {name: kind.change for name, kind in KINDS.items()}
 OBJECT_KINDS: Final = tuple(name for name, kind in KINDS.items() if kind.carries is Carries.OBJECT)
 _KIND_THAT_SETS: Final = {kind.sets: name for name, kind in KINDS.items() if kind.sets}
-
-
-def check_flags(flags: Mapping[str, bool]) -> None:
-    """Refuse flags that contradict each other.
-
-    Raises:
-        InvalidInput: an archived notification is always read.
-    """
-    if flags.items() >= CONTRADICTORY_FLAGS.items():
-        raise InvalidInput({"archived": "an archived notification is always read"})
 
 
 def transition(state: State, at: datetime, **flags: bool) -> tuple[str, State] | None:

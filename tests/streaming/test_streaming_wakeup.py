@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from notifications.streaming.connection import write_batching
-from notifications.streaming.connection.wakeup import Wakeup
+from notifications.streaming.tasks import Wakeup
 from tests.helpers.waiting import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.shape("embedded")

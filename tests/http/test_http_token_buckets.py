@@ -13,8 +13,8 @@ from uuid import uuid4
 import pytest
 from django.contrib.auth.models import User
 
-from notifications.http import rate_limits as module
-from notifications.http.rate_limits import Allowance, Buckets, MemoryBuckets, RedisBuckets
+from notifications.http import token_buckets as module
+from notifications.http.token_buckets import Allowance, Buckets, MemoryBuckets, RedisBuckets
 from tests.helpers.api import PUBLISH, Api, draft, post, producer_api
 from tests.helpers.factories import make_producer, make_user
 from tests.helpers.machine.servers import RedisServer
