@@ -16,8 +16,7 @@ from django.urls import path
 from notifications.ops.prometheus import CONTENT_TYPE, may_see_metrics, metrics_text
 from notifications.ops.readiness import Readiness
 from notifications.protocol.retry_after import NOT_READY_SECONDS
-from notifications.streaming.asgi import SECURITY_HEADERS, HeaderList, Receive, Scope, Send
-from notifications.streaming.door.refusals import send_whole
+from notifications.streaming.asgi import SECURITY_HEADERS, HeaderList, Receive, Scope, Send, send_whole
 
 _UNCACHED: Final[HeaderList] = [(b"cache-control", b"no-store"), *SECURITY_HEADERS]
 _HEADERS: Final[HeaderList] = [(b"content-type", b"application/json"), *_UNCACHED]

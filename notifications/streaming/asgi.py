@@ -1,4 +1,4 @@
-"""The types of ASGI, the headers of a request, and the headers that every answer of the stream carries."""
+"""The types of ASGI, the headers of a request and of every answer of the stream, and whole answers."""
 
 from __future__ import annotations
 
@@ -60,3 +60,10 @@ def join_cookies(scope: Scope) -> None:
     if len(lines) > 1:
         others = [header for header in scope["headers"] if header[0].lower() != b"cookie"]
         scope["headers"][:] = [*others, (b"cookie", b"; ".join(lines))]
+
+
+async def send_whole(send: Send, status: int, headers: HeaderList, body: bytes = b"") -> None:
+    """Send a complete answer, with its length, so that a HEAD and a GET have the same headers."""
+    length = [] if status == 204 else [(b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": [*headers, *length]})
+    await send({"type": "http.response.body", "body": body, "more_body": False})

@@ -36,7 +36,7 @@ from notifications.services.credentials.tokens import bearer_of
 from notifications.sql.dialect import column, table
 from notifications.streaming.asgi import Headers
 from notifications.streaming.credential import Credential, has_standard_users, session_fingerprint
-from notifications.streaming.refusal import Refusal
+from notifications.streaming.refusals import Refusal
 
 MAX_SESSION_KEY_LENGTH = 4_096
 

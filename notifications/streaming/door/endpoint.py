@@ -12,7 +12,15 @@ import logging
 from notifications.conf import hub_config
 from notifications.exceptions import StreamLimit
 from notifications.models import EndReason, new_public_id
-from notifications.streaming.asgi import SECURITY_HEADERS, HeaderList, Headers, Receive, Scope, Send
+from notifications.streaming.asgi import (
+    SECURITY_HEADERS,
+    HeaderList,
+    Headers,
+    Receive,
+    Scope,
+    Send,
+    send_whole,
+)
 from notifications.streaming.concurrency_limit import QueueFull
 from notifications.streaming.connection import frames_as_requested
 from notifications.streaming.connection.connection import Connection
@@ -21,16 +29,10 @@ from notifications.streaming.connection.transport import SERVER_SEND, transport_
 from notifications.streaming.database_threads import in_database_thread
 from notifications.streaming.door import guard
 from notifications.streaming.door.opening import StreamOpening
-from notifications.streaming.door.refusals import (
-    send_closed_stream,
-    send_refusal,
-    send_stream_headers,
-    send_whole,
-)
 from notifications.streaming.frames import CloseReason, Ending
 from notifications.streaming.metrics import METRICS
 from notifications.streaming.process.runtime import Runtime, current_runtime
-from notifications.streaming.refusal import Refusal
+from notifications.streaming.refusals import Refusal, send_closed_stream, send_refusal, send_stream_headers
 from notifications.streaming.tasks import came_before_end, wait_for_disconnect
 
 logger = logging.getLogger(__name__)

@@ -19,7 +19,7 @@ from notifications.services.credentials.tokens import refuse_in_url
 from notifications.streaming import timing
 from notifications.streaming.asgi import HeaderList, Headers, Scope
 from notifications.streaming.connection.request import StreamRequest, parse_query
-from notifications.streaming.refusal import Refusal
+from notifications.streaming.refusals import Refusal
 
 METHODS: Final = ("GET", "HEAD")
 SIGNALS: Final = "hub.signals"  # in the scope of a request for the Range dialect's stream

@@ -27,7 +27,7 @@ from notifications.streaming.door import guard
 from notifications.streaming.door.credentials import identify
 from notifications.streaming.process.long_polls import LongPoll
 from notifications.streaming.process.runtime import Runtime, current_runtime
-from notifications.streaming.refusal import Refusal
+from notifications.streaming.refusals import Refusal
 
 logger = logging.getLogger(__name__)
 

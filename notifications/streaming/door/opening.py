@@ -20,7 +20,7 @@ from notifications.streaming.connection.log_position import ResumePlan
 from notifications.streaming.connection.request import StreamRequest
 from notifications.streaming.credential import Credential
 from notifications.streaming.door.credentials import identify
-from notifications.streaming.refusal import Refusal
+from notifications.streaming.refusals import Refusal
 from notifications.system.addresses import normal_address
 
 

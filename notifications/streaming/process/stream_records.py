@@ -23,7 +23,7 @@ from notifications.models import EndReason, Worker
 from notifications.services import Progress
 from notifications.streaming import timing
 from notifications.streaming.database_threads import in_database_thread
-from notifications.streaming.refusal import Refusal
+from notifications.streaming.refusals import Refusal
 from notifications.system.outages import Outage
 from notifications.system.processes import identity_of
 

@@ -13,7 +13,7 @@ from notifications.streaming.credential import Credential
 from notifications.streaming.door.credentials import identify_session
 from notifications.streaming.frames import Ending
 from notifications.streaming.process import credential_validity
-from notifications.streaming.refusal import Refusal
+from notifications.streaming.refusals import Refusal
 
 
 class StaffRight(NamedTuple):

@@ -23,10 +23,9 @@ from notifications.streaming.asgi import Headers, Receive, Scope, Send
 from notifications.streaming.connection.transport import SERVER_SEND, transport_of
 from notifications.streaming.database_threads import in_database_thread
 from notifications.streaming.door import guard
-from notifications.streaming.door.refusals import send_closed_stream, send_refusal, send_stream_headers
 from notifications.streaming.frames import CloseReason
 from notifications.streaming.process.runtime import current_runtime
-from notifications.streaming.refusal import Refusal
+from notifications.streaming.refusals import Refusal, send_closed_stream, send_refusal, send_stream_headers
 from notifications.streaming.staff.authorization import StaffRight, authorize
 from notifications.streaming.staff.registry import current_staff_streams
 from notifications.streaming.staff.replay import ReplayFeed

@@ -12,7 +12,7 @@ from notifications.streaming import timing
 from notifications.streaming.asgi import Receive
 from notifications.streaming.database_threads import in_database_thread
 from notifications.streaming.process.runtime import current_runtime
-from notifications.streaming.refusal import Refusal
+from notifications.streaming.refusals import Refusal
 from notifications.streaming.staff import authorization
 from notifications.streaming.staff.stream import StaffStream
 from notifications.streaming.staff.tail import Tail

@@ -23,7 +23,7 @@ from django.utils import timezone
 from notifications.streaming.asgi import Headers
 from notifications.streaming.credential import Credential
 from notifications.streaming.door.credentials import identify
-from notifications.streaming.refusal import Refusal
+from notifications.streaming.refusals import Refusal
 from tests.helpers.factories import make_user
 
 pytestmark = pytest.mark.django_db

@@ -16,7 +16,7 @@ from notifications.streaming import timing
 from notifications.streaming.asgi import Headers
 from notifications.streaming.connection.request import StreamRequest, parse_query
 from notifications.streaming.door import guard
-from notifications.streaming.refusal import Refusal
+from notifications.streaming.refusals import Refusal
 
 pytestmark = pytest.mark.shape("embedded")
 

@@ -23,7 +23,7 @@ from notifications.streaming.asgi import Headers
 from notifications.streaming.credential import Credential, session_fingerprint
 from notifications.streaming.door.credentials import identify
 from notifications.streaming.process import credential_validity
-from notifications.streaming.refusal import Refusal
+from notifications.streaming.refusals import Refusal
 from tests.helpers.factories import SPOILT, make_token, make_user, spoil
 
 pytestmark = pytest.mark.django_db
