@@ -46,9 +46,10 @@ def test_files__each__is_named_after_its_room__and_no_two_alike() -> None:
     assert [name for name, count in Counter(path.name for path in TEST_FILES).items() if count > 1] == []
 
 
-def test_folders__none__holds_more_modules_than_a_reader_takes_in() -> None:
-    modules = [path for path in TESTS.rglob("*.py") if path.name != "__init__.py"]
-    counts = Counter(path.parent.relative_to(TESTS).as_posix() for path in modules)
+@pytest.mark.parametrize("tree", [SOURCES, TESTS], ids=["notifications", "tests"])
+def test_folders__none__holds_more_modules_than_a_reader_takes_in(tree: Path) -> None:
+    modules = [path for path in tree.rglob("*.py") if path.name != "__init__.py"]
+    counts = Counter(path.parent.relative_to(tree).as_posix() for path in modules)
     assert {name: count for name, count in counts.items() if count > MAX_MODULES} == {}
 
 
