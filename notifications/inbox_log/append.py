@@ -21,11 +21,11 @@ _NO_STATE: Final = State()  # of a change that is about no single notification
 
 
 class StagedChanged(Exception):
-    """What was staged when it was read, without a lock, has been listed, marked failed or deleted since."""
+    """A row that was staged when it was read, without a lock, was listed, marked failed or deleted since."""
 
 
 class Listed(NamedTuple):
-    """A notification that its recipient sees, as far as its next change needs it."""
+    """A listed notification, with the columns that its next change needs."""
 
     id: int
     recipient_id: Any
@@ -37,7 +37,7 @@ class Listed(NamedTuple):
 
     @property
     def state(self) -> State:
-        """What is so of it."""
+        """The state that it has now."""
         return State(self.read_at, self.archived_at)
 
 
@@ -51,14 +51,14 @@ _CREATED_COLUMNS: Final = (
 
 
 class LogBatch:
-    """Changes of locked inboxes, collected in order, then written by at most five statements, in one trip.
+    """Changes of locked inboxes, collected in order and written by five statements at most, in one trip.
 
-    Positions are gapless because the inbox is locked from before the first change until after ``write``;
-    times never go back within an inbox, whatever the clock does.
+    Positions are gapless because the inbox is locked from before the first change until after ``write``.
+    Times never go back within an inbox, whatever the clock does.
     """
 
     def __init__(self, inboxes: Mapping[Any, Inbox], *, now: datetime) -> None:
-        """Begin.
+        """Begin a batch that holds no change yet.
 
         Args:
             inboxes: rows that this transaction has locked, by user.
@@ -66,40 +66,40 @@ class LogBatch:
         """
         self._inboxes = inboxes
         self._now = now
-        self._touched: set[Any] = set()
-        self._of_events: dict[int, tuple[tuple[Any, ...], Provenance]] = {}
+        self._changed_users: set[Any] = set()
+        self._event_copies: dict[int, tuple[tuple[Any, ...], Provenance]] = {}
         self._changes: list[tuple[Any, ...]] = []
         self._created: list[tuple[Any, ...]] = []
-        self._turned: list[tuple[Any, ...]] = []
+        self._changed_states: list[tuple[Any, ...]] = []
         self._deleted: list[tuple[Any, ...]] = []
 
     def create(self, staged: Staged, event: Event, provenance: Provenance | None = None) -> Listed:
         """Give a staged notification its position; it is listed from here on.
 
         Args:
-            provenance: who has made it, if that is not the event's producer.
+            provenance: who made it, if that is not the event's producer.
         """
         inbox = self._inboxes[staged.recipient_id]
         position, at = inbox.head + 1, self._time(inbox)
         state = State(read_at=at) if staged.is_read else _NO_STATE
         listed = Listed(staged.id, staged.recipient_id, staged.event_id, position, at, *state)
-        if (of_event := self._of_events.get(event.pk)) is None:
-            of_event = self._of_events[event.pk] = (
+        if (copies := self._event_copies.get(event.pk)) is None:
+            copies = self._event_copies[event.pk] = (
                 _copied(event),
                 Provenance(by=event.source, via=Via.PRODUCER),
             )
-        copied, producer = of_event
+        columns, producer = copies
         self._append(
             inbox, ChangeKind.CREATED, unread_step(None, state), listed, provenance or producer, state=state
         )
-        self._created.append((staged.id, position, at, state.read_at, *copied))
+        self._created.append((staged.id, position, at, state.read_at, *columns))
         return listed
 
     def set_state(self, listed: Listed, provenance: Provenance, **flags: bool) -> bool:
-        """Make something so of a notification, with one change; whether there was anything to change.
+        """Change the state of a notification by one change; return False if it has that state already.
 
         Args:
-            flags: what is to be so, by the names of ``fold.STATE_FLAGS``.
+            flags: the state that it is to have, by the names of ``fold.STATE_FLAGS``.
         """
         inbox = self._inboxes[listed.recipient_id]
         change = transition(listed.state, self._time(inbox), **flags)
@@ -107,11 +107,11 @@ class LogBatch:
             return False
         kind, after = change
         self._append(inbox, kind, unread_step(listed.state, after), listed, provenance, state=after)
-        self._turned.append((listed.id, *after))
+        self._changed_states.append((listed.id, *after))
         return True
 
     def delete(self, listed: Listed, reason: Reason | str, provenance: Provenance) -> bool:
-        """Take a notification off the list for good; True."""
+        """Take a notification off the list for good. Always return True, as there is something to change."""
         inbox = self._inboxes[listed.recipient_id]
         step = unread_step(listed.state, None)
         self._append(inbox, ChangeKind.DELETED, step, listed, provenance, state=listed.state, reason=reason)
@@ -121,8 +121,9 @@ class LogBatch:
     def mark_all_read(
         self, inbox: Inbox, count: int, up_to: int, category: str, provenance: Provenance
     ) -> datetime:
-        """Note that ``count`` unread notifications were read at once; the caller updates their rows with the
-        time returned.
+        """Add one change by which ``count`` unread notifications are read at once; return its time.
+
+        The caller writes that time to their rows.
         """
         self._append(
             inbox, ChangeKind.READ_ALL, -count, None, provenance, up_to=up_to, read_category=category
@@ -130,21 +131,21 @@ class LogBatch:
         return self._time(inbox)
 
     def write(self) -> dict[Any, int]:
-        """Write everything; returns the new heads by user, to be announced after the commit.
+        """Write all changes; return the new heads by user, to be announced after the commit.
 
         Raises:
-            StagedChanged: a notification was no longer staged when it was to be listed; the transaction must be
-                rolled back.
+            StagedChanged: a notification was no longer staged when it was to be listed; the transaction must
+                be rolled back.
         """
-        touched = [self._inboxes[user_id] for user_id in sorted(self._touched)]
-        if not touched:
+        changed = [self._inboxes[user_id] for user_id in sorted(self._changed_users)]
+        if not changed:
             return {}
-        counters = [(inbox.pk, inbox.head, inbox.unread_count, inbox.changed_at) for inbox in touched]
+        counters = [(inbox.pk, inbox.head, inbox.unread_count, inbox.changed_at) for inbox in changed]
         statements = [
             insertion(Change, _CHANGE_COLUMNS, self._changes),
             updating(Inbox, ("user_id", "head", "unread_count", "changed_at"), counters),
         ]
-        for columns, rows in ((("id", *STATE), self._turned), (("id", "deleted_at"), self._deleted)):
+        for columns, rows in ((("id", *STATE), self._changed_states), (("id", "deleted_at"), self._deleted)):
             if rows:
                 statements.append(updating(Notification, columns, rows))
         if self._created:
@@ -153,7 +154,7 @@ class LogBatch:
         written = write_at_once(statements)
         if self._created and written[0] != len(self._created):
             raise StagedChanged
-        return {inbox.pk: inbox.head for inbox in touched}
+        return {inbox.pk: inbox.head for inbox in changed}
 
     def _append(
         self,
@@ -171,7 +172,7 @@ class LogBatch:
         inbox.changed_at = self._time(inbox)
         inbox.head += 1
         inbox.unread_count += unread
-        self._touched.add(inbox.pk)
+        self._changed_users.add(inbox.pk)
         subject = (listed.id, listed.event_id, listed.position, listed.created_at) if listed else (None,) * 4
         counters = (inbox.pk, inbox.head, str(kind), inbox.changed_at, inbox.unread_count)
         doer = (provenance.by, str(provenance.via), provenance.address)
@@ -182,7 +183,7 @@ class LogBatch:
 
 
 def in_order(rows: Iterable[Listed]) -> list[Listed]:
-    """Oldest first: the order in which a change of many notifications takes its positions."""
+    """Return notifications oldest first, the order in which their changes take positions."""
     return sorted(rows, key=lambda row: row.position)
 
 

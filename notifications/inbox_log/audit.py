@@ -1,9 +1,7 @@
 """Check a live database against the invariants of the log.
 
-Each check is one statement, so one snapshot, over a run of inboxes.
-
-Nothing is locked and nothing is written; writers may go on meanwhile. What a check finds was wrong at one
-moment.
+Each check is one statement over a range of inboxes, so all its findings come from one snapshot. Nothing is
+locked and nothing is written; writers may go on meanwhile.
 """
 
 from __future__ import annotations
@@ -26,16 +24,16 @@ from notifications.notification_states import STATE
 from notifications.sql.dialect import table
 
 MAX_INBOXES: Final = 200
-MAX_FINDINGS: Final = 100  # of one check in one run of inboxes; the next run of the command finds the rest
+MAX_FINDINGS: Final = 100  # of one check in one range of inboxes; the next run of the command finds the rest
 
 
 class Check(NamedTuple):
-    """One invariant, and the statement that finds what breaks it.
+    """An invariant, and the statement that finds the rows that break it.
 
     Attributes:
         code: its stable name, which docs/operations.md explains.
         text: what is wrong, with the columns of a finding after the user's key as ``{0}``, ``{1}`` …
-        statement: selects the user's key first; its two parameters are the first and the last key of the run.
+        statement: selects the user's key first; its two parameters are the first and the last key.
     """
 
     code: str
@@ -52,19 +50,18 @@ class Problem(NamedTuple):
 
 
 def inbox_keys(*, after: Any = None, limit: int = MAX_INBOXES) -> list[Any]:
-    """The users of the next inboxes, in the order of their keys. One query.
+    """Return the users of the next inboxes, in the order of their keys. One query.
 
     Args:
-        after: the last key of the run before; None for the first run.
-        limit: how many.
+        after: the last key of the range before; None for the first range.
+        limit: the number of inboxes at most.
     """
     inboxes = Inbox.objects.order_by("pk") if after is None else Inbox.objects.filter(pk__gt=after)
     return list(inboxes.order_by("pk").values_list("pk", flat=True)[:limit])
 
 
 def audit(user_ids: Sequence[Any]) -> Iterator[Problem]:
-    """What is wrong with the inboxes from the first to the last of these users; nothing comes when nothing
-    is.
+    """Yield each problem of the inboxes from the first to the last of these users.
 
     Queries: one for each check. Memory: at most ``MAX_FINDINGS`` findings of one check at a time.
 
@@ -77,20 +74,20 @@ def audit(user_ids: Sequence[Any]) -> Iterator[Problem]:
     bounds = [key.get_db_prep_value(user_ids[at], connection) for at in (0, -1)]
     for check in CHECKS:
         with connection.cursor() as cursor:
-            cursor.execute(f"{_named(check.statement)} LIMIT {MAX_FINDINGS}", bounds)
-            found = cursor.fetchall()
-        for user_id, *details in found:
+            cursor.execute(f"{_with_table_names(check.statement)} LIMIT {MAX_FINDINGS}", bounds)
+            findings = cursor.fetchall()
+        for user_id, *details in findings:
             yield Problem(key.to_python(user_id), check.code, check.text.format(*details))
 
 
-def _named(statement: str) -> str:
-    """A statement with the real names of the tables."""
+def _with_table_names(statement: str) -> str:
+    """Return a statement with the real names of the tables in it."""
     tables = {"inbox": Inbox, "change": Change, "notification": Notification, "event": Event}
     return statement.format(**{name: table(model) for name, model in tables.items()})
 
 
-_OF_MANY: Final = f"c.kind IN {sql_kinds(Carries.NOTHING)}"
-_REST: Final = "".join(f"o.{name}, " for name in STATE if name != "read_at")
+_IS_ALL_READ: Final = f"c.kind IN {sql_kinds(Carries.NOTHING)}"
+_OTHER_STATES: Final = "".join(f"o.{name}, " for name in STATE if name != "read_at")
 _STATE_DIFFERS: Final = " OR ".join(
     f"(n.{name} IS NULL) <> (f.{name} IS NULL) OR n.{name} <> f.{name}" for name in STATE
 )
@@ -141,21 +138,23 @@ CHECKS: Final = (
         "the {1} change at {0} lacks what such a change has, or has what it must not",
         f"""SELECT c.inbox_id, c.position, c.kind FROM {{change}} c
            WHERE c.inbox_id BETWEEN %s AND %s AND (
-               ({_OF_MANY}) <> (c.notification_id IS NULL) OR ({_OF_MANY}) <> (c.event_id IS NULL)
-               OR ({_OF_MANY}) <> (c.up_to IS NOT NULL) OR (c.kind IN {sql_kinds(Carries.ID)}) <> (c.reason <> '')
-               OR ({_OF_MANY}) <> (c.created_position IS NULL) OR {sql_contradicts("c")}
+               ({_IS_ALL_READ}) <> (c.notification_id IS NULL) OR ({_IS_ALL_READ}) <> (c.event_id IS NULL)
+               OR ({_IS_ALL_READ}) <> (c.up_to IS NOT NULL)
+               OR (c.kind IN {sql_kinds(Carries.ID)}) <> (c.reason <> '')
+               OR ({_IS_ALL_READ}) <> (c.created_position IS NULL) OR {sql_contradicts("c")}
                OR c.kind = 'created' AND (c.created_position <> c.position OR c.created_at <> c.at))""",  # noqa: S608 (no input)
     ),
     Check(
         "fold",
         "notification {0} is not as the log leaves it: its newest change is {1} at {2}",
-        # The last change of each notification but all-read, and the first all-read after it that took it
-        # along: the fold.
+        # As the fold does: the last change of each notification that is no all-read, and the first all-read
+        # after it that took the notification along.
         f"""WITH own AS (
                SELECT c.*, row_number() OVER (PARTITION BY c.notification_id ORDER BY c.position DESC) AS age
-               FROM {{change}} c WHERE c.inbox_id BETWEEN %s AND %s AND NOT {_OF_MANY}
+               FROM {{change}} c WHERE c.inbox_id BETWEEN %s AND %s AND NOT {_IS_ALL_READ}
            ), folded AS (
-               SELECT o.inbox_id, o.notification_id, o.position, o.kind, o.at, o.created_position, o.created_at, o.event_id, {_REST}
+               SELECT o.inbox_id, o.notification_id, o.position, o.kind, o.at,
+                      o.created_position, o.created_at, o.event_id, {_OTHER_STATES}
                       CASE WHEN {sql_is_unread("o")} THEN (
                           SELECT r.at FROM {{change}} r JOIN {{notification}} m ON m.id = o.notification_id
                           WHERE r.inbox_id = o.inbox_id AND r.kind IN {sql_kinds(Carries.NOTHING)}

@@ -1,5 +1,4 @@
-"""Retention: notifications that are older than it are deleted, and the part of the log that is older is
-compacted.
+"""Apply retention to an inbox: delete its old notifications, and compact the old part of its log.
 
 What stays at or below the floor is the base state: the changes from which a fold gives the inbox as it was at
 the floor. Rows that no change needs any more are removed.
@@ -23,24 +22,23 @@ from notifications.models import Broadcast, Change, Event, Inbox, Notification, 
 from notifications.sql.dialect import table
 
 MAX_DELETED: Final = 500  # of one inbox in one run, so that a first run does not flood a user's streams
-MIN_KEPT: Final = (
-    1_000  # newest changes that are never compacted: clients that were away a little resume exactly
-)
+# The newest changes are never compacted, so that clients that were away for a short time resume exactly.
+MIN_KEPT: Final = 1_000
 MAX_COMPACTED: Final = 10_000  # positions in one transaction; producers wait for the inbox meanwhile
 MAX_INBOXES: Final = 500
-# What is listed, by the index of each part.
-_PARTS: Final = (Notification.IN_LIST, Notification.ARCHIVED)
 CHUNK: Final = 5_000
+# The listed notifications in two parts, each of which has an index.
+_LISTED_PARTS: Final = (Notification.IN_LIST, Notification.ARCHIVED)
 
 
 class Pruned(NamedTuple):
-    """What was done to one inbox.
+    """The numbers of rows that retention deleted from one inbox.
 
     Attributes:
         deleted: notifications that were deleted because of their age.
         compacted: changes that were removed from the log.
         removed: notifications and events that no change needed any more.
-        was_busy: somebody else had the inbox; the next run has it.
+        was_busy: another transaction had locked the inbox; it is left to the next run.
     """
 
     deleted: int = 0
@@ -49,27 +47,28 @@ class Pruned(NamedTuple):
     was_busy: bool = False
 
     def plus(self, other: Pruned) -> Pruned:
-        """Both together."""
+        """Return the sums of both."""
         return Pruned(
             self.deleted + other.deleted, self.compacted + other.compacted, self.removed + other.removed
         )
 
 
 def inboxes_to_prune(cutoff: datetime, *, after: Any = None, limit: int = MAX_INBOXES) -> list[Any]:
-    """The next users in whose inbox there is something to prune, in the order of their keys. One query, no
-    lock.
+    """Return the next users whose inbox has something to prune, in the order of their keys.
+
+    One query, no lock.
 
     Args:
-        cutoff: what is older is to go.
-        after: the last user of the part before; None for the first.
-        limit: users at most.
+        cutoff: what is older is pruned.
+        after: the last user of the part before; None for the first part.
+        limit: the number of users at most.
     """
-    # Positions and times ascend together, so the first of each says whether there is anything.
+    # Positions and times ascend together, so the first row of each part says whether any of it is old.
     oldest = [
         Notification.objects.filter(part, recipient_id=OuterRef("pk"))
         .order_by("position")
         .values("created_at")[:1]
-        for part in _PARTS
+        for part in _LISTED_PARTS
     ]
     base = Change.objects.filter(inbox_id=OuterRef("pk"), position=OuterRef("floor") + 1, at__lt=cutoff)
     inboxes = Inbox.objects.annotate(
@@ -94,15 +93,15 @@ def prune_inbox(user_id: Any, cutoff: datetime) -> Pruned:
         inboxes = lock_inboxes([user_id], skip_locked=True)
         if not inboxes:
             return Pruned(was_busy=True)
-        done = Pruned(deleted=_delete(inboxes[user_id], cutoff))
+        pruned = Pruned(deleted=_delete(inboxes[user_id], cutoff))
     while (step := _compact(user_id, cutoff)) is not None:
-        done = done.plus(step)
-    return done
+        pruned = pruned.plus(step)
+    return pruned
 
 
 def _delete(inbox: Inbox, cutoff: datetime) -> int:
     old = Notification.objects.filter(recipient_id=inbox.pk, created_at__lt=cutoff).order_by("position")
-    parts = [old.filter(part).values_list(*Listed._fields)[:MAX_DELETED] for part in _PARTS]
+    parts = [old.filter(part).values_list(*Listed._fields)[:MAX_DELETED] for part in _LISTED_PARTS]
     rows = in_order(Listed(*row) for part in parts for row in part)[:MAX_DELETED]
     batch = LogBatch({inbox.pk: inbox}, now=timezone.now())
     for listed in rows:
@@ -128,24 +127,25 @@ def _compact(user_id: Any, cutoff: datetime) -> Pruned | None:
         return None
     with connection.cursor() as cursor:
         key = Inbox._meta.pk.get_db_prep_value(user_id, connection)
-        cursor.execute(_named(_COMPACT), [key, floor])
+        cursor.execute(_with_table_names(_COMPACT), [key, floor])
         compacted = cursor.rowcount
     Inbox.objects.filter(pk=user_id).update(floor=floor)
     return Pruned(compacted=compacted, removed=_remove_unneeded(user_id))
 
 
 def _remove_unneeded(user_id: Any) -> int:
-    """Remove the deleted notifications of an inbox that no change refers to, and their events unless others
-    need them.
+    """Remove the deleted notifications of an inbox that no change refers to; return the number of rows.
+
+    Their events are removed too, unless others need them.
     """
-    gone = Notification.objects.filter(
+    unneeded = Notification.objects.filter(
         ~Exists(Change.objects.filter(notification_id=OuterRef("pk"))),
         recipient_id=user_id,
         position__isnull=False,
         deleted_at__isnull=False,
     )
     removed = 0
-    while rows := list(gone.values_list("pk", "event_id")[:CHUNK]):
+    while rows := list(unneeded.values_list("pk", "event_id")[:CHUNK]):
         keys = [pk for pk, _ in rows]
         ReplayedNotification.objects.filter(notification_id__in=keys).delete()
         Notification.objects.filter(pk__in=keys).delete()
@@ -154,8 +154,7 @@ def _remove_unneeded(user_id: Any) -> int:
 
 
 def prune_broadcasts(cutoff: datetime) -> int:
-    """Remove the broadcasts that ended before ``cutoff``, and those of their events that nothing needs any
-    more.
+    """Remove the broadcasts that ended before ``cutoff``, with those of their events that nothing needs.
 
     Transaction: one for each ``MAX_INBOXES`` of them.
 
@@ -181,9 +180,10 @@ def _remove_orphans(event_ids: Collection[int]) -> int:
     return orphans.delete()[0]
 
 
-# What goes: all of a notification but its last change, that too if it is its deletion, and each all-read that
-# was not the first to take along something that stays. By `IN`, and over small sets that are made once: with
-# `NOT IN` over all of them PostgreSQL took 99 s for 90,000 changes instead of 3.
+# It deletes all changes of a notification but the last, the last one too if it is the deletion, and each
+# all-read that was not the first to take along a notification that stays. It selects them by `IN`, and over
+# small sets that are made once: with `NOT IN` over all of them PostgreSQL took 99 s for 90,000 changes
+# instead of 3 s.
 _COMPACT: Final = f"""
     DELETE FROM {{change}} WHERE id IN (
         WITH base AS MATERIALIZED (
@@ -211,5 +211,5 @@ _COMPACT: Final = f"""
     )"""  # noqa: S608 (no input)
 
 
-def _named(statement: str) -> str:
+def _with_table_names(statement: str) -> str:
     return statement.format(change=table(Change), notification=table(Notification))

@@ -1,6 +1,6 @@
-"""Check what a notification holds against the protocol, section 4.
+"""Check the content of a notification against section 4 of the protocol.
 
-It is checked when it is sent, and once more when it enters the log.
+Content is checked when it is sent, and once more when it enters the log.
 """
 
 from __future__ import annotations
@@ -66,35 +66,35 @@ def build_event(
     expires_at: datetime | None = None,
     source: str = "",
 ) -> Event:
-    """An unsaved Event of what a producer gave; lazy translations become text here, in the sender's language.
+    """Return an unsaved Event; lazy translations become text here, in the sender's language.
 
     Args:
         event: what happened.
-        title: up to 200 characters of plain text; this and all others as ``services.notify`` has them.
+        title: up to 200 characters of plain text; the other fields are as for ``services.notify``.
 
     Raises:
         InvalidInput: one entry for each bad field.
         NotificationTooLarge: over 64 KiB.
         UnknownEventType: the registry is strict and does not know the type.
     """
-    data, offered, errors = "{}", NO_ACTIONS, FieldErrors()
+    data, actions_json, errors = "{}", NO_ACTIONS, FieldErrors()
     with errors:
         data = admit(event)
     with errors:
-        offered = actions_text(check_actions(actions))
-    # What is no event at all is refused together with the other fields.
-    own_level: str = getattr(event, "default_level", "info")
+        actions_json = actions_text(check_actions(actions))
+    # An argument that is no event at all is refused together with the other fields.
+    default_level: str = getattr(event, "default_level", "info")
     type_name: str = getattr(event, "type_name", "")
     row = Event(
         type=type_name,
         category=registry.category_of(type_name),
         topic=topic,
-        level=level or own_level,
+        level=level or default_level,
         title=_plain(title),
         body=_plain(body),
         url=_plain(url),
         actor=_actor(actor),
-        actions=offered,
+        actions=actions_json,
         data=data,
         expires_at=expires_at,
         source=source,
@@ -110,8 +110,8 @@ def build_event(
 def check_event(event: Event) -> None:
     """Refuse a stored event that could not be shown, or does not fit its type.
 
-    Only an event that was written past the services is compared with its type. The type of another may have
-    been declared otherwise when it was sent, or by another version of the application.
+    Only an event that did not come through the services is compared with its type. For any other, the type
+    may have been declared differently when it was sent, or by another version of the application.
 
     Raises:
         InvalidInput: one entry for each bad field.
@@ -134,7 +134,7 @@ def check_event(event: Event) -> None:
 
 
 def check_transient(event: EventType | UntypedEvent, topic: str) -> str:
-    """Refuse a transient event that breaks a rule, and give its data as JSON.
+    """Refuse a transient event that breaks a rule; return its data as JSON.
 
     Raises:
         InvalidInput: one entry for each bad field.
@@ -153,7 +153,7 @@ def check_transient(event: EventType | UntypedEvent, topic: str) -> str:
 
 
 def text_errors(texts: Mapping[str, Any]) -> dict[str, str]:
-    """Say what is wrong with the lengths and characters of some text fields, by name."""
+    """Return what is wrong with the lengths and characters of some text fields, by name."""
     errors: dict[str, str] = {}
     for name, text in texts.items():
         if not isinstance(text, str):
@@ -188,7 +188,7 @@ def check_schedule(deliver_at: Any, expires_at: Any) -> None:
 
 
 def _check_fields(event: Event) -> None:
-    """Refuse what could not be shown, whatever the type. Raises ``InvalidInput``."""
+    """Refuse an event that could not be shown, whatever its type. Raises ``InvalidInput``."""
     errors = text_errors({name: getattr(event, name) for name in (*_TEXTS, "source")})
     if "title" not in errors and not event.title.strip():
         errors["title"] = "must not be empty"

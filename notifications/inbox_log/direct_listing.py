@@ -1,10 +1,10 @@
 """List one event for many recipients at once without staging it, for broadcasts.
 
-This is done where nothing is staged that would have to be listed first.
+This is done for recipients who have nothing staged that would have to be listed first.
 
 A row that is staged is written twice, and each time into most of its indexes. Here the notification is stored
-with its position, by one statement for all (ADR 16). What ``inbox_log.sequencer`` and ``inbox_log.append``
-would have written is written, to the letter.
+with its position, by one statement for all recipients (ADR 16). The rows are exactly those that
+``inbox_log.sequencer`` and ``inbox_log.append`` would have written.
 """
 
 from __future__ import annotations
@@ -24,21 +24,23 @@ from notifications.sql.arrays import any_of, array_text, keys_text, sql_type
 from notifications.sql.dialect import is_postgresql, table
 from notifications.sql.statements import Statement, run_at_once
 
-_LOCK: Final = (
+_LOCK_SKIPPING: Final = (
     "SELECT user_id FROM {inbox} WHERE user_id {any_of} ORDER BY user_id FOR NO KEY UPDATE SKIP LOCKED"
 )
-_WAITING: Final = """
-    SELECT recipient_id FROM {notification} WHERE position IS NULL AND failed_at IS NULL AND deliver_at IS NULL AND recipient_id {any_of}
+_WITH_STAGED: Final = """
+    SELECT recipient_id FROM {notification}
+    WHERE position IS NULL AND failed_at IS NULL AND deliver_at IS NULL AND recipient_id {any_of}
     UNION SELECT recipient_id FROM {notification}
     WHERE position IS NULL AND failed_at IS NULL AND deliver_at IS NOT NULL AND recipient_id {any_of}"""
-# The parts of one statement see what was there before it: the lock, a statement before this, is what makes
-# that certain.
+# All parts of one statement see the rows as they were before it. That those do not change meanwhile is
+# certain because an earlier statement has locked the inboxes.
 _LIST: Final = """
     WITH listed AS (
         INSERT INTO {notification}
-            (public_id, recipient_id, event_id, type, category, topic, level, expires_at, position, created_at)
-        SELECT given.public_id, i.user_id, %(event)s, %(type)s, %(category)s, %(topic)s, %(level)s, %(expires_at)s,
-               i.head + 1, greatest(%(now)s, i.changed_at)
+            (public_id, recipient_id, event_id, type, category, topic, level, expires_at, position,
+             created_at)
+        SELECT given.public_id, i.user_id, %(event)s, %(type)s, %(category)s, %(topic)s, %(level)s,
+               %(expires_at)s, i.head + 1, greatest(%(now)s, i.changed_at)
         FROM unnest(%(keys)s::{key_type}[], %(public_ids)s::uuid[]) AS given(user_id, public_id)
         JOIN {inbox} i ON i.user_id = given.user_id ORDER BY i.user_id
         RETURNING id, recipient_id, position, created_at
@@ -55,22 +57,22 @@ _LIST: Final = """
 
 
 def list_directly(event: Event, user_ids: Sequence[Any]) -> set[Any]:
-    """Notify those of some users who have an inbox that nobody else has locked, and in which nothing waits.
+    """Notify those of some users whose inbox exists, is not locked, and has nothing staged; return them.
 
     Transaction: the caller's, which must be short: it holds their inboxes to its end, waits for none, and
-    announces them once it has committed. Two trips, on PostgreSQL; elsewhere nobody is notified, and nothing
-    asked.
+    announces them once it has committed. Two trips on PostgreSQL; on other databases nobody is notified, and
+    no statement is made.
 
     Args:
-        event: one that is stored.
+        event: a stored event.
         user_ids: primary keys, none twice.
 
     Returns:
-        Who was notified. For all others the notification has to be staged.
+        The keys of the users who were notified. For all others the notification has to be staged.
     """
     if not is_postgresql() or event.withdrawn_at or not _can_be_shown(event):
         return set()
-    keys = _lock_free(user_ids)
+    keys = _lock_idle_inboxes(user_ids)
     if not keys:
         return set()
     heads = dict(_list(event, keys))
@@ -83,28 +85,28 @@ def _can_be_shown(event: Event) -> bool:
     try:
         check_event(event)
     except HubError:
-        return False  # the sequencer says what is wrong with it
-    return bool(event.category)  # which the sequencer gives to an event that came past every door
+        return False  # the sequencer records why
+    return bool(event.category)  # the sequencer gives one to an event that did not come through the services
 
 
-def _lock_free(user_ids: Sequence[Any]) -> list[Any]:
-    """Lock the inboxes that are free, and leave out those in which something waits, or is scheduled."""
+def _lock_idle_inboxes(user_ids: Sequence[Any]) -> list[Any]:
+    """Lock the inboxes that nobody else has; return those with nothing staged and nothing scheduled."""
     key: Any = Inbox._meta.pk
     keys = keys_text(key, user_ids)
-    locked, waiting = run_at_once(
+    locked, with_staged = run_at_once(
         [
-            Statement(_named(_LOCK), [keys]),
-            Statement(_named(_WAITING), [keys, keys]),
+            Statement(_with_table_names(_LOCK_SKIPPING), [keys]),
+            Statement(_with_table_names(_WITH_STAGED), [keys, keys]),
         ]
     )
-    others = {user_id for (user_id,) in waiting}
-    return [user_id for (user_id,) in locked if user_id not in others]
+    busy = {user_id for (user_id,) in with_staged}
+    return [user_id for (user_id,) in locked if user_id not in busy]
 
 
 def _list(event: Event, keys: Sequence[Any]) -> list[tuple[Any, int]]:
     with connection.cursor() as cursor:
         cursor.execute(
-            _named(_LIST),
+            _with_table_names(_LIST),
             {
                 "event": event.pk,
                 "type": event.type,
@@ -124,7 +126,7 @@ def _list(event: Event, keys: Sequence[Any]) -> list[tuple[Any, int]]:
         return rows
 
 
-def _named(statement: str) -> str:
+def _with_table_names(statement: str) -> str:
     key = Inbox._meta.pk
     return statement.format(
         notification=table(Notification),

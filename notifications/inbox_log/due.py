@@ -1,4 +1,4 @@
-"""What is due in all inboxes, whoever wrote it: the staged are sequenced, the expired are deleted."""
+"""Sequence what is staged and due in all inboxes, whoever committed it, and delete what has expired."""
 
 from __future__ import annotations
 
@@ -19,34 +19,34 @@ MAX_EXPIRED: Final = 500
 
 
 def sequence_due() -> int:
-    """Sequence everything staged that is due; returns how many notifications.
+    """Sequence everything staged that is due; return the number of notifications.
 
-    It goes part by part in user order, so that each user is looked at once, and locked ones keep nobody else
+    It goes through the users once, in parts and in the order of their keys. Locked inboxes keep nobody else
     waiting: they are left for the next time.
 
     Transaction: several short ones; must not be called inside another.
     """
     now, size = timezone.now(), hub_config().max_sequence_chunk
-    done, last = 0, None
+    sequenced, last = 0, None
     while user_ids := selectors.recipients_with_staged(now, after=last, limit=size):
-        done += sequence(user_ids, skip_locked=True)
+        sequenced += sequence(user_ids, skip_locked=True)
         last = user_ids[-1]
-    return done
+    return sequenced
 
 
 def expire_due() -> int:
-    """Delete everything past its ``expires_at``; returns how many notifications.
+    """Delete everything past its ``expires_at``; return the number of notifications.
 
     Transaction: one for each inbox; must not be called inside another. Locked inboxes are left for the next
     time.
     """
-    now, done = timezone.now(), 0
+    now, deleted = timezone.now(), 0
     while user_ids := selectors.recipients_with_expired(now, limit=MAX_EXPIRED):
         expired = sum(map(_expire, user_ids))
-        done += expired
+        deleted += expired
         if not expired:  # all of them are locked
             break
-    return done
+    return deleted
 
 
 def _expire(user_id: Any) -> int:

@@ -1,4 +1,4 @@
-"""Inbox rows: made at first touch, locked in user order, announced after the commit, and given new epochs."""
+"""Create inbox rows, lock them in user order, announce them after the commit, and renew their epochs."""
 
 from __future__ import annotations
 
@@ -26,8 +26,9 @@ from notifications.sql.statements import Statement, run_at_once
 
 
 def open_inbox(user_id: Any) -> InboxState:
-    """The inbox of a user, made if this is its first touch. One read when it exists, two and a write
-    otherwise.
+    """Return the inbox of a user, and create it if there is none yet.
+
+    One query when it exists, three statements otherwise.
 
     Args:
         user_id: primary key of a user.
@@ -35,23 +36,24 @@ def open_inbox(user_id: Any) -> InboxState:
     Raises:
         UserGone: there is no such user.
     """
-    while (found := selectors.inbox(user_id)) is None:
+    while (state := selectors.inbox(user_id)) is None:
         if not _create_for_existing([user_id]) and selectors.inbox(user_id) is None:
             raise UserGone
-    return found
+    return state
 
 
 def ensure_inboxes(user_ids: Collection[Any]) -> None:
-    """Make those inboxes that are missing, but for users who do not exist. One query; for a first touch two
-    more.
+    """Create those inboxes that are missing, except for users who do not exist.
+
+    One query, and one statement more when any is missing.
     """
-    known = set(Inbox.objects.filter(pk__in=user_ids).values_list("pk", flat=True))
-    if missing := set(user_ids) - known:
+    existing = set(Inbox.objects.filter(pk__in=user_ids).values_list("pk", flat=True))
+    if missing := set(user_ids) - existing:
         _create_for_existing(missing)
 
 
 def _create_for_existing(user_ids: Collection[Any]) -> int:
-    """Make inboxes of those users that there are, and return how many were made. One statement."""
+    """Create inboxes for those users who exist; return the number of new inboxes. One statement."""
     users, keys = get_user_model(), sorted(user_ids)
     fields = {"user_id": users._meta.pk, "epoch": Inbox._meta.get_field("epoch")}
     given, params = given_rows("given", fields, (keys, [new_epoch() for _ in keys]))
@@ -70,16 +72,16 @@ def _create_for_existing(user_ids: Collection[Any]) -> int:
 
 
 def create_inboxes(user_ids: Iterable[Any]) -> None:
-    """Make inboxes of existing users; two processes may do so at once."""
+    """Create inboxes for existing users; two processes may do so at once."""
     rows = [(user_id, new_epoch()) for user_id in sorted(user_ids)]
     insert_rows(Inbox, ("user_id", "epoch"), rows, ignore_conflicts=True)
 
 
 def lock_inboxes(user_ids: Iterable[Any], *, skip_locked: bool = False) -> dict[Any, Inbox]:
-    """Lock existing inboxes in user order until the transaction ends, and return them by user.
+    """Lock existing inboxes in user order until the transaction ends; return them by user.
 
-    Inbox rows are the only locks that the hub takes, and all take them in this order, so nothing can
-    deadlock. On SQLite the transaction itself is the lock.
+    Inbox rows are locked before any other rows, and always in this order, so nothing can deadlock. On SQLite
+    the transaction itself is the lock.
 
     Args:
         skip_locked: leave out those that another transaction has, instead of waiting.
@@ -91,9 +93,9 @@ def lock_inboxes(user_ids: Iterable[Any], *, skip_locked: bool = False) -> dict[
     db = transaction.get_connection()
     if not db.in_atomic_block:
         raise transaction.TransactionManagementError("Inboxes are locked inside a transaction.")
-    prepared = _LOCK_FREE if skip_locked else _LOCK
+    prepared = _LOCK_SKIPPING if skip_locked else _LOCK_WAITING
     statements = [Statement(*prepared.filled(keys=list(user_ids)))]
-    # Not inside a caller's transaction, for whose later statements it would then hold too.
+    # Not inside a caller's transaction, because the timeout would then hold for its later statements too.
     if is_postgresql(db) and not db.savepoint_ids:
         statements.insert(0, _lock_timeout())
     rows = prepared.converted(run_at_once(statements)[-1])
@@ -110,15 +112,15 @@ def _locked(*, skip_locked: bool) -> QuerySet[Inbox, Any]:
 
 
 _COLUMNS: Final = ("user_id", "epoch", "head", "floor", "unread_count", "changed_at")
-_LOCK: Final = Prepared(partial(_locked, skip_locked=False))
-_LOCK_FREE: Final = Prepared(partial(_locked, skip_locked=True))
+_LOCK_WAITING: Final = Prepared(partial(_locked, skip_locked=False))
+_LOCK_SKIPPING: Final = Prepared(partial(_locked, skip_locked=True))
 
 
 def lock_statements(user_id: Any) -> list[Statement]:
-    """What locks one existing inbox for the transaction that it begins, or goes on with: the last one gives a
-    row, or none.
+    """Return the statements that lock one existing inbox; the last of them gives one row, or none.
 
-    As ``lock_inboxes`` does, for those who send what follows in the same trip.
+    They do what ``lock_inboxes`` does, for a caller that sends them and what follows in one trip. Outside of
+    a transaction, the lock lasts for the transaction that the caller makes of the trip.
     """
     db = transaction.get_connection()
     key = Inbox._meta.pk
@@ -154,13 +156,13 @@ def announce_streams_on_commit(user_ids: Iterable[Any]) -> None:
     Args:
         user_ids: primary keys of the users whose open streams may have to end.
     """
-    told = list(user_ids)
-    if told:
-        transaction.on_commit(partial(streams_changed.send_robust, sender=Inbox, user_ids=told), robust=True)
+    keys = list(user_ids)
+    if keys:
+        transaction.on_commit(partial(streams_changed.send_robust, sender=Inbox, user_ids=keys), robust=True)
 
 
 def renew_epochs(user_ids: Sequence[Any]) -> int:
-    """Give each of these inboxes a new epoch: every cursor that anybody holds of them ends.
+    """Give each of these inboxes a new epoch, so that every cursor that clients hold of them is refused.
 
     It is for a restore from a backup: positions are used again then, and no cursor from before the restore
     may be taken for a new one.
@@ -170,7 +172,7 @@ def renew_epochs(user_ids: Sequence[Any]) -> int:
     once.
 
     Returns:
-        How many inboxes there were.
+        The number of inboxes that exist.
 
     Raises:
         OperationalError: a lock was not had within ``lock_timeout_seconds``; nothing was changed.

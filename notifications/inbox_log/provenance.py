@@ -1,4 +1,4 @@
-"""Who made a change and by which way in, and the outcome of an action."""
+"""Values that say who made a change and by which way in, and what came of an action."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from notifications.selectors import InboxState
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Provenance:
-    """Who made a change, recorded with it for the staff's timeline.
+    """The author of a change and the way in, recorded with the change for the staff's timeline.
 
     Attributes:
         by: username, token or command; empty for the hub itself.
@@ -29,10 +29,10 @@ SYSTEM = Provenance()
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Outcome:
-    """What an action did.
+    """The result of an action.
 
     Attributes:
-        changed: notifications whose state changed; 0 when everything was so already.
+        changed: the number of notifications whose state changed; 0 when all had it already.
         not_found: ids that are not listed in this inbox, in the order they were given.
         inbox: the inbox's counters after the action.
     """

@@ -1,7 +1,7 @@
 """Give staged notifications their positions, in a short transaction of its own after the commit.
 
-Inbox rows are locked in user order; staged rows are never locked. Whoever comes second finds nothing staged
-and does nothing, so the sequencer may be called by anybody, any number of times.
+Inbox rows are locked in user order; staged rows are never locked. A second caller finds nothing staged and
+does nothing, so the sequencer may be called by anybody, any number of times.
 
 What cannot be listed is marked failed, and left alone until it is tried again (``retry_failed``).
 """
@@ -36,7 +36,7 @@ logger = logging.getLogger(__name__)
 
 MAX_ROWS: Final = 2_000
 MAX_RETRIED: Final = 1_000
-_NOTED: Final = "_notifications_noted"
+_NOTED_USERS: Final = "_notifications_noted_users"  # an attribute of the connection
 
 Events = Mapping[int, Event]
 _CollapseKey = tuple[Any, str, str, str]
@@ -54,19 +54,19 @@ def sequence_on_commit(user_ids: Iterable[Any], events: Iterable[Event] = ()) ->
         events: what this transaction has checked and stored, which then need not be read. The hook holds
             them, so that none outlives a transaction that is rolled back: SQLite gives its key to another.
     """
-    noted: set[Any] = transaction.get_connection().__dict__.setdefault(_NOTED, set())
+    noted: set[Any] = transaction.get_connection().__dict__.setdefault(_NOTED_USERS, set())
     noted.update(user_ids)
-    known = {event.pk: event for event in events}
+    checked = {event.pk: event for event in events}
 
     def sequence_noted() -> None:  # Django names a hook that fails, and a partial has no name
-        _sequence_noted(known)
+        _sequence_noted(checked)
 
     transaction.on_commit(sequence_noted, robust=True)
 
 
-def _sequence_noted(known: Events) -> None:
-    noted: set[Any] = transaction.get_connection().__dict__.pop(_NOTED, set())
-    if missed := noted - _sequence(noted, known, skip_locked=False).keys():
+def _sequence_noted(checked: Events) -> None:
+    noted: set[Any] = transaction.get_connection().__dict__.pop(_NOTED_USERS, set())
+    if missed := noted - _sequence(noted, checked, skip_locked=False).keys():
         # Another process's sweeper was quicker, and announced it. What this process emits next comes after it
         # all the same (I19).
         announce(missed)
@@ -89,20 +89,26 @@ def sequence(user_ids: Collection[Any], *, skip_locked: bool = False) -> int:
     return _sequence(user_ids, {}, skip_locked=skip_locked).total()
 
 
-def _sequence(user_ids: Collection[Any], known: Events, *, skip_locked: bool) -> Counter[Any]:
-    """How many notifications of each user are done."""
+def _sequence(user_ids: Collection[Any], checked: Events, *, skip_locked: bool) -> Counter[Any]:
+    """Sequence what these users have staged; return how many rows of each are done.
+
+    Args:
+        user_ids: primary keys of users.
+        checked: events that this process has just checked and stored, by primary key.
+        skip_locked: leave out inboxes that another transaction has.
+    """
     ordered = sorted(set(user_ids))
     size = hub_config().max_sequence_chunk
     done: Counter[Any] = Counter()
     for start in range(0, len(ordered), size):
-        done.update(_sequence_chunk(ordered[start : start + size], known, skip_locked=skip_locked))
+        done.update(_sequence_chunk(ordered[start : start + size], checked, skip_locked=skip_locked))
     return done
 
 
-def _sequence_chunk(user_ids: Sequence[Any], known: Events, *, skip_locked: bool) -> Counter[Any]:
+def _sequence_chunk(user_ids: Sequence[Any], checked: Events, *, skip_locked: bool) -> Counter[Any]:
     done: Counter[Any] = Counter()
     try:
-        while rows := _sequence_rows(user_ids, known, skip_locked=skip_locked, max_rows=MAX_ROWS):
+        while rows := _sequence_rows(user_ids, checked, skip_locked=skip_locked, max_rows=MAX_ROWS):
             done.update(rows)
             if rows.total() < MAX_ROWS:
                 break
@@ -113,14 +119,14 @@ def _sequence_chunk(user_ids: Sequence[Any], known: Events, *, skip_locked: bool
     except DatabaseError:
         if len(user_ids) > 1:
             for user_id in user_ids:
-                done.update(_sequence_chunk([user_id], known, skip_locked=skip_locked))
+                done.update(_sequence_chunk([user_id], checked, skip_locked=skip_locked))
         else:
             done[user_ids[0]] += _sequence_singly(user_ids[0])
     return done
 
 
 def _sequence_singly(user_id: Any) -> int:
-    """Row by row, after the inbox as a whole has failed: the first row that fails alone is the bad one."""
+    """Sequence an inbox row by row after it has failed as a whole; the first row that fails alone is bad."""
     done = 0
     while True:
         try:
@@ -132,7 +138,7 @@ def _sequence_singly(user_id: Any) -> int:
             with transaction.atomic():
                 lock_inboxes([user_id])
                 bad = staged_rows([user_id], max_rows=1)
-                _fail([(row, str(error)) for row in bad])
+                _mark_failed([(row, str(error)) for row in bad])
                 count_on_commit(0, failed_count=len(bad))
             if not bad:
                 return done
@@ -143,27 +149,32 @@ def _sequence_singly(user_id: Any) -> int:
 
 
 def _sequence_rows(
-    user_ids: Sequence[Any], known: Events, *, skip_locked: bool, max_rows: int
+    user_ids: Sequence[Any], checked: Events, *, skip_locked: bool, max_rows: int
 ) -> Counter[Any]:
-    """One transaction: lock what has something staged, write the log. Returns how many rows of each user are
-    done, failed ones included.
+    """Lock the inboxes that have something staged and write their logs, in one transaction.
+
+    Returns:
+        How many rows of each user are done, failed ones included.
     """
     while True:
         staged = staged_rows(user_ids, max_rows=max_rows)
         if not staged:
             return Counter()
         try:
-            return _list_rows(staged, known, skip_locked=skip_locked, max_rows=max_rows)
+            return _list_rows(staged, checked, skip_locked=skip_locked, max_rows=max_rows)
         except StagedChanged:
-            logger.debug("Somebody else has taken some of %d staged notifications", len(staged))
+            logger.debug("Somebody else has sequenced some of %d staged notifications", len(staged))
 
 
-def _list_rows(staged: Sequence[Staged], known: Events, *, skip_locked: bool, max_rows: int) -> Counter[Any]:
-    """What was read without a lock is taken as it is, unless a look at the locked inboxes shows that it may
-    be old.
+def _list_rows(
+    staged: Sequence[Staged], checked: Events, *, skip_locked: bool, max_rows: int
+) -> Counter[Any]:
+    """List staged rows that were read without a lock.
+
+    They are read again under the locks if the locked inboxes show that the rows may be old.
     """
     heads = {row.recipient_id: row.head for row in staged}
-    events = events_of(staged, known)
+    events = events_of(staged, checked)
     _categorize(_uncategorized(events))
     create_inboxes(user_id for user_id, head in heads.items() if head is None)
     with transaction.atomic():
@@ -172,16 +183,16 @@ def _list_rows(staged: Sequence[Staged], known: Events, *, skip_locked: bool, ma
         was_cut_off = len(staged) == max_rows and len(inboxes) < len(heads)
         if has_moved or was_cut_off:
             staged = staged_rows(list(inboxes), max_rows=max_rows)
-            events = events_of(staged, known)
+            events = events_of(staged, checked)
         rows = [row for row in staged if row.recipient_id in inboxes]
         if _uncategorized(events) or not events.keys() >= {row.event_id for row in rows}:
             raise StagedChanged
-        failures = _failures(event for key, event in events.items() if key not in known)
-        _fail([(row, failures[row.event_id]) for row in rows if row.event_id in failures])
-        _drop([row.id for row in rows if row.is_withdrawn])
+        failures = _failures(event for key, event in events.items() if key not in checked)
+        _mark_failed([(row, failures[row.event_id]) for row in rows if row.event_id in failures])
+        _remove_withdrawn([row.id for row in rows if row.is_withdrawn])
         good = [row for row in rows if row.event_id not in failures and not row.is_withdrawn]
         batch = LogBatch(inboxes, now=timezone.now())
-        _list(batch, good, events)
+        _append_changes(batch, good, events)
         announce_on_commit(batch.write())
         count_on_commit(len(good), failed_count=len(rows) - len(good))
     return Counter(row.recipient_id for row in rows)
@@ -195,17 +206,17 @@ def count_on_commit(count: int, *, failed_count: int) -> None:
 
 
 def retry_failed(ids: Iterable[UUID] = (), *, event_id: int | None = None) -> int:
-    """Let the sequencer try notifications again that it has marked failed. What is still wrong fails again.
+    """Let the sequencer try failed notifications again. What is still wrong fails again.
 
-    Transaction: the caller's; they are sequenced right after the commit. Three statements before that. Others
-    than failed ones are left alone, so doing it again changes nothing.
+    Transaction: the caller's; they are sequenced right after the commit. Three statements before that.
+    Notifications that have not failed are left alone, so doing it again changes nothing.
 
     Args:
         ids: public ids.
-        event_id: instead of ids: those of one event, ``MAX_RETRIED`` at most.
+        event_id: instead of ids: the failed ones of one event, ``MAX_RETRIED`` at most.
 
     Returns:
-        How many are tried again.
+        The number of notifications that are tried again.
     """
     failed = Notification.objects.filter(position__isnull=True, failed_at__isnull=False)
     failed = failed.filter(public_id__in=list(ids)) if event_id is None else failed.filter(event_id=event_id)
@@ -217,7 +228,10 @@ def retry_failed(ids: Iterable[UUID] = (), *, event_id: int | None = None) -> in
 
 
 def _uncategorized(events: Events) -> list[Event]:
-    """Events that came past every door, and have no category yet; a name that can be no type's has none."""
+    """Return the events without a category, but for those whose type has no valid name.
+
+    Such an event did not come through the services.
+    """
     return [event for event in events.values() if not event.category and _has_type(event)]
 
 
@@ -230,11 +244,12 @@ def _has_type(event: Event) -> bool:
 
 
 def _categorize(events: Iterable[Event]) -> None:
-    """Store the category of events that came without one, and keep it from here on. Nothing is locked
-    meanwhile: whoever withdraws an event may wait for an inbox.
+    """Store the category of events that came without one; it stays as it is from here on.
+
+    No inbox is locked meanwhile, because whoever withdraws an event may wait for one.
 
     Raises:
-        StagedChanged: somebody else has stored that of one of them.
+        StagedChanged: somebody else has stored the category of one of them.
     """
     for event in events:
         event.category = registry.category_of(event.type)
@@ -243,7 +258,7 @@ def _categorize(events: Iterable[Event]) -> None:
 
 
 def _failures(events: Iterable[Event]) -> dict[int, str]:
-    """Events that no reader could be shown, with the reason; they came past ``notify``."""
+    """Return the reason why an event cannot be shown, by primary key; such events came past ``notify``."""
     failures: dict[int, str] = {}
     for event in events:
         try:
@@ -253,7 +268,7 @@ def _failures(events: Iterable[Event]) -> dict[int, str]:
     return failures
 
 
-def _fail(rows: Sequence[tuple[Staged, str]]) -> None:
+def _mark_failed(rows: Sequence[tuple[Staged, str]]) -> None:
     for row, reason in rows:
         logger.error("Notification %s of user %s is marked failed: %s", row.id, row.recipient_id, reason)
     now = timezone.now()
@@ -262,17 +277,17 @@ def _fail(rows: Sequence[tuple[Staged, str]]) -> None:
     )
 
 
-def _drop(keys: Sequence[int]) -> None:
-    """Remove what was withdrawn while it was staged: nobody has seen it, so nothing is left of it."""
+def _remove_withdrawn(keys: Sequence[int]) -> None:
+    """Remove rows that were withdrawn while they were staged: nobody has seen them, so nothing is left."""
     if keys:
         Notification.objects.filter(pk__in=keys).delete()
 
 
-def _list(batch: LogBatch, staged: Sequence[Staged], events: dict[int, Event]) -> None:
-    """Created changes in staging order, each after the deleted ones of what it replaces."""
+def _append_changes(batch: LogBatch, staged: Sequence[Staged], events: dict[int, Event]) -> None:
+    """Add the created changes in staging order, each after the deleted changes of what it replaces."""
     replaceable = _replaceable(staged, events)
     replayed, provenances = _replayed(staged), _provenances(staged)
-    gone: set[int] = set()
+    deleted: set[int] = set()
     for row in staged:
         event = events[row.event_id]
         if not row.collapse_key and row.replay_of is None:
@@ -282,31 +297,32 @@ def _list(batch: LogBatch, staged: Sequence[Staged], events: dict[int, Event]) -
         provenance = provenances.get(row.replay_id) or Provenance(by=event.source, via=Via.PRODUCER)
         replaced = replaceable.pop(key, []) if row.collapse_key else []
         replaced = [*replaced, *replayed.get((row.recipient_id, row.replay_of), [])]
-        for listed in in_order({old.id: old for old in replaced if old.id not in gone}.values()):
+        for listed in in_order({old.id: old for old in replaced if old.id not in deleted}.values()):
             batch.delete(listed, Reason.REPLACED, provenance)
-            gone.add(listed.id)
+            deleted.add(listed.id)
         created = batch.create(row, event, provenance)
         if row.collapse_key:
             replaceable[key] = [created]
 
 
 def _replayed(staged: Sequence[Staged]) -> dict[tuple[Any, UUID | None], list[Listed]]:
-    """What is still listed of that which staged rows show anew, by recipient and public id. One query, or
-    none.
+    """Return the listed notifications that staged rows re-deliver, by recipient and public id.
+
+    One query, or none.
     """
-    wanted = [row.replay_of for row in staged if row.replay_of is not None]
-    if not wanted:
+    public_ids = [row.replay_of for row in staged if row.replay_of is not None]
+    if not public_ids:
         return {}
-    rows = Notification.objects.filter(Notification.LISTED, AnyOf(F("public_id"), wanted))
-    found = [(public_id, Listed(*row)) for public_id, *row in rows.values_list("public_id", *Listed._fields)]
-    return {(listed.recipient_id, public_id): [listed] for public_id, listed in found}
+    rows = Notification.objects.filter(Notification.LISTED, AnyOf(F("public_id"), public_ids))
+    pairs = [(public_id, Listed(*row)) for public_id, *row in rows.values_list("public_id", *Listed._fields)]
+    return {(listed.recipient_id, public_id): [listed] for public_id, listed in pairs}
 
 
 def _provenances(staged: Sequence[Staged]) -> dict[UUID | None, Provenance]:
-    """Who has made the staged rows that staff replayed, by replay. One query, or none."""
-    replays = {row.replay_id for row in staged if row.replay_id is not None}
-    found = Replay.objects.filter(pk__in=replays) if replays else ()
-    return {replay.pk: Provenance(by=replay.by, via=Via.ADMIN, address=replay.address) for replay in found}
+    """Return who made the staged rows of replays, by replay. One query, or none."""
+    keys = {row.replay_id for row in staged if row.replay_id is not None}
+    replays = Replay.objects.filter(pk__in=keys) if keys else ()
+    return {replay.pk: Provenance(by=replay.by, via=Via.ADMIN, address=replay.address) for replay in replays}
 
 
 def _collapse_key(row: Staged, event: Event) -> _CollapseKey:
@@ -318,12 +334,12 @@ def _replaceable(staged: Sequence[Staged], events: dict[int, Event]) -> dict[_Co
     collapsing = [row for row in staged if row.collapse_key]
     if not collapsing:
         return {}
-    wanted = {_collapse_key(row, events[row.event_id]) for row in collapsing}
+    keys = {_collapse_key(row, events[row.event_id]) for row in collapsing}
     rows = Notification.objects.filter(
         Notification.LISTED,
-        AnyOf(F("recipient_id"), {key[0] for key in wanted}),
-        type__in={key[1] for key in wanted},
-        collapse_key__in={key[3] for key in wanted},
+        AnyOf(F("recipient_id"), {key[0] for key in keys}),
+        type__in={key[1] for key in keys},
+        collapse_key__in={key[3] for key in keys},
     ).exclude(collapse_key="")
     found: dict[_CollapseKey, list[Listed]] = {}
     for *values, type_, topic, collapse_key in rows.values_list(
@@ -331,6 +347,6 @@ def _replaceable(staged: Sequence[Staged], events: dict[int, Event]) -> dict[_Co
     ):
         listed = Listed(*values)
         key = (listed.recipient_id, type_, topic, collapse_key)
-        if key in wanted:
+        if key in keys:
             found.setdefault(key, []).append(listed)
     return found

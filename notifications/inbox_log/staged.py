@@ -1,4 +1,4 @@
-"""Read what is staged and due; every send waits for this statement, so it is SQL."""
+"""Read the notifications that are staged and due; it is SQL because every send waits for this statement."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from notifications.sql.arrays import AnyOf, any_of, keys_text
 from notifications.sql.dialect import is_postgresql, table
 from notifications.sql.prepared import Prepared, Slots
 
-# Two halves: each has a partial index, and behind an OR SQLite finds neither. Materialized, or it takes an
-# index of all that the recipient ever got, because that has the order. Subqueries rather than joins, which
-# take PostgreSQL twice as long to plan.
+# There are two halves because each has a partial index, and behind an OR SQLite finds neither. They are
+# materialized because the database otherwise takes an index of all that the recipient ever got, which has the
+# order. Subqueries rather than joins, which take PostgreSQL twice as long to plan.
 _STAGED: Final = """
     WITH staged AS MATERIALIZED (
         SELECT id, recipient_id, event_id, collapse_key, replay_of, replay_id,
@@ -39,8 +39,8 @@ class Staged(NamedTuple):
     Attributes:
         replay_of: the public id of what it replaces, if its recipient still has that listed.
         replay_id: the staff's replay that made it.
-        is_read: it is to be read from the beginning, and never counted as unread.
-        is_withdrawn: its event was, so nobody is to see it.
+        is_read: it is read from the beginning, and never counted as unread.
+        is_withdrawn: its event was withdrawn, so nobody is to see it.
         head: of its inbox, in the same snapshot; None without an inbox. While it is the same, the
             notification still waits, unless it was deleted.
     """
@@ -57,9 +57,7 @@ class Staged(NamedTuple):
 
 
 def staged_rows(user_ids: Sequence[Any], *, max_rows: int) -> list[Staged]:
-    """What these users have staged for at once, or for a time that has come, in staging order. One query, no
-    lock.
-    """
+    """Return what these users have staged that is due now, in staging order. One query, no lock."""
     key: Any = Inbox._meta.pk
     keys = keys_text(key, user_ids)
     now = connection.ops.adapt_datetimefield_value(timezone.now())
@@ -85,11 +83,11 @@ def staged_rows(user_ids: Sequence[Any], *, max_rows: int) -> list[Staged]:
 
 
 def events_of(staged: Iterable[Staged], known: Mapping[int, Event]) -> dict[int, Event]:
-    """The events of staged notifications, by primary key. One query for those that are not known."""
-    wanted = {row.event_id for row in staged}
-    events = {key: known[key] for key in wanted & known.keys()}
-    if len(events) < len(wanted):
-        rows = _EVENTS.rows(keys=wanted - known.keys())
+    """Return the events of staged notifications, by primary key. One query for those that are not known."""
+    keys = {row.event_id for row in staged}
+    events = {key: known[key] for key in keys & known.keys()}
+    if len(events) < len(keys):
+        rows = _EVENTS.rows(keys=keys - known.keys())
         events |= {row[0]: Event.from_db(connection.alias, _event_columns(), row) for row in rows}
     return events
 
