@@ -36,10 +36,10 @@ REPLACED: Final = {
 # Words of the column that the code needs for something else: Django's, Channels' and asyncio's own, and the
 # names of other things in the glossary. In a text about the thing of their row they are wrong all the same.
 ELSEWHERE: Final = {
-    "active", "activity", "block", "broadcast", "channel", "chunk", "client", "confirmed", "delete",
+    "active", "activity", "block", "broadcast", "channel", "client", "confirmed", "delete",
     "delivered", "done", "erased", "feed", "group", "heartbeat", "held", "history", "horizon", "instance",
     "key", "kind", "latest", "lock", "log", "message", "origin", "pending", "publisher", "received",
-    "redact", "replay", "resume", "right", "role", "secret", "sender", "session", "slot", "status",
+    "redact", "replay", "resume", "right", "role", "secret", "sender", "session", "slot", "snapshot", "status",
     "subject", "target", "task", "tick", "token", "turn", "update", "verb", "wire", "worker",
 }  # fmt: skip
 
