@@ -5,7 +5,7 @@ a later change of the same notification supersedes all earlier ones: compaction 
 all-read change says nothing about a single notification; it covers the notifications that are unread before
 it, up to a position and within a category. The database, Python and the recipe in CONTRIBUTING.md read the
 table below; ``static/notifications/fold.js`` is tested against it with the cases of
-``tests/helpers/oracle.py``.
+``tests/helpers/oracle.py``. Why a notification was deleted is ``models.changes.Reason``.
 """
 
 from __future__ import annotations

@@ -1,7 +1,14 @@
-"""What a token may be allowed to do.
+"""What a token may be allowed to do, and which requests need that.
 
-Each endpoint says which of them it needs (``needed_scope``; the streams need ``read``), and
-``rest.http.authentication.HasScope`` refuses tokens that lack it.
+=========== ==========================================================================
+``read``    lists, changes and counts; streams, and tickets for one's own
+``inbox``   what changes an inbox: ``PATCH``, ``DELETE``, actions
+``publish`` what producers do: publish, events, withdraw, jobs; tickets for other users
+=========== ==========================================================================
+
+The endpoints name the scope that they need (``needed_scope`` in ``rest/``), and
+``rest.http.authentication.HasScope`` refuses tokens that lack it; for the streams
+``streaming.door.credentials`` does.
 """
 
 from __future__ import annotations

@@ -86,7 +86,7 @@ class Change(models.Model):
     # Those of the notification's created change, so that each frame carries the whole object.
     created_position = models.BigIntegerField(_("created position"), null=True)
     created_at = models.DateTimeField(_("created at"), null=True)
-    # The notification's state after this change: all of ``fold.State``.
+    # The notification's state after this change: all of ``notification_states.State``.
     read_at = models.DateTimeField(_("read at"), null=True)
     archived_at = models.DateTimeField(_("archived at"), null=True)
     up_to = models.BigIntegerField(_("up to"), null=True, help_text=_("All read: up to this position."))

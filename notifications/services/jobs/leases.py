@@ -93,7 +93,7 @@ def write_progress(job: Job, *, keep_lease: bool = False, expected: dict[str, An
     Args:
         keep_lease: go on; else it is given back.
         expected: where the job must still be.
-        written: what is written.
+        values: what is written, by the names of the columns.
 
     Raises:
         LeaseLost: meanwhile it was cancelled, or the lease ran out.

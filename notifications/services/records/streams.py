@@ -61,7 +61,7 @@ def end_streams_of_session(user_id: Any, session_key: str) -> int:
     """End the streams that a session of a user opened, because it logs out: their clients do not come back.
 
     A session that ends in any other way is found to be gone later; then the browser's cookie decides
-    (``streaming.rights``).
+    (``streaming.process.credential_validity``).
 
     Transaction: as for ``end_streams``; one statement where there are none.
 
@@ -116,7 +116,3 @@ def _end(rows: QuerySet[StreamSession], reason: EndReason) -> None:
 def _first_key_at(moment: datetime) -> UUID:
     """The least UUIDv7 of a moment: what was made before has a lesser one."""
     return UUID(int=int(moment.timestamp() * 1000) << 80)
-
-
-# Opening is the one call that every stream waits for, thousands at once after a restart: through the ORM it
-# took three times as long. ``tests/services/records/test_records_streams.py`` holds what it does.
