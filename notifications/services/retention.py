@@ -103,7 +103,9 @@ class RetentionRule:
 USED_TICKETS: Final = RetentionRule(
     description="marks of used tickets",
     models=(UsedTicket,),
-    fixed_period=timedelta(hours=1),  # a ticket itself is good for 30 seconds
+    # A ticket is valid for 30 seconds. This is far longer, so that no difference between two machines' clocks
+    # lets one in again.
+    fixed_period=timedelta(hours=1),
     remove=remove_used_tickets,
 )
 IDEMPOTENCY_KEYS: Final = RetentionRule(

@@ -1,8 +1,9 @@
-"""Tickets: each opens one stream, within seconds, for a client that can send nothing but a URL.
+"""Issue and use tickets: each opens one stream, within seconds, for a client that can send only a URL.
 
-A ticket is signed, not stored; what is stored is that it was used. A cache would not do: it is one process's
-own, or gone with its server. One that a session has asked for carries the session's key, so that what it
-opens ends with the session; the key is sealed, because URLs are seen by more than those who may use it.
+A ticket is signed, not stored; what is stored is that it was used. A cache would not do: it belongs to one
+process, or is lost with its server. A ticket that was requested by a session carries the session's key, so
+that the stream ends with the session. The key is sealed, because URLs are seen by more than those who may use
+it.
 """
 
 from __future__ import annotations
@@ -22,21 +23,20 @@ from notifications import selectors
 from notifications.models import ApiToken, UsedTicket
 
 TICKET_SECONDS: Final = 30
-# Far longer than a ticket lives, so that no difference between two machines' clocks lets one in again.
 MAX_REMOVED: Final = 500
 MAX_SEALED_BYTES: Final = 64
 _SALT: Final = "notifications.stream.ticket"
 
 
 class Ticket(NamedTuple):
-    """What a valid ticket says.
+    """The content of a valid ticket.
 
     Attributes:
         user_id: whose stream it opens.
-        token_id: the token that asked for it; None for a session.
-        session_key: of the session that asked for it; None for a token. Whether it still holds is for the
-            caller to find out.
-        requested_by_id: primary key of the user who asked for it: the same, or a producer.
+        token_id: the token that requested it; None for a session.
+        session_key: of the session that requested it; None for a token. The caller has to find out whether
+            the session still exists.
+        requested_by_id: primary key of the user who requested it: the same, or a producer.
     """
 
     user_id: Any
@@ -48,13 +48,13 @@ class Ticket(NamedTuple):
 def issue_ticket(
     user: Any, *, token: ApiToken | None = None, session_key: str | None = None, requested_by: Any = None
 ) -> str:
-    """A new ticket for one stream of a user; no query.
+    """Return a new ticket for one stream of a user. No query.
 
     Args:
         user: whose stream it opens.
-        token: by which it was asked for. The ticket is worth nothing once that is revoked.
-        session_key: of the session by which it was asked for. The same holds for that.
-        requested_by: the user whose session that is, where it is another one.
+        token: the token by which it was requested. The ticket is worth nothing once that is revoked.
+        session_key: of the session by which it was requested. The same holds once that has ended.
+        requested_by: the user of that session, if it is another one.
     """
     ticket_id = uuid.uuid4().hex
     sealed = _seal(ticket_id, session_key) if session_key else None
@@ -64,7 +64,7 @@ def issue_ticket(
 
 
 def check_ticket(text: str) -> Ticket | None:
-    """What a ticket says, without using it up; None for one that opens nothing. Three queries at most."""
+    """Return the content of a ticket, or None if it opens nothing; it is not used. Three queries at most."""
     if (read := _read(text)) is None:
         return None
     ticket_id, ticket = read
@@ -72,8 +72,9 @@ def check_ticket(text: str) -> Ticket | None:
 
 
 def use_ticket(text: str) -> Ticket | None:
-    """What a ticket says, once: None for one that was used, in whatever process, and for any that opens
-    nothing.
+    """Return the content of a ticket and mark it used; None if it was used before or opens nothing.
+
+    It does not matter in which process it was used.
 
     Transaction: its own; inside a caller's the use counts once that commits. Three queries at most.
     """
@@ -89,7 +90,7 @@ def use_ticket(text: str) -> Ticket | None:
 
 
 def remove_used_tickets(cutoff: datetime) -> int:
-    """Remove the marks of tickets that were used before a time, 500 at most; returns how many.
+    """Remove the marks of tickets that were used before a time, 500 at most; return the number.
 
     Two statements at most.
     """
@@ -99,7 +100,7 @@ def remove_used_tickets(cutoff: datetime) -> int:
 
 
 def _read(text: str) -> tuple[uuid.UUID, Ticket] | None:
-    """The id and the content of a ticket whose user and token are still good."""
+    """Return the id and the content of a ticket whose user is active and whose token is usable."""
     try:
         ticket_id, user_key, requester_key, token_id, sealed = signing.loads(
             text, salt=_SALT, max_age=TICKET_SECONDS
@@ -116,21 +117,20 @@ def _read(text: str) -> tuple[uuid.UUID, Ticket] | None:
 
 
 def _seal(ticket_id: str, session_key: str) -> str | None:
-    """A session's key, unreadable without ``SECRET_KEY``; None for one so long that it is the whole session,
-    kept by its cookie.
+    """Return a session's key, sealed so that it cannot be read without ``SECRET_KEY``.
+
+    None for a key so long that it is the whole session, kept by its cookie.
     """
     octets = session_key.encode()
     return _mask(ticket_id, octets).hex() if len(octets) <= MAX_SEALED_BYTES else None
 
 
 def _unseal(ticket_id: str, sealed: str) -> str:
-    # Sealed by a key that is a fallback now, it turns out as a session that nobody has.
+    # If ``SECRET_KEY`` has changed since, the result is the key of no session.
     return _mask(ticket_id, bytes.fromhex(sealed)).decode("ascii", "replace")
 
 
 def _mask(ticket_id: str, octets: bytes) -> bytes:
-    """Each octet combined with one of a pad that no other ticket has; doing it twice gives the first text
-    again.
-    """
+    """Return octets combined with a pad that no other ticket has; a second call returns the first octets."""
     pad = salted_hmac(f"{_SALT}.session", ticket_id, algorithm="sha512").digest()
     return bytes(octet ^ key for octet, key in zip(octets, pad, strict=False))

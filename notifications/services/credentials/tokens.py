@@ -1,7 +1,7 @@
-"""API tokens: made, found in a request and by their text, and revoked.
+"""Create API tokens, find them in a request and by their text, and revoke them.
 
-A request carries its token in ``Authorization: Bearer``, once, and never in its URL. REST and the stream ask
-the same functions for it, which are pure.
+A request carries its token in ``Authorization: Bearer``, once, and never in its URL. REST and the stream use
+the same functions to find it there, which are pure.
 
 That a token was used is noted in memory and written by the sweeper's thread, so that a request waits for no
 write.
@@ -44,17 +44,17 @@ _TEXT: Final = re.compile(re.escape(PREFIX) + r"[A-Za-z0-9_-]{43}", re.ASCII)
 _ANY_BEARER: Final = re.compile(r"(?:^|,)\s*bearer(?=[\s,]|$)", re.IGNORECASE)
 _ONE_BEARER: Final = re.compile(r"\s*bearer +([^\s,]+)\s*", re.IGNORECASE)
 
-# Of each token that was used since they were last written: when. Setting one is atomic; each process has its
-# own.
-_used: dict[Any, datetime] = {}
+# When each token was used, for those used since the times were last written. Each process has its own; to set
+# an entry is atomic.
+_used_at: dict[Any, datetime] = {}
 
 
 class NewToken(NamedTuple):
-    """A token just made.
+    """A token that was just created.
 
     Attributes:
         token: the row.
-        text: what the program sends. It stands nowhere else, and cannot be had again.
+        text: what the program sends. It is stored nowhere, and cannot be shown again.
     """
 
     token: ApiToken
@@ -62,8 +62,9 @@ class NewToken(NamedTuple):
 
     @property
     def lacks_permission(self) -> bool:
-        """Whether it has the scope to send and its user has no permission to, so that what it sends is
-        refused. One query at most.
+        """Whether it has the scope to send but its user lacks the permission, so that sends are refused.
+
+        One query at most.
         """
         has_scope = Scope.PUBLISH in self.token.scopes.split()
         return has_scope and not selectors.has_permission(self.token.user, permissions.SEND)
@@ -79,18 +80,18 @@ def create_token(
     topics: Sequence[str] = (),
     created_by: str = "",
 ) -> NewToken:
-    """Make a token for a user.
+    """Create a token for a user.
 
     Transaction: the caller's, or none. Nothing is announced.
 
     Args:
         user: whose inbox it opens, and as whom it publishes.
         name: what uses it; up to 100 characters.
-        scopes: one at least of ``read``, ``inbox`` and ``publish``.
+        scopes: at least one of ``read``, ``inbox`` and ``publish``.
         expires_at: when it ends; None for never.
         types: the only event types that it may send; ``orders.*`` takes a prefix. None for all.
         topics: the only topics that it may send on. None for all.
-        created_by: the member of staff, or the command.
+        created_by: the member of staff, or the command, that creates it.
 
     Raises:
         InvalidInput: one entry for each bad field.
@@ -146,30 +147,30 @@ def _limit_errors(scopes: Collection[str], types: Sequence[str], topics: Sequenc
 
 
 def usable_token(text: str) -> ApiToken | None:
-    """The token with this text, with its user; None for one that is unknown, revoked or expired, or whose
-    user is inactive.
+    """Return the token with this text, with its user, and note that it was used.
 
-    One query, none for what cannot be a token. The use is noted.
+    None for a token that is unknown, revoked or expired, or whose user is inactive. One query, none for a
+    text that cannot be a token.
     """
     if not _TEXT.fullmatch(text):
         return None
-    wanted = _hash(text)
+    token_hash = _hash(text)
     # The index compares hashes, of which a caller cannot choose the beginning, so its timing tells nothing of
     # the text.
-    token, now = selectors.token_with_user(wanted), timezone.now()
-    if token is None or not constant_time_compare(token.token_hash, wanted) or not token.is_usable(now):
+    token, now = selectors.token_with_user(token_hash), timezone.now()
+    if token is None or not constant_time_compare(token.token_hash, token_hash) or not token.is_usable(now):
         return None
     is_fresh = token.last_used_at is not None and now - token.last_used_at < USE_NOTED_EVERY
-    if not is_fresh and len(_used) < MAX_TOKENS_NOTED:
-        _used[token.pk] = now
+    if not is_fresh and len(_used_at) < MAX_TOKENS_NOTED:
+        _used_at[token.pk] = now
     return token
 
 
 def revoke_tokens(keys: Iterable[Any]) -> int:
-    """Revoke tokens for good; those that are revoked already keep their time. Returns how many were revoked.
+    """Revoke tokens for good; return the number. Those that are revoked already keep their time.
 
-    Transaction: its own, or the caller's. Two statements at most. Streams that were opened by them end soon
-    after the commit.
+    Transaction: its own, or the caller's. Two statements at most. Streams that they opened end soon after
+    the commit.
 
     Args:
         keys: primary keys.
@@ -190,23 +191,22 @@ def write_token_uses() -> int:
     deadlock.
 
     Returns:
-        How many were written.
+        The number of times that were written.
     """
     written = 0
-    while _used:
-        key, at = _used.popitem()
+    while _used_at:
+        key, at = _used_at.popitem()
         is_stale = Q(last_used_at=None) | Q(last_used_at__lte=at - USE_NOTED_EVERY)
         written += ApiToken.objects.filter(is_stale, pk=key).update(last_used_at=at)
     return written
 
 
 def bearer_of(authorization: str) -> str | None:
-    """The text of the bearer token in an ``Authorization`` header.
+    """Return the text of the bearer token in an ``Authorization`` header.
 
     Returns:
-        None when there is none, in another scheme for example; empty for one that is malformed, or for
-        several: such a request has brought a bad credential, and nothing else that it brings may stand in for
-        it.
+        None when there is none, such as with another scheme. Empty when the token is malformed, or there are
+        several: such a request has a bad credential, and no other credential of it may be used instead.
     """
     if not _ANY_BEARER.search(authorization):
         return None
@@ -221,7 +221,7 @@ def refuse_in_url(names: Container[str]) -> None:
         names: of the query parameters.
 
     Raises:
-        InvalidInput: one entry for each.
+        InvalidInput: one entry for each such parameter.
     """
     if leaked := [name for name in LONG_LIVED_CREDENTIALS if name in names]:
         raise InvalidInput(

@@ -1,5 +1,6 @@
-"""Sends broadcasts, a chunk at a time, in whichever process comes first: each chunk is one transaction, under
-the lease of the job.
+"""Send broadcasts a chunk at a time, in any process that serves.
+
+Each chunk is one transaction, under the lease of the job.
 """
 
 from __future__ import annotations
@@ -28,17 +29,19 @@ logger = logging.getLogger(__name__)
 
 
 def run_broadcast_chunk(broadcast_id: UUID | None = None) -> bool:
-    """Send one chunk of the broadcast that has waited longest, or of a certain one.
+    """Send one chunk of the broadcast that has waited longest, or of a given one.
 
     Transaction: one to take the lease, one for the chunk, and those of the sequencer; must not be called
-    inside another. A chunk that fails is tried again, then recipient by recipient; one who cannot be notified
-    is logged and counted, and a chunk of several of whom nobody can be ends the broadcast as failed.
+    inside another. A chunk that fails is tried again, then recipient by recipient. A recipient who cannot
+    be notified is logged and counted. A chunk of several recipients of whom none can be notified ends the
+    broadcast as failed.
 
     Returns:
-        Whether there was one; call again until there is none.
+        Whether there was a broadcast to send; call again until there is none.
 
     Raises:
-        OperationalError: the database is away, or a lock was not had in time; the broadcast goes on later.
+        OperationalError: the database is out of reach, or a lock was not had in time; the broadcast goes on
+            later.
     """
     jobs = Broadcast.objects.all()
     return leases.run_chunk(jobs if broadcast_id is None else jobs.filter(pk=broadcast_id), _run_chunk)
@@ -59,7 +62,7 @@ def _run_chunk(job: Broadcast) -> None:
 
 
 def _run_chunk_again(job: Broadcast) -> None:
-    """Whoever was deleted in that moment is not found this time; for any other reason go one by one."""
+    """Try a chunk again, then recipient by recipient; a user deleted in between is not found this time."""
     keys = _next_keys(job)
     try:
         if keys:
@@ -92,20 +95,20 @@ def _next_keys(job: Broadcast) -> list[Any]:
     named = BroadcastRecipient.objects.filter(broadcast_id=job.pk)
     if job.last_recipient_id is not None:
         named = named.filter(user_id__gt=job.last_recipient_id)
-    found = matching_users(
+    recipients = matching_users(
         Q(pk__in=named.values("user_id")),
         group_ids=job.group_ids,
         everyone=job.to_everyone,
         after=job.last_recipient_id,
     )
-    return list(found.values_list("pk", flat=True)[: hub_config().max_sequence_chunk])
+    return list(recipients.values_list("pk", flat=True)[: hub_config().max_sequence_chunk])
 
 
 def _send(job: Broadcast, keys: Sequence[Any], *, keep_lease: bool = False) -> None:
-    """Notify these users and write that it was done, in one transaction; they are sequenced after it.
+    """Notify these users and write the progress, in one transaction; they are sequenced after it.
 
     Raises:
-        LeaseLost: meanwhile it was cancelled, or the lease ran out.
+        LeaseLost: the broadcast was cancelled meanwhile, or the lease ran out.
     """
     with transaction.atomic():
         _store(job, keys)
@@ -114,7 +117,7 @@ def _send(job: Broadcast, keys: Sequence[Any], *, keep_lease: bool = False) -> N
 
 
 def _store(job: Broadcast, keys: Sequence[Any]) -> None:
-    """List it where that can be done at once; elsewhere it is staged, and sequenced after the commit."""
+    """List the notification at once where that is possible; else stage it, and sequence it on commit."""
     is_due = job.deliver_at is None or job.deliver_at <= timezone.now()
     if is_due and not job.collapse_key:
         listed = list_directly(job.event, keys)
@@ -139,7 +142,7 @@ def _advance(
         last_recipient=last,
         done_count=F("done_count") + done_count,
         failed_count=F("failed_count") + failed_count,
-        # Users who came since it was asked for may make it more than there were then.
+        # Users who were created since then may make it more than were counted at the start.
         total_count=Greatest(
             F("total_count"), F("done_count") + F("failed_count") + done_count + failed_count
         ),

@@ -1,7 +1,8 @@
-"""Who works on a job: its lease, taken in turn, and its progress, which counts only while the lease is held.
+"""Lease jobs to processes, and write the progress of a job only while its lease is held.
 
-The transaction that does a part of the work also writes how far it is, on condition that the lease is still
-held, so a process that was killed, stopped or slow can neither lose a part of the work nor do one twice.
+The transaction that does a part of the work also writes how far the job is, on condition that the lease is
+still held. So a process that was killed, stopped or slow can neither lose a part of the work nor do one
+twice.
 """
 
 from __future__ import annotations
@@ -22,28 +23,28 @@ from notifications.models import Job, JobState
 
 logger = logging.getLogger(__name__)
 
-# The database is away, or a lock was not had in time: no fault of the job, nor of anything in it.
+# The database cannot be reached, or a lock was not had in time; that is no fault of the job.
 UNAVAILABLE: Final = (OperationalError, InterfaceError)
 
 _Job = TypeVar("_Job", bound=Job)
 
 
 class LeaseLost(Exception):
-    """Somebody else has the job now, or it was cancelled; what was being written is rolled back."""
+    """Another process has the job now, or it was cancelled; what was being written is rolled back."""
 
 
 def run_chunk(jobs: QuerySet[_Job], run: Callable[[_Job], None]) -> bool:
-    """Lease the job whose turn it is, and run a chunk of it.
+    """Lease the job that has waited longest, and run a chunk of it.
 
     Args:
-        jobs: those that come into question.
+        jobs: the jobs to choose from.
         run: does the chunk, and raises ``LeaseLost`` when it finds that the job is no longer its own.
 
     Returns:
-        Whether there was one.
+        Whether there was a job to run.
 
     Raises:
-        OperationalError: the database is away, or a lock was not had in time; the job goes on later.
+        OperationalError: the database is out of reach, or a lock was not had in time; the job goes on later.
     """
     job = take_lease(jobs)
     if job is None:
@@ -60,10 +61,10 @@ def run_chunk(jobs: QuerySet[_Job], run: Callable[[_Job], None]) -> bool:
 
 
 def take_lease(jobs: QuerySet[_Job]) -> _Job | None:
-    """The job whose turn it is, leased; None when there is none. One query, no lock, when nothing waits.
+    """Lease and return the job that has waited longest; None when none waits, after one query, no lock.
 
     Args:
-        jobs: those that come into question.
+        jobs: the jobs to choose from.
     """
     waiting = (
         jobs.filter(Job.LIVE)
@@ -87,16 +88,18 @@ def take_lease(jobs: QuerySet[_Job]) -> _Job | None:
 
 
 def write_progress(job: Job, *, keep_lease: bool = False, expected: dict[str, Any], **values: Any) -> None:
-    """Write how far a job is. The last statement of its transaction: a cancellation waits for it and no
+    """Write how far a job is, and keep its lease or give it back.
+
+    It must be the last statement of its transaction: a cancellation waits for that to commit, and for no
     longer.
 
     Args:
-        keep_lease: go on; else it is given back.
-        expected: where the job must still be.
-        values: what is written, by the names of the columns.
+        keep_lease: extend the lease; otherwise it is given back.
+        expected: values of columns that the job must still have.
+        values: values of columns to write.
 
     Raises:
-        LeaseLost: meanwhile it was cancelled, or the lease ran out.
+        LeaseLost: the job was cancelled meanwhile, or the lease ran out.
     """
     leased = _rows(job).filter(pk=job.pk, state=JobState.RUNNING, lease=job.lease, **expected)
     changed = leased.update(
@@ -110,7 +113,7 @@ def write_progress(job: Job, *, keep_lease: bool = False, expected: dict[str, An
 
 
 def release_lease(job: Job) -> None:
-    """Give the lease back."""
+    """Give the lease of a job back."""
     _rows(job).filter(pk=job.pk, lease=job.lease).update(lease=None, leased_until=None, last_worked_at=Now())
 
 
@@ -122,10 +125,10 @@ def end_jobs(
     failure: str = "",
     condition: Q = Job.LIVE,
 ) -> int:
-    """Write the end of some live jobs; how many there were.
+    """Write the end of some live jobs; return the number of jobs that were ended.
 
     Args:
-        condition: leaves out those of which it does not hold.
+        condition: only jobs that meet it are ended.
     """
     live = jobs.filter(condition, Job.LIVE, pk__in=ids)
     return live.update(state=state, finished_at=Now(), failure=failure[:500], lease=None, leased_until=None)

@@ -1,5 +1,6 @@
-"""Replays, a chunk at a time, in whichever process comes first: each chunk is one transaction, under the
-lease of the job (``leases``).
+"""Run replays a chunk at a time, in any process that serves.
+
+Each chunk is one transaction, under the lease of the job (``leases``).
 """
 
 from __future__ import annotations
@@ -37,10 +38,10 @@ from notifications.sql.rows import insert_rows
 
 logger = logging.getLogger(__name__)
 
-# Keys that one look for the next chunk goes over: a filter that admits few must not outlast the lease.
+# The keys that one query for the next chunk goes over: a filter that admits few must not outlast the lease.
 WINDOW: Final = 50_000
-LOOK_SECONDS: Final = 1.0
-_GONE: Final = "Whoever asked for it may no longer replay."
+SEARCH_SECONDS: Final = 1.0
+_OWNER_MAY_NOT_REPLAY: Final = "Whoever asked for it may no longer replay."
 
 
 class Original(NamedTuple):
@@ -55,31 +56,32 @@ class Original(NamedTuple):
 
 
 def run_replay_chunk(replay_id: UUID | None = None) -> bool:
-    """Do one chunk of the replay that has waited longest, or of a certain one.
+    """Run one chunk of the replay that has waited longest, or of a given one.
 
     Transaction: one to take the lease, one for the chunk, and those of the sequencer; must not be called
-    inside another. A chunk that fails is tried one by one; what fails alone is logged and counted, and a
-    chunk of several of which nothing can be replayed ends the replay as failed.
+    inside another. A chunk that fails is tried one by one. A notification that fails alone is logged and
+    counted. A chunk of several notifications of which none can be replayed ends the replay as failed.
 
     Returns:
-        Whether there was one; call again until there is none.
+        Whether there was a replay to run; call again until there is none.
 
     Raises:
-        OperationalError: the database is away, or a lock was not had in time; the replay goes on later.
+        OperationalError: the database is out of reach, or a lock was not had in time; the replay goes on
+            later.
     """
     jobs = Replay.objects.all()
     return leases.run_chunk(jobs if replay_id is None else jobs.filter(pk=replay_id), _run_chunk)
 
 
 def _run_chunk(job: Replay) -> None:
-    # With the permission backends' cache empty: as it is now.
+    # Read anew, so that permission backends have cached nothing and the permission is checked as it is now.
     owner = (
         get_user_model()._default_manager.filter(pk=job.owner_id).first()
         if job.owner_id is not None
         else None
     )
     if owner is None or not owner.has_perm(permissions.REPLAY):
-        _end(job, JobState.FAILED, _GONE)
+        _end(job, JobState.FAILED, _OWNER_MAY_NOT_REPLAY)
         return
     if job.last_id >= job.until_id:
         _end(job, JobState.DONE)
@@ -113,44 +115,48 @@ def _replay_singly(job: Replay, rows: Sequence[Original], last: int) -> None:
 
 
 def _next_rows(job: Replay, owner: Any) -> tuple[list[Original], int]:
-    """The next of them, and up to where nothing was passed over."""
+    """Return the next notifications, and the key up to which all have been considered."""
     size = max(1, hub_config().max_sequence_chunk // max(1, len(job.copy_to)))
-    found = Selection.stored_in(job).rows(owner).order_by("pk")
+    selected = Selection.stored_in(job).rows(owner).order_by("pk")
     window = job.until_id if job.ids else WINDOW
-    last, until = job.last_id, time.monotonic() + LOOK_SECONDS
+    last, deadline = job.last_id, time.monotonic() + SEARCH_SECONDS
     while True:
         end = min(last + window, job.until_id)
-        part = found.filter(pk__gt=last, pk__lte=end)
+        part = selected.filter(pk__gt=last, pk__lte=end)
         rows = [Original(*row) for row in part.values_list(*Original._fields)[:size]]
         if len(rows) == size:
             return rows, rows[-1].id
-        if rows or end == job.until_id or time.monotonic() > until:
+        if rows or end == job.until_id or time.monotonic() > deadline:
             return rows, end
-        # On to the next key there is: before the oldest, and where rows were pruned, there may be millions of
-        # none.
-        there = Notification.objects.filter(pk__gt=end, pk__lte=job.until_id).order_by("pk")
-        last = (there.values_list("pk", flat=True).first() or job.until_id + 1) - 1
+        # Go on at the next key that exists: below the oldest row, and where rows were pruned, there may be
+        # millions of keys without one.
+        later = Notification.objects.filter(pk__gt=end, pk__lte=job.until_id).order_by("pk")
+        last = (later.values_list("pk", flat=True).first() or job.until_id + 1) - 1
 
 
 def _replay(job: Replay, rows: Sequence[Original], last: int, *, keep_lease: bool = False) -> None:
-    """Replay these and write that it was done, in one transaction; what is new is sequenced after it.
+    """Replay notifications and write the progress, in one transaction; new ones are sequenced after it.
 
     Raises:
-        LeaseLost: meanwhile it was cancelled, or the lease ran out.
+        LeaseLost: the replay was cancelled meanwhile, or the lease ran out.
     """
-    named = Notification.objects.filter(pk__in=[row.id for row in rows])
-    fit = set(replayable(job.verb, named).values_list("pk", flat=True)) if rows else set()
+    notifications = Notification.objects.filter(pk__in=[row.id for row in rows])
+    replayable_ids = set(replayable(job.verb, notifications).values_list("pk", flat=True)) if rows else set()
     with transaction.atomic():
-        taken = _VERBS[ReplayVerb(job.verb)](job, [row for row in rows if row.id in fit]) if fit else []
+        replayed = (
+            _VERBS[ReplayVerb(job.verb)](job, [row for row in rows if row.id in replayable_ids])
+            if replayable_ids
+            else []
+        )
         insert_rows(
-            ReplayedNotification, ("replay_id", "notification_id"), [(job.pk, row.id) for row in taken]
+            ReplayedNotification, ("replay_id", "notification_id"), [(job.pk, row.id) for row in replayed]
         )
         _advance(
             job,
             last,
             keep_lease=keep_lease,
-            done_count=F("done_count") + len(taken),
-            skipped_count=F("skipped_count") + len(rows) - len(taken),
+            done_count=F("done_count") + len(replayed),
+            skipped_count=F("skipped_count") + len(rows) - len(replayed),
         )
     job.last_id = last  # not before the commit, which may fail
 
@@ -167,19 +173,18 @@ def _end(job: Replay, state: JobState, failure: str = "") -> None:
     )
 
 
-# --- the verbs: each returns those of which something has become
-# -------------------------------------------------------
+# The verbs. Each returns those notifications that it has replayed.
 
 
 def _show(job: Replay, rows: Sequence[Original]) -> Sequence[Original]:
     shows = [(row.recipient_id, row.id) for row in rows]
-    told = partial(notifications_shown_again.send_robust, sender=Notification, shows=shows)
-    transaction.on_commit(told, robust=True)
+    announce = partial(notifications_shown_again.send_robust, sender=Notification, shows=shows)
+    transaction.on_commit(announce, robust=True)
     return rows
 
 
 def _redeliver(job: Replay, rows: Sequence[Original]) -> Sequence[Original]:
-    # What is no longer listed may have a successor under its collapse key; that one stays.
+    # A deleted notification may have a successor under its collapse key. Without the key, that one stays.
     _store(
         job,
         [
@@ -196,16 +201,16 @@ def _copy(job: Replay, rows: Sequence[Original]) -> Sequence[Original]:
     first_of: dict[int, Original] = {}
     for row in rows:
         first_of.setdefault(row.event_id, row)
-    known = Notification.objects.filter(event_id__in=first_of, recipient_id__in=users)
-    has = set(known.values_list("event_id", "recipient_id"))
-    wanted = [
+    existing = Notification.objects.filter(event_id__in=first_of, recipient_id__in=users)
+    pairs = set(existing.values_list("event_id", "recipient_id"))
+    copies = [
         (user_id, event_id, "", None)
         for event_id in first_of
         for user_id in users
-        if (event_id, user_id) not in has
+        if (event_id, user_id) not in pairs
     ]
-    _store(job, wanted)
-    return [first_of[event_id] for event_id in dict.fromkeys(event_id for _, event_id, *_ in wanted)]
+    _store(job, copies)
+    return [first_of[event_id] for event_id in dict.fromkeys(event_id for _, event_id, *_ in copies)]
 
 
 _VERBS: Final[dict[ReplayVerb, Callable[[Replay, Sequence[Original]], Sequence[Original]]]] = {

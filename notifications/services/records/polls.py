@@ -1,8 +1,8 @@
-"""What polls were answered: the proof of delivery for clients that hold no stream open.
+"""Record the answers to polls: the proof of delivery for clients that hold no stream open.
 
 An answer costs no write of its own. It is noted in memory, and the sweeper writes what was noted, some
-hundred rows in one statement, within ``sweep_seconds``. What is noted when a process is killed is lost: then
-the record claims less than there was.
+hundred rows in one statement, within ``sweep_seconds``. Answers that were noted and not written when a
+process is killed are lost: then the record claims less than there was.
 """
 
 from __future__ import annotations
@@ -25,14 +25,13 @@ from notifications.protocol.cursors import Cursor
 logger = logging.getLogger(__name__)
 
 MAX_NOTED: Final = 5_000  # answers that may wait to be written; further ones go unrecorded
-MAX_POLLERS: Final = (
-    10_000  # whose last cursor is known, so that coming back with it again and again is one row
-)
+# The last cursor of so many clients is kept, so that a client that comes back with it again adds no row.
+MAX_POLLERS: Final = 10_000
 CHUNK: Final = 500
 
 
 class Poller(NamedTuple):
-    """Who polls, as far as requests tell."""
+    """A client that polls, as far as its requests identify it."""
 
     user_id: Any
     token_id: Any
@@ -42,14 +41,14 @@ class Poller(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AnsweredPoll:
-    """One answer.
+    """An answer to a poll or a list request.
 
     Attributes:
-        poller: whom it was given.
+        poller: the client that got it.
         reason: ``answered`` for changes, ``listed`` for a list.
         filters: as text.
         epoch: of the inbox.
-        start, position: everything after the one and up to the other that the filters admit was in it.
+        start, position: it had all changes after ``start`` and up to ``position`` that the filters admit.
         is_return: the client came with the cursor ``start``, so it has had everything up to there.
     """
 
@@ -63,26 +62,26 @@ class AnsweredPoll:
 
 
 _noted: deque[tuple[UUID, Any, AnsweredPoll]] = deque()
-_last: OrderedDict[Poller, Cursor] = OrderedDict()
+_last_cursors: OrderedDict[Poller, Cursor] = OrderedDict()
 _lock = threading.Lock()
 _is_full = False
 
 
 def note_answer(answer: AnsweredPoll) -> None:
-    """Note an answer, unless it says nothing new: no change, and a cursor with which this client has come
-    back before.
+    """Note an answer, to be written by the sweeper. No statement, and no wait.
 
-    No statement, and no wait.
+    An answer that says nothing new is left out: one without a change, to a client that came back with the
+    same cursor as before.
     """
     global _is_full
     cursor = Cursor(answer.epoch, answer.start)
     with _lock:
-        is_new = answer.is_return and _last.get(answer.poller) != cursor
+        is_new = answer.is_return and _last_cursors.get(answer.poller) != cursor
         if is_new:
-            _last[answer.poller] = cursor
-            _last.move_to_end(answer.poller)
-            if len(_last) > MAX_POLLERS:
-                _last.popitem(last=False)
+            _last_cursors[answer.poller] = cursor
+            _last_cursors.move_to_end(answer.poller)
+            if len(_last_cursors) > MAX_POLLERS:
+                _last_cursors.popitem(last=False)
         if answer.position <= answer.start and not is_new:
             return
         is_lost = len(_noted) >= MAX_NOTED
@@ -94,8 +93,9 @@ def note_answer(answer: AnsweredPoll) -> None:
 
 
 def write_answers() -> int:
-    """Write the answers that were noted; returns how many. Transaction: its own for each ``CHUNK``; two
-    statements each.
+    """Write the answers that were noted; return the number.
+
+    Transaction: its own for each ``CHUNK``; two statements each.
     """
     written = 0
     while _noted:
@@ -104,16 +104,16 @@ def write_answers() -> int:
             with transaction.atomic():
                 written += _write(part)
         except IntegrityError:
-            # A user was deleted in this very moment. It is not worth a second try: the record claims less,
-            # and nothing wrong.
+            # A user was deleted in this moment. It is not worth a second try: the record claims less, and
+            # nothing wrong.
             logger.info("%d answers to polls were not put on record: a user is gone", len(part))
     return written
 
 
 def _write(part: list[tuple[UUID, Any, AnsweredPoll]]) -> int:
-    wanted = {answer.poller.user_id for _, _, answer in part}
-    users = get_user_model()._default_manager.filter(pk__in=wanted)
-    known = set(users.values_list("pk", flat=True))
+    user_ids = {answer.poller.user_id for _, _, answer in part}
+    users = get_user_model()._default_manager.filter(pk__in=user_ids)
+    existing = set(users.values_list("pk", flat=True))
     rows = [
         StreamSession(
             id=key,
@@ -133,7 +133,7 @@ def _write(part: list[tuple[UUID, Any, AnsweredPoll]]) -> int:
             reason=answer.reason,
         )
         for key, at, answer in part
-        if answer.poller.user_id in known
+        if answer.poller.user_id in existing
     ]
     StreamSession.objects.bulk_create(rows)
     return len(rows)

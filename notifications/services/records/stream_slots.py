@@ -1,8 +1,8 @@
-"""How many streams a user may have open: each takes one of their slots, and is put on record.
+"""Open streams: each takes one of its user's slots, and is put on record.
 
 A slot is taken under the lock of the user's inbox, so that the limit (``max_streams_per_user``) holds over
-all workers. Opening is the one call that every stream waits for, thousands at once after a restart: through
-the ORM it took three times as long. ``tests/services/records/test_records_streams.py`` holds what it does.
+all workers. The statements are SQL, because opening is the one call that every stream waits for, thousands at
+once after a restart: through the ORM it took three times as long.
 """
 
 from __future__ import annotations
@@ -51,33 +51,31 @@ class NewStream:
 
 
 class OpenedStream(NamedTuple):
-    """What came of opening a stream: the inbox as it was then, and the keys of the streams that this one
-    replaces.
-    """
+    """An opened stream: the inbox as it was then, and the keys of the streams that this one replaces."""
 
     inbox: InboxState
     replaced: list[UUID]
 
 
 def open_stream(
-    new: NewStream, worker: Worker, begin: Callable[[InboxState], tuple[str, int]]
+    new: NewStream, worker: Worker, plan_resume: Callable[[InboxState], tuple[str, int]]
 ) -> OpenedStream:
     """Take a slot for a stream, and put the stream on record.
 
-    Another one of the same user and ``client`` is replaced: its slot is free at once, and after the commit
+    Another stream of the same user and ``client`` is replaced: its slot is free at once, and after the commit
     every process is told to look, so that it ends.
 
-    The inbox is read before its lock is taken. What happens to it in between is what may happen right after:
-    the stream hears of it.
+    The inbox is read before its lock is taken. The stream is told what happens to it in between, as it is
+    told what happens right after.
 
     Transaction: its own, short, under the lock of the inbox. Two trips on PostgreSQL, of one and four
-    statements; three statements on SQLite; another one to replace.
+    statements; three statements on SQLite. One more to replace a stream.
 
     Args:
         new: the stream.
         worker: the process that serves it.
-        begin: says, for the inbox as it is, how the stream resumes (``resume`` of ``stream.open``) and after
-            which position.
+        plan_resume: returns, for the inbox as it is, how the stream resumes (``resume`` of ``stream.open``)
+            and after which position.
 
     Raises:
         StreamLimit: the user has ``max_streams_per_user`` others; nothing was changed.
@@ -85,9 +83,9 @@ def open_stream(
         OperationalError: the inbox was locked for longer than ``lock_timeout_seconds``.
     """
     state = open_inbox(new.user_id)
-    slot, lock = _slot(new), lock_statements(new.user_id)
+    slot, lock = _free_slot(new), lock_statements(new.user_id)
     replacement = [_replacement(new, slot)] if new.client is not None else []
-    insertion = _insertion(new, worker, state, *begin(state), slot=slot)
+    insertion = _insertion(new, worker, state, *plan_resume(state), slot=slot)
     found, *replaced, made = run_at_once([*lock, *replacement, insertion])[len(lock) - 1 :]
     if not found:
         raise UserGone
@@ -99,18 +97,17 @@ def open_stream(
     return OpenedStream(state, keys)
 
 
-class _Slot(NamedTuple):
-    """The condition, with its parameters, that there is room for a stream beside the others that its user has
-    open.
+class _FreeSlot(NamedTuple):
+    """The condition, with its parameters, that a user has a slot free.
 
-    Those count whose process has shown a sign of life of late, but for one of the same ``client``.
+    Open streams count if their process has shown a sign of life of late, but for one of the same ``client``.
     """
 
     condition: str
     params: list[Any]
 
 
-def _slot(new: NewStream) -> _Slot:
+def _free_slot(new: NewStream) -> _FreeSlot:
     config = hub_config()
     lost_at, seconds = ago(config.worker_lost_seconds)
     params = [seconds, _prepared("user", new.user_id)]
@@ -118,7 +115,7 @@ def _slot(new: NewStream) -> _Slot:
     if new.client is not None:
         others = "AND (s.client IS NULL OR s.client <> %s)"
         params.append(_prepared("client", new.client))
-    return _Slot(
+    return _FreeSlot(
         f"""(SELECT COUNT(*) FROM {table(StreamSession)} s
              JOIN {table(Worker)} w ON w.id = s.worker_id AND w.ended_at IS NULL AND w.seen_at > {lost_at}
              WHERE s.user_id = %s AND s.closed_at IS NULL {others}) < %s""",  # noqa: S608 (no input)
@@ -126,8 +123,8 @@ def _slot(new: NewStream) -> _Slot:
     )
 
 
-def _replacement(new: NewStream, slot: _Slot) -> Statement:
-    """Closes the stream of the same client, as ``_end`` does, and gives its key."""
+def _replacement(new: NewStream, slot: _FreeSlot) -> Statement:
+    """Return the statement that closes the stream of the same client, and returns its key."""
     reason = EndReason.REPLACED.value
     return Statement(
         f"""UPDATE {table(StreamSession)} SET closed_at = {now()}, reason = %s, requested_end = %s
@@ -137,9 +134,9 @@ def _replacement(new: NewStream, slot: _Slot) -> Statement:
 
 
 def _insertion(
-    new: NewStream, worker: Worker, state: InboxState, resume: str, start: int, *, slot: _Slot
+    new: NewStream, worker: Worker, state: InboxState, resume: str, start: int, *, slot: _FreeSlot
 ) -> Statement:
-    """Makes the stream's row if there is a slot, and gives its key."""
+    """Return the statement that inserts the stream's row if a slot is free, and returns its key."""
     values = {
         "id": new.id,
         "user": new.user_id,
@@ -157,9 +154,9 @@ def _insertion(
         "position": start,
     }
     columns = ", ".join(str(_field(name).column) for name in values)
-    places = ", ".join(["%s"] * len(values))
+    placeholders = ", ".join(["%s"] * len(values))
     return Statement(
-        f"""INSERT INTO {table(StreamSession)} ({columns}) SELECT {places} FROM {table(Inbox)}
+        f"""INSERT INTO {table(StreamSession)} ({columns}) SELECT {placeholders} FROM {table(Inbox)}
             WHERE user_id = %s AND {slot.condition} RETURNING id""",  # noqa: S608 (names of columns)
         [
             *(_prepared(name, value) for name, value in values.items()),

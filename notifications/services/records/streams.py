@@ -1,6 +1,6 @@
-"""Records of streams: how they are ended, and removed when they are old.
+"""End streams that are on record, and remove old records.
 
-They are opened in ``services.records.stream_slots``. Everything else about the rows is bookkeeping
+Streams are opened in ``services.records.stream_slots``. Everything else about the rows is bookkeeping
 (``services.records.workers``): no stream ever waits for it, or fails with it.
 """
 
@@ -23,7 +23,7 @@ MAX_REMOVED: Final = 500  # rows in one sweep
 
 
 class Progress(NamedTuple):
-    """How far a stream has come: everything after ``start`` and up to ``position`` was written to it."""
+    """The part of the log that was written to a stream: all after ``start`` and up to ``position``."""
 
     epoch: str
     start: int
@@ -31,8 +31,9 @@ class Progress(NamedTuple):
 
 
 def end_streams(keys: Iterable[UUID], reason: EndReason, *, user_id: Any = None) -> int:
-    """End open streams, whichever process serves them: their slots are free, and after the commit every
-    process is told to look.
+    """End open streams, whichever process serves them; return the number of streams that were ended.
+
+    Their slots are free at once, and after the commit every process is told to look.
 
     Transaction: the caller's, or its own. Three statements at most. A stream that has ended already stays as
     it is.
@@ -40,28 +41,25 @@ def end_streams(keys: Iterable[UUID], reason: EndReason, *, user_id: Any = None)
     Args:
         keys: of the streams.
         reason: what ``stream.close`` will say.
-        user_id: only those of this user; None for anybody's.
-
-    Returns:
-        How many were ended.
+        user_id: only streams of this user; None for any user's.
     """
     rows = StreamSession.objects.filter(StreamSession.OPEN, pk__in=list(keys))
     if user_id is not None:
         rows = rows.filter(user_id=user_id)
     with transaction.atomic():
         lock_workers_of(rows)
-        found = dict(rows.values_list("pk", "user_id"))
-        if found:
-            _end(StreamSession.objects.filter(pk__in=found), reason)
-            announce_streams_on_commit(set(found.values()))
-    return len(found)
+        users_by_key = dict(rows.values_list("pk", "user_id"))
+        if users_by_key:
+            _end(StreamSession.objects.filter(pk__in=users_by_key), reason)
+            announce_streams_on_commit(set(users_by_key.values()))
+    return len(users_by_key)
 
 
 def end_streams_of_session(user_id: Any, session_key: str) -> int:
-    """End the streams that a session of a user opened, because it logs out: their clients do not come back.
+    """End the streams that a session opened, because it logs out: their clients do not come back.
 
-    A session that ends in any other way is found to be gone later; then the browser's cookie decides
-    (``streaming.process.credential_validity``).
+    If a session ends in any other way, that is found later, and then the browser's cookie decides whether its
+    client comes back (``streaming.process.credential_validity``).
 
     Transaction: as for ``end_streams``; one statement where there are none.
 
@@ -70,7 +68,7 @@ def end_streams_of_session(user_id: Any, session_key: str) -> int:
         session_key: of the session.
 
     Returns:
-        How many were ended.
+        The number of streams that were ended.
     """
     rows = StreamSession.objects.filter(
         StreamSession.OPEN, user_id=user_id, session_digest=session_digest(session_key)
@@ -80,25 +78,26 @@ def end_streams_of_session(user_id: Any, session_key: str) -> int:
 
 
 def session_digest(session_key: str | None) -> str:
-    """What finds the streams of a session. Its key is random, so no key can be found by trying."""
+    """Return the digest by which a session's streams are found. Keys are random, so none can be guessed."""
     return hashlib.sha256(session_key.encode()).hexdigest()[:32] if session_key else ""
 
 
 def lock_workers_of(rows: QuerySet[StreamSession]) -> None:
-    """Lock the processes of some streams, in order, until the transaction ends: before several streams are
-    changed or removed.
+    """Lock the processes of some streams, in order, until the transaction ends.
+
+    This has to be done before several streams are changed or removed.
     """
     workers = Worker.objects.select_for_update().filter(pk__in=rows.values("worker_id"))
     list(workers.order_by("pk").values_list("pk"))
 
 
 def remove_stream_records(cutoff: datetime) -> int:
-    """Remove the records of streams that were opened before a time, 500 at most; returns how many.
+    """Remove the records of streams that were opened before a time, 500 at most; return the number.
 
     Transaction: the caller's, or none. Two statements at most.
 
     Args:
-        cutoff: so long ago that no such stream is open any more.
+        cutoff: a time so long ago that no stream from before it is still open.
     """
     old = StreamSession.objects.filter(pk__lt=_first_key_at(cutoff)).order_by("pk")
     keys = list(old.values_list("pk", flat=True)[:MAX_REMOVED])
@@ -114,5 +113,5 @@ def _end(rows: QuerySet[StreamSession], reason: EndReason) -> None:
 
 
 def _first_key_at(moment: datetime) -> UUID:
-    """The least UUIDv7 of a moment: what was made before has a lesser one."""
+    """Return the least UUIDv7 of a moment: everything that was created before has a lesser one."""
     return UUID(int=int(moment.timestamp() * 1000) << 80)

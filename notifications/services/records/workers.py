@@ -1,10 +1,10 @@
-"""What a serving process writes about itself and its streams, and what is done about one that has died.
+"""Record serving processes and how far their streams are, and close the streams of a process that died.
 
-Whoever changes several rows of one process's streams has the process's own row first, so no two of them can
+Whoever changes several rows of one process's streams locks the process's own row first, so no two of them can
 deadlock. A process is *lost* when it has shown no sign of life for ``worker_lost_seconds`` by the database's
-clock: any other one closes its streams. If it was only paused, it finds that out at its next sign of life,
-and opens them again. One that is known to be dead need not be waited for: its supervisor saw it end, or a
-process that starts on the same machine finds that it is gone.
+clock; any other process then closes its streams. If it was only paused, it finds that out at its next sign of
+life, and opens them again. A process that is known to be dead need not be waited for: its supervisor saw it
+end, or a process that starts on the same machine finds that it does not run.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def write_sign_of_life(
     closed: Mapping[UUID, str] | None = None,
     is_whole: bool = True,
 ) -> bool:
-    """Say that a process is alive, how far its streams have come, and which have ended.
+    """Write a process's sign of life, how far its streams have come, and which of them have ended.
 
     A stream that somebody else has ended keeps their time and reason. Transaction: its own, short; must not
     be called inside another. One statement for the sign of life, one for each ``CHUNK`` of progress, one for
@@ -46,8 +46,8 @@ def write_sign_of_life(
 
     Args:
         worker: the process; its row is made when there is none.
-        progress: of streams that have moved, those that have ended too.
-        closed: of streams that have ended, why.
+        progress: of the streams that have moved, ended ones included.
+        closed: the reasons of the streams that have ended.
         is_whole: ``progress`` has every stream that has moved. Then this is a sign of life, and ``seen_at``
             says as of when the record of the process's streams is; else it stays as it is.
 
@@ -70,12 +70,14 @@ def write_sign_of_life(
 
 
 def reopen_streams(worker: Worker, keys: Iterable[UUID]) -> int:
-    """Open the streams of a living process again that were taken for lost; returns how many. Transaction and
-    statements as above.
+    """Open the streams of a living process again that were taken for lost; return the number.
+
+    Transaction: its own, under the lock of the process's row. One statement for that, and one for each
+    ``CHUNK``.
 
     Args:
         worker: the process.
-        keys: of all its streams that are open.
+        keys: the keys of all its streams that are open.
     """
     with transaction.atomic():
         Worker.objects.select_for_update().filter(pk=worker.pk).first()
@@ -88,12 +90,12 @@ def reopen_streams(worker: Worker, keys: Iterable[UUID]) -> int:
 
 
 def end_worker(worker: Worker) -> None:
-    """Say that a process has stopped by itself; its streams have ended before. One statement."""
+    """Record that a process has stopped by itself; its streams have ended before. One statement."""
     Worker.objects.filter(pk=worker.pk).update(seen_at=Now(), ended_at=Now())
 
 
 def close_lost_streams() -> int:
-    """Close the streams of processes that are lost, as of their last sign of life; returns how many.
+    """Close the streams of processes that are lost, as of their last sign of life; return the number.
 
     Transaction: its own; must not be called inside another. Any number of processes may do so at once. One
     statement when none is lost, else two, and two for each of them.
@@ -103,19 +105,19 @@ def close_lost_streams() -> int:
 
 
 def close_streams_of_process(identity: str) -> int:
-    """Close the streams of one process that has ended without a word, as of its last sign of life; returns
-    how many.
+    """Close the streams of one process that died, as of its last sign of life; return the number.
 
     Transaction and statements as for ``close_lost_streams``.
 
     Args:
-        identity: of the process (``notifications.system.processes``); with an empty one nothing is done.
+        identity: the identity of the process (``notifications.system.processes``); nothing is done if it is
+            empty.
     """
     return _close_streams_of(Worker.objects.filter(ended_at=None, process=identity)) if identity else 0
 
 
 def close_streams_of_dead_processes() -> int:
-    """Close the streams of every process of this machine that has ended without a word; returns how many.
+    """Close the streams of every process of this machine that died; return the number.
 
     Transaction and statements as for ``close_lost_streams``, and one more.
     """
@@ -142,7 +144,7 @@ def _close_streams_of(workers: QuerySet[Worker]) -> int:
 
 
 def remove_ended_workers(cutoff: datetime) -> int:
-    """Remove processes that ended before a time; returns how many. One statement.
+    """Remove the rows of processes that ended before a time; return the number. One statement.
 
     The records of their streams are removed by the same time, so no process goes before its streams.
     """

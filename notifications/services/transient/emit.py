@@ -1,4 +1,4 @@
-"""Transient events: to whoever has a stream open right now, stored nowhere."""
+"""Send transient events, which go to the streams that are open now and are stored nowhere."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ from notifications.signals import event_emitted
 
 
 def emit(users: Any, event: EventType | UntypedEvent, *, topic: str = "") -> None:
-    """Show an event on the open streams of one user, or of many, and nowhere else: progress, presence, "is
-    typing".
+    """Show an event on the open streams of one user or of many, and nowhere else.
+
+    It is for progress, presence, "is typing".
 
     Transaction: none. It goes out at once, also inside a transaction and also when that is rolled back later.
     Guarantee: none. Whoever is not connected never sees it, and under load or without Redis it is dropped. It
@@ -57,9 +58,9 @@ def send_event(
 
     Args:
         user_ids: primary keys of the users, each once.
-        event_id: what readers know it by.
+        event_id: the id by which readers know it.
         event_type, topic: what it is about.
-        data: as ``check_transient`` gives it.
+        data: as ``check_transient`` returns it.
         receipt: told what becomes of it.
     """
     event_emitted.send_robust(

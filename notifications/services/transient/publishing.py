@@ -1,7 +1,7 @@
-"""Transient events by producers over HTTP: acknowledged once the channel layer has taken them, and sent once
-for each idempotency key.
+"""Publish the transient events that producers send over HTTP.
 
-Producers that wait for one answer before they send the next request see their events in that order, whatever
+An event is acknowledged once the channel layer has taken it, and sent once for each idempotency key. The
+events of a producer that waits for one answer before it sends the next request keep that order, whatever
 worker took them: what the layer takes later comes later on every stream.
 """
 
@@ -34,11 +34,11 @@ from notifications.services.transient.receipts import BoundedWaits, Receipt, Sen
 from notifications.signals import channel_layer_probed
 
 MAX_REMOVED: Final = 5_000  # in one sweep
-LAYER_SECONDS: Final = 0.9  # the protocol gives a request one second, and the rest of it takes some, too
-SENDING_SECONDS: Final = 5.0  # after which whoever was sending is taken for dead
-LOOK_SECONDS: Final = 0.05
+LAYER_SECONDS: Final = 0.9  # the protocol gives a request one second in all
+SENDING_SECONDS: Final = 5.0  # after which the request that was sending is taken for dead
+POLL_SECONDS: Final = 0.05
 
-# A request waits in one of the forty threads that all requests share. A layer that hangs may hold half of
+# A request waits in one of the forty threads that all requests share. A layer that hangs may hold up half of
 # them for a second.
 _waits = BoundedWaits(quick_seconds=0.25, max_waiting=20)
 
@@ -56,7 +56,7 @@ class AcknowledgedEvent(NamedTuple):
     """A transient event that was sent.
 
     Attributes:
-        event_id: by which readers know it.
+        event_id: the id by which readers know it.
         recipient_count: how many recipients it has, whether they have a stream open or not.
         is_replayed: it was sent by an earlier request with the same key.
     """
@@ -67,7 +67,7 @@ class AcknowledgedEvent(NamedTuple):
 
 
 class _CheckedEvent(NamedTuple):
-    """One that was checked."""
+    """A transient event that was checked, with the keys of its recipients and its data as JSON."""
 
     user_ids: list[Any]
     transient: TransientDraft
@@ -96,23 +96,23 @@ def publish_transient(
         IdempotencyKeyReused: the key came with another body.
         IdempotencyInProgress: the same request is being worked on, and too much else waits already.
         EventNotSent: the layer does not take it; the key is free again.
-        EventInDoubt: it may have been sent; the key knows.
+        EventInDoubt: it may have been sent; the same request, sent again, does not send it a second time.
     """
     producer.check_may_send(transient.event.type_name, transient.topic)
     if request is None:
-        event = _checked(transient)
-        return _sent(event, new_public_id())
+        event = _check(transient)
+        return _send(event, new_public_id())
     fingerprint = fingerprint_of(request.body)
     while True:
-        if (known := _find(request, fingerprint)) is not None:
-            return _repeated(known)
-        event = _checked(transient)
-        if (row := _claim(request, fingerprint, len(event.user_ids))) is not None:
-            return _sent_once(event, row)
+        if (earlier := _find_settled(request, fingerprint)) is not None:
+            return _acknowledge_again(earlier)
+        event = _check(transient)
+        if (row := _insert_key(request, fingerprint, len(event.user_ids))) is not None:
+            return _send_once(event, row)
 
 
 def remove_event_keys(cutoff: datetime) -> int:
-    """Remove the keys of transient events that came before a time, 5,000 at most; returns how many.
+    """Remove the keys of transient events that came before a time, 5,000 at most; return the number.
 
     Two statements at most.
     """
@@ -121,7 +121,7 @@ def remove_event_keys(cutoff: datetime) -> int:
     return EventKey.objects.filter(pk__in=keys).delete()[0] if keys else 0
 
 
-def _checked(transient: TransientDraft) -> _CheckedEvent:
+def _check(transient: TransientDraft) -> _CheckedEvent:
     data = check_transient(transient.event, transient.topic)
     [recipients] = resolve([transient.audience])
     user_ids = first_keys(recipients, MAX_DIRECT + 1)
@@ -130,7 +130,7 @@ def _checked(transient: TransientDraft) -> _CheckedEvent:
     return _CheckedEvent(user_ids, transient, data)
 
 
-def _sent(event: _CheckedEvent, event_id: UUID) -> AcknowledgedEvent:
+def _send(event: _CheckedEvent, event_id: UUID) -> AcknowledgedEvent:
     if event.user_ids:
         if _waits.is_exhausted():
             raise EventNotSent
@@ -147,13 +147,14 @@ def _sent(event: _CheckedEvent, event_id: UUID) -> AcknowledgedEvent:
     return AcknowledgedEvent(event_id, len(event.user_ids))
 
 
-def _sent_once(event: _CheckedEvent, row: EventKey) -> AcknowledgedEvent:
-    """Send an event whose key is this request's; whatever ends it in between leaves a row that lets nobody
-    send it again.
+def _send_once(event: _CheckedEvent, row: EventKey) -> AcknowledgedEvent:
+    """Send an event whose key belongs to this request.
+
+    If the process dies in between, it leaves a row that lets nobody send the event again.
     """
     rows = EventKey.objects.filter(pk=row.pk)
     try:
-        acknowledged = _sent(event, row.event_id)
+        acknowledged = _send(event, row.event_id)
     except EventNotSent:
         rows.delete()
         raise
@@ -164,30 +165,31 @@ def _sent_once(event: _CheckedEvent, row: EventKey) -> AcknowledgedEvent:
     return acknowledged
 
 
-def _repeated(row: EventKey) -> AcknowledgedEvent:
+def _acknowledge_again(row: EventKey) -> AcknowledgedEvent:
     """Acknowledge an event that was sent by an earlier request, or may have been, without sending it.
 
-    Of one that is in doubt nobody can tell whether it was sent. Its turn is over once the layer takes what
-    comes after it.
+    Nobody can tell whether an event in doubt was sent. It can no longer go out once the layer has taken
+    something that comes after it; so this waits until the layer takes a probe.
     """
     if row.state != EventKeyState.TAKEN:
         receipt = Receipt()
         channel_layer_probed.send_robust(sender=Inbox, receipt=receipt)
         try:
             _wait_for(receipt)
-        except EventNotSent:  # said of what was asked now, and not of the event
+        except EventNotSent:  # this is about the probe, not about the event
             raise EventInDoubt from None
         EventKey.objects.filter(pk=row.pk).update(state=EventKeyState.TAKEN)
     return AcknowledgedEvent(row.event_id, row.recipient_count, is_replayed=True)
 
 
 def _wait_for(receipt: Receipt) -> None:
-    """Wait until the layer has taken it, without a connection to the database, of which there are fewer than
-    threads.
+    """Wait until the layer has taken an event, without holding a connection to the database.
+
+    There are fewer connections than threads.
     """
     connection.close_if_unusable_or_obsolete()
     _waits.wait(lambda seconds: receipt.wait(seconds) is not None, LAYER_SECONDS)
-    receipt.give_up()  # if nothing has come of it so far
+    receipt.give_up()  # without effect if there is an outcome
     outcome = receipt.wait(0)
     if outcome is SendOutcome.NOT_SENT:
         raise EventNotSent
@@ -195,28 +197,30 @@ def _wait_for(receipt: Receipt) -> None:
         raise EventInDoubt
 
 
-def _find(request: IdempotentRequest, fingerprint: str) -> EventKey | None:
-    """The row of a key; one that is being sent with is waited for, until there is an outcome or whoever sends
-    it is taken for dead.
+def _find_settled(request: IdempotentRequest, fingerprint: str) -> EventKey | None:
+    """Return the row of a key, or None if the key is new.
+
+    If another request is sending with the key, this waits for its outcome, or until that request is taken
+    for dead.
     """
-    found: list[EventKey] = []
+    rows: list[EventKey] = []
 
     def is_settled(seconds: float) -> bool:
-        until = time.monotonic() + seconds
+        deadline = time.monotonic() + seconds
         while True:
-            found[:] = EventKey.objects.filter(producer_id=request.producer_id, key=request.key)
-            if not found or found[0].fingerprint != fingerprint or not _is_sending(found[0]):
+            rows[:] = EventKey.objects.filter(producer_id=request.producer_id, key=request.key)
+            if not rows or rows[0].fingerprint != fingerprint or not _is_sending(rows[0]):
                 return True
-            if time.monotonic() >= until:
+            if time.monotonic() >= deadline:
                 return False
             connection.close_if_unusable_or_obsolete()
-            time.sleep(LOOK_SECONDS)
+            time.sleep(POLL_SECONDS)
 
     if not _waits.wait(is_settled, SENDING_SECONDS):
         raise IdempotencyInProgress
-    if found and found[0].fingerprint != fingerprint:
+    if rows and rows[0].fingerprint != fingerprint:
         raise IdempotencyKeyReused
-    return found[0] if found else None
+    return rows[0] if rows else None
 
 
 def _is_sending(row: EventKey) -> bool:
@@ -224,8 +228,8 @@ def _is_sending(row: EventKey) -> bool:
     return row.state == EventKeyState.SENDING and age < timedelta(seconds=SENDING_SECONDS)
 
 
-def _claim(request: IdempotentRequest, fingerprint: str, recipient_count: int) -> EventKey | None:
-    """The row of a key that is this request's from now on; None if somebody else was faster."""
+def _insert_key(request: IdempotentRequest, fingerprint: str, recipient_count: int) -> EventKey | None:
+    """Insert the row of a key for this request; return None if another request was faster."""
     row = EventKey(
         producer_id=request.producer_id,
         key=request.key,

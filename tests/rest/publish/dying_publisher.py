@@ -21,8 +21,8 @@ PLACES = {
     "staged": ("notifications.services.publish", "_store"),
     "answered": ("notifications.models", "IdempotencyKey.save_base"),
     "committed": ("notifications.inbox_log.sequencer", "_sequence_noted"),
-    "transient_claimed": ("notifications.services.transient.publishing", "_claim"),
-    "transient_sent": ("notifications.services.transient.publishing", "_sent"),
+    "transient_claimed": ("notifications.services.transient.publishing", "_insert_key"),
+    "transient_sent": ("notifications.services.transient.publishing", "_send"),
 }
 
 

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture(autouse=True)
 def nothing_noted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tokens, "_used", {})
+    monkeypatch.setattr(tokens, "_used_at", {})
 
 
 def stored(token: ApiToken) -> ApiToken:
@@ -161,7 +161,7 @@ def test_use__within_a_minute__is_written_once_over_all_processes(ada: User) -> 
     with CaptureQueriesContext(connection) as captured:
         tokens.write_token_uses()
     assert len(captured) == 0
-    tokens._used[token.pk] = first + timedelta(seconds=59)  # another process had not seen it written
+    tokens._used_at[token.pk] = first + timedelta(seconds=59)  # another process had not seen it written
     tokens.write_token_uses()
     assert stored(token).last_used_at == first
     ApiToken.objects.filter(pk=token.pk).update(last_used_at=first - timedelta(minutes=1))
@@ -183,7 +183,7 @@ def test_use__nobody_writes__is_noted_up_to_a_bound(ada: User, monkeypatch: pyte
     monkeypatch.setattr(tokens, "MAX_TOKENS_NOTED", 2)
     for _ in range(4):
         assert services.usable_token(make_token(ada).text) is not None
-    assert len(tokens._used) == 2
+    assert len(tokens._used_at) == 2
     tokens.write_token_uses()
     assert ApiToken.objects.exclude(last_used_at=None).count() == 2
 

@@ -31,7 +31,7 @@ TAB = uuid4()
 @pytest.fixture
 def ada() -> User:
     polls._noted.clear()
-    polls._last.clear()
+    polls._last_cursors.clear()
     return make_user("ada")
 
 
@@ -149,7 +149,7 @@ def test_answers__more_than_can_wait__are_left_out_and_cost_no_memory(
                 is_return=True,
             )
         )
-    assert (len(polls._noted), len(polls._last)) == (2, 2)
+    assert (len(polls._noted), len(polls._last_cursors)) == (2, 2)
     User.objects.filter(pk=ada.pk).delete()
     assert services.write_answers() == 0, "nobody's records are kept"
 
