@@ -1,6 +1,4 @@
-"""The producer's verb for very many: what is asked for here is sent by ``services.jobs.broadcaster``, outside
-the request.
-"""
+"""Queue and cancel broadcasts; ``services.jobs.broadcaster`` sends them, outside of any request."""
 
 from __future__ import annotations
 
@@ -42,7 +40,7 @@ def broadcast(
     that serve send it, in transactions of at most ``max_sequence_chunk`` recipients each; the first of them
     begins within ``sweep_seconds``.
     Guarantee: each recipient is notified once, whatever is killed meanwhile. Who belongs to the groups, and
-    who is active, is decided when the turn comes to that user; somebody who is made a user meanwhile may be
+    who is active, is decided when the broadcast reaches that user; a user who is created meanwhile may be
     left out.
 
     Args:
@@ -52,7 +50,7 @@ def broadcast(
         event: what happened; this and all others as for ``notify``.
 
     Returns:
-        The broadcast, queued; ``total_count`` is the number of its recipients now.
+        The queued broadcast; ``total_count`` is the number of its recipients now.
 
     Raises:
         InvalidInput: one entry for each bad field.
@@ -97,30 +95,31 @@ def start_broadcast(
 
 
 def cancel_broadcast(broadcast_id: UUID, *, owner_id: Any = None) -> Broadcast:
-    """End a broadcast where it is; those who have been notified stay so. One that has ended already stays as
-    it is.
+    """End a broadcast where it is; the notifications that were sent stay.
+
+    A broadcast that has ended already stays as it is.
 
     Args:
-        owner_id: only if it is this user's.
+        owner_id: only if the broadcast is this user's.
 
     Returns:
         The broadcast as it is now.
 
     Raises:
-        NotFound: there is none of this id, or it is not the owner's.
+        NotFound: there is no broadcast of this id, or it is not the owner's.
     """
-    found = Broadcast.objects.filter(pk=broadcast_id)
+    broadcasts = Broadcast.objects.filter(pk=broadcast_id)
     if owner_id is not None:
-        found = found.filter(owner_id=owner_id)
-    _cancel(found)
-    job = found.first()
+        broadcasts = broadcasts.filter(owner_id=owner_id)
+    _cancel(broadcasts)
+    job = broadcasts.first()
     if job is None:
         raise NotFound("There is no such job.")
     return job
 
 
 def cancel_broadcasts_of(event_ids: Collection[int]) -> int:
-    """End the broadcasts of some events; how many were still under way."""
+    """End the broadcasts of some events; return how many were still under way."""
     return _cancel(Broadcast.objects.filter(event_id__in=event_ids))
 
 
@@ -136,10 +135,10 @@ def end_broadcasts(
     """Write the end of some live broadcasts, and remove the rows that name their recipients.
 
     Args:
-        condition: leaves out those of which it does not hold.
+        condition: only broadcasts that meet it are ended.
 
     Returns:
-        How many there were.
+        The number of broadcasts that were ended.
     """
     ended = leases.end_jobs(Broadcast.objects.all(), ids, state, failure=failure, condition=condition)
     if ended:

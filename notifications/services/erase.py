@@ -61,15 +61,16 @@ _KEPT: Final = (
 
 
 class Erased(NamedTuple):
-    """How many notifications lost their content, and whether there are more."""
+    """The number of notifications that lost their content, and whether there are more to erase."""
 
     erased_count: int
     has_more: bool = False
 
 
 def erase_notifications(user: Any, ids: Iterable[UUID], *, provenance: Provenance = SYSTEM) -> Erased:
-    """Erase notifications of one user, and whatever else of the same events this user has, such as what was
-    delivered again.
+    """Erase notifications of one user, and all others that this user has of the same events.
+
+    Such others were delivered again, for example.
 
     Transaction: its own, or the caller's, under the lock of the inbox. Nine statements at most, whatever the
     number. Doing it again changes nothing.
@@ -106,8 +107,8 @@ def erase_inbox(user: Any, *, provenance: Provenance = SYSTEM) -> Erased:
 def erase_event(event_id: int, *, provenance: Provenance = SYSTEM) -> Erased:
     """Erase an event at all its recipients.
 
-    Transaction: the caller's, or its own: from its commit on nobody is shown anything of it. Its
-    notifications go after that, as they do when it is withdrawn, with the reason ``erased``. Doing it again
+    Transaction: the caller's, or its own: from its commit on nobody is shown anything of it. After that its
+    notifications are deleted, as when it is withdrawn, with the reason ``erased``. Doing it again
     changes nothing.
 
     Args:
@@ -121,8 +122,9 @@ def erase_event(event_id: int, *, provenance: Provenance = SYSTEM) -> Erased:
 
 
 def erase_user(user_id: Any) -> None:
-    """Remove a user's inbox, its log, its notifications and the records of its streams, and the events that
-    nobody else was told of.
+    """Remove a user's inbox with its log, its notifications and the records of its streams.
+
+    Events that nobody else was sent are removed too.
 
     Transaction: the caller's; meant for ``pre_delete`` of the user, which it must precede because of the
     foreign keys.
@@ -150,7 +152,7 @@ def erase_user(user_id: Any) -> None:
 
 
 def _erase(user_id: Any, event_ids: set[int], provenance: Provenance) -> int:
-    """Erase some events for one user; of how many notifications."""
+    """Erase some events for one user; return the number of notifications."""
     if not event_ids:
         return 0
     ensure_inboxes([user_id])
@@ -163,7 +165,7 @@ def _erase(user_id: Any, event_ids: set[int], provenance: Provenance) -> int:
         Event.objects.filter(pk__in=event_ids - blanks.keys()).update(**BLANK)
         count = staged + rows.count()
         if blanks:
-            _point_at(rows, blanks)
+            _point_at_blanks(rows, blanks)
         batch = LogBatch(inboxes, now=timezone.now())
         for row in in_order(listed):
             batch.delete(
@@ -174,7 +176,7 @@ def _erase(user_id: Any, event_ids: set[int], provenance: Provenance) -> int:
 
 
 def _blanks(user_id: Any, event_ids: set[int]) -> dict[int, int]:
-    """A new blank event for each of those that others were sent too, or still will be."""
+    """Create a blank event for each event that others were sent too, or still will be; return its key."""
     others = Notification.objects.filter(event=OuterRef("pk")).exclude(recipient_id=user_id)
     sending = Broadcast.objects.filter(Broadcast.LIVE, event=OuterRef("pk"))
     shared = list(Event.objects.filter(Exists(others) | Exists(sending), pk__in=event_ids))
@@ -184,8 +186,8 @@ def _blanks(user_id: Any, event_ids: set[int]) -> dict[int, int]:
     return {event.pk: blank.pk for event, blank in zip(shared, blanks, strict=True)}
 
 
-def _point_at(rows: QuerySet[Notification], blanks: dict[int, int]) -> None:
-    """Give notifications, and their changes, other events."""
+def _point_at_blanks(rows: QuerySet[Notification], blanks: dict[int, int]) -> None:
+    """Point notifications and their changes at their blank events."""
     moved = rows.filter(event_id__in=blanks).values_list("pk", "event_id")
     pointed = [(key, blanks[event_id]) for key, event_id in moved]
     update_rows(Notification, ("id", "event_id"), pointed)

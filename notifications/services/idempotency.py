@@ -1,9 +1,8 @@
-"""One key, one piece of work: a producer that sends a request again gets the first answer again (protocol,
-section 5).
+"""Answer a request once for each idempotency key, and give the first answer again (protocol, section 5).
 
-The key's row is inserted before the work and in its transaction. Whoever comes second waits at the unique
-index on PostgreSQL, at the write lock on SQLite; once the first has committed they find its answer, and if it
-was rolled back, or its process died, they do the work.
+The key's row is inserted before the work and in its transaction. A second request waits at the unique index
+on PostgreSQL, at the write lock on SQLite. Once the first has committed, the second finds its answer; if the
+first was rolled back, or its process died, the second does the work.
 """
 
 from __future__ import annotations
@@ -27,12 +26,12 @@ _MAX_EXACT: Final = 2**63
 
 
 class Answer(NamedTuple):
-    """What a request was answered.
+    """The answer to a request.
 
     Attributes:
-        status: of HTTP.
+        status: the HTTP status.
         body: JSON text.
-        location: where the work goes on; empty when it is done.
+        location: the address of a job that goes on; empty when the work is done.
     """
 
     status: int
@@ -41,7 +40,7 @@ class Answer(NamedTuple):
 
 
 class IdempotentRequest(NamedTuple):
-    """By what a request is known again: the key belongs to its producer and path, and goes with one body."""
+    """A request with its idempotency key, which belongs to a producer and path, and goes with one body."""
 
     producer_id: Any
     path: str
@@ -50,14 +49,14 @@ class IdempotentRequest(NamedTuple):
 
 
 class _KeyExists(Exception):
-    """The key has a row already."""
+    """There is a row with this key already."""
 
 
 def answer_once(request: IdempotentRequest, work: Callable[[], Answer]) -> tuple[Answer, bool]:
-    """Do the work of a request, unless it was done already.
+    """Do the work of a request, unless it was done already; return the answer.
 
     Transaction: its own, which the work is part of; whatever the work raises rolls everything back and leaves
-    no key. Costs three statements more than the work; the first answer again costs three in all.
+    no key. Costs three statements more than the work; to give an answer again costs three in all.
 
     Args:
         request: the key and what it goes with.
@@ -75,48 +74,49 @@ def answer_once(request: IdempotentRequest, work: Callable[[], Answer]) -> tuple
         try:
             return _answer_first(request, fingerprint, work), False
         except _KeyExists:
-            known = IdempotencyKey.objects.filter(
+            earlier = IdempotencyKey.objects.filter(
                 producer_id=request.producer_id, path=request.path, key=request.key
             ).first()
-        if known is None:
-            continue  # forgotten by the sweeper in this very moment
-        if known.fingerprint != fingerprint:
+        if earlier is None:
+            continue  # the sweeper has removed it in this moment
+        if earlier.fingerprint != fingerprint:
             raise IdempotencyKeyReused
-        return Answer(known.status, known.body, known.location), True
+        return Answer(earlier.status, earlier.body, earlier.location), True
 
 
 def fingerprint_of(body: Any) -> str:
-    """The same for bodies that are the same JSON value, whatever the order of their keys or the spelling of
-    their numbers.
+    """Return a digest that is the same for bodies that are the same JSON value.
+
+    The order of their keys and the spelling of their numbers do not matter.
     """
     canonical = orjson.dumps(_plain(body), option=orjson.OPT_SORT_KEYS)
     return hashlib.sha256(canonical).hexdigest()
 
 
 def remove_idempotency_keys(cutoff: datetime) -> int:
-    """Remove keys that came before a time, 5,000 at most; returns how many. Two statements at most."""
+    """Remove keys that came before a time, 5,000 at most; return the number. Two statements at most."""
     old = IdempotencyKey.objects.filter(created_at__lt=cutoff).order_by("created_at", "pk")
     keys = list(old.values_list("pk", flat=True)[:MAX_REMOVED])
     return IdempotencyKey.objects.filter(pk__in=keys).delete()[0] if keys else 0
 
 
 def _answer_first(request: IdempotentRequest, fingerprint: str, work: Callable[[], Answer]) -> Answer:
-    is_claimed = False
+    is_inserted = False
     try:
         with transaction_that_waits(WAIT_SECONDS):
-            row = _claim(request, fingerprint)
-            is_claimed = True
+            row = _insert_key(request, fingerprint)
+            is_inserted = True
             answer = work()
             row.status, row.body, row.location = answer
             row.save(update_fields=["status", "body", "location"])
         return answer
     except OperationalError as error:
-        if is_claimed or not is_lock_timeout(error):
+        if is_inserted or not is_lock_timeout(error):
             raise
         raise IdempotencyInProgress from error
 
 
-def _claim(request: IdempotentRequest, fingerprint: str) -> IdempotencyKey:
+def _insert_key(request: IdempotentRequest, fingerprint: str) -> IdempotencyKey:
     row = IdempotencyKey(
         producer_id=request.producer_id,
         path=request.path,
@@ -132,7 +132,7 @@ def _claim(request: IdempotentRequest, fingerprint: str) -> IdempotencyKey:
 
 
 def _plain(value: Any) -> Any:
-    """With whole numbers as integers: 1.0 and 1e0 are the JSON value 1."""
+    """Return a value with whole numbers as integers: 1.0 and 1e0 are the JSON value 1."""
     match value:
         case float() if value.is_integer() and -_MAX_EXACT <= value < _MAX_EXACT:
             return int(value)

@@ -27,7 +27,7 @@ from notifications.sql.rows import Row, insert_row, insert_with_children
 
 
 class ContentOptions(TypedDict, total=False):
-    """What the event says; each recipient sees the same.
+    """The options that say what the event is; each recipient sees the same.
 
     Attributes:
         body: up to 10,000 characters of plain text; lazy translations are read in the active language.
@@ -51,12 +51,12 @@ class ContentOptions(TypedDict, total=False):
 
 
 class SendOptions(ContentOptions, total=False):
-    """How it is sent, too.
+    """The options of ``ContentOptions``, and those that say how the event is sent.
 
     Attributes:
         collapse_key: a listed notification of the same recipient, type, topic and key is deleted (reason
             ``replaced``) in the transaction that lists this one; up to 200 characters.
-        deliver_at: not before this time; it stays staged until then.
+        deliver_at: listed at this time and not before; staged until then.
     """
 
     collapse_key: str
@@ -64,10 +64,10 @@ class SendOptions(ContentOptions, total=False):
 
 
 class NotifyOptions(SendOptions, total=False):
-    """All of them.
+    """All options of ``notify`` and ``notify_many``.
 
     Attributes:
-        replay_of: the id of the notification that this one shows again.
+        replay_of: the id of the notification that this one delivers again.
     """
 
     replay_of: UUID | None
@@ -146,8 +146,9 @@ def notify_many(
 
 
 def _savepoint() -> AbstractContextManager[object]:
-    """Within a transaction, so that an error leaves the caller's to go on; alone, what is stored at once
-    needs no transaction around it.
+    """Return a savepoint inside a transaction, so that after an error the caller's transaction can go on.
+
+    Outside of one, what is stored by one statement needs no transaction around it.
     """
     return nullcontext() if transaction.get_autocommit() else transaction.atomic()
 
@@ -157,15 +158,15 @@ def _insert(event: Event, rows: Sequence[Row]) -> None:
     if not rows:
         insert_row(event)
         return
-    # Within a transaction the database looks at its end alone whether a recipient exists; the caller would
-    # hear it from there.
+    # Inside a transaction the database checks only at its end whether a recipient exists, and the caller
+    # would get the error from there.
     owner = "" if transaction.get_autocommit() else "recipient_id"
     if insert_with_children(event, Notification, "event_id", columns, rows, owner=owner) < len(rows):
         check_users_exist([row[0] for row in rows], field="recipient")
 
 
 def recipient_key(recipient: Any) -> Any:
-    """The primary key of a user that is given as an object or by its key, a key as text (``"7"``) included.
+    """Return the primary key of a user, given as an object or by the key, also as text (``"7"``).
 
     Raises:
         InvalidInput: it is anonymous, not saved, or can be no key.

@@ -1,4 +1,4 @@
-"""What producers send over HTTP: checked as a whole, then stored as sets, all of it or none."""
+"""Publish what producers send over HTTP: check it as a whole, then store it as sets, all of it or none."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ MAX_BATCH_RECIPIENTS: Final = 10_000
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Producer:
-    """Who sends.
+    """The sender of a request, and what they may send.
 
     Attributes:
         user_id: primary key of the user who sends, or for whom a token does; what they sent they may
             withdraw.
-        source: the same for people: username and token.
+        source: username and token, to be read by people.
         limits: the types and topics that may be sent; empty for all.
     """
 
@@ -52,13 +52,13 @@ class Producer:
             check_sender(event_type, self.limits)
             self.check_within_limits(event_type, topic)
         except (TypeNotAllowed, OutsideLimits) as error:
-            raise type(error)(_told_of(prefix, str(error))) from None
+            raise type(error)(_with_prefix(prefix, str(error))) from None
 
     def check_within_limits(self, event_type: str, topic: str) -> None:
         """Refuse a type or topic outside the limits.
 
         Raises:
-            OutsideLimits: it is.
+            OutsideLimits: the type or topic is outside.
         """
         # No token is limited to categories or levels.
         if not self.limits.admits(SubjectValues(event_type, topic)):
@@ -67,7 +67,7 @@ class Producer:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Draft:
-    """One event that a producer wants sent; the fields are those of ``notify``."""
+    """An event as a producer asks for it to be sent; the fields are those of ``notify``."""
 
     audience: Audience
     event: UntypedEvent
@@ -113,8 +113,8 @@ def publish(producer: Producer, draft: Draft) -> list[UUID] | Broadcast:
 def publish_batch(producer: Producer, drafts: Sequence[Draft]) -> list[list[UUID]]:
     """Send several events: all of them or, if anything is wrong, none.
 
-    As ``publish``; errors name the draft, such as ``items.3.title``. Each event may have 1,000 recipients,
-    and all of them together 10,000.
+    As for ``publish``; errors name the draft, such as ``items.3.title``. Each event may have 1,000
+    recipients, and all of them together 10,000.
 
     Returns:
         The public ids for each draft.
@@ -124,8 +124,8 @@ def publish_batch(producer: Producer, drafts: Sequence[Draft]) -> list[list[UUID
     keys = [first_keys(item, MAX_DIRECT + 1) for item in recipients]
     errors = {
         f"{prefix}to": f"has more than {MAX_DIRECT} recipients; send it by itself"
-        for prefix, found in zip(prefixes, keys, strict=True)
-        if len(found) > MAX_DIRECT
+        for prefix, draft_keys in zip(prefixes, keys, strict=True)
+        if len(draft_keys) > MAX_DIRECT
     }
     if not errors and sum(map(len, keys)) > MAX_BATCH_RECIPIENTS:
         errors["items"] = f"have more than {MAX_BATCH_RECIPIENTS} recipients in all; send them in parts"
@@ -137,7 +137,7 @@ def publish_batch(producer: Producer, drafts: Sequence[Draft]) -> list[list[UUID
 def _prepare(
     producer: Producer, drafts: Sequence[Draft], prefixes: Sequence[str]
 ) -> tuple[list[Event], list[Recipients]]:
-    """Events that are not saved, and whom they are for; everything is checked."""
+    """Check drafts; return their events, unsaved, and their recipients."""
     for draft, prefix in zip(drafts, prefixes, strict=True):
         producer.check_may_send(draft.event.type_name, draft.topic, prefix=prefix)
     errors = FieldErrors()
@@ -155,8 +155,9 @@ def _prepare(
 def _build(producer: Producer, draft: Draft, prefix: str) -> Event:
     try:
         event = build_event(
-            draft.event, title=draft.title, body=draft.body, url=draft.url, topic=draft.topic, level=draft.level,
-            actor=draft.actor, actions=draft.actions, expires_at=draft.expires_at, source=producer.source,
+            draft.event, title=draft.title, body=draft.body, url=draft.url, topic=draft.topic,
+            level=draft.level, actor=draft.actor, actions=draft.actions, expires_at=draft.expires_at,
+            source=producer.source,
         )  # fmt: skip
         check_schedule(draft.deliver_at, draft.expires_at)
         if errors := text_errors({"collapse_key": draft.collapse_key}):
@@ -164,38 +165,39 @@ def _build(producer: Producer, draft: Draft, prefix: str) -> Event:
     except InvalidInput as error:
         raise InvalidInput({f"{prefix}{name}": text for name, text in error.errors.items()}) from None
     except HubError as error:
-        raise type(error)(_told_of(prefix, str(error))) from None
+        raise type(error)(_with_prefix(prefix, str(error))) from None
     event.producer_id = producer.user_id
     return event
 
 
-def _told_of(prefix: str, sentence: str) -> str:
-    """A sentence that names its draft, such as ``items.3: …``, where there are several."""
+def _with_prefix(prefix: str, sentence: str) -> str:
+    """Return a sentence that names its draft, such as ``items.3: …``, if there are several drafts."""
     return f"{prefix.removesuffix('.')}: {sentence}" if prefix else sentence
 
 
 def _store(
     drafts: Sequence[Draft], events: Sequence[Event], keys: Sequence[Sequence[Any]]
 ) -> list[list[UUID]]:
-    """Store events and what they are for their recipients, all or none; an event without a recipient is not
-    stored.
+    """Store events and their notifications, all or none; return the public ids for each event.
+
+    An event without a recipient is not stored.
     """
-    ids = [[new_public_id() for _ in found] for found in keys]
+    ids = [[new_public_id() for _ in draft_keys] for draft_keys in keys]
     rows = [
         [
             (user_id, public_id, draft.collapse_key, draft.deliver_at)
-            for user_id, public_id in zip(found, own, strict=True)
+            for user_id, public_id in zip(draft_keys, draft_ids, strict=True)
         ]
-        for draft, found, own in zip(drafts, keys, ids, strict=True)
+        for draft, draft_keys, draft_ids in zip(drafts, keys, ids, strict=True)
     ]
-    _insert([(event, own) for event, own in zip(events, rows, strict=True) if own])
+    _insert([(event, event_rows) for event, event_rows in zip(events, rows, strict=True) if event_rows])
     now = timezone.now()
     sequence_on_commit(
         (
             user_id
-            for draft, found in zip(drafts, keys, strict=True)
+            for draft, draft_keys in zip(drafts, keys, strict=True)
             if draft.deliver_at is None or draft.deliver_at <= now
-            for user_id in found
+            for user_id in draft_keys
         ),
         [event for event in events if event.pk],
     )
@@ -208,8 +210,8 @@ def _insert(events: Sequence[tuple[Event, Sequence[Row]]]) -> None:
         [(event, rows)] = events
         insert_with_children(event, Notification, "event_id", columns, rows)
         return
-    # Without a savepoint: inside another transaction, that of an idempotency key, an error ends that one
-    # anyhow.
+    # Without a savepoint: inside another transaction, such as that of an idempotency key, an error ends that
+    # one anyhow.
     with transaction.atomic(savepoint=False):
         Event.objects.bulk_create([event for event, _ in events])
         insert_rows(

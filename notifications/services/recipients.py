@@ -21,14 +21,14 @@ from notifications.services.notify import recipient_key
 from notifications.sql.arrays import AnyOf
 from notifications.sql.prepared import Prepared, Slots
 
-MAX_NAMES_ASKED: Final = 5_000  # in one query
+MAX_NAMES_IN_QUERY: Final = 5_000
 MAX_NAMES_SHOWN: Final = 20  # in an error
 _SHOWN_LENGTH: Final = 100
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Recipients:
-    """Whom a send is for.
+    """The recipients of a send.
 
     Attributes:
         users: saved users, or their primary keys; kept as keys.
@@ -48,15 +48,15 @@ class Recipients:
         object.__setattr__(self, "groups", tuple(dict.fromkeys(map(_group_key, self.groups))))
 
     def count(self, *, limit: int | None = None) -> int:
-        """How many active users that is. One query.
+        """Return the number of active users among them. One query.
 
         Args:
-            limit: stop counting there.
+            limit: the number at which to stop counting.
         """
         return self._users()[:limit].count()
 
     def keys(self, *, limit: int) -> list[Any]:
-        """The primary keys of the first of them, in the order of their keys. One query."""
+        """Return the primary keys of the first of them, in the order of the keys. One query."""
         return list(self._users().values_list("pk", flat=True)[:limit])
 
     def _users(self) -> QuerySet[Any]:
@@ -67,10 +67,10 @@ class Recipients:
 def matching_users(
     named: Q | None, *, group_ids: Collection[int] = (), everyone: bool = False, after: Any = None
 ) -> QuerySet[Any]:
-    """Active users who are named by a condition, are in one of the groups, or are anybody; in the order of
-    their keys.
+    """Return active users in the order of their keys: those named by a condition, or in one of the groups.
 
     Args:
+        everyone: return all active users.
         after: only users with greater keys; None for all.
     """
     users = active_users().order_by("pk")
@@ -78,7 +78,7 @@ def matching_users(
         users = users.filter(pk__gt=after)
     if everyone:
         return users
-    # By subqueries and not by joins, so that nobody is found twice.
+    # By subqueries and not by joins, so that no user is found twice.
     conditions = [] if named is None else [named]
     if group_ids:
         conditions.append(Q(pk__in=_members(group_ids, after)))
@@ -93,7 +93,7 @@ def _any(conditions: list[Q]) -> Q:
 
 
 def active_users() -> QuerySet[Any]:
-    """All users who may be notified. A user model without the field has none that is inactive."""
+    """Return all users who may be notified: all, if the user model has no ``is_active``."""
     model: Any = get_user_model()
     users: QuerySet[Any] = model._default_manager.all()
     return users.filter(is_active=True) if user_model_has("is_active") else users
@@ -114,7 +114,7 @@ def _members(group_ids: Collection[int], after: Any) -> QuerySet[Any]:
 
 
 def user_model_has(name: str) -> bool:
-    """Whether the project's users have a field of this name."""
+    """Return whether the project's user model has a field of this name."""
     try:
         get_user_model()._meta.get_field(name)
     except FieldDoesNotExist:
@@ -138,11 +138,12 @@ class Audience:
 
 
 def resolve(audiences: Sequence[Audience], *, prefixes: Sequence[str] = ("",)) -> list[Recipients]:
-    """Find the users and groups of some audiences. One query for users, one for groups, each only if any is
-    named.
+    """Find the users and groups that some audiences name.
+
+    One query for users, one for groups, each only if any is named.
 
     Args:
-        audiences: what is wanted.
+        audiences: the audiences.
         prefixes: for each audience, what an error puts before the name of its field.
 
     Raises:
@@ -168,10 +169,10 @@ def resolve(audiences: Sequence[Audience], *, prefixes: Sequence[str] = ("",)) -
 
 
 def first_keys(recipients: Recipients, limit: int) -> list[Any]:
-    """The primary keys of ``limit`` recipients at most: the named ones in their order, then the others in
-    that of their keys.
+    """Return the primary keys of ``limit`` recipients at most.
 
-    One query, none when users alone are named, who were found to be active.
+    The named ones come first, in their order, then the others in the order of their keys. One query; none
+    when only users are named, because they were found to be active.
     """
     if not recipients.groups and not recipients.everyone:
         return list(recipients.users)[:limit]
@@ -189,10 +190,10 @@ def _group_key(group: Any) -> int:
 
 
 def _users(names: Collection[str]) -> dict[str, tuple[Any, bool]]:
-    """The key of each user who exists, and whether they are active, by name."""
+    """Return the key of each user who exists, and whether they are active, by name."""
     found: dict[str, tuple[Any, bool]] = {}
     for part in _parts(names):
-        # A manager that chooses among the users may choose others next time.
+        # A manager of its own kind may choose among the users, and choose others the next time.
         rows = _BY_NAME.rows(names=part) if _has_plain_manager() else _named(part)
         found |= {name: (key, all(is_active)) for name, key, *is_active in rows}
     return found
@@ -228,7 +229,9 @@ def _groups(names: Collection[str]) -> dict[str, Any]:
 
 def _parts(names: Collection[str]) -> Iterable[list[str]]:
     ordered = sorted(names)
-    return (ordered[start : start + MAX_NAMES_ASKED] for start in range(0, len(ordered), MAX_NAMES_ASKED))
+    return (
+        ordered[start : start + MAX_NAMES_IN_QUERY] for start in range(0, len(ordered), MAX_NAMES_IN_QUERY)
+    )
 
 
 def _check_known(names: Iterable[str], known: Collection[str], field: str, what: str) -> None:

@@ -1,6 +1,4 @@
-"""The staff's verb on what was sent before: what is asked for here is done by ``services.jobs.replayer``, a
-chunk at a time.
-"""
+"""Queue and cancel the staff's replays of notifications; ``services.jobs.replayer`` runs them in chunks."""
 
 from __future__ import annotations
 
@@ -34,20 +32,20 @@ from notifications.services.jobs import leases
 from notifications.services.notify import recipient_key
 from notifications.services.recipients import active_users, user_model_has
 
-MAX_IDS: Final = 1_000  # named one by one; more by a filter
+MAX_IDS: Final = 1_000  # in a selection by ids; criteria may select more
 MAX_COPY_TO: Final = 100
-_BROUGHT_BACK: Final = (Reason.USER, Reason.STAFF)
+_REDELIVERABLE_REASONS: Final = (Reason.USER, Reason.STAFF)
 
 Rows = QuerySet[Notification]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Selection:
-    """Which notifications: some by their public ids, or all that meet criteria of the staff's list.
+    """The notifications to replay: by their public ids, or all that meet criteria of the staff's list.
 
     Attributes:
-        ids: public ids; then the criteria mean nothing.
-        criteria: without any, all notifications are meant.
+        ids: public ids; if there are any, the criteria mean nothing.
+        criteria: if they are empty, all notifications are selected.
     """
 
     ids: Sequence[UUID] = ()
@@ -55,11 +53,11 @@ class Selection:
 
     @classmethod
     def stored_in(cls, job: Replay) -> Selection:
-        """The selection of a replay."""
+        """Return the selection that is stored in a replay."""
         return cls(ids=[UUID(text) for text in job.ids], criteria=Criteria.from_parameters(job.filters))
 
     def rows(self, user: Any) -> Rows:
-        """The notifications, in no order; what the member of staff sees is what is replayed.
+        """Return the notifications, in no order: those that the member of staff sees with these criteria.
 
         A few queries where there are criteria, none otherwise.
 
@@ -88,11 +86,12 @@ def start_replay(
 ) -> Replay:
     """Queue a replay.
 
-    Transaction: it is part of the caller's transaction. Once that has committed, the processes that serve do
+    Transaction: it is part of the caller's transaction. Once that has committed, the processes that serve run
     it, in transactions of at most ``max_sequence_chunk`` notifications each; the first of them begins within
     ``sweep_seconds``.
     Guarantee: each notification is taken once, whatever is killed meanwhile; what is shown again may be lost,
-    as it is stored nowhere. What the verb does not fit, when its turn comes, is left out and counted.
+    as it is stored nowhere. A notification that the verb does not apply to when it is reached is left
+    out and counted.
 
     Args:
         verb: *show*: on open streams, nothing stored, only what is listed. *redeliver*: the old one is
@@ -101,8 +100,8 @@ def start_replay(
         reason: why, for the record.
         owner: the member of staff; the replay ends when they lose the right.
         copy_to: saved users or their primary keys.
-        total_count, is_estimate: how many notifications that is, as far as is known.
-        provenance: by whom and by which door; what is made says so.
+        total_count, is_estimate: the number of notifications, as far as it is known.
+        provenance: who replays them, and by which way in; recorded with what is made.
 
     Raises:
         InvalidInput: one entry for each bad field.
@@ -129,10 +128,11 @@ def start_replay(
 
 
 def replayable(verb: ReplayVerb | str, rows: Rows) -> Rows:
-    """Those of some notifications that a verb fits now. No query.
+    """Return those of some notifications that a verb applies to now. No query.
 
-    Nothing is withdrawn, erased or expired. *show*: listed, and its recipient has a stream open. *redeliver*:
-    listed, or deleted by its recipient or by staff; the recipient is active. *copy*: it was listed once.
+    None of them is withdrawn, erased or expired. *show*: listed, and its recipient has a stream open.
+    *redeliver*: listed, or deleted by its recipient or by staff; the recipient is active. *copy*: it was
+    listed once.
     """
     now = timezone.now()
     rows = rows.filter(
@@ -143,20 +143,22 @@ def replayable(verb: ReplayVerb | str, rows: Rows) -> Rows:
             streams = StreamSession.objects.filter(StreamSession.OPEN, is_worker_alive())
             return rows.filter(Notification.LISTED, Exists(streams.filter(user_id=OuterRef("recipient_id"))))
         case ReplayVerb.REDELIVER:
-            brought_back = Change.objects.filter(
-                notification_id=OuterRef("pk"), kind=ChangeKind.DELETED, reason__in=_BROUGHT_BACK
+            user_or_staff_deleted = Change.objects.filter(
+                notification_id=OuterRef("pk"), kind=ChangeKind.DELETED, reason__in=_REDELIVERABLE_REASONS
             )
-            rows = rows.filter(Notification.LISTED | Q(deleted_at__isnull=False) & Exists(brought_back))
+            rows = rows.filter(
+                Notification.LISTED | Q(deleted_at__isnull=False) & Exists(user_or_staff_deleted)
+            )
             return rows.filter(recipient__is_active=True) if user_model_has("is_active") else rows
         case ReplayVerb.COPY:
             return rows.filter(position__isnull=False)
 
 
 class ReplayableCounts(NamedTuple):
-    """What could be replayed of some notifications now.
+    """The numbers of notifications that could be replayed now.
 
     Attributes:
-        by_verb: how many of them each verb fits.
+        by_verb: how many of them each verb applies to.
         user_count: how many recipients they have.
     """
 
@@ -165,11 +167,11 @@ class ReplayableCounts(NamedTuple):
 
 
 def count_replayable(rows: Rows, *, limit: int) -> ReplayableCounts:
-    """Count how many of some notifications each verb fits. Five queries.
+    """Count how many of some notifications each verb applies to. Five queries.
 
     Args:
         rows: the notifications.
-        limit: no more of them are looked at.
+        limit: the number of notifications that are looked at, at most.
     """
     keys = list(rows.order_by().values_list("pk", flat=True)[:limit])
     counted = Notification.objects.filter(pk__in=keys)
@@ -178,10 +180,10 @@ def count_replayable(rows: Rows, *, limit: int) -> ReplayableCounts:
 
 
 def cancel_replay(replay_id: UUID) -> Replay:
-    """End a replay where it is; what is done stays so. One that has ended already stays as it is.
+    """End a replay where it is; what is done stays. A replay that has ended already stays as it is.
 
     Raises:
-        NotFound: there is none of this id.
+        NotFound: there is no replay of this id.
     """
     leases.end_jobs(Replay.objects.all(), [replay_id], JobState.CANCELLED)
     job = Replay.objects.filter(pk=replay_id).first()

@@ -1,7 +1,8 @@
-"""What is removed by itself: which rows, after how long, by which setting.
+"""Decide which rows are removed without being asked, after how long, and by which setting.
 
-When something is removed is decided here alone; its owner knows how, a bounded number of rows at a time. The
-sweeper removes what is for the hub's own use, ``manage.py prune_notifications`` what users have been sent.
+When rows are removed is decided here alone. How they are removed, a bounded number at a time, stands with the
+services that own them. The sweeper removes rows for the hub's own use, ``manage.py prune_notifications`` what
+users have been sent.
 """
 
 from __future__ import annotations
@@ -49,14 +50,14 @@ def prune_inboxes(
     else has locked are left alone.
 
     Args:
-        cutoff: what is older goes.
+        cutoff: what is older is removed.
         dry_run: each inbox is rolled back after it was pruned, and nothing is announced.
         note: is told what was done to each inbox that had something old.
 
     Returns:
-        How many rows were removed.
+        The number of rows that were removed.
     """
-    removed, prune = 0, _try_out if dry_run else prune_inbox
+    removed, prune = 0, _prune_and_roll_back if dry_run else prune_inbox
     user_ids = inboxes_to_prune(cutoff)
     while user_ids:
         for user_id in user_ids:
@@ -69,14 +70,14 @@ def prune_inboxes(
 
 @dataclass(frozen=True, kw_only=True)
 class RetentionRule:
-    """How long some rows are kept.
+    """A rule for how long some rows are kept.
 
     Attributes:
-        description: what they are, in words.
-        models: whose rows they are.
+        description: the rows, in words.
+        models: the models of the rows.
         days_setting: the setting that says for how many days they are kept; 0 keeps them for ever.
         fixed_period: how long they are kept where no setting says so.
-        remove: removes what is older than a time, or a part of it; returns how many rows.
+        remove: removes what is older than a time, or a part of it; returns the number of rows.
     """
 
     description: str
@@ -86,7 +87,7 @@ class RetentionRule:
     remove: Callable[[datetime], int]
 
     def cutoff(self) -> datetime | None:
-        """Before when they are removed, now; None when they are kept for ever."""
+        """Return the time before which rows are removed now; None when they are kept for ever."""
         kept = (
             timedelta(days=getattr(hub_config(), self.days_setting))
             if self.days_setting
@@ -95,7 +96,7 @@ class RetentionRule:
         return timezone.now() - kept if kept else None
 
     def apply(self) -> int:
-        """Remove what is older, or a part of it; returns how many rows."""
+        """Remove what is older, or a part of it; return the number of rows."""
         cutoff = self.cutoff()
         return self.remove(cutoff) if cutoff is not None else 0
 
@@ -147,7 +148,7 @@ BROADCASTS: Final = RetentionRule(
 
 REMOVED_BY_SWEEPER: Final = (USED_TICKETS, IDEMPOTENCY_KEYS, EVENT_KEYS, STREAM_RECORDS, WORKERS)
 REMOVED_BY_COMMAND: Final = (NOTIFICATIONS, BROADCASTS)
-# The rows of which no rule speaks, and when they go.
+# The rows that no rule is about, and when they are removed.
 REMOVED_OTHERWISE: Final[dict[type[Model], str]] = {
     Event: "with the last notification, change and broadcast that has it",
     ReplayedNotification: "with its notification",
@@ -159,12 +160,12 @@ REMOVED_OTHERWISE: Final[dict[type[Model], str]] = {
 
 
 def remove_old() -> int:
-    """Remove a part of what the sweeper is to remove; returns how many rows."""
+    """Remove a part of what the sweeper is to remove; return the number of rows."""
     return sum(rule.apply() for rule in REMOVED_BY_SWEEPER)
 
 
-def _try_out(user_id: Any, cutoff: datetime) -> Pruned:
-    """What ``prune_inbox`` would do; nothing of it stays, and nothing is announced."""
+def _prune_and_roll_back(user_id: Any, cutoff: datetime) -> Pruned:
+    """Return what ``prune_inbox`` would do, and roll it back; nothing is announced."""
     with transaction.atomic():
         pruned = prune_inbox(user_id, cutoff)
         transaction.set_rollback(True)

@@ -1,7 +1,8 @@
-"""What a user, or staff for them, does with notifications: read, unread, delete, read all.
+"""Change notifications for their user: read, unread, archive, unarchive, delete, mark all read.
 
-All lock the one inbox row: inside a caller's transaction the lock lasts until that ends. All are idempotent:
-what is so already takes no position. What was changed is announced after the commit.
+All of these lock the one inbox row: inside a caller's transaction the lock lasts until that ends. All are
+idempotent: a notification that is in the state already takes no position. Changes are announced after the
+commit.
 """
 
 from __future__ import annotations
@@ -25,8 +26,10 @@ from notifications.services.notify import recipient_key
 
 
 def set_state(user: Any, ids: Iterable[UUID], *, provenance: Provenance = SYSTEM, **flags: bool) -> Outcome:
-    """Make something so of notifications. What is so already stays as it is, and takes no position; else it
-    takes one, whatever is asked.
+    """Change the state of notifications.
+
+    Each that is changed takes one position, however many flags change. One that is in that state already
+    stays as it is, and takes none.
 
     Transaction: its own, or part of the caller's, until whose end it then locks the user's inbox. Announced
     after the commit.
@@ -35,7 +38,7 @@ def set_state(user: Any, ids: Iterable[UUID], *, provenance: Provenance = SYSTEM
         user: the recipient, or its primary key.
         ids: public ids.
         provenance: who makes the change, and by which way in.
-        flags: what is to be so, by the names of ``fold.STATE_FLAGS``.
+        flags: the state to have, by the names of ``fold.STATE_FLAGS``.
 
     Returns:
         How many were changed, the ids that are not listed in this inbox, and the inbox as it is then.
@@ -43,7 +46,7 @@ def set_state(user: Any, ids: Iterable[UUID], *, provenance: Provenance = SYSTEM
     Raises:
         UserGone: there is no such user, or there was until a moment ago.
         OperationalError: the inbox was locked by others for longer than ``lock_timeout_seconds``.
-        InvalidInput: it cannot be so.
+        InvalidInput: there is no such state.
     """
     check_flags(flags)
     return _change(user, ids, lambda batch, row: batch.set_state(row, provenance, **flags))
@@ -60,15 +63,17 @@ def mark_unread(user: Any, ids: Iterable[UUID], *, provenance: Provenance = SYST
 
 
 def archive(user: Any, ids: Iterable[UUID], *, provenance: Provenance = SYSTEM) -> Outcome:
-    """Archive notifications, which also reads them. Transaction, arguments, answer and errors as for
-    ``set_state``.
+    """Archive notifications, which also reads them.
+
+    Transaction, arguments, answer and errors as for ``set_state``.
     """
     return set_state(user, ids, provenance=provenance, **VERBS["archive"])
 
 
 def unarchive(user: Any, ids: Iterable[UUID], *, provenance: Provenance = SYSTEM) -> Outcome:
-    """Put archived notifications back into the list. Transaction, arguments, answer and errors as for
-    ``set_state``.
+    """Put archived notifications back into the list.
+
+    Transaction, arguments, answer and errors as for ``set_state``.
     """
     return set_state(user, ids, provenance=provenance, **VERBS["unarchive"])
 
@@ -76,8 +81,9 @@ def unarchive(user: Any, ids: Iterable[UUID], *, provenance: Provenance = SYSTEM
 def delete(
     user: Any, ids: Iterable[UUID], *, reason: Reason | str = Reason.USER, provenance: Provenance = SYSTEM
 ) -> Outcome:
-    """Take notifications off the list for good. Transaction, arguments, answer and errors as for
-    ``set_state``.
+    """Take notifications off the list for good.
+
+    Transaction, arguments, answer and errors as for ``set_state``.
 
     Args:
         reason: what the frame says: one of the protocol's closed list.
@@ -85,21 +91,22 @@ def delete(
     Raises:
         ValueError: the reason is none of them.
     """
-    known = Reason(reason)
-    return _change(user, ids, lambda batch, row: batch.delete(row, known, provenance))
+    valid_reason = Reason(reason)
+    return _change(user, ids, lambda batch, row: batch.delete(row, valid_reason, provenance))
 
 
 def mark_all_read(
     user: Any, *, up_to: int | None = None, category: str = "", provenance: Provenance = SYSTEM
 ) -> Outcome:
-    """Mark everything read that the user had seen; what came later stays unread. One change, whatever the
-    number.
+    """Mark everything read that the user had seen; what came later stays unread.
+
+    It is one change, however many notifications there are.
 
     Transaction, answer and errors as for ``set_state``.
 
     Args:
         user: the recipient, or its primary key.
-        up_to: the position that the user saw; None for all there is.
+        up_to: the newest position that the user saw; None for the head.
         category: only this category.
         provenance: who makes the change, and by which way in.
     """
@@ -125,29 +132,31 @@ def _change(
     ids: Iterable[UUID],
     change: Callable[[LogBatch, Listed], bool],
 ) -> Outcome:
-    """Change each of these notifications; ``change`` says whether there was anything to do."""
+    """Change each of these notifications; ``change`` returns whether there was anything to do."""
     user_id = recipient_key(user)
-    wanted = list(dict.fromkeys(UUID(str(public_id)) for public_id in ids))
+    public_ids = list(dict.fromkeys(UUID(str(public_id)) for public_id in ids))
     ensure_inboxes([user_id])
     with transaction.atomic():
         inboxes = _lock(user_id)
-        rows = Notification.objects.filter(Notification.LISTED, recipient_id=user_id, public_id__in=wanted)
-        found = {
+        rows = Notification.objects.filter(
+            Notification.LISTED, recipient_id=user_id, public_id__in=public_ids
+        )
+        listed_by_id = {
             public_id: Listed(*values)
             for public_id, *values in rows.order_by("position").values_list("public_id", *Listed._fields)
         }
         batch = LogBatch(inboxes, now=timezone.now())
-        changed = sum(change(batch, listed) for listed in found.values())
+        changed = sum(change(batch, listed) for listed in listed_by_id.values())
         announce_on_commit(batch.write())
         return Outcome(
             changed=changed,
             inbox=_state(inboxes[user_id]),
-            not_found=[public_id for public_id in wanted if public_id not in found],
+            not_found=[public_id for public_id in public_ids if public_id not in listed_by_id],
         )
 
 
 def _lock(user_id: Any) -> dict[Any, Inbox]:
-    """The user's locked inbox.
+    """Lock and return the user's inbox, by its key.
 
     Raises:
         UserGone: there is no such user.

@@ -1,4 +1,4 @@
-"""What one sweep does, in order. Each serving process sweeps every ``sweep_seconds`` (``serving.routines``).
+"""Sweep: do what is due, in order. Each process that serves does so every ``sweep_seconds``.
 
 Broadcasts and replays are no part of it: each kind has a thread of its own, so that they never delay a sweep.
 """
@@ -20,13 +20,13 @@ class Step(NamedTuple):
     """A part of a sweep.
 
     Attributes:
-        name: what has become of that which it counts.
-        does: what it does, as a sentence; a failure has it in its traceback.
-        run: does it, in short transactions of its own; returns how many.
+        name: what was done to the rows that it counts.
+        description: what it does, as a sentence; a failure has it in its traceback.
+        run: does it, in short transactions of its own; returns the number of rows.
     """
 
     name: str
-    does: str
+    description: str
     run: Callable[[], int]
 
 
@@ -47,7 +47,7 @@ STEPS: Final = (
 
 
 class SweepResult(NamedTuple):
-    """What one sweep did to inboxes: how many notifications were listed, and how many expired."""
+    """The number of notifications that a sweep listed, and the number that expired."""
 
     sequenced: int
     expired: int
@@ -67,5 +67,5 @@ def _run(step: Step) -> int:
     try:
         return step.run()
     except Exception as error:
-        error.add_note(f"The step of the sweep that failed: {step.does}")
+        error.add_note(f"The step of the sweep that failed: {step.description}")
         raise

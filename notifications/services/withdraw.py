@@ -1,9 +1,8 @@
-"""Taking back what was sent: the event is marked in the caller's transaction, its notifications go after the
-commit.
+"""Withdraw events: mark them in the caller's transaction, and delete their notifications after the commit.
 
 So a withdrawal is done whole or not at all, holds no inbox while its transaction lasts, and is finished by
-the sweeper if the process dies. What is staged, scheduled or still being sent of a withdrawn event, the
-sequencer drops unseen.
+the sweeper if the process dies. Notifications of a withdrawn event that are staged, scheduled or still being
+sent are removed by the sequencer before anybody sees them.
 """
 
 from __future__ import annotations
@@ -31,10 +30,10 @@ from notifications.services.publish import Producer
 
 logger = logging.getLogger(__name__)
 
-MAX_EVENTS: Final = 500  # asked for in one query
+MAX_EVENTS: Final = 500  # in one query
 MAX_ROWS: Final = 2_000  # notifications in one transaction
-_BY: Final = ("withdrawn_by", "withdrawn_via", "withdrawn_address")
-_THERE: Final = Q(deleted_at__isnull=True, failed_at__isnull=True)
+_WITHDRAWN_BY: Final = ("withdrawn_by", "withdrawn_via", "withdrawn_address")
+_REMAINING: Final = Q(deleted_at__isnull=True, failed_at__isnull=True)
 
 
 def withdraw(
@@ -52,28 +51,29 @@ def withdraw(
     Three statements for some hundred events.
 
     Args:
-        ids: public ids. Each stands for its event, so for what was sent with it to others, too.
+        ids: public ids. Each stands for its event, and so for the notifications of its other recipients too.
         topic: instead of ids: all events of this topic and type.
         type_name: goes with ``topic``.
-        producer: only what they sent, and within their limits; None for whoever sent it.
+        producer: only what they sent, and within their limits; None for any sender.
 
     Returns:
-        How many notifications go.
+        The number of notifications that are deleted.
 
     Raises:
         InvalidInput: neither ids, nor topic and type, or both; a topic or type that no event can have.
         OutsideLimits: the producer may not send this type or topic.
     """
-    return _withdraw(_chosen(list(ids), topic, type_name, producer), producer)
+    return _withdraw(_events_to_withdraw(list(ids), topic, type_name, producer), producer)
 
 
 def withdraw_events(event_ids: Iterable[int], *, provenance: Provenance) -> int:
-    """Delete events at every recipient, also one that has none yet. Transaction, guarantee and answer as for
-    ``withdraw``.
+    """Delete events at every recipient, also events that have none yet.
+
+    Transaction, guarantee and answer as for ``withdraw``.
 
     Args:
         event_ids: primary keys; those that were withdrawn before are left as they are.
-        provenance: who takes them back and by which door, for the log of changes.
+        provenance: who withdraws them and by which way in, for the log of changes.
     """
     events = Event.objects.filter(pk__in=list(event_ids), withdrawn_at__isnull=True)
     return _withdraw(events, None, provenance)
@@ -99,7 +99,7 @@ def _withdraw(
         ]
         count, now = 0, timezone.now()
         for part in _parts(keys):
-            count += Notification.objects.filter(_THERE, event_id__in=part).count()
+            count += Notification.objects.filter(_REMAINING, event_id__in=part).count()
             Event.objects.filter(pk__in=part).update(withdrawn_at=now, is_withdrawing=True, **by)
             cancel_broadcasts_of(part)
         if keys:
@@ -114,9 +114,12 @@ def _finish_on_commit(keys: Sequence[int]) -> None:
     transaction.on_commit(finish, robust=True)
 
 
-def _chosen(ids: Collection[UUID], topic: str, type_name: str, producer: Producer | None) -> QuerySet[Event]:
-    """The events that ``withdraw`` is asked for, with what it raises; the producer's limits are still to be
-    held by each of them.
+def _events_to_withdraw(
+    ids: Collection[UUID], topic: str, type_name: str, producer: Producer | None
+) -> QuerySet[Event]:
+    """Return the events that ``withdraw`` is to delete; raises as that does.
+
+    The producer's limits have still to be checked for each of them.
     """
     if bool(ids) == bool(topic or type_name) or bool(topic) != bool(type_name):
         raise InvalidInput({"ids": "give either ids, or topic and type"})
@@ -125,14 +128,14 @@ def _chosen(ids: Collection[UUID], topic: str, type_name: str, producer: Produce
         events = events.filter(producer_id=producer.user_id)
     if ids:
         return events.filter(pk__in=Notification.objects.filter(public_id__in=ids).values("event_id"))
-    _check_can_be(topic, type_name)
+    _check_possible(topic, type_name)
     if producer is not None:
         producer.check_within_limits(type_name, topic)
     return events.filter(topic=topic, type=type_name)
 
 
-def _check_can_be(topic: str, type_name: str) -> None:
-    """Refuse what nothing can have been sent by: it is a slip, which "nothing was withdrawn" would hide."""
+def _check_possible(topic: str, type_name: str) -> None:
+    """Refuse a topic or type that no event can have: "nothing was withdrawn" would hide such a mistake."""
     errors = text_errors({"topic": topic})
     try:
         check_name(type_name)
@@ -143,8 +146,9 @@ def _check_can_be(topic: str, type_name: str) -> None:
 
 
 def finish_withdrawals() -> int:
-    """Delete the notifications of withdrawn events that are still there; for the sweeper. One query when
-    there are none.
+    """Delete the notifications of withdrawn events that are still there; for the sweeper.
+
+    One query when there are none.
 
     Transaction: several short ones; must not be called inside another. Inboxes that somebody else has locked
     are left for the next run.
@@ -160,8 +164,8 @@ def _finish(event_ids: Sequence[int], *, skip_locked: bool) -> int:
     done = 0
     for part in _parts(event_ids):
         try:
-            gone, was_busy = _delete_all(part, skip_locked=skip_locked)
-            done += gone
+            deleted, was_busy = _delete_all(part, skip_locked=skip_locked)
+            done += deleted
             if not was_busy:
                 Event.objects.filter(pk__in=part, is_withdrawing=True).update(is_withdrawing=False)
         except OperationalError:
@@ -171,9 +175,9 @@ def _finish(event_ids: Sequence[int], *, skip_locked: bool) -> int:
 
 
 def _delete_all(event_ids: Collection[int], *, skip_locked: bool) -> tuple[int, bool]:
-    """Delete in user order; how many notifications went, and whether any inbox was left out."""
-    there = Notification.objects.filter(_THERE, event_id__in=event_ids).order_by("recipient_id")
-    recipients = there.values_list("recipient_id", flat=True).distinct()
+    """Delete in user order; return the number of notifications, and whether an inbox was left out."""
+    remaining = Notification.objects.filter(_REMAINING, event_id__in=event_ids).order_by("recipient_id")
+    recipients = remaining.values_list("recipient_id", flat=True).distinct()
     done, was_busy = 0, False
     user_ids = list(recipients[: hub_config().max_sequence_chunk])
     while user_ids:
@@ -191,22 +195,24 @@ def _delete_all(event_ids: Collection[int], *, skip_locked: bool) -> tuple[int, 
 
 
 def _delete(inboxes: dict[Any, Any], event_ids: Collection[int]) -> int:
-    rows = Notification.objects.filter(_THERE, recipient_id__in=inboxes, event_id__in=event_ids)
+    rows = Notification.objects.filter(_REMAINING, recipient_id__in=inboxes, event_id__in=event_ids)
     # Under the inbox lock nothing staged can be sequenced.
     staged, _ = rows.filter(position__isnull=True).delete()
     listed = rows.filter(position__isnull=False).order_by("recipient_id", "position")
     batch = LogBatch(inboxes, now=timezone.now())
     events = Event.objects.filter(pk__in=event_ids)
-    why = {event.pk: _why(event) for event in events.only("source", "title", *_BY)}
-    found = [Listed(*row) for row in listed.values_list(*Listed._fields)[:MAX_ROWS]]
-    for row in found:
-        batch.delete(row, *why[row.event_id])
+    reasons = {
+        event.pk: _reason_and_provenance(event) for event in events.only("source", "title", *_WITHDRAWN_BY)
+    }
+    rows_to_delete = [Listed(*row) for row in listed.values_list(*Listed._fields)[:MAX_ROWS]]
+    for row in rows_to_delete:
+        batch.delete(row, *reasons[row.event_id])
     announce_on_commit(batch.write())
-    return staged + len(found)
+    return staged + len(rows_to_delete)
 
 
-def _why(event: Event) -> tuple[Reason, Provenance]:
-    """Why the notifications of a withdrawn event go, and who is to be named for it."""
+def _reason_and_provenance(event: Event) -> tuple[Reason, Provenance]:
+    """Return why the notifications of a withdrawn event are deleted, and by whom."""
     if event.withdrawn_via:
         provenance = Provenance(
             by=event.withdrawn_by, via=event.withdrawn_via, address=event.withdrawn_address
@@ -215,8 +221,8 @@ def _why(event: Event) -> tuple[Reason, Provenance]:
         provenance = Provenance(by=event.source, via=Via.PRODUCER)
     else:
         provenance = Provenance(via=Via.ADMIN)
-    # What was erased goes the same way; then it has no title any more, and staff did it, even where a
-    # producer had begun.
+    # An erased event is deleted in the same way. It has no title any more, and staff erased it, even if a
+    # producer had begun to withdraw it.
     return (Reason.WITHDRAWN if event.title else Reason.ERASED), provenance
 
 

@@ -17,7 +17,7 @@ import django
 
 # What is called last before the process dies, and whether it is done first.
 PLACES = {
-    "claimed": ("notifications.services.idempotency", "_claim"),
+    "claimed": ("notifications.services.idempotency", "_insert_key"),
     "staged": ("notifications.services.publish", "_store"),
     "answered": ("notifications.models", "IdempotencyKey.save_base"),
     "committed": ("notifications.inbox_log.sequencer", "_sequence_noted"),
