@@ -1,4 +1,4 @@
-"""To whom something is sent: users, members of groups, or everyone. Each once; inactive users never.
+"""Find the recipients of a send: users, members of groups, or everyone; each once, inactive users never.
 
 A producer names them as an ``Audience``, which is resolved to ``Recipients``.
 """

@@ -74,9 +74,9 @@ class HubServer(uvicorn.Server):
         gc.freeze()  # what was imported is never garbage
         gc.set_threshold(*GC_THRESHOLDS)
         self._on_serving()
-        self._sign_of_life_task = asyncio.create_task(self._show_life())
+        self._sign_of_life_task = asyncio.create_task(self._send_sign_of_life())
 
-    async def _show_life(self) -> None:
+    async def _send_sign_of_life(self) -> None:
         while True:
             await asyncio.sleep(SIGN_OF_LIFE_SECONDS)
             self._on_sign_of_life()

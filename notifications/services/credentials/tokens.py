@@ -62,7 +62,7 @@ class NewToken(NamedTuple):
 
     @property
     def lacks_permission(self) -> bool:
-        """Whether it has the scope to send but its user lacks the permission, so that sends are refused.
+        """Return whether it has the scope to send, but its user may not, so that sends are refused.
 
         One query at most.
         """

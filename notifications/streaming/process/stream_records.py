@@ -133,7 +133,7 @@ class StreamRecords:
 
     async def run(self) -> None:
         """Write the ends of streams soon after they happen; regularly, a sign of life and all progress."""
-        await asyncio.gather(self._write_closings(), self._show_life())
+        await asyncio.gather(self._write_closings(), self._write_sign_of_life())
 
     async def stop(self) -> None:
         """Write everything that is left, if that is possible within a moment. ``run`` must have ended."""
@@ -161,7 +161,7 @@ class StreamRecords:
                 await asyncio.sleep(timing.with_jitter(1.0))
                 self._has_closings.set()
 
-    async def _show_life(self) -> None:
+    async def _write_sign_of_life(self) -> None:
         beat = 0
         while True:
             config = hub_config()
