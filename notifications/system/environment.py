@@ -265,6 +265,6 @@ def _split(name: str, text: str) -> SplitResult:
         parts.port  # noqa: B018 (reading it raises ValueError when it is not a port)
     except ValueError:
         raise ImproperlyConfigured(
-            f"The host and port of {name} cannot be read; inside a password, %-encode @ : / ? # and %."
+            f"{name} has no host and port that can be read; inside a password, %-encode @ : / ? # and %."
         ) from None
     return parts

@@ -39,8 +39,8 @@ ELSEWHERE: Final = {
     "active", "activity", "block", "broadcast", "channel", "client", "confirmed", "delete",
     "delivered", "done", "erased", "feed", "group", "heartbeat", "held", "history", "horizon", "instance",
     "key", "kind", "latest", "lock", "log", "message", "origin", "pending", "publisher", "received",
-    "redact", "replay", "resume", "right", "role", "secret", "sender", "session", "slot", "snapshot", "status",
-    "subject", "target", "task", "tick", "token", "turn", "update", "verb", "wire", "worker",
+    "redact", "replay", "resume", "right", "role", "secret", "sender", "session", "slot", "snapshot",
+    "status", "subject", "target", "task", "tick", "token", "turn", "update", "verb", "wire", "worker",
 }  # fmt: skip
 
 

@@ -72,7 +72,7 @@ CHANGE_COLUMNS = (
     "created_position",
     "created_at",
     "up_to",
-    "category",
+    "read_category",
     "reason",
     "by",
     "via",
