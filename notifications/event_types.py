@@ -22,7 +22,7 @@ from notifications.protocol.json_types import describe_type, fits, fits_json
 
 Level = Literal["info", "success", "warning", "error"]
 LEVELS: Final[tuple[Level, ...]] = get_args(Level)
-RESERVED_SEGMENTS: Final = frozenset({"notification", "inbox", "stream"})
+RESERVED_SEGMENTS: Final = frozenset({"notification", "inbox", "stream", "run"})
 # First segments of the hub's own types: nobody is to be told over HTTP of a login that there was not.
 GUARDED_SEGMENTS: Final = frozenset({"security"})
 MAX_NAME_LENGTH: Final = 100

@@ -162,6 +162,8 @@ def test_event_type__of_an_event_type__has_its_fields_too() -> None:
         "notification.created",
         "inbox.read",
         "stream.open",
+        "run.started",
+        "run.tool.called",
     ],
 )
 def test_name__not_of_the_protocol__is_refused_at_the_declaration(name: str) -> None:
@@ -174,7 +176,8 @@ def test_name__not_of_the_protocol__is_refused_at_the_declaration(name: str) -> 
 
 
 @pytest.mark.parametrize(
-    "name", ["a.b", "a1_.b2_", "a.b.c.d", "a." + "b" * 98, "streams.open", "notifications.sent"]
+    "name",
+    ["a.b", "a1_.b2_", "a.b.c.d", "a." + "b" * 98, "streams.open", "notifications.sent", "runs.run.started"],
 )
 def test_name__of_the_protocol__is_taken_and_begins_with_its_first_segment(name: str) -> None:
     check_name(name)

@@ -144,6 +144,7 @@ def test_any_committed_row__plain_sql__is_sequenced_by_the_sweeper(ada: User) ->
     [
         {"type": "Orders"},
         {"type": "stream.open.now"},
+        {"type": "run.started"},
         {"title": " "},
         {"data": "[1]"},
         {"data": "{"},
@@ -329,6 +330,7 @@ def test_notify__lazy_title__is_read_in_the_senders_language(ada: User) -> None:
         ),
         ({"event": order_event(type_name="orders")}, "type"),
         ({"event": order_event(type_name="inbox.order.shipped")}, "type"),
+        ({"event": order_event(type_name="run.order.shipped")}, "type"),
         ({"event": UntypedEvent(type_name="a.b", fields={"x": float("nan")})}, "data"),
         ({"event": UntypedEvent(type_name="a.b", fields={"x": 2**63})}, "data"),
         ({"event": UntypedEvent(type_name="a.b", fields={"x": set()})}, "data"),

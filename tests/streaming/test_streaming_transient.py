@@ -121,7 +121,9 @@ def test_forged__frame__is_passed_over(frame: Any) -> None:
     assert list(read_events({"type": "notifications.events", "events": [item]})) == []
 
 
-@pytest.mark.parametrize("name", ["stream.close", "notification.created", "inbox.read", "x", "", 5])
+@pytest.mark.parametrize(
+    "name", ["stream.close", "notification.created", "inbox.read", "run.text", "x", "", 5]
+)
 def test_forged__name__is_passed_over(name: Any) -> None:
     item = [["1"], [], f"event: {name}\ndata: {{}}\n\n".encode(), name, ""]
     assert list(read_events({"type": "notifications.events", "events": [item]})) == []

@@ -164,6 +164,7 @@ async def test_notify_then_emit__every_hint_lost__the_notification_comes_first(
     ("event", "topic", "users", "fields"),
     [
         (UntypedEvent(type_name="stream.close", fields={}), "", 1, {"type"}),
+        (UntypedEvent(type_name="run.text", fields={}), "", 1, {"type"}),
         (UntypedEvent(type_name="notification.created", fields={}), "", 1, {"type"}),
         (UntypedEvent(type_name="Bad", fields={"a": float("nan")}), "a,b", 1, {"type", "topic", "data"}),
         (progress(), "a\nb", 1, {"topic"}),

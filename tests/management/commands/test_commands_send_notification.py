@@ -125,6 +125,7 @@ def test_send_notification__of_a_registered_type__takes_its_level() -> None:
         (["\udcff", "a.b", "--title=x"], "USER: holds a lone surrogate"),
         (["ada", "shipped", "--title=x"], "type: "),
         (["ada", "inbox.read", "--title=x"], "type: may not begin with inbox"),
+        (["ada", "run.started", "--title=x"], "type: may not begin with run"),
         (["ada", "a.b", "--title="], "title: must not be empty"),
         (["ada", "a.b", "--title=" + "x" * 201], "title: has 201 characters"),
         (["ada", "security.session.revoked", "--title=x", '--data={"count": 1}'], "data.by: is required"),

@@ -70,7 +70,8 @@ def test_event__goes_to_each_active_recipient_once(
     ("fields", "name"),
     [
         ({"to": {"users": ["nobody"]}}, "to.users"), ({"to": {}}, "to"), ({"type": "orders"}, "type"),
-        ({"type": 1}, "type"), ({"type": "stream.x"}, "type"), ({"topic": "a,b"}, "topic"),
+        ({"type": 1}, "type"), ({"type": "stream.x"}, "type"), ({"type": "run.text"}, "type"),
+        ({"topic": "a,b"}, "topic"),
         ({"topic": 1}, "topic"), ({"data": []}, "data"), ({"title": "x"}, "title"),
         ({"level": "info"}, "level"), ({"collapse_key": "x"}, "collapse_key"),
     ],
