@@ -140,15 +140,16 @@ def check_sessions(app_configs: AppConfigs, **kwargs: Any) -> Iterable[CheckMess
 
 @register
 def check_event_types(app_configs: AppConfigs, **kwargs: Any) -> Iterable[CheckMessage]:
-    """Check that the annotations of event types can be resolved, so that data can be checked against them."""
+    """Check that the fields of event types have a form in JSON, so that data can be checked against them."""
     for event_type in registry:
         try:
-            event_type.field_hints()
+            event_type.json_schema()
         except Exception as error:  # noqa: BLE001 (whatever an annotation raises)
             where = f"{event_type.__module__}.{event_type.__qualname__}"
             yield Error(
-                f"The annotations of {where} cannot be read: {error}",
-                hint="Import what they name outside of `if TYPE_CHECKING`.",
+                f"The fields of {where} cannot be described: {error}",
+                hint="docs/event-types.md says what a field may be. Import what annotations name outside of "
+                "`if TYPE_CHECKING`.",
                 id="notification_hub.E008",
             )
 

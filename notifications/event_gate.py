@@ -11,8 +11,12 @@ from notifications.exceptions import FieldErrors, InvalidInput, TypeNotAllowed, 
 from notifications.filters import Filters
 
 
-def admit(event: EventType | UntypedEvent) -> str:
+def admit(event: EventType | UntypedEvent, *, transient: bool = False) -> str:
     """Check an event against the declaration of its type.
+
+    Args:
+        event: what happened.
+        transient: whether it is sent to open streams alone, rather than as a notification.
 
     Returns:
         The data of the event as the JSON that is stored and sent on.
@@ -30,12 +34,21 @@ def admit(event: EventType | UntypedEvent) -> str:
     data, text, errors = event.data(), "", FieldErrors()
     with errors:
         check_name(event.type_name)
+        if declared is not None:
+            _check_permanence(declared, transient=transient)
     with errors:
         text = encode_data(data)
     errors.check()
     if declared is not None and (misfits := declared.data_errors(data)):
         raise InvalidInput(misfits)
     return text
+
+
+def _check_permanence(declared: type[EventType], *, transient: bool) -> None:
+    if transient and not declared.is_transient:
+        raise InvalidInput({"type": "is durable: send it as a notification"})
+    if not transient and not declared.is_durable:
+        raise InvalidInput({"type": "is transient: emit it, or send it by POST /events"})
 
 
 def check_sender(type_name: str, limits: Filters) -> None:

@@ -131,6 +131,23 @@ def test_check_event_types__an_annotation_that_cannot_be_found__is_refused_by_it
         registry.remove(Lost)
 
 
+def test_check_event_types__a_field_without_a_form_in_json__is_refused_by_its_class() -> None:
+    class Raw(EventType, name="unit.order.raw"):
+        order: bytes
+
+    class Hidden(EventType, name="unit.order.hidden", secret=("number",)):
+        number: int
+
+    try:
+        by_type = [error.msg for error in checks.check_event_types(None)]
+        assert "Hidden" in by_type[0]
+        assert "number is secret, so it must be text" in by_type[0]
+        assert "JSON has no form for <class 'bytes'>" in by_type[1]
+    finally:
+        registry.remove(Raw)
+        registry.remove(Hidden)
+
+
 def test_check_import_name__another_module_on_the_path__is_named(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

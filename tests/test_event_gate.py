@@ -4,7 +4,10 @@ everybody.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from enum import Enum
 from typing import Any, Literal, NewType, NotRequired, TypedDict
 from uuid import uuid4
@@ -37,6 +40,14 @@ class State(Enum):
     SHUT = "shut"
 
 
+@dataclass(frozen=True)
+class Stop:
+    """A part of the event."""
+
+    city: str
+    day: date
+
+
 class Size(TypedDict):
     width: float
     height: NotRequired[float]
@@ -54,6 +65,8 @@ def parcel() -> Iterator[type[EventType]]:
         size: Size | None = None
         state: State | None = None
         by: Literal[1, "road"] = 1
+        at: datetime | None = None
+        stop: Stop | None = None
 
     yield ParcelSent
     registry.remove(ParcelSent)
@@ -112,6 +125,9 @@ DOORS = {
 }
 
 
+TRANSIENT_DOORS = {"emit", "events"}
+
+
 @pytest.mark.parametrize(
     ("data", "fields"),
     [
@@ -126,6 +142,9 @@ DOORS = {
         ({"number": 7, "state": "OPEN"}, ["data.state"]),
         ({"number": 7, "by": True}, ["data.by"]),
         ({"number": 7, "color": "red"}, ["data.color"]),
+        ({"number": 7, "at": "2026-11-21T02:03:04"}, ["data.at"]),
+        ({"number": 7, "stop": {"city": "Ulm", "day": "2026-13-01"}}, ["data.stop"]),
+        ({"number": 7, "stop": {"city": "Ulm"}}, ["data.stop"]),
         ({"number": None, "color": "red", "carrier": 1}, ["data.number", "data.color", "data.carrier"]),
     ],
     ids=str,
@@ -141,6 +160,37 @@ def test_data__that_does_not_fit_its_type__is_refused_at_every_door_by_field(
 
 
 @pytest.mark.shape("embedded")
+def test_type__that_is_not_for_the_door__is_refused_at_every_door_by_its_type(ada: User) -> None:
+    class Typing(EventType, name="unit.chat.typing", durable=False):
+        pass
+
+    class Paid(EventType, name="unit.invoice.paid", transient=False):
+        pass
+
+    def refusals(name: str) -> dict[str, dict[str, str]]:
+        def ask(door: str) -> dict[str, str]:
+            User.objects.filter(username="shop").delete()
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setitem(globals(), "NAME", name)
+                return DOORS[door](ada, {})
+
+        return {door: ask(door) for door in DOORS if (door in TRANSIENT_DOORS) is (name == Paid.type_name)}
+
+    try:
+        assert list(refusals(Typing.type_name)) == ["notify", "broadcast", "publish", "batch"]
+        for refused in refusals(Typing.type_name).values():
+            assert refused == {"type": "is transient: emit it, or send it by POST /events"}
+        for refused in refusals(Paid.type_name).values():
+            assert refused == {"type": "is durable: send it as a notification"}
+        services.emit(ada, Typing())
+        services.notify(ada, Paid(), title="x")
+        assert Event.objects.get().type == Paid.type_name
+    finally:
+        registry.remove(Typing)
+        registry.remove(Paid)
+
+
+@pytest.mark.shape("embedded")
 def test_data__that_fits_its_type__passes_every_door_as_it_was_sent(ada: User, api: Api) -> None:
     services.notify(ada, untyped(GOOD), title="x")
     services.emit(ada, untyped(GOOD))
@@ -149,6 +199,17 @@ def test_data__that_fits_its_type__passes_every_door_as_it_was_sent(ada: User, a
     assert post(api, EVENTS, {"to": {"users": ["ada"]}, "type": NAME, "data": GOOD}).status == 202
     assert [item["data"] for item in listed(ada.pk).items.values()] == [GOOD] * 3
     assert {item["level"] for item in listed(ada.pk).items.values()} == {"info", "success"}
+
+
+@pytest.mark.shape("embedded")
+def test_event__with_times_and_parts__is_stored_as_json(ada: User, parcel: type[Any]) -> None:
+    at = datetime(2026, 11, 21, 2, 3, 4, tzinfo=UTC)
+    event = parcel(number=7, state=State.OPEN, at=at, stop=Stop("Ulm", at.date()))
+    services.notify(ada, event, title="x")
+    data = json.loads(Event.objects.get().data)
+    assert (data["at"], data["state"]) == ("2026-11-21T02:03:04.000000Z", "open")
+    assert data["stop"] == {"city": "Ulm", "day": "2026-11-21"}
+    assert parcel.from_data(data) == event
 
 
 def test_compose__data_that_does_not_fit__is_said_at_the_field_of_the_form(ada: User) -> None:
@@ -210,6 +271,16 @@ def test_row__by_sql_that_no_door_would_take__is_marked_failed_and_shown(
     root = client_of(make_user("root", is_staff=True, is_superuser=True))
     assert "Failed" in root.get(LIST).content.decode()
     assert reason.partition(":")[0] in root.get(page_of(failed.public_id)).content.decode()
+
+
+def test_row__of_a_transient_type__is_marked_failed(ada: User) -> None:
+    class Typing(EventType, name="unit.chat.typing", durable=False):
+        pass
+
+    try:
+        assert "type: is transient" in insert(ada, type="unit.chat.typing").failure
+    finally:
+        registry.remove(Typing)
 
 
 def test_row__of_an_unknown_type_where_the_registry_is_strict__is_marked_failed(

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Any, Literal
+from uuid import UUID
 
 import pytest
+from django.utils.functional import lazy
 
 from notifications.event_types import (
+    ICONS,
     EventType,
     Registry,
     UntypedEvent,
@@ -16,6 +23,7 @@ from notifications.event_types import (
     encode_data,
     first_segment,
     registry,
+    words_of,
 )
 from notifications.exceptions import EventTypeError, InvalidInput
 
@@ -192,6 +200,129 @@ def test_level__of_no_list__is_refused_at_the_declaration() -> None:
             pass
 
     assert "unit.order.loud" not in registry
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"icon": "rocket"}, "icon must be one of .*bell.*, not 'rocket'"),
+        ({"durable": False, "transient": False}, "durable or transient"),
+        ({"secret": ("token", "order")}, "secret names token, which is no field"),
+        ({"category": "Shipping"}, "category"),
+    ],
+    ids=str,
+)
+def test_declaration__that_cannot_be__is_refused_by_its_class(arguments: dict[str, Any], said: str) -> None:
+    with pytest.raises(EventTypeError, match=f"^Bad: .*{said}"):
+        type("Bad", (EventType,), {"__annotations__": {"order": str}}, name="unit.order.bad", **arguments)
+    assert "unit.order.bad" not in registry
+
+
+def test_icons__are_those_of_the_sprite() -> None:
+    sprite = Path(__file__).resolve().parents[1] / "static/notifications/icons.svg"
+    assert set(re.findall(r'<symbol id="([^"]+)"', sprite.read_text("utf-8"))) == ICONS
+
+
+def test_type__that_says_nothing__is_both_durable_and_transient_with_words_of_its_name(
+    shipped: type[Any],
+) -> None:
+    assert (shipped.is_durable, shipped.is_transient, shipped.secret_fields) == (True, True, frozenset())
+    described = shipped.describe()
+    assert {name: described[name] for name in ("name", "category", "category_label", "level", "label")} == {
+        "name": "unit.order.shipped",
+        "category": "unit",
+        "category_label": "Unit",
+        "level": "success",
+        "label": "Order shipped",
+    }
+    assert (described["icon"], described["durable"], described["transient"]) == ("success", True, True)
+
+
+def test_type__that_says_all__is_described_so_in_the_active_language() -> None:
+    words = {"label": "Verschickt"}
+
+    class Sent(
+        EventType,
+        name="unit.parcel.sent",
+        category="unit_shipping",
+        level="warning",
+        durable=False,
+        secret="token",
+        label=lazy(lambda: words["label"], str)(),
+        category_label="Shipping",
+        icon="bell",
+    ):
+        token: str = ""
+
+    class Lost(EventType, name="unit.parcel.lost", category="unit_shipping", category_label="Other"):
+        pass
+
+    assert Sent.secret_fields == {"token"}
+    assert Sent.describe() == {
+        "name": "unit.parcel.sent",
+        "category": "unit_shipping",
+        "category_label": "Shipping",
+        "level": "warning",
+        "label": "Verschickt",
+        "icon": "bell",
+        "durable": False,
+        "transient": True,
+        "schema": {
+            "$schema": "https://json-schema.org/draft/2020-12/schema",
+            "type": "object",
+            "properties": {"token": {"type": "string", "default": "", "writeOnly": True}},
+            "additionalProperties": False,
+        },
+    }
+    words["label"] = "Sent"
+    assert (Sent.describe()["label"], Lost.describe()["category_label"]) == ("Sent", "Shipping")
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("a.b", "A b"), ("orders.order.shipped", "Order shipped"), ("data_sync", "Data sync"),
+     ("a.big_b.c.d", "Big b c d")],
+)  # fmt: skip
+def test_words__of_a_name(name: str, words: str) -> None:
+    assert words_of(name) == words
+
+
+@dataclass(frozen=True)
+class Stop:
+    """A part of an event."""
+
+    city: str
+    at: datetime
+
+
+def test_from_data__gives_the_event_back_that_was_sent() -> None:
+    class Planned(EventType, name="unit.trip.planned"):
+        id: UUID
+        day: date
+        stops: tuple[Stop, ...] = ()
+        note: str | None = None
+
+    event = Planned(
+        id=UUID(int=7), day=date(2026, 11, 21), stops=(Stop("Ulm", datetime(2026, 11, 21, 12, tzinfo=UTC)),)
+    )
+    stored = encode_data(event.data())
+    assert json.loads(stored) == {
+        "id": "00000000-0000-0000-0000-000000000007",
+        "day": "2026-11-21",
+        "stops": [{"city": "Ulm", "at": "2026-11-21T12:00:00.000000Z"}],
+        "note": None,
+    }
+    assert Planned.from_data(json.loads(stored)) == event
+    # As it was stored before the type gained its optional fields.
+    older = {"id": "00000000-0000-0000-0000-000000000007", "day": "2026-11-21"}
+    assert Planned.from_data(older) == Planned(id=UUID(int=7), day=date(2026, 11, 21))
+    with pytest.raises(InvalidInput) as caught:
+        Planned.from_data({"day": "today", "color": "red"})
+    assert caught.value.errors == {
+        "data.id": "is required",
+        "data.day": "must be a date, such as 2026-11-21",
+        "data.color": "is no field of unit.trip.planned",
+    }
 
 
 def test_name__declared_by_two_classes__is_refused_and_names_both(shipped: type[Any]) -> None:

@@ -18,7 +18,7 @@ from django.utils.translation import gettext as _
 from notifications.exceptions import InvalidInput
 from notifications.models import MAX_TITLE_LENGTH, Event, Level
 from notifications.protocol.links import stored_actions
-from notifications.protocol.times import local_time
+from notifications.protocol.local_times import local_time
 from notifications.streaming.staff import STAFF_PATH
 
 # What a username is cut to where it is longer than any that Django's own user model admits.

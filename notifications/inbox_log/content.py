@@ -143,7 +143,7 @@ def check_transient(event: EventType | UntypedEvent, topic: str) -> str:
     """
     data, errors = "{}", FieldErrors()
     with errors:
-        data = admit(event)
+        data = admit(event, transient=True)
     with errors:
         _refuse(text_errors({"topic": topic}))
     errors.check()

@@ -1,15 +1,29 @@
-"""The times that the hub accepts, which can be shown in any time zone, and how it shows any other."""
+"""The times that the hub accepts, which can be shown in any time zone. Pure."""
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
-
-from django.utils import timezone
 
 # Python has only the years 1 to 9999, and no zone is a day or more away from UTC.
 EARLIEST: Final = datetime.min.replace(tzinfo=UTC) + timedelta(days=1)
 LATEST: Final = datetime.max.replace(tzinfo=UTC) - timedelta(days=1)
+TIME_EXAMPLE: Final = "2026-11-21T02:03:04Z"
+_TIME: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+
+
+def parse_time(value: object) -> datetime | None:
+    """Return a time of RFC 3339, which has a zone; None for anything else.
+
+    Whether every time zone can show it, ``time_problem`` says.
+    """
+    if not isinstance(value, str) or not _TIME.fullmatch(value):
+        return None
+    try:
+        return datetime.fromisoformat(value.upper())
+    except ValueError:
+        return None
 
 
 def time_problem(at: Any) -> str | None:
@@ -21,14 +35,3 @@ def time_problem(at: Any) -> str | None:
     except (OverflowError, ValueError):  # raised by a zone's rules at the edges of the calendar
         is_displayable = False
     return None if is_displayable else "must lie in the years 1 to 9999, a day away from either end"
-
-
-def local_time(at: datetime) -> datetime:
-    """Return a time in the site's time zone, or in UTC where that zone cannot show it.
-
-    Such a time may have been written by SQL; it must not break the page.
-    """
-    try:
-        return timezone.localtime(at)
-    except (OverflowError, ValueError):
-        return at

@@ -16,7 +16,7 @@ from uuid import UUID
 from notifications.event_types import LEVELS, UntypedEvent, registry
 from notifications.exceptions import FieldErrors, InvalidInput
 from notifications.models import MAX_KEY_LENGTH
-from notifications.protocol.times import time_problem
+from notifications.protocol.times import TIME_EXAMPLE, parse_time, time_problem
 from notifications.rest.inputs import fields_of, ids_of
 from notifications.services import Audience, Draft, TransientDraft
 
@@ -25,7 +25,6 @@ MAX_NAMES: Final = 10_000
 
 _TEXTS: Final = ("title", "body", "url", "topic", "actor", "collapse_key")
 _FIELDS: Final = frozenset({"to", "type", "level", "data", "actions", "deliver_at", "expires_at", *_TEXTS})
-_TIME: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 _KEY: Final = re.compile(rf"[\x20-\x7e]{{1,{MAX_KEY_LENGTH}}}")
 
 
@@ -173,12 +172,9 @@ class _Reader:
         value = self._fields.get(name)
         if value is None:
             return None
-        try:
-            if not isinstance(value, str) or not _TIME.fullmatch(value):
-                raise ValueError
-            at = datetime.fromisoformat(value.upper())
-        except ValueError:
-            self.refuse(name, "must be a time with a zone, such as 2026-11-21T02:03:04Z, or null")
+        at = parse_time(value)
+        if at is None:
+            self.refuse(name, f"must be a time with a zone, such as {TIME_EXAMPLE}, or null")
             return None
         if problem := time_problem(at):
             self.refuse(name, problem)

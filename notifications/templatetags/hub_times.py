@@ -8,7 +8,7 @@ from typing import Any
 from django import template
 from django.templatetags.tz import datetimeobject
 
-from notifications.protocol import times
+from notifications.protocol import local_times
 
 register = template.Library()
 
@@ -22,7 +22,7 @@ def local_time(at: Any) -> Any:
     """
     if not isinstance(at, datetime):
         return ""
-    local = times.local_time(at)
+    local = local_times.local_time(at)
     shown: Any = datetimeobject.combine(local.date(), local.timetz())
     shown.convert_to_local_time = False
     return shown

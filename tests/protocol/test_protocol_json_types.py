@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from enum import Enum, StrEnum
 from typing import Any, Literal, NewType, NotRequired, Optional, TypedDict
+from uuid import UUID
 
 import pytest
 
@@ -25,7 +28,18 @@ class Box(TypedDict):
     height: NotRequired[int]
 
 
+@dataclass(frozen=True)
+class Leg:
+    """A dataclass that names itself."""
+
+    to: str
+    at: datetime | None = None
+    then: list[Leg] | None = None
+
+
 Key = NewType("Key", int)
+NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
+TEXT_ID = "0197a1ff-43f0-7458-84e4-55e6c77c7973"
 
 
 @pytest.mark.parametrize(
@@ -55,6 +69,36 @@ Key = NewType("Key", int)
         (None, Optional[int], True, True),  # noqa: UP045 (the older form, too)
         (b"x", Any, True, True),
         ({"a"}, set[str], True, False),
+        (NOON, datetime, True, False),
+        (NOON.replace(tzinfo=None), datetime, False, False),
+        (datetime.max.replace(tzinfo=UTC), datetime, False, False),
+        ("2026-11-21T12:00:00Z", datetime, False, True),
+        ("2026-11-21T12:00:00.123456+14:00", datetime, False, True),
+        ("2026-11-21T12:00:00", datetime, False, False),
+        ("2026-11-21", datetime, False, False),
+        ("2026-02-30T12:00:00Z", datetime, False, False),
+        ("9999-12-31T23:59:59Z", datetime, False, False),
+        (1, datetime, False, False),
+        (NOON.date(), date, True, False),
+        (NOON, date, False, False),
+        ("2026-11-21", date, False, True),
+        ("2026-02-30", date, False, False),
+        ("20261121", date, False, False),
+        (UUID(TEXT_ID), UUID, True, False),
+        (TEXT_ID, UUID, False, True),
+        (TEXT_ID.upper(), UUID, False, True),
+        (TEXT_ID.replace("-", ""), UUID, False, False),
+        (f"{{{TEXT_ID}}}", UUID, False, False),
+        (Leg("Ulm"), Leg, True, False),
+        (Leg("Ulm", then=[Leg("Bonn", NOON)]), Leg, True, False),
+        (Leg(7), Leg, False, False),  # type: ignore[arg-type]
+        (Leg("Ulm", then=[Leg(7)]), Leg, False, False),  # type: ignore[arg-type]
+        ({"to": "Ulm"}, Leg, False, True),
+        ({"to": "Ulm", "then": [{"to": "Bonn", "at": "2026-11-21T12:00:00Z"}]}, Leg, False, True),
+        ({"to": "Ulm", "then": [{"to": "Bonn", "at": "soon"}]}, Leg, False, False),
+        ({"at": None}, Leg, False, False),
+        ({"to": "Ulm", "by": "train"}, Leg, False, False),
+        (["Ulm"], Leg, False, False),
     ],
     ids=str,
 )
@@ -73,6 +117,10 @@ def test_value__fits_an_annotation__as_python_or_as_json(
         (Color, "one of red"),
         (list[int], "a list with the declared values"),
         (Box, "an object with the declared values"),
+        (Leg, "an object with the declared values"),
+        (datetime, "a time with a zone, such as 2026-11-21T02:03:04Z"),
+        (date | None, "a date, such as 2026-11-21 or null"),
+        (UUID, "a UUID"),
         (complex, "as <class 'complex'> says"),
     ],
     ids=str,

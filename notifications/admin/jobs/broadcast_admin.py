@@ -285,7 +285,7 @@ class BroadcastAdmin(JobAdmin):
             "media": self.media + form.media,
             "title": _("Compose a notification"),
             "form": form,
-            "known_types": list(registry),
+            "known_types": [event_type for event_type in registry if event_type.is_durable],
         }
         if template == self.confirm_template:
             given, recipients = form.cleaned_data, form.recipients

@@ -13,7 +13,7 @@ from notifications.admin.links import name_of, notification_url, replay_job_url
 from notifications.http.user_agents import describe_agent
 from notifications.models import Change, ChangeKind, EndReason, Inbox, Notification, Replay, ReplayVerb
 from notifications.protocol.cursors import Cursor
-from notifications.protocol.times import local_time
+from notifications.protocol.local_times import local_time
 from notifications.selectors.staff.notification.changes import changes_of
 from notifications.selectors.staff.notification.deliveries import Deliveries, Delivery, deliveries_of
 from notifications.selectors.staff.notification.replay_traces import Source, Trace, source_of, traces_of

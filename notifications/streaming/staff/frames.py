@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from notifications.change_kinds import CHANGE_NAMES, KINDS, Carries
 from notifications.payloads import timestamp
 from notifications.protocol.cursors import Cursor
-from notifications.protocol.times import local_time
+from notifications.protocol.local_times import local_time
 from notifications.selectors import WatchedChange
 from notifications.streaming import frames
 
