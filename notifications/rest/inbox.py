@@ -89,7 +89,7 @@ class HubView(APIView):
         return response
 
     def needed_scope(self, request: Request) -> str:
-        """Return the scope that a token needs for this request."""
+        """Return the scope that a token needs for this request; an empty one if any token will do."""
         return Scope.READ if request.method in SAFE_METHODS else Scope.INBOX
 
     def options(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Response:

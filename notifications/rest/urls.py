@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.urls import path, register_converter
 
 from notifications.rest import inbox
+from notifications.rest.event_types import EventTypesView, EventTypeView
 from notifications.rest.inputs import IdConverter
 from notifications.rest.publish import BatchView, EventsView, JobView, PublishView, WithdrawView
 from notifications.rest.schema.views import SchemaView
@@ -20,6 +21,8 @@ urlpatterns = [
     path("notifications/counts", inbox.CountsView.as_view(), name="counts"),
     path("publish/jobs/<hub_id:broadcast_id>", JobView.as_view(), name="job"),
     path("schema", SchemaView.as_view(), name="schema"),
+    path("event-types", EventTypesView.as_view(), name="event_types"),
+    path("event-types/<str:name>", EventTypeView.as_view(), name="event_type"),
     path("events", EventsView.as_view(), name="events"),
     path("publish", PublishView.as_view(), name="publish"),
     path("publish/batch", BatchView.as_view(), name="publish_batch"),

@@ -86,11 +86,11 @@ class HasScope(BasePermission):
         """Return True.
 
         Raises:
-            MissingScope: the token lacks the one that the view's ``needed_scope`` names.
+            MissingScope: the token lacks the one that the view's ``needed_scope`` names, if it names one.
         """
         if (token := token_of(request)) is not None:
             needed = view.needed_scope(request)
-            if needed not in token.scope_set:
+            if needed and needed not in token.scope_set:
                 raise MissingScope(needed)
         return True
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from notifications.change_kinds import CHANGE_NAMES, OBJECT_KINDS
-from notifications.event_types import LEVELS, MAX_NAME_LENGTH
+from notifications.event_types import ICONS, LEVELS, MAX_NAME_LENGTH
 from notifications.filters import MAX_VALUE_LENGTH, NAMES, PLURALS
 from notifications.models import (
     MAX_ACTOR_LENGTH,
@@ -164,6 +164,17 @@ SCHEMAS: Final[dict[str, Schema]] = {
         ),
         closed=True,
     ),
+    "EventType": obj({
+        "name": TYPE,
+        "category": TEXT,
+        "category_label": TEXT,
+        "level": {"enum": list(LEVELS)},
+        "label": TEXT,
+        "icon": {"enum": sorted(ICONS)},
+        "durable": BOOLEAN,
+        "transient": BOOLEAN,
+        "schema": {"type": "object", "description": "The JSON Schema, 2020-12, of the data."},
+    }),
     "Sent": obj({"count": COUNT, "ids": several(ID)}),
     "Job": obj(
         {
@@ -251,6 +262,7 @@ IF_NONE_MATCH: Final = parameter(
     "If-None-Match", "header", TEXT, "The ETag of the answer that the client has."
 )
 ETAG: Final[Schema] = {"ETag": {"schema": {"type": "string", "pattern": '^"[a-z2-7]{8}-[0-9]+"$'}}}
+DIGEST: Final[Schema] = {"ETag": {"schema": {"type": "string", "pattern": '^"[0-9a-f]{32}"$'}}}
 RETRY_AFTER: Final[Schema] = {
     "Retry-After": {"schema": {"type": "string", "pattern": "^[0-9]+$"}, "description": "In seconds."}
 }

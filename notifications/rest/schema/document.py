@@ -32,6 +32,7 @@ _TAGS: Final = {
     "reading": "The user's own inbox: the list, the changes after a cursor, and the user's actions.",
     "stream": "The same, live.",
     "publishing": f"For producers, whose user has the permission `{permissions.SEND}`.",
+    "event types": "What installed apps declare: what may be sent, and how to show it.",
     "range dialect": "The inbox as KERIA and SignifyPy clients read it.",
     "about": "This description.",
 }

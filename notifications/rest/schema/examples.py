@@ -6,6 +6,7 @@ import json
 from typing import Any, Final
 
 from notifications.notification_states import STATE
+from notifications.protocol.json_schema import DIALECT
 from notifications.protocol.problems import PROBLEMS, problem_document
 
 _ID: Final = "01a1ff43-82ff-7458-84e4-55e6c77c7973"
@@ -76,6 +77,23 @@ OF_SHAPES: Final[dict[str, Any]] = {
         "data": {"done": 3, "total": 10},
     },
     "Draft": DRAFT,
+    "EventType": {
+        "name": "orders.order.shipped",
+        "category": "shipping",
+        "category_label": "Shipping",
+        "level": "success",
+        "label": "Order shipped",
+        "icon": "inbox",
+        "durable": True,
+        "transient": False,
+        "schema": {
+            "$schema": DIALECT,
+            "type": "object",
+            "properties": {"order_id": {"type": "integer"}, "carrier": {"type": "string", "default": ""}},
+            "required": ["order_id"],
+            "additionalProperties": False,
+        },
+    },
     "Sent": {"count": 1, "ids": [_ID]},
     "Job": {
         "id": _ID,

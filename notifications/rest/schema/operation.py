@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from notifications.models import Scope
 from notifications.rest.schema.components import RATE_LIMIT, SECURITY, Schema, refusals
 from notifications.rest.schema.examples import named
+
+ANY_SCOPE: Final = "any"
 
 
 class Operation(NamedTuple):
@@ -18,7 +20,7 @@ class Operation(NamedTuple):
         problems: the codes of the closed list that it may refuse with.
         parameters: of path, query and headers.
         body: the shape of the body; None when it takes none.
-        scope: what a token needs; empty when nobody is asked.
+        scope: what a token needs, or that any will do; empty when nobody is asked.
         needs_body: False when the body may be left out.
         examples: of bodies, by a few words about each.
         refusal_headers: that each refusal has.
@@ -45,7 +47,11 @@ class Operation(NamedTuple):
             "security": SECURITY if self.scope else [{}],
         }
         if self.scope:
-            operation["description"] = f"A token needs the scope `{self.scope}`."
+            operation["description"] = (
+                "Any token will do."
+                if self.scope == ANY_SCOPE
+                else f"A token needs the scope `{self.scope}`."
+            )
         if self.body is not None:
             content: Schema = {"schema": self.body}
             if self.examples:

@@ -6,12 +6,13 @@ from typing import Any, Final
 
 from notifications.models import MAX_KEY_LENGTH, MAX_TOPIC_LENGTH, OpenedBy, Scope
 from notifications.notification_states import CONTRADICTORY_FLAGS, STATE_FLAGS
-from notifications.rest import drafts, inbox, inputs, keria, publish, streams
+from notifications.rest import drafts, event_types, inbox, inputs, keria, publish, streams
 from notifications.rest.schema import examples
 from notifications.rest.schema.components import (
     BOOLEAN,
     COUNT,
     CURSOR,
+    DIGEST,
     ETAG,
     FILTERS,
     ID,
@@ -32,7 +33,7 @@ from notifications.rest.schema.components import (
     query,
     several,
 )  # fmt: skip
-from notifications.rest.schema.operation import Operation
+from notifications.rest.schema.operation import ANY_SCOPE, Operation
 from notifications.rest.schema.views import FORMATS, SchemaView
 
 # Any request may get these: for a Host that is not served, a NUL in its query, a body that is too large, or a
@@ -52,6 +53,7 @@ _OUTCOME: Final = answer(
     {"$ref": "#/components/schemas/Outcome"}, "What the action did, and the inbox after it."
 )
 _NOT_MODIFIED: Final = answer(None, "The client has the answer already.", headers=ETAG)
+_SAME: Final = answer(None, "The client has the answer already.", headers=DIGEST)
 _JOB: Final = answer({"$ref": "#/components/schemas/Job"}, "Its progress.")
 _INTERVAL: Final[Schema] = {
     "X-Poll-Interval": {
@@ -303,6 +305,27 @@ PUBLISHING: Final[dict[tuple[Any, str], Operation]] = {
     ),
 }
 
+_EVENT_TYPE: Final[Schema] = {"$ref": "#/components/schemas/EventType"}
+TYPES: Final[dict[tuple[Any, str], Operation]] = {
+    (event_types.EventTypesView, "get"): Operation(
+        "The event types that are declared",
+        {
+            "200": answer(several(_EVENT_TYPE), "All of them, ordered by name.", headers=DIGEST),
+            "304": _SAME,
+        },
+        CREDENTIAL,
+        (IF_NONE_MATCH,),
+        scope=ANY_SCOPE,
+    ),
+    (event_types.EventTypeView, "get"): Operation(
+        "One event type",
+        {"200": answer(_EVENT_TYPE, "Its declaration.", headers=DIGEST), "304": _SAME},
+        (*CREDENTIAL, "not_found"),
+        (parameter("name", "path", TYPE), IF_NONE_MATCH),
+        scope=ANY_SCOPE,
+    ),
+}
+
 _STREAM: Final[Schema] = obj({
     "id": ID,
     "client": {"type": ["string", "null"], "format": "uuid"},
@@ -370,6 +393,7 @@ TAGS: Final = {
     "reading": READING,
     "stream": STREAMS,
     "publishing": PUBLISHING,
+    "event types": TYPES,
     "range dialect": DIALECT,
     "about": ABOUT,
 }
