@@ -275,6 +275,11 @@ class HubConfig:
         False,
         why="refuse event types that no installed app registers, also from HTTP producers",
     )
+    secret_keys: tuple[str, ...] = option(
+        (),
+        why="more endings of keys whose values are redacted in transient events, beside `password`, "
+        "`passwd`, `secret`, `token`, `api_key`, `authorization`, `cookie` and `private_key`",
+    )
     cors_origins: tuple[str, ...] = option(
         (),
         check=check_origins,

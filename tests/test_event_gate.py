@@ -21,7 +21,8 @@ from notifications.event_types import EventType, UntypedEvent, registry
 from notifications.exceptions import InvalidInput, UnknownEventType
 from notifications.models import Event, Notification
 from notifications.services import Recipients
-from tests.helpers.api import BATCH, PUBLISH, WITHDRAW, Api, draft, post, producer_api
+from notifications.testing import capture_events
+from tests.helpers.api import BATCH, PUBLISH, WITHDRAW, Api, draft, post, producer_api, transient
 from tests.helpers.factories import make_producer, make_user
 from tests.helpers.oracle import listed
 from tests.helpers.staff import BROADCASTS, LIST, client_of, page_of
@@ -311,6 +312,74 @@ def test_scheduled__through_a_door__is_not_held_to_what_its_type_became(
             services.notify(ada, untyped({}), title="x")
     finally:
         registry.remove(Renewed)
+
+
+# --- what is secret
+
+
+@pytest.fixture
+def emitted() -> Iterator[list[Any]]:
+    with capture_events() as events:
+        yield events
+
+
+SENT = {"user_token": "x", "list": [{"API-Key": {"a": 1}}], "text": '{"cookie": "y", "n": 1}', "tokens": 7}
+SHOWN = {
+    "user_token": "[redacted]",
+    "list": [{"API-Key": "[redacted]"}],
+    "text": '{"cookie":"[redacted]","n":1}',
+    "tokens": 7,
+}
+
+
+@pytest.mark.shape("embedded")
+def test_secret_key__in_a_transient_event__is_redacted_at_both_doors(
+    ada: User, api: Api, emitted: list[Any]
+) -> None:
+    services.emit(ada, UntypedEvent(type_name="unit.login.tried", fields=SENT))
+    assert post(api, EVENTS, transient(ada, type="unit.login.tried", data=SENT)).status == 202
+    assert [event.data for event in emitted] == [SHOWN, SHOWN]
+
+
+@pytest.mark.shape("embedded")
+def test_secret_key__in_a_notification__stays_unless_its_type_says_otherwise(ada: User, api: Api) -> None:
+    services.notify(ada, UntypedEvent(type_name="unit.login.tried", fields=SENT), title="x")
+    assert post(api, PUBLISH, draft(ada, type="unit.login.tried", data=SENT)).status == 201
+    assert [item["data"] for item in listed(ada.pk).items.values()] == [SENT, SENT]
+
+
+@pytest.mark.shape("embedded")
+def test_secret_key__of_the_setting__is_redacted_too(ada: User, emitted: list[Any], settings: Any) -> None:
+    settings.NOTIFICATION_HUB = {"secret_keys": ("iban",)}
+    services.emit(ada, UntypedEvent(type_name="a.b", fields={"IBAN": "DE", "password": "x", "bank": "y"}))
+    assert emitted[0].data == {"IBAN": "[redacted]", "password": "[redacted]", "bank": "y"}
+
+
+@pytest.mark.shape("embedded")
+def test_secret_field__of_a_declared_type__is_redacted_at_every_door_after_it_was_checked(
+    ada: User, api: Api, emitted: list[Any]
+) -> None:
+    class Invited(EventType, name="unit.member.invited", secret=("code",)):
+        code: str
+        at: date | None = None
+
+    event = Invited(code="1234", at=date(2026, 11, 21))
+    shown = {"code": "[redacted]", "at": "2026-11-21"}
+    data = event.data()
+    try:
+        services.notify(ada, event, title="x")
+        services.broadcast(Recipients(users=[ada]), event, title="x")
+        assert post(api, PUBLISH, draft(ada, type=Invited.type_name, data=data)).status == 201
+        assert post(api, BATCH, [draft(ada, type=Invited.type_name, data=data)]).status == 201
+        assert [json.loads(stored) for stored in Event.objects.values_list("data", flat=True)] == [shown] * 4
+        services.emit(ada, event)
+        assert post(api, EVENTS, transient(ada, type=Invited.type_name, data=data)).status == 202
+        assert [item.data for item in emitted] == [shown] * 2
+        answer = post(api, PUBLISH, draft(ada, type=Invited.type_name, data={"code": 1234}))
+        assert list(answer.problem["errors"]) == ["data.code"]
+        assert Invited.from_data(shown) == Invited(code="[redacted]", at=event.at)
+    finally:
+        registry.remove(Invited)
 
 
 # --- types that not every producer may send
