@@ -80,7 +80,7 @@ def test_the_table__names_each_method_of_each_path() -> None:
     names = {pattern.name for pattern in urls.urlpatterns} - {"events"}  # another application has its GET
     assert names == {
         "list", "actions", "changes", "counts", "notification", "ticket", "job", "publish", "publish_batch",
-        "publish_withdraw", "schema", "stream", "streams",
+        "publish_withdraw", "schema", "stream", "streams", "event_types", "event_type",
     }  # fmt: skip
 
 
@@ -96,6 +96,8 @@ ALLOWED = {
     "/api/v1/publish/withdraw": "POST, OPTIONS",
     "/api/v1/publish/jobs/{id}": "GET, DELETE, HEAD, OPTIONS",
     "/api/v1/schema": "GET, HEAD, OPTIONS",
+    "/api/v1/event-types": "GET, HEAD, OPTIONS",
+    "/api/v1/event-types/security.session.new": "GET, HEAD, OPTIONS",
     "/api/v1/streams": "GET, HEAD, OPTIONS",
     "/api/v1/streams/{id}": "DELETE, OPTIONS",
 }

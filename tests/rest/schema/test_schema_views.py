@@ -19,7 +19,7 @@ def test_docs__in_a_browser__show_every_part_and_ask_no_other_host(
     hosts: list[str] = []
     page.on("request", lambda request: hosts.append(request.url))
     page.goto(f"{live_hub.base_url}/api/docs/")
-    expect(page.locator(".opblock-tag")).to_have_count(5)
+    expect(page.locator(".opblock-tag")).to_have_count(6)
     operation = page.locator("#operations-reading-list_get")
     operation.locator(".opblock-summary").click()
     expect(operation.locator(".responses-table").first).to_be_visible()

@@ -196,5 +196,12 @@ def test_disconnect__is_noticed_within_a_second_and_many_leave_nothing_behind(hu
 
     # What stays behind of a visit stays each time; what a busy machine made the process take once, once.
     assert any(growth() < max(6 * MEGABYTE, 1_000 * VISITS) for _ in range(3))
-    wait_until(lambda: left() <= before, what=f"no more threads and files than {before}")
+    # A pool may have grown once more meanwhile, by far less than one thing for each visit.
+    few = VISITS // 10
+
+    def is_nothing_left() -> bool:
+        threads, files = left()
+        return threads <= before[0] + few and files <= before[1] + few
+
+    wait_until(is_nothing_left, what=f"hardly more threads and files than {before}")
     assert complaints(hub.output()) == []
