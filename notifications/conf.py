@@ -254,6 +254,18 @@ class HubConfig:
         why="publishing requests of one producer in a minute, at once or evenly; a batch is one. 0 is no "
         "limit",
     )
+    run_log_events: int = option(
+        10_000,
+        minimum=100,
+        maximum=10_000_000,
+        why="events of a run that its log keeps, before it is trimmed",
+    )
+    run_log_bytes: int = option(
+        4_194_304, minimum=65_536, maximum=2**30, why="bytes of events that the log of a run keeps, likewise"
+    )
+    run_log_seconds: int = option(
+        3_600, minimum=1, maximum=2_592_000, why="seconds that the log of a run is kept after its end"
+    )
     retention_days: int = option(
         0,
         minimum=0,

@@ -8,7 +8,8 @@ from typing import Any, Final, NamedTuple
 
 # Made once: ``json.dumps`` would build an encoder for each event.
 _ENCODER: Final = json.JSONEncoder(ensure_ascii=True, allow_nan=False, separators=(",", ":"))
-_ENVELOPE: Final = frozenset({"event", "run", "number", "at"})
+# What every event has beside the fields of its kind.
+ENVELOPE: Final = frozenset({"event", "run", "number", "at"})
 
 
 class RunEvent(NamedTuple):
@@ -41,14 +42,14 @@ class LoggedEvent(NamedTuple):
     def to_json(self) -> str:
         """One line of ASCII JSON: the data of the event's frame, and its entry in a poll."""
         about = {"event": self.event.kind, "run": self.run, "number": self.number, "at": self.at}
-        rest = {name: value for name, value in self.event.fields.items() if name not in _ENVELOPE}
+        rest = {name: value for name, value in self.event.fields.items() if name not in ENVELOPE}
         return encode(about | rest)
 
     @classmethod
     def from_json(cls, text: str | bytes) -> LoggedEvent:
         """Read back what ``to_json`` wrote."""
         data = json.loads(text)
-        fields = {name: value for name, value in data.items() if name not in _ENVELOPE}
+        fields = {name: value for name, value in data.items() if name not in ENVELOPE}
         return cls(data["run"], data["number"], data["at"], RunEvent(data["event"], fields))
 
 
