@@ -27,10 +27,12 @@ from notifications.conf import hub_config
 from notifications.event_types import registry
 from notifications.models import Inbox
 from notifications.permissions import APP_LABEL
+from notifications.run_log.opening import redis_host
 from notifications.sql.dialect import is_postgresql, is_sqlite
 from notifications.system.environment import worker_count
 
 MIN_SQLITE: Final = (3, 37, 0)
+REDIS_WAIT_SECONDS: Final = 1.0  # no start waits longer for a Redis that hangs
 PACKAGE: Final = "notifications"
 FOLDER: Final = Path(__file__).resolve().parent
 
@@ -123,6 +125,23 @@ def check_channel_layer(app_configs: AppConfigs, **kwargs: Any) -> Iterable[Chec
             "Without a channel layer, streams find changes by reconciliation only, seconds late.",
             hint="Configure CHANNEL_LAYERS: in-memory for one process, channels_redis for several.",
             id="notification_hub.W001",
+        )
+
+
+@register
+def check_redis_memory(app_configs: AppConfigs, **kwargs: Any) -> Iterable[CheckMessage]:
+    """Check that the Redis which has the logs of runs evicts none of them; where it answers at once."""
+    if (host := redis_host()) is None:
+        return
+    # Imported here, because an embedded hub needs nothing of Redis.
+    from notifications.run_log.redis_store import maxmemory_policy
+
+    policy = maxmemory_policy(host, max_wait_seconds=REDIS_WAIT_SECONDS)
+    if policy not in (None, "noeviction"):
+        yield CheckWarning(
+            f"Redis evicts keys when its memory is full ({policy}): the logs of runs would be lost.",
+            hint="Set maxmemory-policy to noeviction, or give the hub a Redis of its own.",
+            id="notification_hub.W007",
         )
 
 
