@@ -142,10 +142,7 @@ class HubConfig:
         "off",
     )
     drain_seconds: float = option(
-        5.0,
-        minimum=0.1,
-        maximum=60,
-        why="seconds within which open streams are closed at a stop",
+        5.0, minimum=0.1, maximum=60, why="seconds within which open streams are closed at a stop"
     )
     retry_milliseconds: int = option(
         2_000,
@@ -173,10 +170,7 @@ class HubConfig:
         "up",
     )
     max_backlog_page: int = option(
-        200,
-        minimum=1,
-        maximum=10_000,
-        why="changes read at a time for a backlog or a refill",
+        200, minimum=1, maximum=10_000, why="changes read at a time for a backlog or a refill"
     )
     max_exact_backlog: int = option(
         1_000,
@@ -284,8 +278,7 @@ class HubConfig:
         "`/notifications` at the root",
     )
     strict_event_types: bool = option(
-        False,
-        why="refuse event types that no installed app registers, also from HTTP producers",
+        False, why="refuse event types that no installed app registers, also from HTTP producers"
     )
     secret_keys: tuple[str, ...] = option(
         (),

@@ -91,13 +91,11 @@ def dashboard_context(request: HttpRequest) -> dict[str, Any]:
 def build_dashboard(chosen: str) -> dict[str, Any]:
     """Read all numbers anew.
 
-    Some 45 queries, most of them of one row by its key; none reads more than some thousand rows of a
-    table that grows.
+    Some 45 queries, mostly of one row by its key; none reads more than some thousand rows of a growing table.
     """
     span, now = RANGES[chosen], timezone.now()
     buckets = Buckets(now - span.step * span.size, span.step, span.size)
-    sample = activity.changes_since(buckets.since)
-    opened = activity.opened_streams(buckets.since)
+    sample, opened = activity.changes_since(buckets.since), activity.opened_streams(buckets.since)
     sent, read, live = ([0] * span.size for _ in range(3))
     by_category: dict[str, list[int]] = {}
     sources: Counter[str] = Counter()
@@ -115,6 +113,8 @@ def build_dashboard(chosen: str) -> dict[str, Any]:
         elif row.kind in (ChangeKind.READ, ChangeKind.READ_ALL):
             read[place] += sample.weight
     later = [all_ - one for all_, one in zip(sent, live, strict=True)]
+    by_way = {_("delivered live"): live, _("not live, or not known"): later}
+    per_bucket = _counted(opened.times, buckets)
     return {
         "made_at": now,
         "since": buckets.since,
@@ -129,14 +129,10 @@ def build_dashboard(chosen: str) -> dict[str, Any]:
             "streams": number(count_open_streams()),
         },
         "plots": [
-            stacked_plot(
-                "sent", _("Sent"), buckets, {_("delivered live"): live, _("not live, or not known"): later}
-            ),
+            stacked_plot("sent", _("Sent"), buckets, by_way),
             stacked_plot("category", _("Sent, by category"), buckets, _top(by_category, span.size)),
             stacked_plot("read", _("Read"), buckets, {_("read"): read}),
-            stacked_plot(
-                "streams", _("Streams opened"), buckets, {_("opened"): _counted(opened.times, buckets)}
-            ),
+            stacked_plot("streams", _("Streams opened"), buckets, {_("opened"): per_bucket}),
         ],
         "health": _health(),
         "producers": _producers(sources, waits),

@@ -77,11 +77,8 @@ def build_event(
         NotificationTooLarge: over 64 KiB.
         UnknownEventType: the registry is strict and does not know the type.
     """
-    data, actions_json, errors = "{}", NO_ACTIONS, FieldErrors()
-    with errors:
-        data = admit(event)
-    with errors:
-        actions_json = actions_text(check_actions(actions))
+    errors = FieldErrors()
+    data, actions_json = _admit(event, actions, errors)
     # An argument that is no event at all is refused together with the other fields.
     default_level: str = getattr(event, "default_level", "info")
     type_name: str = getattr(event, "type_name", "")
@@ -105,6 +102,18 @@ def build_event(
     errors.check()
     _check_size(row)
     return row
+
+
+def _admit(
+    event: EventType | UntypedEvent, actions: Sequence[Action], errors: FieldErrors
+) -> tuple[str, str]:
+    """Return the data and the actions as they are stored, and add what is wrong with either to the errors."""
+    data, actions_json = "{}", NO_ACTIONS
+    with errors:
+        data = admit(event)
+    with errors:
+        actions_json = actions_text(check_actions(actions))
+    return data, actions_json
 
 
 def check_event(event: Event) -> None:

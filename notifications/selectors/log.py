@@ -101,18 +101,12 @@ def changes_after(
         )
         matching &= Q(~Exists(later))
     rows = (
-        Change.objects.filter(
-            matching,
-            inbox_id=user_id,
-            position__gt=after,
-            position__lte=up_to,
-        )
+        Change.objects.filter(matching, inbox_id=user_id, position__gt=after, position__lte=up_to)
         .order_by("position")
         .values_list(*_CHANGE_COLUMNS, "inbox__epoch", "inbox__head", "inbox__floor")[:limit]
     )
-    found = list(
-        rows
-    )  # one statement, so one snapshot: these rows are complete if this floor has not passed them
+    # One statement, so one snapshot: these rows are complete if this floor has not passed them.
+    found = list(rows)
     inbox = Inbox.objects.filter(pk=user_id).values_list("epoch", "head", "floor")
     for epoch, head, floor_now in [found[0][-3:]] if found else inbox:
         if floor_now > max(after, floor):

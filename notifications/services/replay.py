@@ -110,7 +110,7 @@ def start_replay(
     if errors := _errors(verb, selection, reason, keys):
         raise InvalidInput(errors)
     newest = Notification.objects.order_by("-pk").values_list("pk", flat=True).first()
-    job = Replay(
+    return Replay.objects.create(
         verb=ReplayVerb(verb),
         reason=reason.strip(),
         by=provenance.by,
@@ -123,8 +123,6 @@ def start_replay(
         total_count=total_count,
         is_estimate=is_estimate,
     )
-    job.save(force_insert=True)
-    return job
 
 
 def replayable(verb: ReplayVerb | str, rows: Rows) -> Rows:

@@ -88,13 +88,11 @@ def page_context(
     inbox = inbox_of(notification.recipient_id)
     timeline = build_timeline(notification, state, inbox, may_replay=may_replay)
     others = count_others(notification)
+    is_withdrawable = may_withdraw and _may_be_out(notification, others)
     return {
         "original": notification,
         "event": event,
-        "title": title_of(event) if has_content else event.type,
-        "is_blank": not event.title if has_content else False,
-        "has_content": has_content,
-        "content_hidden": CONTENT_HIDDEN_WHY,
+        **_content_context(event, url, has_content=has_content),
         "username": name_of(recipient),
         "level_chip": level_html(event.level),
         "state": state,
@@ -102,16 +100,24 @@ def page_context(
         "explanation": explain(notification, state, now),
         **_timeline_context(timeline),
         "flush_seconds": _flush_seconds(),
-        "actions": actions_html(event.actions) if has_content else "",
-        "data": pretty_data(event.data) if has_content else "",
-        "url_is_safe": has_content and _is_safe(url),
         "inbox": inbox,
         **_recipient_urls(recipient, inbox),
         "others": others,
-        "withdraw_url": withdraw_url([notification.public_id])
-        if may_withdraw and _may_be_out(notification, others)
-        else "",
+        "withdraw_url": withdraw_url([notification.public_id]) if is_withdrawable else "",
         "others_url": notifications_url(event=event.pk),
+    }
+
+
+def _content_context(event: Event, url: str, *, has_content: bool) -> dict[str, Any]:
+    """Make what the template shows of what the notification says, or says instead of it."""
+    return {
+        "has_content": has_content,
+        "content_hidden": CONTENT_HIDDEN_WHY,
+        "title": title_of(event) if has_content else event.type,
+        "is_blank": has_content and not event.title,
+        "actions": actions_html(event.actions) if has_content else "",
+        "data": pretty_data(event.data) if has_content else "",
+        "url_is_safe": has_content and _is_safe(url),
     }
 
 

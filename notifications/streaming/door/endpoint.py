@@ -103,8 +103,7 @@ async def _open(
     Raises:
         Refusal: the stream may not open.
     """
-    runtime = current_runtime()
-    stream_id = new_public_id()
+    runtime, stream_id = current_runtime(), new_public_id()
     opening = StreamOpening(stream_id, scope, headers, request, runtime.opening_buckets)
     try:
         async with runtime.opening_limit.acquire():
